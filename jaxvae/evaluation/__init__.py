@@ -1,0 +1,1 @@
+"""Measuring and looking: likelihood, latents, pictures."""

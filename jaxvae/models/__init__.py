@@ -1,0 +1,1 @@
+"""Generative models as records of pure functions of one parameter dict."""

@@ -1,0 +1,88 @@
+"""The records every model is made of: plain tuples of pure functions of one parameter dict.
+
+A network is anything with `.init(key, *inputs)` and `.apply(variables, *inputs)`; a Flax Linen module already is one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+from jaxvae.objectives.terms import Terms
+
+Array = jax.Array
+Key = jax.Array
+Params = dict[str, Any]
+
+
+class Network(Protocol):
+    """What the library asks of a network."""
+
+    def init(self, key: Key, *inputs: Array) -> Any: ...
+
+    def apply(self, variables: Any, *inputs: Array) -> Any: ...
+
+
+class DiagNormal(NamedTuple):
+    """A Gaussian with diagonal covariance: mean [...] and log_var [...], the natural logarithm of the variance."""
+
+    mean: Array
+    log_var: Array
+
+
+class Conditional(NamedTuple):
+    """p(value | context) for one example; every function receives the whole parameter dict.
+
+    Attributes:
+        init: (key, context) -> params, a flat dict of named subtrees.
+        sample: (params, key, context) -> (value, log density [] in nats); the key is consumed.
+        log_prob: (params, value, context) -> [] nats.
+        mean: (params, context) -> value.
+        distribution: (params, context) -> `DiagNormal`, or None where this is no diagonal Gaussian. Two
+            conditionals that have one get their KL in closed form.
+    """
+
+    init: Callable[[Key, Any], Params]
+    sample: Callable[[Params, Key, Any], tuple[Array, Array]]
+    log_prob: Callable[[Params, Array, Any], Array]
+    mean: Callable[[Params, Any], Array]
+    distribution: Callable[[Params, Any], DiagNormal] | None = None
+
+
+class Model(NamedTuple):
+    """A generative model, written for ONE example and vmapped by the caller.
+
+    Attributes:
+        init: (key, x) -> params; wrap it in `jax.jit` for speed.
+        terms: (params, key, x) -> `Terms`; the key is consumed.
+        posterior: q(z | x). prior: p(z), with context None. likelihood: p(x | z).
+        event_shape: the shape of one example, (H, W, C) for images.
+        to_unit: maps x (in the units of the likelihood) onto [0, 1], for pictures.
+    """
+
+    init: Callable[[Key, Array], Params]
+    terms: Callable[[Params, Key, Array], Terms]
+    posterior: Conditional
+    prior: Conditional
+    likelihood: Conditional
+    event_shape: tuple[int, ...]
+    to_unit: Callable[[Array], Array]
+
+
+def merge(*parts: Mapping[str, Any]) -> Params:
+    """Joins parameter dicts; a name used twice raises `ValueError` naming it.
+
+    Example:
+        >>> sorted(merge({"encoder": 1}, {"decoder": 2}))
+        ['decoder', 'encoder']
+    """
+    merged: Params = {}
+    for part in parts:
+        for name, subtree in part.items():
+            if name in merged:
+                raise ValueError(
+                    f"two parts of the model both name their parameters {name!r} (names so far: {sorted(merged)}, "
+                    f"the second part brings {sorted(part)}). Give one of them another name."
+                )
+            merged[name] = subtree
+    return merged

@@ -1,0 +1,1 @@
+"""Flax Linen encoders and decoders, for one example."""

@@ -1,0 +1,1 @@
+"""`Terms` and the objectives: pure functions from log-densities to nats."""

@@ -1,0 +1,37 @@
+"""The waist of the library: what one posterior sample of one example contributes to any objective."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+Array = jax.Array
+
+
+class Terms(NamedTuple):
+    """Log-densities of one posterior sample z of one example x, all in nats, summed over event dimensions.
+
+    Every model produces `Terms` and every objective consumes them, so each can be written and tested alone. Several
+    samples of one example are the same record with a leading axis [K] on every leaf.
+
+    Attributes:
+        log_likelihood: [] log p(x | z).
+        kl: [L] KL(q_l || p_l) for each latent group l, analytic where it has a closed form, else log q - log p at z;
+            L = 0 for an autoencoder.
+        log_weight: [] log p(x, z) - log q(z | x).
+        penalty: [] what else the model asks to minimise (commitment, sparsity, contraction).
+        z: [...] the sample, a pytree for hierarchical models.
+        posterior: `DiagNormal(mean, log_var)`, or None where q is not a diagonal Gaussian.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> terms = Terms(jnp.float32(-80.0), jnp.array([20.0, 5.0]), jnp.float32(-104.0), jnp.float32(0.0), None, None)
+        >>> float(terms.log_likelihood - terms.kl.sum())
+        -105.0
+    """
+
+    log_likelihood: Array
+    kl: Array
+    log_weight: Array
+    penalty: Array
+    z: Any
+    posterior: Any

@@ -1,0 +1,1 @@
+"""State, losses, one pure step, the loop, devices and checkpoints."""
