@@ -1,0 +1,53 @@
+"""The likelihood p(x | z): a decoder network and an observation model."""
+
+import jax
+
+from jaxvae.models.observations import Observation
+from jaxvae.models.records import Conditional, Key, Network, Params, merge
+
+Array = jax.Array
+
+
+def decoder_likelihood(
+    decoder: Network, observation: Observation, event_shape: tuple[int, ...], *, name: str = "decoder"
+) -> Conditional:
+    """p(x | z) = observation(x | decoder(z)).
+
+    Args:
+        decoder: a network whose `.apply(variables, z)` returns unconstrained numbers
+            [..., C * observation.channels] for an event [..., C].
+        observation: turns them into a distribution, see `jaxvae.models.observations`.
+        event_shape: the shape of one example.
+        name: the name of the decoder's parameters in the dict.
+
+    Raises:
+        ValueError: if the decoder emits another shape.
+    """
+    expected = (*event_shape[:-1], event_shape[-1] * observation.channels)
+
+    def init(key: Key, z: Array) -> Params:
+        return merge({name: decoder.init(key, z)}, observation.init())
+
+    def decode(params: Params, z: Array) -> Array:
+        outputs = decoder.apply(params[name], z)
+        shape = getattr(outputs, "shape", type(outputs).__name__)
+        if shape != expected:
+            raise ValueError(
+                f"the decoder returned {shape}, expected {expected}: an example of shape {event_shape} with "
+                f"{observation.channels} number(s) per channel for the likelihood {observation.name!r}. Let its last "
+                f"layer emit {expected[-1]} channels, for one example, without a batch axis."
+            )
+        return outputs
+
+    def sample(params: Params, key: Key, z: Array) -> tuple[Array, Array]:
+        outputs = decode(params, z)
+        x = observation.sample(params, key, outputs)
+        return x, observation.log_prob(params, x, outputs)
+
+    def log_prob(params: Params, x: Array, z: Array) -> Array:
+        return observation.log_prob(params, x, decode(params, z))
+
+    def mean(params: Params, z: Array) -> Array:
+        return observation.mean(params, decode(params, z))
+
+    return Conditional(init, sample, log_prob, mean)

@@ -1,0 +1,56 @@
+"""Approximate posteriors q(z | x)."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.math.normal import normal_log_prob, reparameterize
+from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params
+
+Array = jax.Array
+
+
+def gaussian_posterior(
+    encoder: Network, latent_dim: int, *, to_input: Callable[[Array], Array] = lambda x: x, name: str = "encoder"
+) -> Conditional:
+    """q(z | x) = N(mean(x), diag(exp(log_var(x)))), both emitted by one encoder network.
+
+    Args:
+        encoder: a network whose `.apply(variables, x)` returns `(mean [latent_dim], log_var [latent_dim])`.
+        latent_dim: the number of latents, to check what the encoder emits.
+        to_input: maps x, in the units of the likelihood, to what the encoder should see.
+        name: the name of the encoder's parameters in the dict.
+
+    Raises:
+        ValueError: if the encoder emits anything but two arrays [latent_dim].
+
+    Source: Kingma and Welling, 2013, arXiv 1312.6114. The network emits the logarithm of the variance everywhere.
+    """
+
+    def init(key: Key, x: Array) -> Params:
+        return {name: encoder.init(key, to_input(x))}
+
+    def distribution(params: Params, x: Array) -> DiagNormal:
+        outputs = encoder.apply(params[name], to_input(x))
+        found = [jnp.shape(part) for part in outputs] if isinstance(outputs, tuple) else type(outputs).__name__
+        if found != [(latent_dim,)] * 2:
+            raise ValueError(
+                f"the encoder returned {found} for one example of shape {jnp.shape(x)}, expected a tuple "
+                f"(mean, log_var), each of shape ({latent_dim},). Check its last layer and latent_dim; it must work "
+                f"on one example, without a batch axis."
+            )
+        return DiagNormal(*outputs)
+
+    def sample(params: Params, key: Key, x: Array) -> tuple[Array, Array]:
+        q = distribution(params, x)
+        z = reparameterize(key, *q)
+        return z, normal_log_prob(z, *q)
+
+    def log_prob(params: Params, z: Array, x: Array) -> Array:
+        return normal_log_prob(z, *distribution(params, x))
+
+    def mean(params: Params, x: Array) -> Array:
+        return distribution(params, x).mean
+
+    return Conditional(init, sample, log_prob, mean, distribution)

@@ -1,0 +1,84 @@
+"""The variational autoencoder."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.math.checks import positive_integer
+from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
+from jaxvae.models.likelihoods import decoder_likelihood
+from jaxvae.models.observations import Observation, bernoulli
+from jaxvae.models.posteriors import gaussian_posterior
+from jaxvae.models.priors import standard_normal
+from jaxvae.models.records import Conditional, Key, Model, Network, Params, merge
+from jaxvae.objectives.terms import Terms
+
+Array = jax.Array
+
+
+def vae(
+    encoder: Network,
+    decoder: Network,
+    *,
+    event_shape: tuple[int, ...],
+    latent_dim: int,
+    likelihood: Observation | None = None,
+    prior: Conditional | None = None,
+) -> Model:
+    """A variational autoencoder: q(z | x) = N(encoder(x)), p(x | z) = likelihood(decoder(z)), p(z) = N(0, I).
+
+    Args:
+        encoder: `.apply(variables, x)` returns `(mean [latent_dim], log_var [latent_dim])` for one example.
+        decoder: `.apply(variables, z)` returns [..., C * likelihood.channels] unconstrained numbers.
+        event_shape: the shape [..., C] of one example, (H, W, C) for images.
+        latent_dim: the number of latents.
+        likelihood: an observation model, by default `bernoulli()`.
+        prior: a `Conditional` with context None, by default `standard_normal(latent_dim)`.
+
+    Returns:
+        A `Model`; its parameters are {"encoder": ..., "decoder": ...} and what the likelihood and the prior add.
+
+    Raises:
+        ValueError, TypeError: for an impossible latent_dim or event_shape, and later, when x has another shape or a
+            network emits one.
+
+    Source: Kingma and Welling, 2013, arXiv 1312.6114; Rezende, Mohamed and Wierstra, 2014, arXiv 1401.4082.
+
+    Example:
+        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+        >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
+        >>> params = model.init(jax.random.key(0), jnp.zeros((8, 8, 1)))
+        >>> model.terms(params, jax.random.key(1), jnp.zeros((8, 8, 1))).kl.shape
+        (2,)
+    """
+    latent_dim = positive_integer("latent_dim", latent_dim)
+    event_shape = tuple(positive_integer("event_shape", size) for size in event_shape)
+    observation = bernoulli() if likelihood is None else likelihood
+    p_z = standard_normal(latent_dim) if prior is None else prior
+    def to_input(x: Array) -> Array:
+        if jnp.shape(x) != event_shape:
+            raise ValueError(
+                f"x has shape {jnp.shape(x)}, expected one example of shape {event_shape}. A batch has shape "
+                f"(B, {', '.join(map(str, event_shape))}) and goes through jax.vmap or a training loss."
+            )
+        observation.check(x)
+        return observation.to_unit(x)
+
+    q_z = gaussian_posterior(encoder, latent_dim, to_input=to_input)
+    p_x = decoder_likelihood(decoder, observation, event_shape)
+
+    def init(key: Key, x: Array) -> Params:
+        key_q, key_x, key_p = jax.random.split(key, 3)
+        return merge(q_z.init(key_q, x), p_x.init(key_x, jnp.zeros(latent_dim)), p_z.init(key_p, None))
+
+    def terms(params: Params, key: Key, x: Array) -> Terms:
+        q = q_z.distribution(params, x)
+        z = reparameterize(key, *q)
+        log_p_x = p_x.log_prob(params, x, z)
+        log_ratio = p_z.log_prob(params, z, None) - normal_log_prob(z, *q)
+        if p_z.distribution is None:
+            kl = -log_ratio[None]
+        else:
+            kl = jax.vmap(normal_kl)(*q, *p_z.distribution(params, None))
+        return Terms(log_p_x, kl, log_p_x + log_ratio, jnp.zeros(()), z, q)
+
+    return Model(init, terms, q_z, p_z, p_x, event_shape, observation.to_unit)

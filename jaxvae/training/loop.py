@@ -1,0 +1,102 @@
+"""The host's side of training: call the compiled chunk, look at the metrics, stop when something is wrong."""
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae.math.checks import positive_integer
+from jaxvae.training.parallel import Executor
+from jaxvae.training.state import TrainState
+from jaxvae.training.step import steps_left
+
+SECONDS_PER_CALL = 1.0  # long enough to cost nothing, short enough for a smooth bar and a prompt Ctrl-C
+
+
+class Report(NamedTuple):
+    """What one call of the chunk did.
+
+    Attributes:
+        state: the state after it; gone once the next report is asked for, since it is donated.
+        step: its step as a Python integer.
+        metrics: NumPy arrays with a leading axis [steps of this call], in nats per example.
+        seconds: wall time of the call.
+    """
+
+    state: TrainState
+    step: int
+    metrics: dict[str, np.ndarray]
+    seconds: float
+
+
+def train(
+    executor: Executor,
+    state: TrainState,
+    images: np.ndarray,
+    steps: int,
+    *,
+    steps_per_call: int | None = None,
+    max_skipped: int = 20,
+) -> Iterator[Report]:
+    """Trains up to step number `steps`, a report at a time; the caller logs, saves, evaluates or stops in between.
+
+    Args:
+        executor: from `make_executor`.
+        state: where to go on from; it is copied, so it stays usable.
+        images: raw examples [N, ...], uint8; they are brought to the device once.
+        steps: the step number to stop at, counted from the start of the run.
+        steps_per_call: steps in one call; by default as many as fit in a second. The numbers do not depend on it.
+        max_skipped: raise after this many non-finite steps in a row.
+
+    Raises:
+        ValueError: for empty data, or a batch larger than the data.
+        FloatingPointError: after `max_skipped` non-finite steps in a row, naming the step and what was not finite.
+    """
+    check_data(images, executor.batch_size)
+    steps, max_skipped = positive_integer("steps", steps, 0), positive_integer("max_skipped", max_skipped)
+    limit = 8 if steps_per_call is None else positive_integer("steps_per_call", steps_per_call)
+    resident = executor.place_images(images)
+    state, step, in_a_row, warm = executor.place_state(state), int(state.step), 0, False
+    while step < steps:
+        left = steps_left(step, len(images), executor.batch_size)
+        count = min(left, steps - step, limit, executor.capacity)
+        start = time.perf_counter()
+        state, buffers = executor.chunk(state, resident, jnp.int32(count))
+        metrics = {name: value[:count] for name, value in jax.device_get(buffers).items()}
+        seconds = time.perf_counter() - start
+        step += count
+        yield Report(state, step, metrics, seconds)
+        in_a_row = _longest_run(metrics["skipped"], in_a_row, max_skipped)
+        if in_a_row >= max_skipped:
+            raise FloatingPointError(
+                f"{in_a_row} steps in a row, up to step {step}, were not finite and were skipped: "
+                f"{executor.diagnose(state, resident)}. The parameters are those of the last good step. Lower the "
+                f"learning rate, clip the gradient, or look for bad pixels."
+            )
+        if steps_per_call is None and warm:  # the first call compiles, so its time says nothing
+            limit = max(1, min(8 * limit, int(SECONDS_PER_CALL * count / seconds)))
+        warm = True
+
+
+def _longest_run(skipped: np.ndarray, before: int, enough: int) -> int:
+    """Skipped steps in a row at the end, counting those `before`; stops early at `enough`."""
+    run = before
+    for flag in skipped:
+        run = run + 1 if flag else 0
+        if run >= enough:
+            break
+    return run
+
+
+def check_data(images: np.ndarray, batch_size: int) -> None:
+    """Raises `ValueError` for empty data or fewer examples than one batch."""
+    if len(images) == 0:
+        raise ValueError("images is empty (0 examples), expected at least one batch. Check the split and the path.")
+    if len(images) < batch_size:
+        raise ValueError(
+            f"batch_size is {batch_size}, larger than the data ({len(images)} examples), so an epoch would have 0 "
+            f"steps. Use a batch_size of at most {len(images)}."
+        )

@@ -1,0 +1,78 @@
+"""Losses: pure functions (params, keys, batch, step) -> (scalar, metrics); training knows nothing else."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.math.checks import finite_number, positive_integer
+from jaxvae.models.records import Key, Model, Params
+from jaxvae.objectives.bounds import elbo
+from jaxvae.objectives.terms import Terms
+
+Array = jax.Array
+Metrics = dict[str, Array]
+Loss = Callable[[Params, Key, Any, Array], tuple[Array, Metrics]]
+Schedule = Callable[[Array], Array]
+
+
+def bound_loss(
+    model: Model, bound: Callable[..., Array] = elbo, *, samples: int = 1, **options: float | Array | Schedule
+) -> Loss:
+    """Minus a bound plus the model's penalty, in nats per example, averaged over the batch.
+
+    Args:
+        model: gives one `Terms` for each posterior sample.
+        bound: (terms with a leading axis [samples], **options) -> nats.
+        samples: posterior samples per example.
+        **options: the bound's options, each a number or a schedule of the step, as in `beta=warmup`.
+
+    Returns:
+        loss(params, keys [B], batch [B, ...], step) -> (scalar, metrics). Metrics are means over the batch, in nats:
+        loss, elbo, log_likelihood, kl [] and kl_per_latent [L].
+
+    Raises:
+        ValueError, TypeError: if samples is not a positive integer, or a number among the options is not finite.
+
+    Example:
+        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+        >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
+        >>> batch = jnp.zeros((8, 4, 4, 1))
+        >>> params = model.init(jax.random.key(0), batch[0])
+        >>> loss = bound_loss(model, elbo, beta=2.0)
+        >>> value, metrics = loss(params, jax.random.split(jax.random.key(1), 8), batch, jnp.int32(0))
+        >>> sorted(metrics)
+        ['elbo', 'kl', 'kl_per_latent', 'log_likelihood', 'loss']
+    """
+    samples = positive_integer("samples", samples)
+    for name, option in options.items():
+        if not callable(option):
+            finite_number(name, option, low=-jnp.inf)
+
+    def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
+        now = {name: option(step) if callable(option) else option for name, option in options.items()}
+
+        def one(key: Key, x: Array) -> tuple[Array, Terms]:
+            terms = jax.vmap(model.terms, (None, 0, None))(params, jax.random.split(key, samples), x)
+            return bound(terms, **now), terms
+
+        if batch.ndim != len(model.event_shape) + 1 or batch.shape[1:] != model.event_shape:
+            raise ValueError(
+                f"x has shape {batch.shape}, expected a batch (B, {', '.join(map(str, model.event_shape))}). "
+                f"Add the missing axis, as in x[None] for one example or x[..., None] for one channel."
+            )
+        bounds, terms = jax.vmap(one)(keys, batch)
+        value = terms.penalty.mean() - bounds.mean()
+        kl = terms.kl.mean((0, 1))
+        log_likelihood = terms.log_likelihood.mean()
+        return value, {
+            "loss": value,
+            "elbo": log_likelihood - kl.sum(),
+            "log_likelihood": log_likelihood,
+            "kl": kl.sum(),
+            "kl_per_latent": kl,
+        }
+
+    return loss

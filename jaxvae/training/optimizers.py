@@ -1,0 +1,100 @@
+"""Optimisers and schedules by name."""
+
+import warnings
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxvae.math.checks import finite_number, positive_integer
+
+Array = jax.Array
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "adam": optax.adam,
+    "adamw": optax.adamw,
+    "adamax": optax.adamax,
+    "rmsprop": optax.rmsprop,
+    "sgd": optax.sgd,
+}
+
+
+def make_optimizer(
+    name: str = "adam", learning_rate: float | optax.Schedule = 1e-3, *, clip: float | None = None
+) -> optax.GradientTransformation:
+    """An Optax optimiser; with `clip`, the gradient is first scaled down to that global norm.
+
+    Raises:
+        ValueError: for an unknown name, or a learning rate or clip that is not a positive number.
+
+    Example:
+        >>> optimizer = make_optimizer("adam", 1e-3, clip=10.0)
+    """
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimizer is {name!r}, expected one of {', '.join(OPTIMIZERS)}.")
+    if not callable(learning_rate):
+        finite_number("learning_rate", learning_rate, above=True)
+    optimizer = OPTIMIZERS[name](learning_rate)
+    if clip is None:
+        return optimizer
+    finite_number("clip", clip, above=True)
+    return optax.chain(optax.clip_by_global_norm(clip), optimizer)
+
+
+def learning_rate_schedule(name: str, peak: float, steps: int, warmup_steps: int = 0) -> optax.Schedule:
+    """A learning rate that rises linearly for `warmup_steps`, then stays, or falls to 0 at `steps`.
+
+    Args:
+        name: "constant", "cosine" or "linear" (the fall).
+        peak: the highest learning rate.
+        steps: optimiser steps in the whole run.
+        warmup_steps: steps of the rise.
+
+    Raises:
+        ValueError: for an unknown name or a peak that is not a positive number.
+    """
+    finite_number("learning_rate", peak, above=True)
+    warn_if_unfinished("learning-rate warm-up", warmup_steps, steps)
+    rest = max(1, steps - warmup_steps)
+    falls = {
+        "constant": optax.constant_schedule(peak),
+        "cosine": optax.cosine_decay_schedule(peak, rest),
+        "linear": optax.linear_schedule(peak, 0.0, rest),
+    }
+    if name not in falls:
+        raise ValueError(f"schedule is {name!r}, expected one of {', '.join(falls)}.")
+    if not warmup_steps:
+        return falls[name]
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup_steps), falls[name]], [warmup_steps])
+
+
+def kl_warmup(warmup_steps: int, beta: float = 1.0, *, steps: int | None = None) -> Callable[[Array], Array]:
+    """The weight of the KL at a step: from 0 to beta, linearly over `warmup_steps`, then beta.
+
+    Args:
+        warmup_steps: steps of the rise, at least 1.
+        beta: the weight it ends at.
+        steps: steps in the whole run; if given, a run too short to finish the warm-up warns.
+
+    Source: Sonderby et al., 2016, arXiv 1602.02282.
+
+    Example:
+        >>> weight = kl_warmup(100)
+        >>> [round(float(weight(step)), 2) for step in (0, 50, 100, 500)]
+        [0.0, 0.5, 1.0, 1.0]
+    """
+    warmup_steps = positive_integer("warmup_steps", warmup_steps)
+    finite_number("beta", beta)
+    if steps is not None:
+        warn_if_unfinished("KL warm-up", warmup_steps, steps)
+    return lambda step: beta * jnp.minimum(1.0, step / warmup_steps)
+
+
+def warn_if_unfinished(what: str, warmup_steps: int, steps: int) -> None:
+    """Warns if a run ends before its warm-up does, so that its numbers belong to another objective."""
+    if warmup_steps > steps:
+        warnings.warn(
+            f"the {what} takes {warmup_steps} steps but the run ends after {steps}: it never reaches full weight. "
+            f"Train longer or shorten the warm-up.",
+            stacklevel=3,
+        )

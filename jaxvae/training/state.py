@@ -1,0 +1,57 @@
+"""Everything that changes while training: a tuple of arrays without a device axis."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxvae.models.records import Key, Model, Params
+
+Array = jax.Array
+
+
+class TrainState(NamedTuple):
+    """The whole state of a run; a step's randomness is a function of (key, step, example), so nothing else is kept.
+
+    Attributes:
+        step: int32 [], how many steps have been taken, skipped ones included.
+        params: the model's parameters.
+        opt_state: the optimizer's state.
+        key: the run's typed PRNG key, which never changes.
+        ema: exponential moving average of params, or None.
+    """
+
+    step: Array
+    params: Params
+    opt_state: Any
+    key: Key
+    ema: Params | None
+
+
+def init_state(
+    model: Model, optimizer: optax.GradientTransformation, key: Key, example: Array, *, ema: bool = False
+) -> TrainState:
+    """A fresh state, in one compiled call; the key is consumed and kept as the run's key.
+
+    Args:
+        model: what to train.
+        optimizer: any Optax transformation.
+        key: a typed key, `jax.random.key(seed)`.
+        example: one example, as the model sees it (after preprocessing).
+        ema: whether to keep a moving average of the parameters, which starts at the parameters.
+
+    Raises:
+        TypeError: for a legacy uint32 key, which the checkpoint and the key checker could not tell from numbers.
+    """
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        raise TypeError(f"key has dtype {key.dtype}, expected a typed key: use jax.random.key(seed), not PRNGKey.")
+
+    @jax.jit
+    def init(key: Key, example: Array) -> TrainState:
+        key_init, key_run = jax.random.split(key)
+        params = model.init(key_init, example)
+        average = jax.tree.map(jnp.copy, params) if ema else None
+        return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), key_run, average)
+
+    return init(key, example)

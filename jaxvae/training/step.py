@@ -1,0 +1,152 @@
+"""One pure training step, and a chunk of them in one compiled loop."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxvae.models.records import Key
+from jaxvae.training.losses import Loss, Metrics
+from jaxvae.training.state import TrainState
+
+Array = jax.Array
+Preprocess = Callable[[Key, Array], Array]
+Step = Callable[[TrainState, Array], tuple[TrainState, Metrics]]
+Chunk = Callable[[TrainState, Array, Array], tuple[TrainState, Metrics]]
+
+# Independent streams of the run's key.
+ORDER, NOISE, PREPROCESS = range(3)
+
+
+def example_keys(key: Key, stream: int, step: Array, size: int, offset: Array | int = 0) -> Key:
+    """Keys [size], one for each example: a function of (key, stream, step, index in the global batch) alone."""
+    step_key = jax.random.fold_in(jax.random.fold_in(key, stream), step)
+    return jax.vmap(jax.random.fold_in, (None, 0))(step_key, offset + jnp.arange(size))
+
+
+def epoch_order(key: Key, epoch: Array, size: int) -> Array:
+    """The order of the examples in an epoch, a permutation [size] that needs no earlier epoch."""
+    return jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, ORDER), epoch), size)
+
+
+def make_step(
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    preprocess: Preprocess,
+    *,
+    ema: float | None = None,
+    axis_name: str | None = None,
+) -> Step:
+    """A step(state, raw) -> (state, metrics), to be compiled by the caller.
+
+    The update is skipped, bit for bit, when the loss or the squared norm of the gradient is not finite; the metric
+    `skipped` is then 1. The step counter advances all the same, so that the next batch is another one.
+
+    Args:
+        loss: (params, keys, batch, step) -> (scalar, metrics).
+        optimizer: any Optax transformation.
+        preprocess: (key, raw example) -> example, run on the device.
+        ema: decay of the moving average of the parameters, or None.
+        axis_name: the mapped device axis over which gradients and metrics are averaged; raw is then this device's
+            share of the batch.
+    """
+
+    def step(state: TrainState, raw: Array) -> tuple[TrainState, Metrics]:
+        size = raw.shape[0]
+        offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * size
+        batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, state.step, size, offset), raw)
+        keys = example_keys(state.key, NOISE, state.step, size, offset)
+
+        (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, keys, batch, state.step)
+        if axis_name is not None:
+            value, metrics, gradient = jax.lax.pmean((value, metrics, gradient), axis_name)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
+
+        # A norm that overflows is as bad as a NaN: clipping would turn it into a silent update of zero.
+        norm = optax.global_norm(gradient)
+        good = jnp.isfinite(value) & jnp.isfinite(norm)
+        kept = jax.tree.map(
+            lambda new, old: jnp.where(good, new, old),
+            (params, opt_state, average),
+            (state.params, state.opt_state, state.ema),
+        )
+        metrics = {**metrics, "gradient_norm": norm, "skipped": 1.0 - good}
+        return TrainState(state.step + 1, kept[0], kept[1], state.key, kept[2]), metrics
+
+    return step
+
+
+def make_diagnosis(loss: Loss, preprocess: Preprocess, batch_size: int) -> Callable[[TrainState, Array], str]:
+    """diagnose(state, images) -> which of batch, parameters, loss and gradient of the next step is not finite first."""
+
+    @jax.jit
+    def parts(state: TrainState, images: Array) -> Any:
+        step = state.step - 1  # the step just skipped
+        per_epoch = images.shape[0] // batch_size
+        order = epoch_order(state.key, step // per_epoch, images.shape[0])
+        indices = jax.lax.dynamic_slice_in_dim(order, step % per_epoch * batch_size, batch_size)
+        batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, step, batch_size), images[indices])
+        keys = example_keys(state.key, NOISE, step, batch_size)
+        (value, _), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, keys, batch, step)
+        tree = {"1 batch": batch, "2 parameter": state.params, "3 loss": value, "4 gradient": gradient}
+        return jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), tree)
+
+    def diagnose(state: TrainState, images: Array) -> str:
+        for path, finite in jax.tree.leaves_with_path(parts(state, images)):
+            if not finite:
+                kind, *rest = (str(getattr(key, "key", key)) for key in path)
+                return f"the first bad leaf is the {kind[2:]} {'/'.join(rest)}".rstrip()
+        return "the norm of the gradient overflows"
+
+    return diagnose
+
+
+def make_chunk(step: Step, batch_size: int, capacity: int, *, axis_name: str | None = None, devices: int = 1) -> Chunk:
+    """chunk(state, images, count) -> (state, metrics [capacity, ...]): `count` steps in one compiled loop.
+
+    The count is an array, so one program serves every length up to `capacity` and a run gives the same bits however it
+    is cut. The chunk must not cross the end of an epoch (`steps_left`): the order of the examples is drawn once.
+
+    Args:
+        step: from `make_step`.
+        batch_size: the global batch; the last `N % batch_size` examples of an epoch's order wait for another epoch.
+        capacity: the longest chunk; metrics beyond `count` are zero.
+        axis_name: the mapped device axis, with the number of `devices` on it.
+    """
+    share = batch_size // devices
+
+    def chunk(state: TrainState, images: Array, count: Array) -> tuple[TrainState, Metrics]:
+        per_epoch = images.shape[0] // batch_size
+        order = epoch_order(state.key, state.step // per_epoch, images.shape[0])
+        offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * share
+
+        def one(state: TrainState) -> tuple[TrainState, Metrics]:
+            start = state.step % per_epoch * batch_size + offset
+            indices = jax.lax.dynamic_slice_in_dim(order, start, share)
+            return step(state, images.at[indices].get(mode="promise_in_bounds"))
+
+        def body(i: Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+            state, metrics = one(carry[0])
+            return state, jax.tree.map(lambda buffer, m: buffer.at[i].set(m), carry[1], metrics)
+
+        shapes = jax.eval_shape(one, state)[1]
+        buffers = jax.tree.map(lambda m: jnp.zeros((capacity, *m.shape), m.dtype), shapes)
+        carry: Any = jax.lax.fori_loop(0, count, body, (state, buffers))
+        return carry
+
+    return chunk
+
+
+def steps_left(step: int, examples: int, batch_size: int) -> int:
+    """How many steps are left in the epoch that `step` falls in.
+
+    Example:
+        >>> steps_left(3, examples=100, batch_size=10)
+        7
+    """
+    per_epoch = examples // batch_size
+    return per_epoch - step % per_epoch
