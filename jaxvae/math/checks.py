@@ -1,8 +1,8 @@
 """Checks at the Python boundary: what was passed, what was expected, how to mend it.
 
-Shapes and dtypes are static, so they are checked always, inside `jit` too, at no cost. Values are checked only where
-an array is concrete (called outside `jit`, `grad` and `vmap`); inside a compiled training step the finite guard of
-`jaxvae.training` does that work.
+Shapes and dtypes are static, so they are checked always, inside `jit` too, at no cost. Values are checked only
+where an array is concrete (called outside `jit`, `grad` and `vmap`); inside a compiled training step the finite
+guard of `jaxvae.training` does that work.
 """
 
 from typing import Any
@@ -12,24 +12,52 @@ import jax.numpy as jnp
 import numpy as np
 
 Array = jax.Array
-HALF = (jnp.bfloat16, jnp.float16)
 
 
 def as_float(name: str, value: Any) -> Array:
     """Returns `value` as a float32 or float64 array; half precision is widened, integers are refused.
 
-    Sums over thousands of pixels lose all accuracy in half precision, so every density computes in float32 at least.
-    Integers are refused because they are nearly always raw 0..255 pixels that somebody forgot to scale.
+    Sums over thousands of pixels lose all accuracy in half precision, so every density computes in float32 at
+    least. Integers are refused because they are nearly always raw 0..255 pixels that somebody forgot to scale.
     """
-    array = jnp.asarray(value)
-    if array.dtype == jnp.bool_ or array.dtype in HALF or isinstance(value, int):
+    array = as_array(name, value)
+    if array.dtype == jnp.bool_ or isinstance(value, int):
         return array.astype(jnp.float32)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(
             f"{name} has dtype {array.dtype}, expected a float array. "
             f"For raw 0..255 pixels pass {name} / 255.0; for other integers {name}.astype(jnp.float32)."
         )
-    return array
+    return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
+
+
+def as_levels(name: str, value: Any, levels: int) -> Array:
+    """Returns whole numbers 0..levels-1 as int32, or as floats where they came as floats (a NaN stays a NaN).
+
+    Raises `ValueError` on a concrete array that holds anything else.
+    """
+    array = as_array(name, value)
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise TypeError(f"{name} has dtype {array.dtype}, expected integers 0..{levels - 1}.")
+    in_range(name, array, 0, levels - 1, f"These are whole levels 0..{levels - 1}: pass the raw pixels.")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        return array.astype(jnp.int32)
+    if is_concrete(array) and array.size and (off := np.asarray(array) % 1 != 0).any():
+        index = tuple(int(i) for i in np.argwhere(off)[0])
+        raise ValueError(
+            f"{name} has the value {np.asarray(array)[index]} at index {index}, expected whole numbers "
+            f"0..{levels - 1}. Pass the raw pixels, or jnp.round(x * {levels - 1}) for x in [0, 1]."
+        )
+    return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
+
+
+def as_array(name: str, value: Any) -> Array:
+    """Returns `value` as an array; raises `TypeError` naming it where that cannot be done."""
+    try:
+        return jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        kind = type(value).__name__
+        raise TypeError(f"{name} is {value!r} ({kind}), expected an array of numbers.") from error
 
 
 def same_shape(**arrays: Array) -> None:
@@ -52,41 +80,47 @@ def is_concrete(value: Any) -> bool:
 
 
 def in_range(name: str, value: Array, low: float, high: float, fix: str) -> None:
-    """Raises `ValueError` if a concrete array has an element outside [low, high] or a NaN; skips traced arrays."""
+    """Raises `ValueError` if a concrete array has a NaN or an element outside [low, high]; skips traced ones."""
     if not is_concrete(value) or value.size == 0:
         return
     array = np.asarray(value)
     bad = ~((array >= low) & (array <= high))
     if bad.any():
         index = tuple(int(i) for i in np.argwhere(bad)[0])
+        numbers = array[array == array]
+        seen = f"{numbers.min()} to {numbers.max()}" if numbers.size else "NaN only"
         raise ValueError(
-            f"{name} has the value {array[index]} at index {index} (range seen {np.nanmin(array)} to "
-            f"{np.nanmax(array)}), expected values in [{low:g}, {high:g}]. {fix}"
+            f"{name} has the value {array[index]} at index {index} (range seen {seen}), "
+            f"expected values in [{low:g}, {high:g}]. {fix}"
         )
 
 
 def not_nan(**arrays: Array) -> None:
     """Raises `ValueError` naming the first NaN of a concrete array; skips traced arrays."""
     for name, array in arrays.items():
-        in_range(name, array, -np.inf, np.inf, "Find where the NaN comes from, for example with jax_debug_nans.")
+        in_range(name, array, -np.inf, np.inf, "Find its source with jax_debug_nans.")
 
 
 def positive_integer(name: str, value: Any, at_least: int = 1) -> int:
-    """Returns `value` if it is an integer of at least `at_least`; raises `TypeError` or `ValueError` naming it."""
+    """Returns `value` if it is an integer of at least `at_least`; else raises an error that names it."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} is {value!r} ({type(value).__name__}), expected an integer of at least {at_least}.")
+        kind = type(value).__name__
+        raise TypeError(f"{name} is {value!r} ({kind}), expected an integer of at least {at_least}.")
     if value < at_least:
         raise ValueError(f"{name} is {value}, expected an integer of at least {at_least}.")
     return int(value)
 
 
-def finite_number(name: str, value: Any, low: float = 0.0, high: float = np.inf, *, above: bool = False) -> None:
-    """Raises `ValueError` unless a concrete number is finite and in [low, high], or in (low, high] with `above`."""
+def finite_number(
+    name: str, value: Any, low: float = 0.0, high: float = np.inf, *, above: bool = False
+) -> None:
+    """Raises `ValueError` unless a concrete number is finite and in [low, high], (low, high] with `above`."""
     if not is_concrete(value):
         return
     if isinstance(value, bool | str) or value is None or np.ndim(value) != 0:
         raise TypeError(f"{name} is {value!r} ({type(value).__name__}), expected a number.")
-    bound = f"{'above' if above else 'of at least'} {low:g}" + (f" and at most {high:g}" if high < np.inf else "")
+    bound = f"{'above' if above else 'of at least'} {low:g}"
+    bound += f" and at most {high:g}" if high < np.inf else ""
     inside = np.isfinite(value) and (value > low if above else value >= low) and value <= high
     if not inside:
         raise ValueError(f"{name} is {value}, expected a finite number {bound}.")
