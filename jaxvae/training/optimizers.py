@@ -20,12 +20,17 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
 
 
 def make_optimizer(
-    name: str = "adam", learning_rate: float | optax.Schedule = 1e-3, *, clip: float | None = None
+    name: str = "adam",
+    learning_rate: float | optax.Schedule = 1e-3,
+    *,
+    clip: float | None = None,
+    weight_decay: float = 0.0,
 ) -> optax.GradientTransformation:
     """An Optax optimiser; with `clip`, the gradient is first scaled down to that global norm.
 
     Raises:
-        ValueError: for an unknown name, or a learning rate or clip that is not a positive number.
+        ValueError: for an unknown name, a learning rate or clip that is not a positive number, or a weight decay
+            for an optimiser other than adamw, which alone decouples it.
 
     Example:
         >>> optimizer = make_optimizer("adam", 1e-3, clip=10.0)
@@ -34,7 +39,9 @@ def make_optimizer(
         raise ValueError(f"optimizer is {name!r}, expected one of {', '.join(OPTIMIZERS)}.")
     if not callable(learning_rate):
         finite_number("learning_rate", learning_rate, above=True)
-    optimizer = OPTIMIZERS[name](learning_rate)
+    if weight_decay and name != "adamw":
+        raise ValueError(f"weight_decay is {weight_decay} but the optimizer is {name!r}. Use 'adamw', or 0.")
+    optimizer = OPTIMIZERS[name](learning_rate, **({"weight_decay": weight_decay} if name == "adamw" else {}))
     if clip is None:
         return optimizer
     finite_number("clip", clip, above=True)
