@@ -1,0 +1,115 @@
+"""What a run is: frozen dataclasses, read from the command line and kept as config.json; no JAX is imported.
+
+The comment after each field is its text in --help. `jaxvae.runs.validate` says which values are accepted.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Protocol = Literal["grey", "threshold", "dynamic", "levels", "dequantize"]
+Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus"]
+Likelihood = Literal[
+    "bernoulli",
+    "continuous_bernoulli",
+    "normal",
+    "laplace",
+    "discretized_logistic",
+    "logistic_mixture",
+    "categorical",
+]
+Scale = Literal["fixed", "learned", "per_pixel"]
+Parallel = Literal["auto", "jit", "pmap", "mesh"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, and how raw pixels 0..255 become x."""
+
+    name: str = "digits"  # digits, shapes, mnist, any other TFDS name, or a .npy, .npz or folder of images.
+    protocol: Protocol = "dynamic"
+    """grey: x/255. threshold: 1 from 128 on, else 0. dynamic: 1 with probability x/255, drawn anew each time.
+    levels: the integers 0..255. dequantize: (x + u)/256 with uniform u."""
+    train_split: str = "train"  # Split to train on.
+    test_split: str = "test"  # Split to measure on.
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Encoder q(z | x), decoder and likelihood p(x | z); the prior is N(0, I)."""
+
+    network: Literal["mlp", "conv"] = "mlp"  # Kind of encoder and decoder.
+    hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
+    features: tuple[int, ...] = (32, 64)  # Conv: channels of the encoder's layers, each of stride 2.
+    dense: int = 256  # Conv: units of the dense layer between convolutions and latents.
+    activation: Activation = "relu"  # Non-linearity.
+    latent_dim: int = 20  # Number of latents.
+    likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel.
+    scale: Scale = "fixed"  # Of normal and laplace: fixed, learned as one number, or decoded for each pixel.
+    std: float = 0.1  # Fixed or initial standard deviation of normal (width of laplace), for x on [0, 1].
+    components: int = 5  # Components of logistic_mixture.
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """The bound that training maximises, in nats per example."""
+
+    bound: Literal["elbo", "iwae"] = "elbo"  # Evidence lower bound, or the importance-weighted one.
+    samples: int = 1  # Posterior samples per example and step.
+    beta: float = 1.0  # Weight of the KL (elbo only); 1 is a VAE.
+    warmup_epochs: float = 0.0  # Epochs over which the weight of the KL rises from 0 to beta.
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How the parameters move."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"  # Optax optimizer.
+    lr: float = 1e-3  # Learning rate after the warm-up.
+    weight_decay: float = 0.0  # Decoupled weight decay (adamw only).
+    schedule: Literal["constant", "cosine", "linear"] = "constant"  # After the warm-up: stays, or falls to 0.
+    warmup_epochs: float = 0.0  # Epochs over which the learning rate rises from 0 to lr.
+    clip: float | None = None  # Largest global norm of the gradient; None never clips.
+    ema: float | None = None  # Decay per step of the moving average of the weights; None keeps no average.
+    max_skipped: int = 100  # Stop after so many steps in a row whose loss or gradient is not finite.
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training run, resolved: with the versions and devices, all that decides its numbers."""
+
+    seed: int = 0  # Seed of everything random, 0 to 4294967295.
+    epochs: int = 20  # Passes over the training images, in all.
+    batch_size: int = 128  # Images per step, over all devices together.
+    evaluate_every: int = 1  # Epochs between measurements on the test images.
+    test_samples: int = 1  # Posterior samples per test image in the -ELBO.
+    save_every: int = 1  # Epochs between checkpoints.
+    keep: int = 3  # Checkpoints kept, the newest ones.
+    parallel: Parallel = "auto"  # jit uses one device, pmap and mesh use all; auto is jit for one, else pmap.
+    progress: bool = True  # Show a progress bar.
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optim: OptimConfig = OptimConfig()
+
+
+_digits = Config(epochs=200, model=ModelConfig(hidden=(256,), latent_dim=8))
+_digits_conv = replace(_digits.model, network="conv", features=(16, 32), dense=128)
+
+PRESETS: dict[str, Config] = {
+    "digits": _digits,
+    "digits-2d": replace(_digits, model=replace(_digits.model, latent_dim=2)),
+    "digits-conv": replace(_digits, model=_digits_conv),
+    "mnist": Config(epochs=10, data=DataConfig("mnist")),
+    "mnist-conv": Config(epochs=10, data=DataConfig("mnist"), model=ModelConfig(network="conv")),
+    "fashion-mnist": Config(epochs=10, data=DataConfig("fashion_mnist")),
+}
+
+# One line for each preset in --help.
+ABOUT: dict[str, str] = {
+    "digits": "MLP on scikit-learn's 1,797 handwritten 8x8 digits: no download, under a minute on two cores",
+    "digits-2d": "the same with two latents, for the picture of the whole latent plane",
+    "digits-conv": "convolutions on the same digits",
+    "mnist": "MLP 784-400-20 on dynamically binarised MNIST, 10 epochs",
+    "mnist-conv": "convolutions 32-64 of stride 2, dense 256, on the same data",
+    "fashion-mnist": "MLP 784-400-20 on dynamically binarised Fashion-MNIST",
+}
