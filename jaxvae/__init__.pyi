@@ -13,3 +13,4 @@ from .math.numerics import log_mean_exp as log_mean_exp
 from .objectives.bounds import elbo as elbo
 from .objectives.bounds import iwae_bound as iwae_bound
 from .objectives.terms import Terms as Terms
+__version__: str

@@ -31,6 +31,7 @@ class DataConfig:
     levels: the integers 0..255. dequantize: (x + u)/256 with uniform u."""
     train_split: str = "train"  # Split to train on.
     test_split: str = "test"  # Split to measure on.
+    image_shape: tuple[int, ...] | None = None  # Height, width, channels; the run itself fills this in.
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ PRESETS: dict[str, Config] = {
 
 # One line for each preset in --help.
 ABOUT: dict[str, str] = {
-    "digits": "MLP on scikit-learn's 1,797 handwritten 8x8 digits: no download, under a minute on two cores",
-    "digits-2d": "the same with two latents, for the picture of the whole latent plane",
+    "digits": "MLP on scikit-learn's 8x8 digits: no download, under a minute",
+    "digits-2d": "the same with two latents, for pictures of the latent plane",
     "digits-conv": "convolutions on the same digits",
     "mnist": "MLP 784-400-20 on dynamically binarised MNIST, 10 epochs",
     "mnist-conv": "convolutions 32-64 of stride 2, dense 256, on the same data",

@@ -24,7 +24,7 @@ def append_metrics(path: Path, record: Mapping[str, Any]) -> None:
         OSError: naming the path and a remedy, for example on a full disk; the file keeps the lines it had.
     """
     content = plain(record)
-    if not isinstance(content.get("step"), int):
+    if type(content.get("step")) is not int:
         step = content.get("step")
         raise ValueError(f"the record has step {step!r}, expected an integer. Pass {{'step': 100, ...}}.")
     line = (json.dumps(content, allow_nan=False) + "\n").encode()
@@ -70,7 +70,7 @@ def _lines(path: Path) -> list[tuple[dict[str, Any] | None, str]]:
             record = json.loads(line)
         except (ValueError, RecursionError):
             record = None
-        whole = isinstance(record, dict) and isinstance(record.get("step"), int)
+        whole = isinstance(record, dict) and type(record.get("step")) is int
         result.append((record if whole else None, line))
     return result
 

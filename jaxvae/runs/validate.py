@@ -26,6 +26,7 @@ RANGES: dict[str, Range] = {
     "test_samples": _COUNT,
     "save_every": _COUNT,
     "keep": _COUNT,
+    "data.image_shape": _COUNT,
     "model.hidden": _COUNT,
     "model.features": _COUNT,
     "model.dense": _COUNT,
