@@ -7,8 +7,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxvae.evaluation.batches import map_batches
 from jaxvae.math.checks import positive_integer
-from jaxvae.models.records import Key, Model, Params
+from jaxvae.models.records import Key, Model, Params, check_batch
 from jaxvae.objectives.bounds import iwae_bound
 
 Array = jax.Array
@@ -19,7 +20,7 @@ class Estimate(NamedTuple):
 
     mean: float
     standard_error: float
-    count: int
+    examples: int
 
 
 def per_example(
@@ -41,27 +42,14 @@ def per_example(
     Raises:
         ValueError: for an empty x, x of another shape, or samples below 1.
     """
-    samples, batch_size = positive_integer("samples", samples), positive_integer("batch_size", batch_size)
-    if x.ndim != len(model.event_shape) + 1 or x.shape[1:] != model.event_shape:
-        raise ValueError(
-            f"x has shape {x.shape}, expected a batch (B, {', '.join(map(str, model.event_shape))}). "
-            f"Add the missing axis, as in x[None] for one example or x[..., None] for one channel."
-        )
-    if len(x) == 0:
-        raise ValueError("x is empty (0 examples), expected at least one. Check the split and the path.")
-    batch_size = min(batch_size, len(x))
-
-    parts = []
-    for start in range(0, len(x), batch_size):
-        # The last batch is filled up with repeats, so that one compiled program serves all.
-        indices = np.minimum(np.arange(start, start + batch_size), len(x) - 1)
-        values = jax.device_get(_batch(model, samples, params, key, indices, np.asarray(x)[indices]))
-        parts.append({name: value[: len(x) - start] for name, value in values.items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    samples = positive_integer("samples", samples)
+    check_batch(model, x)
+    bounds = functools.partial(_bounds, model, samples, params, key)
+    return map_batches(bounds, x, batch_size=batch_size)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _batch(model: Model, samples: int, params: Params, key: Key, indices: Array, x: Array) -> dict[str, Array]:
+def _bounds(model: Model, samples: int, params: Params, key: Key, indices: Array, x: Array) -> dict[str, Array]:
     def one(index: Array, x: Array) -> dict[str, Array]:
         keys = jax.random.split(jax.random.fold_in(key, index), samples)
         terms = jax.vmap(model.terms, (None, 0, None))(params, keys, x)
@@ -82,7 +70,7 @@ def summarize(values: Mapping[str, np.ndarray]) -> dict[str, Estimate]:
 
     Example:
         >>> summarize({"kl": np.array([1.0, 3.0])})["kl"]
-        Estimate(mean=2.0, standard_error=1.0, count=2)
+        Estimate(mean=2.0, standard_error=1.0, examples=2)
     """
     return {name: _estimate(value) for name, value in values.items() if value.ndim == 1}
 

@@ -69,6 +69,16 @@ class Model(NamedTuple):
     to_unit: Callable[[Array], Array]
 
 
+def check_batch(model: Model, x: Any, name: str = "x") -> None:
+    """Raises `ValueError` naming the argument unless x is a batch (B, *model.event_shape)."""
+    shape = jax.numpy.shape(x)
+    if len(shape) != len(model.event_shape) + 1 or shape[1:] != model.event_shape:
+        raise ValueError(
+            f"{name} has shape {shape}, expected a batch (B, {', '.join(map(str, model.event_shape))}). Add the "
+            f"missing axis, as in {name}[None] for one example or {name}[..., None] for one channel."
+        )
+
+
 def merge(*parts: Mapping[str, Any]) -> Params:
     """Joins parameter dicts; a name used twice raises `ValueError` naming it.
 

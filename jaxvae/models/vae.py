@@ -1,5 +1,8 @@
 """The variational autoencoder."""
 
+from collections.abc import Callable
+from typing import cast
+
 import jax
 import jax.numpy as jnp
 
@@ -9,7 +12,7 @@ from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.observations import Observation, bernoulli
 from jaxvae.models.posteriors import gaussian_posterior
 from jaxvae.models.priors import standard_normal
-from jaxvae.models.records import Conditional, Key, Model, Network, Params, merge
+from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Params, merge
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -64,6 +67,7 @@ def vae(
         return observation.to_unit(x)
 
     q_z = gaussian_posterior(encoder, latent_dim, to_input=to_input)
+    posterior_of = cast(Callable[[Params, Array], DiagNormal], q_z.distribution)
     p_x = decoder_likelihood(decoder, observation, event_shape)
 
     def init(key: Key, x: Array) -> Params:
@@ -71,14 +75,15 @@ def vae(
         return merge(q_z.init(key_q, x), p_x.init(key_x, jnp.zeros(latent_dim)), p_z.init(key_p, None))
 
     def terms(params: Params, key: Key, x: Array) -> Terms:
-        q = q_z.distribution(params, x)
+        q = posterior_of(params, x)
         z = reparameterize(key, *q)
         log_p_x = p_x.log_prob(params, x, z)
         log_ratio = p_z.log_prob(params, z, None) - normal_log_prob(z, *q)
         if p_z.distribution is None:
             kl = -log_ratio[None]
         else:
-            kl = jax.vmap(normal_kl)(*q, *p_z.distribution(params, None))
+            p = p_z.distribution(params, None)
+            kl = jax.vmap(normal_kl)(q.mean, q.log_var, p.mean, p.log_var)
         return Terms(log_p_x, kl, log_p_x + log_ratio, jnp.zeros(()), z, q)
 
     return Model(init, terms, q_z, p_z, p_x, event_shape, observation.to_unit)

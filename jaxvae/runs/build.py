@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from jaxvae.data.protocols import PROTOCOLS
@@ -15,7 +17,10 @@ from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.runs.config import Config, ModelConfig
 from jaxvae.training.losses import Loss, bound_loss
 from jaxvae.training.optimizers import kl_warmup, learning_rate_schedule, make_optimizer
+from jaxvae.training.state import TrainState, init_state
 from jaxvae.training.step import Preprocess
+
+Array = jax.Array
 
 
 class Training(NamedTuple):
@@ -74,3 +79,13 @@ def build_training(config: Config, model: Model, steps_per_epoch: int) -> Traini
     rate = learning_rate_schedule(optim.schedule, optim.lr, steps, round(optim.warmup_epochs * steps_per_epoch))
     optimizer = make_optimizer(optim.name, rate, clip=optim.clip, weight_decay=optim.weight_decay)
     return Training(loss, optimizer, PROTOCOLS[config.data.protocol])
+
+
+def abstract_state(config: Config, model: Model) -> TrainState:
+    """The shapes and dtypes of a run's state, without computing any of it."""
+    optimizer = build_training(config, model, steps_per_epoch=1).optimizer
+
+    def init(key: Array) -> TrainState:
+        return init_state(model, optimizer, key, jnp.zeros(model.event_shape), ema=config.optim.ema is not None)
+
+    return jax.eval_shape(init, jax.random.key(0))

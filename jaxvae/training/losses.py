@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.math.checks import finite_number, positive_integer
-from jaxvae.models.records import Key, Model, Params
+from jaxvae.models.records import Key, Model, Params, check_batch
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.terms import Terms
 
@@ -58,11 +58,7 @@ def bound_loss(
             terms = jax.vmap(model.terms, (None, 0, None))(params, jax.random.split(key, samples), x)
             return bound(terms, **now), terms
 
-        if batch.ndim != len(model.event_shape) + 1 or batch.shape[1:] != model.event_shape:
-            raise ValueError(
-                f"x has shape {batch.shape}, expected a batch (B, {', '.join(map(str, model.event_shape))}). "
-                f"Add the missing axis, as in x[None] for one example or x[..., None] for one channel."
-            )
+        check_batch(model, batch)
         bounds, terms = jax.vmap(one)(keys, batch)
         value = terms.penalty.mean() - bounds.mean()
         kl = terms.kl.mean((0, 1))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxvae.models.records import Key
+from jaxvae.models.records import Key, Params
 from jaxvae.training.losses import Loss, Metrics
 from jaxvae.training.state import TrainState
 
@@ -62,20 +62,22 @@ def make_step(
         (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, keys, batch, state.step)
         if axis_name is not None:
             value, metrics, gradient = jax.lax.pmean((value, metrics, gradient), axis_name)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
-
         # A norm that overflows is as bad as a NaN: clipping would turn it into a silent update of zero.
-        norm = optax.global_norm(gradient)
+        norm = optax.tree.norm(gradient)
         good = jnp.isfinite(value) & jnp.isfinite(norm)
-        kept = jax.tree.map(
-            lambda new, old: jnp.where(good, new, old),
-            (params, opt_state, average),
-            (state.params, state.opt_state, state.ema),
-        )
+
+        def update() -> tuple[Params, Any, Params | None]:
+            updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+            params = optax.apply_updates(state.params, updates)
+            average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
+            return params, opt_state, average
+
+        def skip() -> tuple[Params, Any, Params | None]:
+            return state.params, state.opt_state, state.ema
+
+        params, opt_state, average = jax.lax.cond(good, update, skip)
         metrics = {**metrics, "gradient_norm": norm, "skipped": 1.0 - good}
-        return TrainState(state.step + 1, kept[0], kept[1], state.key, kept[2]), metrics
+        return TrainState(state.step + 1, params, opt_state, state.key, average), metrics
 
     return step
 

@@ -1,0 +1,46 @@
+"""The test images of a run: one fixed draw, so that the numbers of two runs can be compared."""
+
+import hashlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxvae import data
+from jaxvae.data.protocols import PROTOCOLS, fixed_binarization
+from jaxvae.runs.config import DataConfig
+
+SEED = 0
+
+
+class HeldOut(NamedTuple):
+    """Test images as the model sees them.
+
+    Attributes:
+        x: float32 [N, H, W, C], in the units of the likelihood.
+        images: uint8 [N, H, W, C], as they came.
+        labels: int64 [N], or None.
+        protocol: how x came from the images, in words.
+        seed: of the draw and of the posterior samples in the evaluation.
+        sha256: of x.
+    """
+
+    x: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray | None
+    protocol: str
+    seed: int
+    sha256: str
+
+
+def load_held_out(config: DataConfig) -> HeldOut:
+    """Loads the test split and draws it once: "dynamic" becomes the fixed binarisation with the same probabilities."""
+    dataset = data.load(config.name, config.test_split)
+    if config.protocol == "dynamic":
+        binary, digest = fixed_binarization(dataset.images, SEED)
+        x, protocol = (binary > 0).astype(np.float32), "fixed draw of Bernoulli(x / 255)"
+        return HeldOut(x, dataset.images, dataset.labels, protocol, SEED, digest)
+    keys = jax.random.split(jax.random.key(SEED), len(dataset.images))
+    x = np.asarray(jax.jit(jax.vmap(PROTOCOLS[config.protocol]))(keys, dataset.images))
+    digest = hashlib.sha256(x.tobytes()).hexdigest()
+    return HeldOut(x, dataset.images, dataset.labels, config.protocol, SEED, digest)

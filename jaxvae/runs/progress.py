@@ -1,0 +1,66 @@
+"""A progress bar on a terminal, a line now and then in a log file."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from jaxvae.evaluation.likelihood import Estimate
+from jaxvae.training.loop import Report
+
+Show = Callable[[Report, Mapping[str, Estimate] | None], None]
+LINES = 10  # in a log file, over the whole run
+
+
+@contextmanager
+def progress_bar(steps: int, per_epoch: int, batch_size: int, *, enabled: bool = True) -> Iterator[Show]:
+    """Yields show(report, test estimates or None), which updates a bar on stderr.
+
+    Args:
+        steps: the step at which the run ends.
+        per_epoch: steps in an epoch.
+        batch_size: examples in a step.
+        enabled: False shows nothing.
+    """
+    if not enabled:
+        yield lambda report, test: None
+    elif not sys.stderr.isatty():
+        yield _lines(steps, per_epoch)
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[words]}"),
+            TimeElapsedColumn(),
+            TextColumn("<"),
+            TimeRemainingColumn(),
+        )
+        epochs = steps // per_epoch
+        with Progress(*columns, console=Console(stderr=True), expand=True) as bar:
+            task = bar.add_task("training", total=steps, epoch=f"0/{epochs}", words="compiling")
+            last: dict[str, str] = {"test": ""}
+
+            def show(report: Report, test: Mapping[str, Estimate] | None) -> None:
+                if test is not None:
+                    last["test"] = f"  test -ELBO {-test['elbo'].mean:.2f} nats"
+                rate = len(report.metrics["loss"]) * batch_size / report.seconds
+                words = f"loss {report.metrics['loss'][-1]:.2f}{last['test']}  {rate:,.0f} img/s"
+                bar.update(task, completed=report.step, epoch=f"{report.step // per_epoch}/{epochs}", words=words)
+
+            yield show
+
+
+def _lines(steps: int, per_epoch: int) -> Show:
+    """One plain line for about every tenth of the run, at the end of an epoch."""
+    every = max(1, steps // per_epoch // LINES) * per_epoch
+
+    def show(report: Report, test: Mapping[str, Estimate] | None) -> None:
+        if report.step % every == 0 or report.step == steps:
+            words = "" if test is None else f", test -ELBO {-test['elbo'].mean:.2f} nats"
+            loss = report.metrics["loss"][-1]
+            line = f"epoch {report.step // per_epoch}/{steps // per_epoch}: loss {loss:.2f}{words}"
+            print(line, file=sys.stderr, flush=True)
+
+    return show

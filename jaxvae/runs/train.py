@@ -1,0 +1,233 @@
+"""A whole run: from a config and a folder to checkpoints, metrics and a summary; interrupted, it resumes by itself."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae import data
+from jaxvae.evaluation.likelihood import Estimate, per_example, summarize
+from jaxvae.models.records import Model, Params
+from jaxvae.runs import folder as run_folder
+from jaxvae.runs.build import build_model, build_training
+from jaxvae.runs.config import Config
+from jaxvae.runs.files import write_json
+from jaxvae.runs.metrics import append_metrics, truncate_after
+from jaxvae.runs.progress import progress_bar
+from jaxvae.runs.held_out import HeldOut, load_held_out
+from jaxvae.training import checkpoint
+from jaxvae.training.loop import check_data, train
+from jaxvae.training.parallel import Executor, make_executor
+from jaxvae.training.signals import stop_on_signals
+from jaxvae.training.state import TrainState, init_state
+from jaxvae.training.weights import save_weights
+from jaxvae.training.windows import Windows
+
+LOG_STEPS = 100  # training metrics are means over this many steps, or an epoch where that is shorter
+
+
+class Outcome(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+        folder: the run folder.
+        model, params: the model and its parameters (the moving average, if one is kept).
+        summary: what summary.json says, {} for a run that was interrupted.
+        signal: the signal that interrupted it, or 0.
+        step: the last step, which is on disk.
+    """
+
+    folder: Path
+    model: Model
+    params: Params
+    summary: dict[str, Any]
+    signal: int
+    step: int
+
+
+def train_run(
+    config: Config,
+    workdir: str | Path,
+    *,
+    allow_changes: bool = False,
+    overwrite: bool = False,
+    say: Callable[[str], None] = print,
+) -> Outcome:
+    """Trains the run of a config in a folder, or goes on with it where it stopped.
+
+    Args:
+        config: a validated config.
+        workdir: the run folder; it is made if need be, and held by a lock.
+        allow_changes: go on although the folder's run had other values.
+        overwrite: remove the run in the folder and start afresh.
+        say: is given one line for each thing worth saying.
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: for impossible data, a folder that holds another run or cannot be
+            written to, and damaged checkpoints; before any step.
+        FloatingPointError: after too many steps in a row that were not finite; the last good step is on disk.
+    """
+    folder = run_folder.create(workdir)
+    with checkpoint.lock_folder(folder):
+        return _train_locked(config, folder, allow_changes, overwrite, say)
+
+
+def _train_locked(
+    config: Config, folder: Path, allow_changes: bool, overwrite: bool, say: Callable[[str], None]
+) -> Outcome:
+    images, test = _load_data(config)
+    shape = tuple(int(size) for size in images.shape[1:])
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, image_shape=shape))
+    per_epoch = len(images) // config.batch_size
+    steps = config.epochs * per_epoch
+
+    model = build_model(config.model, shape)
+    parts = build_training(config, model, per_epoch)
+    average = config.optim.ema is not None
+    executor = make_executor(
+        *parts,
+        batch_size=config.batch_size,
+        capacity=min(per_epoch, 2000),
+        ema=config.optim.ema,
+        mode=config.parallel,
+    )
+    resumed = run_folder.claim(folder, config, allow_changes=allow_changes, overwrite=overwrite)
+
+    state, pending = init_state(
+        model, parts.optimizer, jax.random.key(config.seed), jnp.zeros(shape), ema=average
+    ), None
+    if resumed and checkpoint.steps(folder / run_folder.CHECKPOINTS):
+        state, metadata = checkpoint.restore(folder / run_folder.CHECKPOINTS, state)
+        pending = metadata["window"]
+        say(_resumed(int(state.step), steps, metadata["devices"], executor.devices))
+    if resumed:
+        truncate_after(folder / run_folder.METRICS, int(state.step))
+
+    log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
+    run = _Run(config, folder, model, executor, test, log, per_epoch, steps, say)
+    state, signal = run.train(state, images)
+    params = jax.device_get(state.params if state.ema is None else state.ema)
+    step = int(state.step)
+    if signal:
+        return Outcome(folder, model, params, {}, signal, step)
+    summary = run.summarize(params, step)
+    save_weights(folder / run_folder.WEIGHTS, params)
+    return Outcome(folder, model, params, summary, 0, step)
+
+
+def _load_data(config: Config) -> tuple[np.ndarray, HeldOut]:
+    """Training images and the fixed test draw, checked against the batch size before any other work."""
+    dataset = data.load(config.data.name, config.data.train_split)
+    check_data(dataset.images, config.batch_size)
+    return dataset.images, load_held_out(config.data)
+
+
+def _resumed(step: int, steps: int, before: int, now: int) -> str:
+    devices = f" It was saved on {before} device(s) and goes on with {now}." if before != now else ""
+    if step >= steps:
+        return f"The run is finished: step {step} of {steps}. Raise --epochs to train on.{devices}"
+    return f"Resuming at step {step} of {steps}.{devices}"
+
+
+class _Run(NamedTuple):
+    """What the parts of one run share."""
+
+    config: Config
+    folder: Path
+    model: Model
+    executor: Executor
+    test: HeldOut
+    log: Windows
+    per_epoch: int
+    steps: int
+    say: Callable[[str], None]
+
+    def train(self, state: TrainState, images: np.ndarray) -> tuple[TrainState, int]:
+        """Trains to the end or to a signal; returns the last state, which is on disk, and the signal."""
+        saved, last = int(state.step), int(state.step)
+        if last >= self.steps:
+            return state, 0
+        show_progress = progress_bar(
+            self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress
+        )
+        with stop_on_signals() as stop, show_progress as show:
+            reports = train(self.executor, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
+            try:
+                for report in reports:
+                    state, last = report.state, report.step
+                    show(report, self._measure(last, state, report.metrics))
+                    if stop.signal or last == self.steps or self._due(last):
+                        saved = last  # before saving: a save that fails is not tried again below
+                        self._save(state)
+                    if stop.signal:
+                        break
+            except BaseException:
+                # Whatever went wrong, the last finished step is worth keeping, unless its arrays are gone.
+                if saved != last and not any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
+                    self._save(state)
+                raise
+        return state, stop.signal
+
+    def _due(self, step: int) -> bool:
+        return step % (self.config.save_every * self.per_epoch) == 0
+
+    def _measure(self, step: int, state: TrainState, metrics: dict[str, np.ndarray]) -> dict[str, Estimate] | None:
+        """Logs the windows that closed and, at the end of an epoch that asks for it, the test images."""
+        path = self.folder / run_folder.METRICS
+        for at, means in self.log.add(step, metrics):
+            append_metrics(path, {"step": at, "epoch": at / self.per_epoch, "split": "train", **means})
+        if step % (self.config.evaluate_every * self.per_epoch):
+            return None
+        estimates = self.evaluate(state.params if state.ema is None else state.ema)
+        record: dict[str, Any] = {"step": step, "epoch": step / self.per_epoch, "split": "test"}
+        for name, estimate in estimates.items():
+            record[name], record[f"{name}_standard_error"] = estimate.mean, estimate.standard_error
+        append_metrics(path, record)
+        return estimates
+
+    def _save(self, state: TrainState) -> Path:
+        metadata = {"window": self.log.pending, "devices": self.executor.devices}
+        return checkpoint.save(
+            self.folder / run_folder.CHECKPOINTS, state, keep=self.config.keep, metadata=metadata
+        )
+
+    def evaluate(self, params: Params) -> dict[str, Estimate]:
+        """Bounds on the test images, with the same draw and the same posterior noise each time."""
+        return summarize(self.per_example(params))
+
+    def per_example(self, params: Params) -> dict[str, np.ndarray]:
+        key = jax.random.key(self.test.seed)
+        return per_example(self.model, params, key, self.test.x, samples=self.config.test_samples)
+
+    def summarize(self, params: Params, step: int) -> dict[str, Any]:
+        """Measures the final parameters and writes summary.json."""
+        values = self.per_example(params)
+        estimates = summarize(values)
+        summary = {
+            "step": step,
+            "epochs": step / self.per_epoch,
+            "test": {
+                "negative_elbo": _nats(estimates["elbo"], -1),
+                "reconstruction": _nats(estimates["log_likelihood"], -1),
+                "kl": _nats(estimates["kl"], 1),
+                "samples": self.config.test_samples,
+                "images": len(self.test.x),
+                "protocol": self.test.protocol,
+                "seed": self.test.seed,
+                "sha256": self.test.sha256,
+            },
+            "kl_per_latent": values["kl_per_latent"].mean(0).tolist(),
+            "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
+            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        write_json(self.folder / run_folder.SUMMARY, summary)
+        return summary
+
+
+def _nats(estimate: Estimate, sign: int) -> dict[str, float]:
+    return {"nats": sign * estimate.mean, "standard_error": estimate.standard_error}

@@ -1,0 +1,88 @@
+"""A VAE small enough to compile in a moment, from networks that are no Flax modules."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxvae.models.vae import vae
+from jaxvae.training.losses import bound_loss
+from jaxvae.training.parallel import make_executor
+from jaxvae.training.state import init_state
+
+SHAPE, LATENTS = (4, 4, 1), 3
+
+
+class Linear(NamedTuple):
+    """A network by hand: anything with .init and .apply will do."""
+
+    size: int
+    shape: tuple
+
+    def init(self, key, x):
+        return {"w": 0.3 * jax.random.normal(key, (x.size, self.size)), "b": jnp.zeros(self.size)}
+
+    def apply(self, variables, x):
+        return (x.reshape(-1) @ variables["w"] + variables["b"]).reshape(self.shape)
+
+
+class Encoder(NamedTuple):
+    linear: Linear = Linear(2 * LATENTS, (2, LATENTS))
+
+    def init(self, key, x):
+        return self.linear.init(key, x)
+
+    def apply(self, variables, x):
+        mean, log_var = self.linear.apply(variables, x)
+        return mean, log_var
+
+
+def small_vae(**options):
+    """A linear VAE over 4x4 binary images with 3 latents."""
+    return vae(Encoder(), Linear(16, SHAPE), event_shape=SHAPE, latent_dim=LATENTS, **options)
+
+
+def images(count: int = 50, seed: int = 0) -> np.ndarray:
+    """uint8 [count, 4, 4, 1]: left or right half bright, with noise."""
+    rng = np.random.default_rng(seed)
+    side = rng.integers(0, 2, (count, 1, 1, 1))
+    bright = (np.arange(4)[None, None, :, None] < 2) == side
+    return (200 * np.broadcast_to(bright, (count, *SHAPE)) + rng.integers(0, 50, (count, *SHAPE))).astype(np.uint8)
+
+
+def binarize(key, image):
+    return jax.random.bernoulli(key, image / 255.0).astype(jnp.float32)
+
+
+def grey(key, image):
+    return image / jnp.float32(255)
+
+
+def setup(loss=None, optimizer=None, *, mode="jit", batch_size=10, ema=None, capacity=20, preprocess=binarize, **options):
+    """(state, executor) for the small VAE."""
+    model = small_vae()
+    optimizer = optax.sgd(1e-2) if optimizer is None else optimizer
+    loss = bound_loss(model) if loss is None else loss
+    state = init_state(model, optimizer, jax.random.key(0), jnp.zeros(SHAPE), ema=ema is not None)
+    executor = make_executor(
+        loss, optimizer, preprocess, batch_size=batch_size, capacity=capacity, mode=mode, ema=ema, **options
+    )
+    return state, executor
+
+
+def host(tree):
+    """The tree as NumPy arrays, keys as their numbers."""
+
+    def one(leaf):
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
+
+    return jax.tree.map(one, tree)
+
+
+def same_bits(a, b) -> bool:
+    """Whether two trees agree in structure and in every bit."""
+    a, b = jax.tree.flatten(host(a)), jax.tree.flatten(host(b))
+    return a[1] == b[1] and all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in zip(a[0], b[0], strict=True))
