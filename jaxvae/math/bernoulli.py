@@ -76,9 +76,9 @@ def _checked(x: Array, logits: Array) -> tuple[Array, Array]:
 def _bernoulli(x: Array, logits: Array) -> Array:
     """-(w |l| + log1p(exp(-|l|))), w the weight of the outcome that l speaks against: a sum of like signs."""
     a = jnp.abs(logits)
-    against = jnp.where(logits >= 0, 1.0 - x, x)
+    against = jnp.where(logits >= 0, x - 1.0, -x)
     # 0 * inf is NaN; an infinite logit that agrees with x costs nothing.
-    return -(jnp.where(against == 0, 0.0, against * a) + jnp.log1p(jnp.exp(-a)))
+    return jnp.where(against == 0, 0.0, against * a) - jnp.log1p(jnp.exp(-a))
 
 
 def _bernoulli_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Any]:
@@ -98,10 +98,10 @@ _bernoulli.defjvp(_bernoulli_jvp, symbolic_zeros=True)
 
 @jax.custom_jvp
 def _residual(x: Array, logits: Array) -> Array:
-    """x - sigmoid(l), with every digit on both sides: for l >= 0 it is sigmoid(-l) - (1 - x)."""
+    """x - sigmoid(l), with every digit on both sides: for l >= 0 it is (x - 1) + sigmoid(-l)."""
     e = jnp.exp(-jnp.abs(logits))
-    tail = e / (1.0 + e)
-    return jnp.where(logits >= 0, tail - (1.0 - x), x - tail)
+    positive = logits >= 0
+    return (x - jnp.where(positive, 1.0, 0.0)) + jnp.where(positive, e, -e) / (1.0 + e)
 
 
 @_residual.defjvp

@@ -1,8 +1,8 @@
 """Checks at the Python boundary: what was passed, what was expected, how to mend it.
 
-Shapes and dtypes are static, so they are checked always, inside `jit` too, at no cost. Values are checked only
-where an array is concrete (called outside `jit`, `grad` and `vmap`); inside a compiled training step the finite
-guard of `jaxvae.training` does that work.
+Shapes and dtypes are static, so they are checked always, inside `jit` too, at no cost. Values are checked
+only where an array is concrete (called outside `jit`, `grad` and `vmap`); inside a compiled training step
+the finite guard of `jaxvae.training` does that work.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ def as_float(name: str, value: Any) -> Array:
     """Returns `value` as a float32 or float64 array; half precision is widened, integers are refused.
 
     Sums over thousands of pixels lose all accuracy in half precision, so every density computes in float32 at
-    least. Integers are refused because they are nearly always raw 0..255 pixels that somebody forgot to scale.
+    least. Integers are refused because they are nearly always raw 0..255 pixels that nobody scaled.
     """
     array = as_array(name, value)
     if array.dtype == jnp.bool_ or isinstance(value, int):
@@ -80,7 +80,7 @@ def is_concrete(value: Any) -> bool:
 
 
 def in_range(name: str, value: Array, low: float, high: float, fix: str) -> None:
-    """Raises `ValueError` if a concrete array has a NaN or an element outside [low, high]; skips traced ones."""
+    """Raises `ValueError` if a concrete array has a NaN or an element outside [low, high]."""
     if not is_concrete(value) or value.size == 0:
         return
     array = np.asarray(value)
@@ -111,9 +111,7 @@ def positive_integer(name: str, value: Any, at_least: int = 1) -> int:
     return int(value)
 
 
-def finite_number(
-    name: str, value: Any, low: float = 0.0, high: float = np.inf, *, above: bool = False
-) -> None:
+def finite_number(name: str, value: Any, low: float = 0.0, high: float = np.inf, *, above: bool = False) -> None:
     """Raises `ValueError` unless a concrete number is finite and in [low, high], (low, high] with `above`."""
     if not is_concrete(value):
         return

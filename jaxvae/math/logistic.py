@@ -16,14 +16,14 @@ def discretized_logistic_log_prob(x: Array, mean: Array, log_scale: Array, level
     r"""Log-probability of whole pixel levels under a logistic that is integrated over each bin.
 
     sum(log(sigmoid(b) - sigmoid(a))), b and a the upper and lower edge of the bin of x, minus mean, over the
-    scale. Level x is centred on 2 x / (levels - 1) - 1 and its bin is 2 / (levels - 1) wide; the first and the
-    last bin take the whole tail, so that the probabilities of all levels sum to 1.
+    scale. Level x is centred on 2 x / (levels - 1) - 1 and its bin is 2 / (levels - 1) wide; the first and
+    the last bin take the whole tail, so that the probabilities of all levels sum to 1.
 
     Args:
         x: [...] one example, whole numbers 0..levels-1 (an integer array, or floats that hold whole numbers).
         mean: the shape of x (or a scalar), on the scale where the levels span [-1, 1].
-        log_scale: the shape of x (or a scalar), natural logarithm of the scale, in the units of mean; float32 is
-            exact for |log_scale| <= 80.
+        log_scale: the shape of x (or a scalar), natural logarithm of the scale, in the units of mean;
+            float32 is exact for |log_scale| <= 80.
         levels: number of pixel levels, at least 2.
 
     Returns:
@@ -49,9 +49,7 @@ def discretized_logistic_log_prob(x: Array, mean: Array, log_scale: Array, level
     return jnp.sum(_log_bin(levels, x, mean, log_scale))
 
 
-def logistic_mixture_log_prob(
-    x: Array, logits: Array, means: Array, log_scales: Array, levels: int = 256
-) -> Array:
+def logistic_mixture_log_prob(x: Array, logits: Array, means: Array, log_scales: Array, levels: int = 256) -> Array:
     r"""Mixture of discretised logistics: sum(log sum_m softmax(logits)_m P(x; mean_m, log_scale_m)).
 
     Args:
@@ -93,14 +91,15 @@ def logistic_mixture_log_prob(
 
 
 def _edges(levels: int, x: Array, mean: Array, log_scale: Array) -> tuple[Array, ...]:
-    """Upper and lower edge of the bin, minus mean, over the scale; the inverse scale; log(bin width / scale)."""
+    """(edge - mean) / scale at the upper and the lower edge; 1 / scale; log(bin width / scale)."""
     inverse = inverse_scale(log_scale)
     dtype = inverse.dtype
     grid = 2.0 ** (jnp.finfo(dtype).nmant - levels.bit_length())
 
     def above_mean(numerator: Array) -> Array:
-        # The edge is numerator / (levels - 1). Rounded to one float, over a scale of 1e-7, it is wrong by half a
-        # nat; so it is split into few leading bits, whose product with levels - 1 is exact, and a small rest.
+        # The edge is numerator / (levels - 1). Rounded to one float, over a scale of 1e-7, it is wrong by
+        # half a nat; so it is split into few leading bits, whose product with levels - 1 is exact, and a
+        # small rest.
         coarse = jnp.round(numerator / (levels - 1) * grid) / grid
         return (coarse - mean) + (numerator - coarse * (levels - 1)) / (levels - 1)
 
@@ -122,12 +121,13 @@ def _log_bin(levels: int, x: Array, mean: Array, log_scale: Array) -> Array:
 def _log_bin_jvp(
     levels: int, primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]
 ) -> tuple[Array, Array]:
-    """Slope in the mean: (tanh(a/2) + tanh(b/2)) / 2 over the scale; as a difference of sigmoids it cancels."""
     (x, mean, log_scale), (_, dmean, dlog_scale) = primals, tangents
     upper, lower, inverse, log_width = _edges(levels, x, mean, log_scale)
     first, last = x == 0, x == levels - 1
     above_upper, below_lower = jax.nn.sigmoid(-upper), jax.nn.sigmoid(lower)
-    middle = 0.5 * (jnp.tanh(upper / 2.0) + jnp.tanh(lower / 2.0))
+    # The same number twice: sigmoids cancel in a narrow bin, hyperbolic tangents in a wide one.
+    narrow = 0.5 * (jnp.tanh(upper / 2.0) + jnp.tanh(lower / 2.0))
+    middle = jnp.where(log_width < 0.0, narrow, below_lower - above_upper)
     in_mean = inverse * jnp.where(first, -above_upper, jnp.where(last, below_lower, middle))
     # Held back from infinity, where the sigmoid is 0 and the product would be NaN.
     at_upper, at_lower = -jnp.minimum(upper, 700.0) * above_upper, jnp.maximum(lower, -700.0) * below_lower

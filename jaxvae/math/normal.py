@@ -80,7 +80,7 @@ def normal_kl_standard(mean: Array, log_var: Array) -> Array:
 
     Args:
         mean: [...] of one example.
-        log_var: the shape of mean (or a scalar), natural logarithm of the variance; the result is +inf from 89.
+        log_var: the shape of mean (or a scalar), natural logarithm of the variance; from 89 on, +inf.
 
     Returns:
         [] nats, never negative, summed over every element.
@@ -106,7 +106,7 @@ def normal_kl(mean_q: Array, log_var_q: Array, mean_p: Array, log_var_p: Array) 
 
     1/2 sum(exp(d) - 1 - d + (mean_q - mean_p)^2 exp(-log_var_p)), with d = log_var_q - log_var_p.
 
-    The logarithms are subtracted before anything is exponentiated, so that two tiny variances never make 0 / 0.
+    The logarithms are subtracted before anything is exponentiated, so that no variance underflows to 0.
 
     Args:
         mean_q: [...] of one example.

@@ -1,7 +1,7 @@
 """Primitives that keep their digits where the textbook expression loses them, each with its own derivative.
 
-Every rule is a `custom_jvp`, so that forward mode, reverse mode and higher derivatives all work. An expression
-that is exact in value may still cancel in its derivative (`expm1(x) - x` does), hence the rules.
+Every rule is a `custom_jvp`, so that forward mode, reverse mode and higher derivatives all work. An
+expression that is exact in value may still cancel in its derivative (`expm1(x) - x` does), hence the rules.
 """
 
 import math
@@ -22,8 +22,8 @@ def log_mean_exp(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
         axis: the axes to average over; all of them by default.
 
     Returns:
-        x without the averaged axes, nats. If all of x is -inf the result is -inf and its gradient 0; a NaN in x
-        stays a NaN in the result.
+        x without the averaged axes, nats. If all of x is -inf the result is -inf and its gradient 0; a NaN
+        in x stays a NaN in the result.
 
     Raises:
         ValueError: if there is nothing to average.
@@ -38,7 +38,7 @@ def log_mean_exp(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
     """
     x = as_float("x", x)
     highest = jnp.max(x, axis=axis, keepdims=True, initial=-jnp.inf)
-    count = x.size // max(highest.size, 1)
+    count = math.prod(size for size, kept in zip(x.shape, highest.shape, strict=True) if size != kept)
     if count == 0:
         raise ValueError(
             f"x has shape {x.shape} and nothing to average over axis={axis}, expected at least one element. "
@@ -55,8 +55,9 @@ def log_mean_exp(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
 def log_softmax(logits: Array) -> Array:
     """Log-probabilities over the last axis, right to the last digits even where a probability is nearly 1.
 
-    log p_j = (l_j - l_max) - log1p(sum over the others of exp(l - l_max)). The usual form takes the logarithm of
-    a sum that is rounded to 1, and its gradient 1 - p is then exactly 0. Logits of -inf are probabilities of 0.
+    log p_j = (l_j - l_max) - log1p(sum over the others of exp(l - l_max)). The usual form takes the
+    logarithm of a sum that is rounded to 1, and its gradient 1 - p is then exactly 0. Logits of -inf are
+    probabilities of 0.
     """
     index = jnp.argmax(logits, axis=-1)
     top = jax.nn.one_hot(index, logits.shape[-1], dtype=bool)
@@ -73,7 +74,7 @@ def inverse_scale(log_scale: Array) -> Array:
 
 @jax.custom_jvp
 def expm1_minus(x: Array) -> Array:
-    """expm1(x) - x = exp(x) - 1 - x, never negative; a series near 0, where the difference has no right digit."""
+    """expm1(x) - x, never negative; a series near 0, where the difference has no right digit."""
     series = jnp.ones_like(x)
     for n in range(17, 2, -1):
         series = 1.0 + x / n * series
@@ -101,17 +102,15 @@ def _log_x_over_tanh_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple
 
 
 def _reciprocal_minus_csch(x: Array) -> Array:
-    """1/x - 1/sinh(x), by the quotient of the series of sinh(x) - x and x sinh(x) where the two cancel."""
+    """1/x - 1/sinh(x) = (sinh(x) - x) / (x sinh(x)), both by their series where they cancel."""
     small = jnp.abs(x) < 1.0
     square = jnp.where(small, x * x, 0.0)
-    above, below = jnp.ones_like(x), jnp.ones_like(x)
+    above = jnp.ones_like(x)  # (sinh(x) - x) / (x^3 / 6); sinh(x) / x is 1 + x^2 / 6 of it
     for n in range(18, 2, -2):
-        above = 1.0 + square / ((n + 1) * (n + 2)) * above
-        below = 1.0 + square / (n * (n + 1)) * below
-    below = 1.0 + square / 6.0 * below
+        above = 1.0 + square / (n * (n + 1)) * above
     a = jnp.where(small, 1.0, jnp.abs(x))
     large = 1.0 / a + 2.0 * jnp.exp(-a) / jnp.expm1(-2.0 * a)
-    return jnp.where(small, x / 6.0 * above / below, jnp.sign(x) * large)
+    return jnp.where(small, x / 6.0 * above / (1.0 + square / 6.0 * above), jnp.sign(x) * large)
 
 
 @jax.custom_jvp

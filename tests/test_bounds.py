@@ -1,0 +1,200 @@
+"""The bounds on a model whose log p(x) is known, against differences, and at the edges of their options."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxvae.math.normal import normal_kl_standard, normal_log_prob, reparameterize
+from jaxvae.objectives.bounds import elbo, iwae_bound
+from jaxvae.objectives.terms import Terms
+
+PIXELS, LATENTS, NOISE = 784, 20, 0.3
+
+
+def linear_gaussian(seed=0):
+    """z ~ N(0, I), x | z ~ N(W z, NOISE^2 I), W with orthogonal columns, so that the posterior is diagonal.
+
+    Returns W, one x, the posterior's mean and log-variance, and the exact log p(x), in float64.
+    """
+    draw = np.random.default_rng(seed)
+    directions, _ = np.linalg.qr(draw.normal(size=(PIXELS, LATENTS)))
+    sizes = np.linspace(0.2, 8.0, LATENTS)
+    weights = directions * sizes
+    x = weights @ draw.normal(size=LATENTS) + NOISE * draw.normal(size=PIXELS)
+    precision = 1.0 + sizes**2 / NOISE**2
+    mean = (weights.T @ x) / NOISE**2 / precision
+    covariance = weights @ weights.T + NOISE**2 * np.eye(PIXELS)
+    _, log_det = np.linalg.slogdet(2 * np.pi * covariance)
+    log_p = -0.5 * (log_det + x @ np.linalg.solve(covariance, x))
+    return weights, x, mean, -np.log(precision), log_p
+
+
+def terms_of(key, weights, x, mean, log_var, noise=NOISE, analytic=False):
+    z = reparameterize(key, mean, log_var)
+    log_likelihood = normal_log_prob(x, weights @ z, 2.0 * jnp.log(noise))
+    log_ratio = normal_log_prob(z, 0.0, 0.0) - normal_log_prob(z, mean, log_var)
+    kl = jax.vmap(normal_kl_standard)(mean, log_var) if analytic else -log_ratio[None]
+    return Terms(log_likelihood, kl, log_likelihood + log_ratio, jnp.zeros(()), z, None)
+
+
+def sampled(key, samples, *model, **options):
+    keys = jax.random.split(key, samples)
+    return jax.vmap(lambda key: terms_of(key, *model, **options))(keys)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("samples", [1, 5, 50, 5000])
+def test_exact_posterior_makes_every_bound_exact(samples, seed):
+    *model, log_p = linear_gaussian()
+    model = [jnp.float32(a) for a in model]
+
+    @jax.jit
+    def bounds(key):
+        terms = sampled(key, samples, *model)
+        return elbo(terms), iwae_bound(terms)
+
+    found = np.float64(bounds(jax.random.key(seed)))
+    np.testing.assert_allclose(found, log_p, atol=1e-3)
+
+
+def test_the_closed_form_kl_gives_the_same_bound_on_average():
+    *model, log_p = linear_gaussian()
+    model = [jnp.float32(a) for a in model]
+    terms = jax.jit(lambda key: sampled(key, 5000, *model, analytic=True))(jax.random.key(0))
+    assert terms.kl.shape == (5000, LATENTS)
+    each = np.float64(terms.log_likelihood) - np.float64(terms.kl).sum(axis=1)
+    assert abs(each.mean() - log_p) < 5 * each.std() / np.sqrt(each.size)
+    assert float(elbo(terms)) == pytest.approx(each.mean(), rel=1e-6)
+
+
+def small_model(wrong=0.7):
+    """Two latents, three pixels, and a posterior that is off in mean and width."""
+    draw = np.random.default_rng(3)
+    weights, x = draw.normal(size=(3, 2)), draw.normal(size=3)
+    precision = np.eye(2) + weights.T @ weights
+    mean = np.linalg.solve(precision, weights.T @ x) + wrong
+    covariance = weights @ weights.T + np.eye(3)
+    _, log_det = np.linalg.slogdet(2 * np.pi * covariance)
+    return (weights, x, mean, np.zeros(2)), -0.5 * (log_det + x @ np.linalg.solve(covariance, x))
+
+
+def test_importance_weighted_bound_climbs_to_log_p_with_samples():
+    draws = 100_000
+    model, log_p = small_model()
+    model = [jnp.float32(a) for a in model]
+
+    @jax.jit
+    def average(key):
+        """Mean and standard error of the bound over `draws` independent sets of 1, 5 and 50 samples."""
+
+        def chunk(key):
+            weights = sampled(key, draws // 20 * 50, *model, noise=1.0).log_weight.reshape(draws // 20, 50)
+            bound = jax.vmap(lambda w: iwae_bound(Terms(w, w, w, w, None, None)))
+            return jnp.stack([bound(weights[:, :k]) for k in (1, 5, 50)])
+
+        bounds = jnp.concatenate(jax.lax.map(chunk, jax.random.split(key, 20)), axis=1)
+        return bounds.mean(axis=1), bounds.std(axis=1) / jnp.sqrt(draws)
+
+    mean, error = (np.float64(a) for a in average(jax.random.key(0)))
+    assert mean[0] + 3 * error[0] < mean[1]
+    assert mean[1] + 3 * error[1] < mean[2]
+    assert mean[2] < log_p + 3 * error[2]
+    weights, x, centre, log_var = model
+    residual = np.float64(x - weights @ centre)
+    trace = np.trace(np.float64(weights.T @ weights) @ np.diag(np.exp(np.float64(log_var))))
+    exact = -0.5 * (3 * np.log(2 * np.pi) + residual @ residual + trace) - float(normal_kl_standard(centre, log_var))
+    assert abs(mean[0] - exact) < 4 * error[0]
+
+
+def test_one_sample_bound_is_the_one_sample_elbo():
+    model, _ = small_model()
+    terms = sampled(jax.random.key(1), 1, *(jnp.float32(a) for a in model), noise=1.0)
+    assert float(iwae_bound(terms)) == pytest.approx(float(elbo(terms)), rel=1e-6)
+
+
+BOUNDS = {
+    "elbo": elbo,
+    "elbo with beta": lambda terms: elbo(terms, beta=2.5),
+    "iwae": iwae_bound,
+}
+
+
+@pytest.mark.parametrize("analytic", [False, True])
+@pytest.mark.parametrize("name", BOUNDS)
+def test_gradients_agree_with_central_differences(name, analytic):
+    with jax.enable_x64(True):
+        model = [jnp.asarray(a) for a in small_model()[0]]
+
+        @jax.jit
+        def value_and_slopes(weights, mean, log_var):
+            def bound(weights, mean, log_var):
+                terms = sampled(jax.random.key(2), 5, weights, model[1], mean, log_var, noise=1.0, analytic=analytic)
+                return BOUNDS[name](terms)
+
+            return jax.value_and_grad(bound, argnums=(0, 1, 2))(weights, mean, log_var)
+
+        point = [model[0], model[2], model[3]]
+        _, slopes = value_and_slopes(*point)
+        for which, slope in enumerate(slopes):
+            for index in np.ndindex(slope.shape):
+
+                def value(step, which=which, index=index):
+                    there = list(point)
+                    there[which] = point[which].at[index].add(step)
+                    return value_and_slopes(*there)[0]
+
+                h = 1e-3
+                # Fourth order, so that rounding and truncation both stay far below the tolerance.
+                central = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
+                assert float(slope[index]) == pytest.approx(float(central), rel=1e-6, abs=1e-9)
+
+
+def hand_terms(log_likelihood=-80.0, kl=(20.0, 5.0)):
+    log_likelihood, kl = jnp.float32(log_likelihood), jnp.array(kl, jnp.float32)
+    return Terms(log_likelihood, kl, log_likelihood - kl.sum(), jnp.zeros(()), None, None)
+
+
+def test_elbo_by_hand():
+    assert float(elbo(hand_terms())) == -105.0
+    assert float(elbo(hand_terms(), beta=4.0)) == -180.0
+    assert float(elbo(hand_terms(), beta=0.0)) == -80.0
+    assert float(elbo(hand_terms(kl=()))) == -80.0
+    two = jax.tree.map(lambda *rows: jnp.stack(rows), hand_terms(), hand_terms(-90.0, (1.0, 2.0)))
+    assert float(elbo(two)) == (-105.0 - 93.0) / 2
+
+
+def test_beta_may_follow_a_schedule_inside_jit():
+    found = jax.jit(lambda beta: elbo(hand_terms(), beta))(jnp.float32(2.0))
+    assert float(found) == -130.0
+    assert float(jax.grad(lambda beta: elbo(hand_terms(), beta))(2.0)) == -25.0
+
+
+@pytest.mark.parametrize("beta", [-1.0, np.nan, np.inf])
+def test_impossible_beta(beta):
+    with pytest.raises(ValueError, match=f"beta is {beta}, expected a finite number of at least 0"):
+        elbo(hand_terms(), beta)
+
+
+@pytest.mark.parametrize("beta", ["1", None, True, [1.0]])
+def test_beta_that_is_no_number(beta):
+    with pytest.raises(TypeError, match=r"beta is .*expected a number"):
+        elbo(hand_terms(), beta)
+
+
+def test_importance_weighted_bound_needs_samples():
+    with pytest.raises(ValueError, match=r"terms\.log_weight has shape \(\), expected \[K\].*jax\.vmap"):
+        iwae_bound(hand_terms())
+    none = jax.tree.map(lambda a: jnp.zeros((0, *a.shape)), hand_terms())
+    with pytest.raises(ValueError, match="at least one sample"):
+        iwae_bound(none)
+
+
+def test_a_sample_of_weight_zero_counts_and_all_of_them_are_minus_infinity():
+    weights = jnp.array([0.0, -jnp.inf])
+    terms = Terms(weights, weights[:, None], weights, weights, None, None)
+    assert float(iwae_bound(terms)) == pytest.approx(np.log(0.5))
+    lost = terms._replace(log_weight=jnp.full(2, -jnp.inf))
+    assert float(iwae_bound(lost)) == -np.inf
+    slope = jax.grad(lambda w: iwae_bound(lost._replace(log_weight=w)))(lost.log_weight)
+    np.testing.assert_array_equal(slope, 0.0)
