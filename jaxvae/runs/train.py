@@ -18,6 +18,7 @@ from jaxvae.runs.build import build_model, build_training
 from jaxvae.runs.config import Config
 from jaxvae.runs.files import write_json
 from jaxvae.runs.metrics import append_metrics, truncate_after
+from jaxvae.runs.pictures import draw_pictures
 from jaxvae.runs.progress import progress_bar
 from jaxvae.runs.held_out import HeldOut, load_held_out
 from jaxvae.training import checkpoint
@@ -117,6 +118,8 @@ def _train_locked(
         return Outcome(folder, model, params, {}, signal, step)
     summary = run.summarize(params, step)
     save_weights(folder / run_folder.WEIGHTS, params)
+    kl = np.asarray(summary["kl_per_latent"])
+    draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, folder / run_folder.METRICS, say)
     return Outcome(folder, model, params, summary, 0, step)
 
 
