@@ -1,0 +1,43 @@
+"""Work over many examples in batches of one size: memory stays flat and one compiled program serves all."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxvae.math.checks import positive_integer
+
+Array = jax.Array
+
+
+def map_batches(function: Callable[..., Any], *arrays: Array | np.ndarray, batch_size: int) -> Any:
+    """function(index [B], *arrays [B, ...]) over all N examples, joined; the last batch is filled up.
+
+    A random function makes its keys as `fold_in(key, index)`, so that no number depends on the batching.
+
+    Args:
+        function: compiled by the caller; returns a tree of arrays [B, ...].
+        *arrays: [N, ...], at least one.
+        batch_size: B; when N is smaller, B is N.
+
+    Returns:
+        The tree with NumPy leaves [N, ...].
+
+    Raises:
+        ValueError: for empty arrays, or a batch_size below 1.
+
+    Example:
+        >>> map_batches(lambda index, x: x + index, np.array([10, 20, 30]), batch_size=2)
+        array([10, 21, 32])
+    """
+    size = len(arrays[0])
+    if size == 0:
+        raise ValueError("there are 0 examples, expected at least one. Check the split and the path.")
+    batch_size = min(positive_integer("batch_size", batch_size), size)
+    parts = []
+    for start in range(0, size, batch_size):
+        index = np.minimum(np.arange(start, start + batch_size), size - 1)
+        result = jax.device_get(function(index, *(np.asarray(array)[index] for array in arrays)))
+        parts.append(jax.tree.map(lambda leaf, kept=size - start: leaf[:kept], result))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

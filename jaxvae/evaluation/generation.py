@@ -1,0 +1,190 @@
+"""What a model draws: samples, reconstructions, interpolations, traversals and the manifold, as arrays.
+
+Every image is in the units of the likelihood; `model.to_unit` maps it onto [0, 1] for a picture.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae.evaluation.batches import map_batches
+from jaxvae.evaluation.latents import check_latent, gaussian_quantiles, latent_grid, linear_path
+from jaxvae.math.checks import positive_integer
+from jaxvae.models.records import Key, Model, Params, check_batch
+
+Array = jax.Array
+Images = Array | np.ndarray
+Path = Callable[[Array, Array, int], Array]
+
+
+def count_latents(model: Model, params: Params) -> int:
+    """The number of latents, Z."""
+    return jax.eval_shape(lambda params: model.prior.mean(params, None), params).shape[0]
+
+
+def decode(model: Model, params: Params, z: Array | np.ndarray, *, batch_size: int = 100) -> np.ndarray:
+    """E[x | z] of each code: z [N, Z] -> [N, *event_shape].
+
+    Raises:
+        ValueError: if z has another shape, or is empty.
+
+    Example:
+        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+        >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
+        >>> params = model.init(jax.random.key(0), jnp.zeros((8, 8, 1)))
+        >>> decode(model, params, jnp.zeros((3, 2))).shape
+        (3, 8, 8, 1)
+    """
+    latent_dim = count_latents(model, params)
+    if z.ndim != 2 or z.shape[1] != latent_dim:
+        raise ValueError(f"z has shape {z.shape}, expected (N, {latent_dim}). For one code pass z[None].")
+    return map_batches(functools.partial(_decode, model, params), z, batch_size=batch_size)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decode(model: Model, params: Params, index: Array, z: Array) -> Array:
+    return jax.vmap(model.likelihood.mean, (None, 0))(params, z)
+
+
+def prior_means(model: Model, params: Params, key: Key, count: int, *, batch_size: int = 100) -> np.ndarray:
+    """E[x | z] for `count` draws z of the prior, [count, *event_shape]; the key is consumed."""
+    return _draw(model, params, key, count, batch_size)[0]
+
+
+def prior_samples(model: Model, params: Params, key: Key, count: int, *, batch_size: int = 100) -> np.ndarray:
+    """Draws of x itself, [count, *event_shape]; from the key of `prior_means` come the same z."""
+    return _draw(model, params, key, count, batch_size)[1]
+
+
+def _draw(model: Model, params: Params, key: Key, count: int, batch_size: int) -> tuple[Any, Any]:
+    draws = np.zeros(positive_integer("count", count))
+    return map_batches(functools.partial(_draw_batch, model, params, key), draws, batch_size=batch_size)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _draw_batch(model: Model, params: Params, key: Key, index: Array, _: Array) -> tuple[Array, Array]:
+    def one(index: Array) -> tuple[Array, Array]:
+        key_z, key_x = jax.random.split(jax.random.fold_in(key, index))
+        z, _ = model.prior.sample(params, key_z, None)
+        return model.likelihood.mean(params, z), model.likelihood.sample(params, key_x, z)[0]
+
+    return jax.vmap(one)(index)
+
+
+def reconstructions(model: Model, params: Params, x: Images, *, batch_size: int = 100) -> np.ndarray:
+    """E[x | z] at the posterior mean z = E[z | x] of each example, [N, *event_shape].
+
+    Raises:
+        ValueError: for an empty x or one of another shape.
+    """
+    return decode(model, params, _posterior_means(model, params, x, "x", batch_size), batch_size=batch_size)
+
+
+def _posterior_means(model: Model, params: Params, x: Images, name: str, batch_size: int) -> np.ndarray:
+    check_batch(model, x, name)
+    return map_batches(functools.partial(_mean_batch, model, params), x, batch_size=batch_size)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _mean_batch(model: Model, params: Params, index: Array, x: Array) -> Array:
+    return jax.vmap(model.posterior.mean, (None, 0))(params, x)
+
+
+def posterior_reconstructions(
+    model: Model, params: Params, key: Key, x: Images, samples: int = 8, *, batch_size: int = 100
+) -> np.ndarray:
+    """E[x | z] for several draws z of each posterior, [N, samples, *event_shape]; the key is consumed.
+
+    Raises:
+        ValueError: for an empty x or one of another shape, or samples below 1.
+    """
+    check_batch(model, x)
+    samples = positive_integer("samples", samples)
+    function = functools.partial(_posterior_batch, model, samples, params, key)
+    return map_batches(function, x, batch_size=batch_size)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _posterior_batch(model: Model, samples: int, params: Params, key: Key, index: Array, x: Array) -> Array:
+    def one(index: Array, x: Array) -> Array:
+        keys = jax.random.split(jax.random.fold_in(key, index), samples)
+        z, _ = jax.vmap(model.posterior.sample, (None, 0, None))(params, keys, x)
+        return jax.vmap(model.likelihood.mean, (None, 0))(params, z)
+
+    return jax.vmap(one)(index, x)
+
+
+def interpolate(
+    model: Model,
+    params: Params,
+    a: Images,
+    b: Images,
+    steps: int = 9,
+    *,
+    path: Path = linear_path,
+    batch_size: int = 100,
+) -> np.ndarray:
+    """E[x | z] along a path between the posterior means of pairs of examples, [P, steps, *event_shape].
+
+    Args:
+        a, b: [P, *event_shape] the two ends of each pair; the path ends in their reconstructions.
+        steps: images in a row, both ends included.
+        path: (code [Z], code [Z], steps) -> codes [steps, Z]: `linear_path` or `spherical_path`.
+
+    Raises:
+        ValueError: for a or b of another shape, or fewer than 2 steps.
+    """
+    steps = positive_integer("steps", steps, 2)
+    ends = [_posterior_means(model, params, x, name, batch_size) for name, x in (("a", a), ("b", b))]
+    if len(a) != len(b):
+        raise ValueError(f"a has {len(a)} examples and b {len(b)}, expected as many: a row for each pair.")
+    z = jax.vmap(lambda a, b: path(a, b, steps))(*ends)
+    images = decode(model, params, z.reshape(-1, z.shape[-1]), batch_size=batch_size)
+    return images.reshape(*z.shape[:2], *model.event_shape)
+
+
+def traverse(
+    model: Model, params: Params, z: Array | np.ndarray, latent: int, values: Array | np.ndarray
+) -> np.ndarray:
+    """E[x | z] as one latent takes each of `values` [V] and the others stay, [V, *event_shape].
+
+    Args:
+        z: [Z] the code to start from: zeros, or the posterior mean of an example.
+        latent: the index of the one that moves.
+        values: [V], for example `gaussian_quantiles(9)`.
+
+    Raises:
+        ValueError: if z has another shape, or there is no such latent.
+    """
+    latent_dim = count_latents(model, params)
+    if jnp.shape(z) != (latent_dim,):
+        raise ValueError(f"z has shape {jnp.shape(z)}, expected one code ({latent_dim},).")
+    codes = np.repeat(np.asarray(z, np.float32)[None], len(values), axis=0)
+    codes[:, check_latent(latent, latent_dim)] = values
+    return decode(model, params, codes)
+
+
+def manifold(
+    model: Model, params: Params, latents: tuple[int, int] = (0, 1), count: int = 20, *, tail: float = 0.025
+) -> np.ndarray:
+    """E[x | z] over a plane of two latents at Gaussian quantiles, the others 0: [count, count, *event_shape].
+
+    Args:
+        latents: the one that grows to the right and the one that grows upwards; of more than two, take those
+            of largest KL, `strongest_latents(kl_per_latent)`.
+        count: images along a side.
+        tail: the outermost quantiles are those of tail and 1 - tail, by default -1.96 and 1.96.
+
+    Raises:
+        ValueError: for latents that are equal or out of range.
+
+    Source: Kingma and Welling, 2013, arXiv 1312.6114, figure 4.
+    """
+    latent_dim = count_latents(model, params)
+    z = latent_grid(gaussian_quantiles(count, tail), latent_dim, latents)
+    return decode(model, params, z.reshape(-1, latent_dim)).reshape(count, count, *model.event_shape)
