@@ -90,8 +90,9 @@ def _caption(ax: "Axes", text: str, x: float, color: str) -> None:
 
 
 def _averaged(values: np.ndarray, most: int = 150) -> np.ndarray:
-    """Means over neighbours, so that a line of thousands of noisy steps stays a line."""
-    return np.array([part.mean() for part in np.array_split(values, min(most, len(values)))])
+    """Means over as many neighbours each, so that a line of thousands of noisy steps stays a line."""
+    width = -(-len(values) // most)
+    return np.array([values[start : start + width].mean() for start in range(0, len(values), width)])
 
 
 def _view(line: np.ndarray, *points: np.ndarray) -> tuple[float, float]:
