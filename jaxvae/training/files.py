@@ -1,0 +1,60 @@
+"""Files under a folder: found by walking, read in pieces, kept through a power cut, and what a full disk says."""
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from pathlib import Path
+
+
+class Damaged(ValueError):
+    """A checkpoint that is not what was saved; the message names the file and its fault."""
+
+
+def walk(folder: Path) -> dict[str, Path]:
+    """Every file under `folder` by its relative name, but for names with a leading dot (a file browser leaves some).
+
+    Links and special files raise `Damaged`: a link leads out of the folder, and a pipe would block the reader.
+    """
+    found: dict[str, Path] = {}
+    for parent, folders, files in os.walk(folder, onerror=_raise):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
+            if stat.S_ISREG(mode) and not path.name.startswith("."):
+                found[name] = path
+            elif not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise Damaged(f"{folder.name}/{name!r}: is a link or a special file")
+    return found
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fsync(path: Path) -> None:
+    """Asks the disk to keep a file or folder through a power cut."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def not_written(path: Path, needed: int, error: Exception) -> OSError:
+    """The error for a path that could not be written: its name, the bytes needed, the bytes free, and the cause."""
+    parent = next(folder for folder in path.parents if folder.is_dir())
+    free = shutil.disk_usage(parent).free
+    return OSError(
+        getattr(error, "errno", None) or errno.EIO,
+        f"{path} was not saved: it needs about {needed} bytes, and {free} are free ({error}). What was saved before is "
+        f"untouched. Free some space, or choose a folder that can be written",
+    )
+
+
+def _raise(error: OSError) -> None:
+    raise error
