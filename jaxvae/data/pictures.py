@@ -1,0 +1,86 @@
+"""One picture file to one uint8 array, and pictures of any size to one size; nothing is dropped in silence."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+Array = np.ndarray
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no format that starts another program
+CHANNELS = {"1": 1, "L": 1, "RGB": 3}
+
+
+def read_picture(path: Path, channels: int | None = None) -> Array:
+    """Decodes one file as uint8 [H, W, 1] (grey) or [H, W, 3] (colour), turned upright as its camera says.
+
+    Args:
+        path: PNG, JPEG, BMP, GIF, WebP, TIFF or PPM.
+        channels: 1 or 3 converts; None keeps what the file has.
+
+    Raises:
+        ValueError: naming a file that is empty, damaged, animated, transparent, CMYK, 16-bit or too large.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty (0 bytes), expected a picture. Delete it or restore it.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as opened:
+                _check(path, opened.mode, getattr(opened, "n_frames", 1), "transparency" in opened.info)
+                image = ImageOps.exif_transpose(opened)
+                if image.mode == "P" or (channels == 3 and image.mode in CHANNELS):
+                    image = image.convert("RGB")
+                if image.mode == "1" or channels == 1:
+                    image = image.convert("L")
+                array = np.asarray(image)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        limit = Image.MAX_IMAGE_PIXELS
+        raise ValueError(f"{path} is too large ({error}), expected at most {limit} pixels. Shrink it.") from error
+    except UnidentifiedImageError as error:
+        kinds = ", ".join(FORMATS)
+        raise ValueError(f"{path} is no picture that can be read, expected one of {kinds}.") from error
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f"{path} is damaged or cut short ({error}). Restore it or delete it.") from error
+    return array if array.ndim == 3 else array[..., None]
+
+
+def fit(image: Array, size: tuple[int, int]) -> Array:
+    """Crops uint8 [H, W, C] at the centre to the wanted proportions and resamples it (Lanczos) to (height, width).
+
+    Example:
+        >>> fit(np.zeros((218, 178, 3), np.uint8), (64, 64)).shape
+        (64, 64, 3)
+    """
+    from PIL import Image, ImageOps
+
+    if image.shape[:2] == size:
+        return image
+    height, width = size
+    planes = [
+        np.asarray(ImageOps.fit(Image.fromarray(plane), (width, height), Image.Resampling.LANCZOS))
+        for plane in np.moveaxis(image, -1, 0)
+    ]
+    return np.stack(planes, axis=-1)
+
+
+def check_size(size: object) -> tuple[int, int] | None:
+    """Returns (height, width), or None as it came; raises `ValueError` unless both are positive integers."""
+    if size is None:
+        return None
+    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in pair):
+        raise ValueError(f"size is {size!r}, expected (height, width) in pixels, or one number for both.")
+    return pair
+
+
+def _check(path: Path, mode: str, frames: int, transparent: bool) -> None:
+    if frames > 1:
+        raise ValueError(f"{path} is animated ({frames} frames), expected one picture a file. Save its frames apart.")
+    if transparent or mode in ("RGBA", "LA", "PA"):
+        raise ValueError(f"{path} is transparent (mode {mode}), expected grey or RGB. Flatten it on a background.")
+    if mode not in (*CHANNELS, "P"):
+        raise ValueError(f"{path} has mode {mode}, expected 8-bit grey or RGB. Convert it to RGB first.")

@@ -1,0 +1,60 @@
+"""Splits that stay the same on every machine and in every NumPy version."""
+
+import numpy as np
+
+from jaxvae.data.dataset import Dataset, check_split
+
+
+def stable_permutation(count: int, seed: int) -> np.ndarray:
+    """A random order of 0..count-1, int64 [count]: the ranks of raw Philox words.
+
+    NumPy promises the words of a bit generator for ever, and the methods of `Generator` not (NEP 19).
+
+    Example:
+        >>> stable_permutation(5, seed=0).tolist()
+        [0, 2, 1, 4, 3]
+    """
+    return np.argsort(np.random.Philox(key=seed).random_raw(count), kind="stable")
+
+
+def held_out(count: int, test: int) -> np.ndarray:
+    """Marks `test` of `count` positions at even distances, bool [count].
+
+    Example:
+        >>> held_out(6, 2).tolist()
+        [False, False, True, False, False, True]
+    """
+    return np.diff(np.arange(count + 1) * test // count).astype(bool)
+
+
+def hold_out(data: Dataset, split: str, test_fraction: float) -> Dataset:
+    """Takes one split of data that has none of its own; the test images are the same every time.
+
+    Args:
+        data: all of it.
+        split: "train", "test" or "all".
+        test_fraction: in [0, 1); with 0 all images are "train" and there is no "test".
+
+    Raises:
+        ValueError: another split, or a fraction that leaves no image on one side.
+
+    Example:
+        >>> from jaxvae.data.dataset import from_array
+        >>> data = from_array(np.zeros((10, 4, 4), np.uint8))
+        >>> len(hold_out(data, "train", 0.2).images), len(hold_out(data, "test", 0.2).images)
+        (8, 2)
+    """
+    check_split(data.name, split, ("train", "test", "all"))
+    if split == "all" or (split == "train" and test_fraction == 0):
+        return data._replace(split=split)
+    count = len(data.images)
+    test = round(count * test_fraction) if 0 < test_fraction < 1 else 0
+    if not 0 < test < count:
+        raise ValueError(
+            f"{data.name} has {count} images and no test split, and test_fraction is {test_fraction}: expected a "
+            f"fraction between 0 and 1 that leaves an image on either side, such as test_fraction=0.1."
+        )
+    rows = np.sort(stable_permutation(count, seed=0)[held_out(count, test) == (split == "test")])
+    labels = None if data.labels is None else data.labels[rows]
+    factors = None if data.factors is None else data.factors[rows]
+    return data._replace(images=data.images[rows], labels=labels, factors=factors, split=split)
