@@ -63,6 +63,13 @@ def test_absurd_scales_stay_finite():
             assert np.isfinite(array).all()
 
 
+def test_a_tail_that_holds_everything_is_certain_at_any_scale():
+    both = jax.jit(jax.value_and_grad(discretized_logistic_log_prob, argnums=(1, 2)))
+    for x, mean in ((0, -5e3), (255, 5e3)):
+        value, slopes = both(x, jnp.float32(mean), jnp.float32(-1e3))
+        assert (float(value), *map(float, slopes)) == (0.0, 0.0, 0.0)
+
+
 def test_mixture_with_a_dead_and_a_sharp_component():
     draw = np.random.default_rng(0)
     count = 24
