@@ -215,6 +215,7 @@ def wrong_calls():
         "encode, no channel axis": ("x has shape", lambda: latents.encode(model, params, x[..., 0])),
         "encode, another size": ("x has shape", lambda: latents.encode(model, params, np.zeros((2, 5, 4, 1)))),
         "encode, empty": ("0 examples", lambda: latents.encode(model, params, x[:0])),
+        "encode, levels": ("x has the value", lambda: latents.encode(model, params, x * 255)),
         "encode, batch of 0": ("batch_size is 0", lambda: latents.encode(model, params, x, batch_size=0)),
         "reconstructions": ("x has shape", lambda: generation.reconstructions(model, params, x[0])),
         "posterior": ("x has shape", lambda: generation.posterior_reconstructions(model, params, key, x[0])),
@@ -246,6 +247,12 @@ def test_wrong_input_is_named(name):
     words, call = wrong_calls()[name]
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_raw_integers_are_no_example():
+    model, params, _ = setup()
+    with pytest.raises(TypeError, match="x has dtype uint8"):
+        generation.reconstructions(model, params, images(2))
 
 
 def test_a_posterior_without_a_gaussian_is_no_code():

@@ -35,9 +35,9 @@ def map_batches(function: Callable[..., Any], *arrays: Array | np.ndarray, batch
     if size == 0:
         raise ValueError("there are 0 examples, expected at least one. Check the split and the path.")
     batch_size = min(positive_integer("batch_size", batch_size), size)
-    parts = []
+    host, parts = [np.asarray(array) for array in arrays], []
     for start in range(0, size, batch_size):
         index = np.minimum(np.arange(start, start + batch_size), size - 1)
-        result = jax.device_get(function(index, *(np.asarray(array)[index] for array in arrays)))
+        result = jax.device_get(function(index, *(array[index] for array in host)))
         parts.append(jax.tree.map(lambda leaf, kept=size - start: leaf[:kept], result))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

@@ -26,7 +26,9 @@ def encode(model: Model, params: Params, x: Array | np.ndarray, *, batch_size: i
         `DiagNormal` of NumPy arrays: mean [N, Z] and log_var [N, Z].
 
     Raises:
-        ValueError: for an empty x or one of another shape, or a posterior that is no diagonal Gaussian.
+        ValueError: for an empty x, another shape or values the model cannot score, or a posterior that is no
+            diagonal Gaussian.
+        TypeError: for raw integer pixels.
 
     Example:
         >>> from jaxvae.models.vae import vae
