@@ -347,19 +347,12 @@ REAL = real_data()
 
 
 @pytest.mark.skipif(not REAL, reason="MNIST is not prepared: TFDS_DATA_DIR does not name a folder that has it")
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
-def test_the_real_test_sets(name):
-    test = data.load(name, "test", data_dir=REAL)
-    assert (test.images.shape, test.images.dtype, test.name) == ((10_000, 28, 28, 1), np.uint8, name)
-    assert test.labels.min() == 0
-    assert test.labels.max() == 9
-    if name == "mnist":
-        assert np.bincount(test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-        assert round(float(test.images.mean()) / 255, 4) == 0.1325
-        _, digest = data.fixed_binarization(test.images, seed=0)
-        assert digest == "5912b5c507347a9c002e8ce12ac87f3b446ad7bc674f05506ef96dc85e103c28"
-    else:
-        assert (np.bincount(test.labels) == 1000).all()
+def test_the_real_test_set_and_its_fixed_draw():
+    test = data.load("mnist", "test", data_dir=REAL)
+    assert np.bincount(test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert round(float(test.images.mean()) / 255, 4) == 0.1325
+    _, digest = data.fixed_binarization(test.images, seed=0)
+    assert digest == "5912b5c507347a9c002e8ce12ac87f3b446ad7bc674f05506ef96dc85e103c28"
 
 
 @pytest.mark.full

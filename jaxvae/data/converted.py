@@ -101,12 +101,12 @@ def _convert(prepared: Prepared, split: str, size: Size | None, entry: Path, abo
                 advance(len(batch))
 
     def write(folder: Path) -> dict[str, str]:
+        print(f"jaxvae: converting {source.label} once into {entry}", file=sys.stderr)
         digests = {"images": cache.write_array(folder / "images.npy", shape, np.uint8, images())}
         for key, column in classes.items():
             digests[key] = cache.write_array(folder / f"{key}.npy", (count,), np.int64, [np.array(column)])
         return digests
 
-    print(f"jaxvae: converting {source.label} once into {entry}", file=sys.stderr)
     return cache.make(entry, about, int(np.prod(shape)) + 8 * count * len(classes) + 4096, write)
 
 
