@@ -123,8 +123,8 @@ def test_any_text_may_name_a_leaf_and_no_leaf_gets_the_values_of_another(tmp_pat
     state["numbers"] = {i: np.full((2,), i, np.float32) for i in (3, -1, 10**20)}
     save(tmp_path, state, step=1)
     assert equal(restore(tmp_path, state)[0], state)
-    with pytest.raises(ValueError, match="of another model"):  # the numbers 0 and 1 are no positions
-        save(tmp_path / "b", {0: np.zeros(2), 1: np.ones(2)}, step=1)
+    save(tmp_path / "b", {0: np.zeros(2), 1: np.ones(2)}, step=1)
+    with pytest.raises(ValueError, match="of another model"):  # the keys 0 and 1 are no positions
         restore(tmp_path / "b", [np.zeros(2), np.ones(2)])
 
 
@@ -281,7 +281,7 @@ def test_an_older_step_is_refused_while_a_newer_one_is_good(tmp_path):
 @pytest.mark.parametrize("name", ["a\\b", "a\udcffb"])
 def test_a_path_that_orbax_would_take_for_another_is_refused(tmp_path, name):
     for call in (lambda path: save(path, {"w": np.ones(1)}, step=1), lambda path: restore(path, {}), steps):
-        with pytest.raises(ValueError, match="Rename it|rename it"):
+        with pytest.raises(ValueError, match=r"[Rr]ename it"):
             call(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -469,14 +469,18 @@ def test_weights_that_were_changed_by_one_bit_are_refused_or_the_same(tmp_path):
     params = {"a": {"kernel": np.arange(8, dtype=np.float32)}, "b": np.ones(3, np.float16)}
     path = save_weights(tmp_path / "w", params)
     whole = path.read_bytes()
+    refused = 0
     for place in range(len(whole)):
         text = bytearray(whole)
         text[place] ^= 1 << place % 8
         path.write_bytes(text)
         try:
-            assert equal(load_weights(path), params)
-        except ValueError as error:
-            assert str(path) in str(error)
+            found = load_weights(path)
+        except ValueError:
+            refused += 1
+        else:
+            assert equal(found, params), "the bit was one of the comment that names the program"
+    assert refused > 0.7 * len(whole)
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
         with pytest.raises(ValueError, match="not a whole safetensors file"):

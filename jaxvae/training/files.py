@@ -4,7 +4,6 @@ import errno
 import hashlib
 import os
 import shutil
-import stat
 from pathlib import Path
 
 
@@ -18,13 +17,16 @@ def walk(folder: Path) -> dict[str, Path]:
     Links and special files raise `Damaged`: a link leads out of the folder, and a pipe would block the reader.
     """
     found: dict[str, Path] = {}
-    for parent, folders, files in os.walk(folder, onerror=_raise):
-        for path in (Path(parent, name) for name in (*folders, *files)):
-            name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
-            if stat.S_ISREG(mode) and not path.name.startswith("."):
-                found[name] = path
-            elif not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-                raise Damaged(f"{folder.name}/{name!r}: is a link or a special file")
+    waiting = [folder]
+    while waiting:  # no recursion: a hostile folder can be deeper than Python may call
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                elif not entry.is_file(follow_symlinks=False):
+                    raise Damaged(f"{Path(entry.path).relative_to(folder.parent).as_posix()!r}: is a link or no file")
+                elif not entry.name.startswith("."):
+                    found[Path(entry.path).relative_to(folder).as_posix()] = Path(entry.path)
     return found
 
 
@@ -54,7 +56,3 @@ def not_written(path: Path, needed: int, error: Exception) -> OSError:
         f"{path} was not saved: it needs about {needed} bytes, and {free} are free ({error}). What was saved before is "
         f"untouched. Free some space, or choose a folder that can be written",
     )
-
-
-def _raise(error: OSError) -> None:
-    raise error
