@@ -1,10 +1,12 @@
 """Observation models over the integer levels 0..levels-1 of a pixel, whose probabilities sum to 1."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 from jaxvae.math.categorical import categorical_log_prob
-from jaxvae.math.checks import in_range, positive_integer
+from jaxvae.math.checks import as_levels, positive_integer
 from jaxvae.math.logistic import discretized_logistic_log_prob, logistic_mixture_log_prob
 from jaxvae.models.observations import Observation
 from jaxvae.models.records import Key, Params
@@ -14,17 +16,17 @@ Array = jax.Array
 
 def _discrete(name: str, channels: int, levels: int, log_prob, sample, mean) -> Observation:
     def to_unit(x: Array) -> Array:
-        return jnp.asarray(x, jnp.float32) / (levels - 1)
+        return x.astype(jnp.promote_types(x.dtype, jnp.float32)) / (levels - 1)
 
-    def check(x: Array) -> None:
-        in_range("x", jnp.asarray(x), 0, levels - 1, f"Pass integer levels 0..{levels - 1}: the protocol 'levels'.")
+    def check(x: Array, name: str = "x") -> None:
+        as_levels(name, x, levels)
 
     return Observation(name, channels, dict, log_prob, sample, mean, to_unit, check, True)
 
 
-def _floored(log_scale: Array, floor: float = -7.0) -> Array:
-    """Smoothly bounded below, far under the width of one level: a log-scale that runs away ends in NaN."""
-    return floor + jax.nn.softplus(log_scale - floor)
+def _floored(log_scale: Array, levels: int) -> Array:
+    """Smoothly bounded below by a ninth of the width of a level: a log-scale that runs away ends in NaN."""
+    return jnp.logaddexp(log_scale, math.log(2 / (levels - 1) / 9))
 
 
 def _to_level(value: Array, levels: int) -> Array:
@@ -34,7 +36,7 @@ def _to_level(value: Array, levels: int) -> Array:
 
 def _expected_level(mean: Array, log_scale: Array, levels: int) -> Array:
     """E[X] of a discretised logistic = sum over k >= 1 of P(X >= k); the arrays are [...]."""
-    edges = (2 * jnp.arange(1, levels) - 1) / (levels - 1) - 1
+    edges = (2 * jnp.arange(1, levels, dtype=mean.dtype) - 1) / (levels - 1) - 1
     distance = mean[..., None] - jnp.broadcast_to(edges, (*mean.shape, levels - 1))
     return jax.nn.sigmoid(distance * jnp.exp(-log_scale)[..., None]).sum(-1)
 
@@ -56,14 +58,14 @@ def discretized_logistic(levels: int = 256) -> Observation:
 
     def parameters(outputs: Array) -> tuple[Array, Array]:
         mean, log_scale = jnp.split(outputs, 2, axis=-1)
-        return mean, _floored(log_scale)
+        return mean, _floored(log_scale, levels)
 
     def log_prob(params: Params, x: Array, outputs: Array) -> Array:
         return discretized_logistic_log_prob(x, *parameters(outputs), levels=levels)
 
     def sample(params: Params, key: Key, outputs: Array) -> Array:
         mean, log_scale = parameters(outputs)
-        return _to_level(mean + jnp.exp(log_scale) * jax.random.logistic(key, mean.shape), levels)
+        return _to_level(mean + jnp.exp(log_scale) * jax.random.logistic(key, mean.shape, mean.dtype), levels)
 
     def mean(params: Params, outputs: Array) -> Array:
         return _expected_level(*parameters(outputs), levels)
@@ -85,7 +87,7 @@ def logistic_mixture(components: int = 5, levels: int = 256) -> Observation:
     def parameters(outputs: Array) -> tuple[Array, Array, Array]:
         shape = (*outputs.shape[:-1], outputs.shape[-1] // (3 * components), 3, components)
         logits, means, log_scales = jnp.moveaxis(outputs.reshape(shape), -2, 0)
-        return logits, means, _floored(log_scales)
+        return logits, means, _floored(log_scales, levels)
 
     def log_prob(params: Params, x: Array, outputs: Array) -> Array:
         return logistic_mixture_log_prob(x, *parameters(outputs), levels=levels)
@@ -95,7 +97,8 @@ def logistic_mixture(components: int = 5, levels: int = 256) -> Observation:
         logits, means, log_scales = parameters(outputs)
         chosen = jax.random.categorical(key_component, logits)[..., None]
         mean, log_scale = (jnp.take_along_axis(a, chosen, axis=-1)[..., 0] for a in (means, log_scales))
-        return _to_level(mean + jnp.exp(log_scale) * jax.random.logistic(key_noise, mean.shape), levels)
+        noise = jax.random.logistic(key_noise, mean.shape, mean.dtype)
+        return _to_level(mean + jnp.exp(log_scale) * noise, levels)
 
     def mean(params: Params, outputs: Array) -> Array:
         logits, means, log_scales = parameters(outputs)
@@ -119,12 +122,14 @@ def categorical(levels: int = 256) -> Observation:
         return outputs.reshape(*outputs.shape[:-1], outputs.shape[-1] // levels, levels)
 
     def log_prob(params: Params, x: Array, outputs: Array) -> Array:
-        return categorical_log_prob(jnp.asarray(x).astype(jnp.int32), logits(outputs))
+        return categorical_log_prob(x, logits(outputs))
 
     def sample(params: Params, key: Key, outputs: Array) -> Array:
-        return jax.random.categorical(key, logits(outputs)).astype(jnp.float32)
+        return jax.random.categorical(key, logits(outputs)).astype(outputs.dtype)
 
     def mean(params: Params, outputs: Array) -> Array:
-        return (jax.nn.softmax(logits(outputs)) @ jnp.arange(levels, dtype=outputs.dtype)).astype(outputs.dtype)
+        # Asked for nothing else, accelerators round the factors of a product to 10 bits, and 255 becomes 256.
+        values = jnp.arange(levels, dtype=outputs.dtype)
+        return jnp.matmul(jax.nn.softmax(logits(outputs)), values, precision=jax.lax.Precision.HIGHEST)
 
     return _discrete("categorical", levels, levels, log_prob, sample, mean)

@@ -2,6 +2,7 @@
 
 import jax
 
+from jaxvae.math.checks import as_float
 from jaxvae.models.observations import Observation
 from jaxvae.models.records import Conditional, Key, Network, Params, merge
 
@@ -15,7 +16,7 @@ def decoder_likelihood(
 
     Args:
         decoder: a network whose `.apply(variables, z)` returns unconstrained numbers
-            [..., C * observation.channels] for an event [..., C].
+            [..., C * observation.channels] for an event [..., C]; half precision is widened to float32.
         observation: turns them into a distribution, see `jaxvae.models.observations`.
         event_shape: the shape of one example.
         name: the name of the decoder's parameters in the dict.
@@ -37,7 +38,7 @@ def decoder_likelihood(
                 f"{observation.channels} number(s) per channel for the likelihood {observation.name!r}. Let its last "
                 f"layer emit {expected[-1]} channels, for one example, without a batch axis."
             )
-        return outputs
+        return as_float("the decoder's output", outputs)
 
     def sample(params: Params, key: Key, z: Array) -> tuple[Array, Array]:
         outputs = decode(params, z)

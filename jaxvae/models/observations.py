@@ -3,6 +3,7 @@
 Each constructor returns an `Observation`; `jaxvae.models.likelihoods.decoder_likelihood` joins one with a network.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.math.bernoulli import bernoulli_log_prob, continuous_bernoulli_log_prob
-from jaxvae.math.checks import finite_number, in_range
+from jaxvae.math.checks import as_float, finite_number, in_range
 from jaxvae.math.laplace import laplace_log_prob
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.records import Key, Params
@@ -25,7 +26,7 @@ def identity(x: Array) -> Array:
 
 
 class Observation(NamedTuple):
-    """p(x | decoder outputs) for one example x of any event shape [..., C].
+    """p(x | decoder outputs) for one example x of any event shape [..., C]; outputs are float32 or float64.
 
     Attributes:
         name: the name of its constructor.
@@ -35,7 +36,8 @@ class Observation(NamedTuple):
         sample: (params, key, outputs) -> x; the key is consumed.
         mean: (params, outputs) -> E[x], in the units of x.
         to_unit: x -> [0, 1], what networks see and pictures show.
-        check: (x) -> None; raises `ValueError` for values of a concrete x outside the support.
+        check: (x, name) -> None; raises `TypeError` for a dtype and `ValueError` for values of a concrete x that are
+            not of the support. x may be a batch; the message calls it `name`.
         discrete: whether log_prob is the logarithm of a probability, so that bits per dimension make sense.
     """
 
@@ -46,23 +48,33 @@ class Observation(NamedTuple):
     sample: Callable[[Params, Key, Array], Array]
     mean: Callable[[Params, Array], Array]
     to_unit: Callable[[Array], Array]
-    check: Callable[[Array], None]
+    check: Callable[[Array, str], None]
     discrete: bool
 
 
-def _check_unit(x: Array) -> None:
-    in_range("x", x, 0.0, 1.0, UNIT_FIX)
+def _check_unit(x: Array, name: str = "x") -> None:
+    _check_float(x, name)
+    in_range(name, x, 0.0, 1.0, UNIT_FIX)
 
 
-def _check_finite(x: Array) -> None:
+def _check_finite(x: Array, name: str = "x") -> None:
+    _check_float(x, name)
     limit = float(jnp.finfo(jnp.float32).max)
-    in_range("x", x, -limit, limit, "Remove or impute the values that are not finite.")
+    in_range(name, x, -limit, limit, "Remove or impute the values that are not finite.")
+
+
+def _check_float(x: Array, name: str) -> None:
+    """Refuses integers by their dtype, inside `jit` too: an encoder would take raw 0..255 pixels without a word."""
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        as_float(name, x)
 
 
 def bernoulli() -> Observation:
     """Pixels in [0, 1] as independent Bernoulli probabilities, from logits; exact for binary x.
 
     For grey x this is a cross-entropy, no density (use `continuous_bernoulli`); it is what most published code trains.
+
+    Source: Kingma and Welling, 2013, arXiv 1312.6114, appendix C.1.
 
     Example:
         >>> round(float(bernoulli().log_prob({}, jnp.ones((1, 1, 1)), jnp.zeros((1, 1, 1)))), 4)
@@ -73,7 +85,7 @@ def bernoulli() -> Observation:
         return bernoulli_log_prob(x, outputs)
 
     def sample(params: Params, key: Key, outputs: Array) -> Array:
-        return jax.random.bernoulli(key, jax.nn.sigmoid(outputs)).astype(jnp.float32)
+        return jax.random.bernoulli(key, jax.nn.sigmoid(outputs)).astype(outputs.dtype)
 
     def mean(params: Params, outputs: Array) -> Array:
         return jax.nn.sigmoid(outputs)
@@ -97,43 +109,58 @@ def continuous_bernoulli() -> Observation:
 
     def sample(params: Params, key: Key, outputs: Array) -> Array:
         # Inverse of F(x) = expm1(l x) / expm1(l); by symmetry solve for -|l|, where expm1 cannot overflow.
-        u = jax.random.uniform(key, outputs.shape)
-        small = jnp.abs(outputs) < 1e-3
-        l = jnp.where(small, -1.0, -jnp.abs(outputs))
-        x = jnp.where(small, u, jnp.log1p(u * jnp.expm1(l)) / l)
+        u = jax.random.uniform(key, outputs.shape, outputs.dtype)
+        zero = jnp.abs(outputs) < 1e-20
+        l = jnp.where(zero, -1.0, -jnp.abs(outputs))
+        x = jnp.where(zero, u, jnp.log1p(u * jnp.expm1(l)) / l)
         return jnp.clip(jnp.where(outputs > 0, 1 - x, x), 0.0, 1.0)
 
     def mean(params: Params, outputs: Array) -> Array:
-        # E[x] = 1 / (1 - exp(-l)) - 1 / l, which is 1/2 + l/12 near 0.
-        small = jnp.abs(outputs) < 1e-1
-        l = jnp.where(small, 1.0, outputs)
-        series = 0.5 + outputs / 12 - outputs**3 / 720
-        return jnp.where(small, series, -1 / jnp.expm1(-l) - 1 / l)
+        # E[x] = 1/a - 1/expm1(a) for l = -a; 1 minus that for l = a; 1/2 + l/12 - l^3/720 + l^5/30240 near 0.
+        small = jnp.abs(outputs) < 0.5
+        l = jnp.where(small, outputs, 0.0)
+        a = jnp.where(small, 1.0, jnp.abs(outputs))
+        below = 1 / a - 1 / jnp.expm1(jnp.minimum(a, 80.0))
+        series = 0.5 + l / 12 - l**3 / 720 + l**5 / 30240
+        return jnp.where(small, series, jnp.where(outputs < 0, below, 1 - below))
 
     return Observation("continuous_bernoulli", 1, dict, log_prob, sample, mean, identity, _check_unit, False)
 
 
 def _scaled(
-    name: str, scale: str, value: float, floor: float, log_prob: Callable[..., Array], noise: Callable[..., Array]
+    name: str,
+    scale: str,
+    width: tuple[str, float],
+    floor: float,
+    log_prob: Callable[..., Array],
+    noise: Callable[..., Array],
 ) -> Observation:
-    """A location-scale family; the scale is fixed, one learned number, or emitted by the decoder for each pixel."""
-    finite_number("scale value", value, above=True)
+    """A location-scale family; its width is fixed, one learned number, or emitted by the decoder for each pixel.
+
+    A width that is not fixed is floor + exp(raw), since constant pixels would drive it to 0.
+    """
+    called, value = width
+    finite_number(called, value, above=True)
     finite_number("floor", floor, above=True)
     if scale not in ("fixed", "learned", "per_pixel"):
         raise ValueError(f"scale is {scale!r}, expected 'fixed', 'learned' or 'per_pixel'.")
+    if scale != "fixed" and value <= floor:
+        raise ValueError(f"{called} is {value} to begin with, expected more than the floor {floor}. Lower the floor.")
+    start = 0.0 if scale == "fixed" else math.log(value - floor)
 
     def split(params: Params, outputs: Array) -> tuple[Array, Array]:
-        """Location and log-scale; a learned one is floored smoothly, since constant pixels would drive it to 0."""
+        """Location and log-width; outputs of 0 and fresh parameters give the width that was asked for."""
         if scale == "fixed":
-            return outputs, jnp.full_like(outputs, jnp.log(value))
+            return outputs, jnp.full_like(outputs, math.log(value))
         if scale == "learned":
             location, raw = outputs, jnp.broadcast_to(params["observation"]["log_scale"], outputs.shape)
         else:
-            location, raw = jnp.split(outputs, 2, axis=-1)
-        return location, jnp.log(floor) + jax.nn.softplus(raw - jnp.log(floor))
+            location, emitted = jnp.split(outputs, 2, axis=-1)
+            raw = emitted + start
+        return location, jnp.logaddexp(raw, math.log(floor))
 
     def init() -> Params:
-        return {"observation": {"log_scale": jnp.log(jnp.float32(value))}} if scale == "learned" else {}
+        return {"observation": {"log_scale": jnp.float32(start)}} if scale == "learned" else {}
 
     def density(params: Params, x: Array, outputs: Array) -> Array:
         location, log_scale = split(params, outputs)
@@ -141,7 +168,7 @@ def _scaled(
 
     def sample(params: Params, key: Key, outputs: Array) -> Array:
         location, log_scale = split(params, outputs)
-        return location + jnp.exp(log_scale) * noise(key, location.shape)
+        return location + jnp.exp(log_scale) * noise(key, location.shape, location.dtype)
 
     def mean(params: Params, outputs: Array) -> Array:
         return split(params, outputs)[0]
@@ -159,11 +186,11 @@ def normal(scale: str = "fixed", std: float = 0.1, floor: float = 1 / 256) -> Ob
     Args:
         scale: "fixed" std; "learned", one number; or "per_pixel", emitted by the decoder.
         std: the fixed or the initial standard deviation, in the units of x.
-        floor: a learned or emitted std stays above this (default: one grey level); without it the density of a
+        floor: a learned or emitted std is floor + exp(raw) (default: one grey level); without it the density of a
             constant pixel grows without bound and training ends in NaN.
 
     Raises:
-        ValueError: for an unknown scale, or a std or floor that is not positive.
+        ValueError: for an unknown scale, a std or floor that is not positive, or a std that starts below its floor.
 
     Example:
         >>> round(float(normal(std=1.0).log_prob({}, jnp.zeros((1, 1, 1)), jnp.zeros((1, 1, 1)))), 4)
@@ -173,14 +200,16 @@ def normal(scale: str = "fixed", std: float = 0.1, floor: float = 1 / 256) -> Ob
     def log_prob(x: Array, mean: Array, log_std: Array) -> Array:
         return normal_log_prob(x, mean, 2 * log_std)
 
-    return _scaled("normal", scale, std, floor, log_prob, jax.random.normal)
+    return _scaled("normal", scale, ("std", std), floor, log_prob, jax.random.normal)
 
 
 def laplace(scale: str = "fixed", width: float = 0.1, floor: float = 1 / 256) -> Observation:
     """x ~ Laplace(outputs, width): an absolute error, less blurred than `normal`; options as there.
 
+    Source: as a decoder it is the L1 loss of Isola et al., 2017, arXiv 1611.07004.
+
     Example:
         >>> round(float(laplace(width=0.5).log_prob({}, jnp.zeros((1, 1, 1)), jnp.zeros((1, 1, 1)))), 4)
         0.0
     """
-    return _scaled("laplace", scale, width, floor, laplace_log_prob, jax.random.laplace)
+    return _scaled("laplace", scale, ("width", width), floor, laplace_log_prob, jax.random.laplace)

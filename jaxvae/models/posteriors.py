@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxvae.math.checks import as_float
 from jaxvae.math.normal import normal_log_prob, reparameterize
 from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params
 
@@ -17,7 +18,8 @@ def gaussian_posterior(
     """q(z | x) = N(mean(x), diag(exp(log_var(x)))), both emitted by one encoder network.
 
     Args:
-        encoder: a network whose `.apply(variables, x)` returns `(mean [latent_dim], log_var [latent_dim])`.
+        encoder: a network whose `.apply(variables, x)` returns `(mean [latent_dim], log_var [latent_dim])`; half
+            precision is widened to float32.
         latent_dim: the number of latents, to check what the encoder emits.
         to_input: maps x, in the units of the likelihood, to what the encoder should see.
         name: the name of the encoder's parameters in the dict.
@@ -40,7 +42,8 @@ def gaussian_posterior(
                 f"(mean, log_var), each of shape ({latent_dim},). Check its last layer and latent_dim; it must work "
                 f"on one example, without a batch axis."
             )
-        return DiagNormal(*outputs)
+        mean, log_var = outputs
+        return DiagNormal(as_float("the encoder's mean", mean), as_float("the encoder's log_var", log_var))
 
     def sample(params: Params, key: Key, x: Array) -> tuple[Array, Array]:
         q = distribution(params, x)

@@ -27,7 +27,8 @@ def standard_normal(latent_dim: int) -> Conditional:
         return {}
 
     def distribution(params: Params, context: None = None) -> DiagNormal:
-        return DiagNormal(jnp.zeros(latent_dim), jnp.zeros(latent_dim))
+        zeros = jnp.zeros(latent_dim, jnp.float32)
+        return DiagNormal(zeros, zeros)
 
     def sample(params: Params, key: Key, context: None = None) -> tuple[Array, Array]:
         z = reparameterize(key, *distribution(params))

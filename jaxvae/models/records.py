@@ -58,6 +58,7 @@ class Model(NamedTuple):
         posterior: q(z | x). prior: p(z), with context None. likelihood: p(x | z).
         event_shape: the shape of one example, (H, W, C) for images.
         to_unit: maps x (in the units of the likelihood) onto [0, 1], for pictures.
+        check: (x, name) -> None; raises for a dtype, or values of a concrete x, that the likelihood cannot score.
     """
 
     init: Callable[[Key, Array], Params]
@@ -67,16 +68,25 @@ class Model(NamedTuple):
     likelihood: Conditional
     event_shape: tuple[int, ...]
     to_unit: Callable[[Array], Array]
+    check: Callable[[Array, str], None] = lambda x, name: None
 
 
 def check_batch(model: Model, x: Any, name: str = "x") -> None:
-    """Raises `ValueError` naming the argument unless x is a batch (B, *model.event_shape)."""
+    """Raises an error naming the argument unless x is a batch (B, *model.event_shape) that the model can score.
+
+    Raises:
+        ValueError: for another shape, no examples, or (outside `jit`) values outside the support of the likelihood.
+        TypeError: for a dtype that the likelihood does not take, such as raw integer pixels.
+    """
     shape = jax.numpy.shape(x)
     if len(shape) != len(model.event_shape) + 1 or shape[1:] != model.event_shape:
         raise ValueError(
             f"{name} has shape {shape}, expected a batch (B, {', '.join(map(str, model.event_shape))}). Add the "
             f"missing axis, as in {name}[None] for one example or {name}[..., None] for one channel."
         )
+    if shape[0] == 0:
+        raise ValueError(f"{name} is empty (0 examples), expected at least one. Check the split and the path.")
+    model.check(x, name)
 
 
 def merge(*parts: Mapping[str, Any]) -> Params:

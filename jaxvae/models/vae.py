@@ -41,8 +41,8 @@ def vae(
         A `Model`; its parameters are {"encoder": ..., "decoder": ...} and what the likelihood and the prior add.
 
     Raises:
-        ValueError, TypeError: for an impossible latent_dim or event_shape, and later, when x has another shape or a
-            network emits one.
+        ValueError, TypeError: for an impossible latent_dim, event_shape or likelihood, and later, when x has another
+            shape or a network emits one.
 
     Source: Kingma and Welling, 2013, arXiv 1312.6114; Rezende, Mohamed and Wierstra, 2014, arXiv 1401.4082.
 
@@ -54,16 +54,21 @@ def vae(
         (2,)
     """
     latent_dim = positive_integer("latent_dim", latent_dim)
+    if not isinstance(event_shape, tuple | list) or not event_shape:
+        raise TypeError(f"event_shape is {event_shape!r}, expected a tuple such as (28, 28, 1), channels last.")
     event_shape = tuple(positive_integer("event_shape", size) for size in event_shape)
     observation = bernoulli() if likelihood is None else likelihood
+    if not isinstance(observation, Observation):
+        raise TypeError(f"likelihood is {likelihood!r}, expected an observation model. Call one, such as bernoulli().")
     p_z = standard_normal(latent_dim) if prior is None else prior
+
     def to_input(x: Array) -> Array:
         if jnp.shape(x) != event_shape:
             raise ValueError(
                 f"x has shape {jnp.shape(x)}, expected one example of shape {event_shape}. A batch has shape "
                 f"(B, {', '.join(map(str, event_shape))}) and goes through jax.vmap or a training loss."
             )
-        observation.check(x)
+        observation.check(x, "x")
         return observation.to_unit(x)
 
     q_z = gaussian_posterior(encoder, latent_dim, to_input=to_input)
@@ -72,7 +77,7 @@ def vae(
 
     def init(key: Key, x: Array) -> Params:
         key_q, key_x, key_p = jax.random.split(key, 3)
-        return merge(q_z.init(key_q, x), p_x.init(key_x, jnp.zeros(latent_dim)), p_z.init(key_p, None))
+        return merge(q_z.init(key_q, x), p_x.init(key_x, jnp.zeros(latent_dim, jnp.float32)), p_z.init(key_p, None))
 
     def terms(params: Params, key: Key, x: Array) -> Terms:
         q = posterior_of(params, x)
@@ -84,6 +89,6 @@ def vae(
         else:
             p = p_z.distribution(params, None)
             kl = jax.vmap(normal_kl)(q.mean, q.log_var, p.mean, p.log_var)
-        return Terms(log_p_x, kl, log_p_x + log_ratio, jnp.zeros(()), z, q)
+        return Terms(log_p_x, kl, log_p_x + log_ratio, jnp.zeros((), jnp.float32), z, q)
 
-    return Model(init, terms, q_z, p_z, p_x, event_shape, observation.to_unit)
+    return Model(init, terms, q_z, p_z, p_x, event_shape, observation.to_unit, observation.check)
