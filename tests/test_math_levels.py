@@ -153,6 +153,8 @@ def test_levels_come_as_any_whole_numbers_and_nothing_else(function):
         function(jnp.array([3, 0, -1]))
     with pytest.raises(ValueError, match="x has the value nan"):
         function(jnp.array([3, 0, jnp.nan]))
+    with pytest.raises(ValueError, match=r"x has the value 300.* at index \(0,\).*the number of levels"):
+        function(jnp.array([300.0], jnp.bfloat16))
     with pytest.raises(TypeError, match="x has dtype complex64"):
         function(jnp.array([1j]))
 

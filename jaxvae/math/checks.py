@@ -39,16 +39,19 @@ def as_levels(name: str, value: Any, levels: int) -> Array:
     array = as_array(name, value)
     if jnp.issubdtype(array.dtype, jnp.complexfloating):
         raise TypeError(f"{name} has dtype {array.dtype}, expected integers 0..{levels - 1}.")
-    in_range(name, array, 0, levels - 1, f"These are whole levels 0..{levels - 1}: pass the raw pixels.")
-    if not jnp.issubdtype(array.dtype, jnp.floating):
+    floating = jnp.issubdtype(array.dtype, jnp.floating)
+    if floating and array.dtype.itemsize < 4:
+        array = array.astype(jnp.float32)
+    in_range(name, array, 0, levels - 1, "Pass the raw pixels, or set the number of levels they have.")
+    if not floating:
         return array.astype(jnp.int32)
-    if is_concrete(array) and array.size and (off := np.asarray(array) % 1 != 0).any():
+    if is_concrete(array) and (off := np.asarray(array) % 1 != 0).any():
         index = tuple(int(i) for i in np.argwhere(off)[0])
         raise ValueError(
             f"{name} has the value {np.asarray(array)[index]} at index {index}, expected whole numbers "
             f"0..{levels - 1}. Pass the raw pixels, or jnp.round(x * {levels - 1}) for x in [0, 1]."
         )
-    return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
+    return array
 
 
 def as_array(name: str, value: Any) -> Array:
@@ -75,8 +78,8 @@ def same_shape(**arrays: Array) -> None:
 
 
 def is_concrete(value: Any) -> bool:
-    """True where the numbers can be looked at: outside `jit`, `grad` and `vmap`."""
-    return not isinstance(value, jax.core.Tracer)
+    """True where the numbers can be looked at: outside `jit`, `grad` and `vmap`, and in this process."""
+    return not isinstance(value, jax.core.Tracer) and getattr(value, "is_fully_addressable", True)
 
 
 def in_range(name: str, value: Array, low: float, high: float, fix: str) -> None:
