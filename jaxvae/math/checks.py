@@ -78,8 +78,8 @@ def same_shape(**arrays: Array) -> None:
 
 
 def is_concrete(value: Any) -> bool:
-    """True where the numbers can be looked at: outside `jit`, `grad` and `vmap`, and in this process."""
-    return not isinstance(value, jax.core.Tracer) and getattr(value, "is_fully_addressable", True)
+    """True where the numbers can be looked at: outside `jit`, `grad` and `vmap`."""
+    return not isinstance(value, jax.core.Tracer)
 
 
 def in_range(name: str, value: Array, low: float, high: float, fix: str) -> None:
