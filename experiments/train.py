@@ -1,6 +1,14 @@
-"""Trains a VAE on images.
+"""Trains a VAE, measures it and draws its pictures, in a run folder; run again, it resumes by itself.
 
-python -m experiments.train digits
+    python -m experiments.train digits
+
+Time: half a minute on two cores. Expected: -ELBO 165 +- 5 nats per image of 8x8 pixels with 256 levels.
+Obtained: see the table in README.md.
+
+    python -m experiments.train mnist
+
+Time: half a minute on two cores. Expected: test -ELBO at most 103 nats after 10 epochs, dynamic binarisation.
+Obtained: see the table in README.md.
 """
 
 from experiments.cli import TrainOptions, parse_train
@@ -14,7 +22,15 @@ def main(options: TrainOptions) -> int:
     outcome = train_run(
         options.config, options.workdir, allow_changes=options.allow_changes, overwrite=options.overwrite
     )
-    return 128 + outcome.signal if outcome.signal else 0
+    if outcome.signal:
+        print(f"Stopped by a signal; step {outcome.step} is saved in {outcome.folder}. The same command goes on.")
+        return 128 + outcome.signal
+    test = outcome.summary["test"]
+    for name, label in (("negative_elbo", "-ELBO"), ("reconstruction", "reconstruction"), ("kl", "KL")):
+        value = test[name]
+        print(f"{label:<16}{value['nats']:>9.2f} +- {value['standard_error']:.2f} nats per image")
+    print(f"on {test['images']} test images ({test['protocol']}, seed {test['seed']}); all in {outcome.folder}")
+    return 0
 
 
 if __name__ == "__main__":

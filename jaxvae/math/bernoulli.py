@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxvae.math.checks import as_float, in_range, not_nan, same_shape
+from jaxvae.math.checks import as_float, flat, in_range, not_nan, same_shape
 from jaxvae.math.numerics import log_x_over_tanh
 
 Array = jax.Array
@@ -64,12 +64,12 @@ def continuous_bernoulli_log_prob(x: Array, logits: Array) -> Array:
     return jnp.sum(_bernoulli(x, logits) + log_x_over_tanh(logits))
 
 
-def _checked(x: Array, logits: Array) -> tuple[Array, Array]:
+def _checked(x: Array, logits: Array) -> tuple[Array, ...]:
     x, logits = as_float("x", x), as_float("logits", logits)
     same_shape(x=x, logits=logits)
     in_range("x", x, 0.0, 1.0, UNIT_FIX)
     not_nan(logits=logits)
-    return x, logits
+    return flat(x, logits)
 
 
 @jax.custom_jvp

@@ -77,6 +77,15 @@ def same_shape(**arrays: Array) -> None:
             )
 
 
+def flat(*arrays: Array) -> tuple[Array, ...]:
+    """The arrays as vectors, scalars with one element.
+
+    A sum over an event does not ask for its shape, but compiled code does: elementwise work on pictures whose last
+    axis is a single channel was measured 1.4 times slower than on vectors.
+    """
+    return tuple(array.ravel() for array in arrays)
+
+
 def is_concrete(value: Any) -> bool:
     """True where the numbers can be looked at: outside `jit`, `grad` and `vmap`."""
     return not isinstance(value, jax.core.Tracer)

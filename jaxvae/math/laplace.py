@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, not_nan, same_shape
+from jaxvae.math.checks import as_float, flat, not_nan, same_shape
 from jaxvae.math.numerics import inverse_scale
 
 Array = jax.Array
@@ -36,6 +36,7 @@ def laplace_log_prob(x: Array, mean: Array, log_scale: Array) -> Array:
     x, mean, log_scale = as_float("x", x), as_float("mean", mean), as_float("log_scale", log_scale)
     same_shape(x=x, mean=mean, log_scale=log_scale)
     not_nan(x=x, mean=mean, log_scale=log_scale)
+    x, mean, log_scale = flat(x, mean, log_scale)
     residual = x - mean
     distance = residual * jnp.sign(residual)  # the slope of jnp.abs at 0 is 1, which would favour one side
     return -jnp.sum(math.log(2.0) + log_scale + distance * inverse_scale(log_scale))

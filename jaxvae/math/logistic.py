@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, as_levels, not_nan, positive_integer, same_shape
+from jaxvae.math.checks import as_float, as_levels, flat, not_nan, positive_integer, same_shape
 from jaxvae.math.numerics import inverse_scale, log1mexp_of_exp, log_mean_exp, log_softmax, x_over_expm1
 
 Array = jax.Array
@@ -46,7 +46,7 @@ def discretized_logistic_log_prob(x: Array, mean: Array, log_scale: Array, level
     mean, log_scale = as_float("mean", mean), as_float("log_scale", log_scale)
     same_shape(x=x, mean=mean, log_scale=log_scale)
     not_nan(mean=mean, log_scale=log_scale)
-    return jnp.sum(_log_bin(levels, x, mean, log_scale))
+    return jnp.sum(_log_bin(levels, *flat(x, mean, log_scale)))
 
 
 def logistic_mixture_log_prob(x: Array, logits: Array, means: Array, log_scales: Array, levels: int = 256) -> Array:

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, not_nan, same_shape
+from jaxvae.math.checks import as_float, flat, not_nan, same_shape
 from jaxvae.math.numerics import expm1_minus, inverse_scale
 
 Array = jax.Array
@@ -69,6 +69,7 @@ def normal_log_prob(x: Array, mean: Array, log_var: Array) -> Array:
     x, mean, log_var = as_float("x", x), as_float("mean", mean), as_float("log_var", log_var)
     same_shape(x=x, mean=mean, log_var=log_var)
     not_nan(x=x, mean=mean, log_var=log_var)
+    x, mean, log_var = flat(x, mean, log_var)
     residual = (x - mean) * inverse_scale(log_var / 2.0)
     return -0.5 * jnp.sum(math.log(2.0 * math.pi) + log_var + residual**2)
 

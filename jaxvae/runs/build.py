@@ -11,7 +11,6 @@ from jaxvae.models.discrete_observations import categorical, discretized_logisti
 from jaxvae.models.observations import Observation, bernoulli, continuous_bernoulli, laplace, normal
 from jaxvae.models.records import Model
 from jaxvae.models.vae import vae
-from jaxvae.networks.conv import ConvDecoder, ConvEncoder
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.runs.config import Config, ModelConfig
@@ -44,6 +43,8 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...]) -> Model:
     observation = build_observation(config)
     channels = observation.channels
     if config.network == "conv":
+        from jaxvae.networks.conv import ConvDecoder, ConvEncoder  # seldom needed, so not at every start
+
         encoder = ConvEncoder(config.latent_dim, config.features, config.dense, activation=config.activation)
         decoder = ConvDecoder(event_shape, channels, config.features, config.dense, activation=config.activation)
     else:

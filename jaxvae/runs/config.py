@@ -102,6 +102,8 @@ _digits = Config(
     model=ModelConfig(hidden=(256,), latent_dim=8, likelihood="discretized_logistic"),
 )
 
+_digits_conv = replace(_digits.model, network="conv", features=(16, 32), dense=128)
+
 PRESETS: dict[str, Config] = {
     "digits": _digits,
     "digits-2d": replace(_digits, model=replace(_digits.model, latent_dim=2)),

@@ -22,6 +22,7 @@ from jaxvae.runs.pictures import draw_pictures
 from jaxvae.runs.progress import progress_bar
 from jaxvae.runs.held_out import HeldOut, load_held_out
 from jaxvae.training import checkpoint
+from jaxvae.training.folders import lock_folder
 from jaxvae.training.loop import check_data, train
 from jaxvae.training.parallel import Executor, make_executor
 from jaxvae.training.signals import stop_on_signals
@@ -74,7 +75,7 @@ def train_run(
         FloatingPointError: after too many steps in a row that were not finite; the last good step is on disk.
     """
     folder = run_folder.create(workdir)
-    with checkpoint.lock_folder(folder):
+    with lock_folder(folder):
         return _train_locked(config, folder, allow_changes, overwrite, say)
 
 

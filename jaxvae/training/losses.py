@@ -55,7 +55,10 @@ def bound_loss(
         now = {name: option(step) if callable(option) else option for name, option in options.items()}
 
         def one(key: Key, x: Array) -> tuple[Array, Terms]:
-            terms = jax.vmap(model.terms, (None, 0, None))(params, jax.random.split(key, samples), x)
+            if samples == 1:  # the axis is added afterwards: inside, it makes the compiler transpose activations
+                terms = jax.tree.map(lambda leaf: leaf[None], model.terms(params, key, x))
+            else:
+                terms = jax.vmap(model.terms, (None, 0, None))(params, jax.random.split(key, samples), x)
             return bound(terms, **now), terms
 
         check_batch(model, batch)

@@ -11,7 +11,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-import jaxvae
 from jaxvae.training import files, leaves
 
 DTYPES: dict[str, Any] = {
@@ -53,7 +52,8 @@ def save_weights(path: str | Path, params: Mapping[str, Any]) -> Path:
 
     path = Path(os.path.abspath(path))
     data = _flat(params, "")
-    text = save(data, metadata={"sha256": _digest(data), "writer": f"jaxvae {jaxvae.__version__}"})
+    # One note alone: safetensors writes several in random order, and equal weights should be equal files.
+    text = save(data, metadata={"sha256": _digest(data)})
     unfinished = path.with_name(f".unfinished-{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
