@@ -101,7 +101,7 @@ BAD_LINES = [
     ("digits --epochs 0", "epochs is 0; at least 1"),
     ("digits --optim.lr nan", "optim.lr is nan; finite"),
     ("digits --model.latent-dim -1", "model.latent_dim is -1; at least 1"),
-    ("digits --data.protocol levels", "data.protocol is 'levels'; --data.protocol dynamic"),
+    ("mnist --data.protocol levels", "data.protocol is 'levels'; --data.protocol dynamic"),
     ("digits --workdir ../a", "workdir is '../a'; absolute path"),
     ("digits --seed 4294967296", "seed is 4294967296; at most 4294967295"),
 ]

@@ -72,6 +72,7 @@ BAD_CONFIGS = [
     ({"data__name": "a\0b"}, "data.name, a name"),
     ({"data__name": 3}, "data.name is 3 (int), a string"),
     ({"data__image_shape": (28, 0, 1)}, "data.image_shape is 0, at least 1"),
+    ({"data__test_fraction": 1.0}, "data.test_fraction is 1.0, above 0 and below 1"),
     ({"data": "mnist"}, "data is 'mnist' (str), an object, protocol"),
     ({"objective__beta": -1.0}, "objective.beta is -1.0, at least 0"),
     ({"objective__beta": NAN}, "objective.beta is nan, finite"),

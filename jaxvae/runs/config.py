@@ -31,6 +31,7 @@ class DataConfig:
     levels: the integers 0..255. dequantize: (x + u)/256 with uniform u."""
     train_split: str = "train"  # Split to train on.
     test_split: str = "test"  # Split to measure on.
+    test_fraction: float = 0.1  # Part held out of your own images where no file or sub-folder is the test split.
     image_shape: tuple[int, ...] | None = None  # Height, width, channels; the run itself fills this in.
 
 

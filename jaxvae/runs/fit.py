@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 from jaxvae.data.protocols import PROTOCOLS
-from jaxvae.math.checks import positive_integer
+from jaxvae.math.checks import finite_number, positive_integer
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.names import unknown
 from jaxvae.runs.progress import progress_bar
@@ -56,7 +56,7 @@ def fit(
         optimizer: an Optax transformation, by default Adam at 1e-3.
         epochs: passes over the images.
         batch_size: images per step.
-        seed: of everything random.
+        seed: of everything random, 0 to 4294967295.
         ema: decay of a moving average of the parameters, or None.
         progress: whether to show a bar.
 
@@ -74,7 +74,8 @@ def fit(
         >>> history[-1]["elbo"] > history[0]["elbo"]
         True
     """
-    epochs = positive_integer("epochs", epochs)
+    epochs, seed = positive_integer("epochs", epochs), positive_integer("seed", seed, 0)
+    finite_number("seed", seed, high=2**32 - 1)  # a larger one would draw what a smaller one does
     if protocol not in PROTOCOLS:
         raise ValueError(unknown("protocol", protocol, PROTOCOLS))
     if images.dtype != np.uint8:

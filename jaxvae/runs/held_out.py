@@ -1,6 +1,7 @@
 """The test images of a run: one fixed draw, so that the numbers of two runs can be compared."""
 
 import hashlib
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -33,9 +34,15 @@ class HeldOut(NamedTuple):
     sha256: str
 
 
+def load_images(config: DataConfig, split: str) -> data.Dataset:
+    """Loads a split; of a file or folder of your own, `test_fraction` is held out where no split has a name."""
+    own = Path(config.name).expanduser().exists() and config.name not in data.built_in()
+    return data.load(config.name, split, **({"test_fraction": config.test_fraction} if own else {}))
+
+
 def load_held_out(config: DataConfig) -> HeldOut:
     """Loads the test split and draws it once: "dynamic" becomes the fixed binarisation with the same probabilities."""
-    dataset = data.load(config.name, config.test_split)
+    dataset = load_images(config, config.test_split)
     if config.protocol == "dynamic":
         binary, digest = fixed_binarization(dataset.images, SEED)
         x, protocol = (binary > 0).astype(np.float32), "fixed draw of Bernoulli(x / 255)"

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae import data
 from jaxvae.evaluation.likelihood import Estimate, per_example, summarize
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import folder as run_folder
@@ -20,7 +19,7 @@ from jaxvae.runs.files import write_json
 from jaxvae.runs.metrics import append_metrics, truncate_after
 from jaxvae.runs.pictures import draw_pictures
 from jaxvae.runs.progress import progress_bar
-from jaxvae.runs.held_out import HeldOut, load_held_out
+from jaxvae.runs.held_out import HeldOut, load_held_out, load_images
 from jaxvae.training import checkpoint
 from jaxvae.training.folders import lock_folder
 from jaxvae.training.loop import check_data, train
@@ -126,7 +125,7 @@ def _train_locked(
 
 def _load_data(config: Config) -> tuple[np.ndarray, HeldOut]:
     """Training images and the fixed test draw, checked against the batch size before any other work."""
-    dataset = data.load(config.data.name, config.data.train_split)
+    dataset = load_images(config.data, config.data.train_split)
     check_data(dataset.images, config.batch_size)
     return dataset.images, load_held_out(config.data)
 

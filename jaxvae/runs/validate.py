@@ -26,6 +26,7 @@ RANGES: dict[str, Range] = {
     "test_samples": _COUNT,
     "save_every": _COUNT,
     "keep": _COUNT,
+    "data.test_fraction": Range(0, 1, open=True),
     "data.image_shape": _COUNT,
     "model.hidden": _COUNT,
     "model.features": _COUNT,
