@@ -84,14 +84,10 @@ def _orbax() -> Iterator[Any]:
     """Orbax, imported when first needed (a third of a second), and quiet."""
     from orbax.checkpoint import v1
 
-    context = v1.Context()
-    # A save that fails would leave a coroutine behind that nobody waits for.
-    context.asynchronous.create_directories_asynchronously = False
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
     try:
-        with context:
-            yield v1
+        yield v1
     finally:
         logger.setLevel(level)
