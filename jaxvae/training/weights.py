@@ -115,12 +115,12 @@ def _flat(node: Any, prefix: str) -> dict[str, np.ndarray]:
 
 def _nested(path: Path, data: Mapping[str, np.ndarray]) -> dict[str, Any]:
     params: dict[str, Any] = {}
-    for name, array in sorted(data.items()):
+    for name, array in sorted(data.items()):  # "a" comes before "a/b": the second of two that collide is named
         *above, last = name.split("/")
         node = params
         for key in above:
             node = node.setdefault(key, {}) if isinstance(node, dict) else node
-        if not isinstance(node, dict) or last in node or not all(map(_is_name, [*above, last])):
+        if not isinstance(node, dict) or not all(map(_is_name, [*above, last])):
             raise ValueError(
                 f"{path} has the name {name!r}, expected text such as 'encoder/kernel', none inside another."
             )
