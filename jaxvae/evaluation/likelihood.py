@@ -40,7 +40,17 @@ def per_example(
         and iwae [N], the importance-weighted bound with K samples.
 
     Raises:
-        ValueError: for an empty x, x of another shape, or samples below 1.
+        ValueError, TypeError: for an empty x, x of another shape, values the likelihood cannot score, or an impossible
+            samples or batch_size.
+
+    Example:
+        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+        >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
+        >>> x = np.zeros((3, 8, 8, 1), np.float32)
+        >>> values = per_example(model, model.init(jax.random.key(0), x[0]), jax.random.key(1), x, samples=5)
+        >>> values["elbo"].shape, values["kl_per_latent"].shape
+        ((3,), (3, 2))
     """
     samples = positive_integer("samples", samples)
     check_batch(model, x)

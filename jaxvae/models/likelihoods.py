@@ -3,8 +3,7 @@
 import jax
 
 from jaxvae.math.checks import as_float
-from jaxvae.models.observations import Observation
-from jaxvae.models.records import Conditional, Key, Network, Params, merge
+from jaxvae.models.records import Conditional, Key, Network, Observation, Params, merge
 
 Array = jax.Array
 
@@ -23,6 +22,14 @@ def decoder_likelihood(
 
     Raises:
         ValueError: if the decoder emits another shape.
+
+    Example:
+        >>> from jaxvae.models.observations import bernoulli
+        >>> from jaxvae.networks.mlp import MLPDecoder
+        >>> likelihood = decoder_likelihood(MLPDecoder((8, 8, 1)), bernoulli(), (8, 8, 1))
+        >>> params = likelihood.init(jax.random.key(0), jax.numpy.zeros(2))
+        >>> likelihood.mean(params, jax.numpy.zeros(2)).shape
+        (8, 8, 1)
     """
     expected = (*event_shape[:-1], event_shape[-1] * observation.channels)
 

@@ -5,7 +5,6 @@ Each constructor returns an `Observation`; `jaxvae.models.likelihoods.decoder_li
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,7 @@ from jaxvae.math.bernoulli import bernoulli_log_prob, continuous_bernoulli_log_p
 from jaxvae.math.checks import as_float, finite_number, in_range
 from jaxvae.math.laplace import laplace_log_prob
 from jaxvae.math.normal import normal_log_prob
-from jaxvae.models.records import Key, Params
+from jaxvae.models.records import Key, Observation, Params
 
 Array = jax.Array
 UNIT_FIX = "Divide raw 0..255 pixels by 255, or choose the protocol 'grey' or 'dynamic'."
@@ -23,33 +22,6 @@ UNIT_FIX = "Divide raw 0..255 pixels by 255, or choose the protocol 'grey' or 'd
 def identity(x: Array) -> Array:
     """x itself: the event already lies on [0, 1]."""
     return x
-
-
-class Observation(NamedTuple):
-    """p(x | decoder outputs) for one example x of any event shape [..., C]; outputs are float32 or float64.
-
-    Attributes:
-        name: the name of its constructor.
-        channels: how many numbers per channel of x the decoder must emit: outputs are [..., C * channels].
-        init: () -> parameters of its own, {} where it has none.
-        log_prob: (params, x, outputs) -> [] nats, summed over the event.
-        sample: (params, key, outputs) -> x; the key is consumed.
-        mean: (params, outputs) -> E[x], in the units of x.
-        to_unit: x -> [0, 1], what networks see and pictures show.
-        check: (x, name) -> None; raises `TypeError` for a dtype and `ValueError` for values of a concrete x that are
-            not of the support. x may be a batch; the message calls it `name`.
-        discrete: whether log_prob is the logarithm of a probability, so that bits per dimension make sense.
-    """
-
-    name: str
-    channels: int
-    init: Callable[[], Params]
-    log_prob: Callable[[Params, Array, Array], Array]
-    sample: Callable[[Params, Key, Array], Array]
-    mean: Callable[[Params, Array], Array]
-    to_unit: Callable[[Array], Array]
-    check: Callable[[Array, str], None]
-    discrete: bool
 
 
 def _check_unit(x: Array, name: str = "x") -> None:
@@ -209,7 +181,7 @@ def laplace(scale: str = "fixed", width: float = 0.1, floor: float = 1 / 256) ->
     Source: as a decoder it is the L1 loss of Isola et al., 2017, arXiv 1611.07004.
 
     Example:
-        >>> round(float(laplace(width=0.5).log_prob({}, jnp.zeros((1, 1, 1)), jnp.zeros((1, 1, 1)))), 4)
-        0.0
+        >>> round(float(laplace(width=0.1).log_prob({}, jnp.zeros((1, 1, 1)), jnp.zeros((1, 1, 1)))), 4)  # -log 0.2
+        1.6094
     """
     return _scaled("laplace", scale, ("width", width), floor, laplace_log_prob, jax.random.laplace)

@@ -28,6 +28,14 @@ def gaussian_posterior(
         ValueError: if the encoder emits anything but two arrays [latent_dim].
 
     Source: Kingma and Welling, 2013, arXiv 1312.6114. The network emits the logarithm of the variance everywhere.
+
+    Example:
+        >>> from jaxvae.networks.mlp import MLPEncoder
+        >>> posterior = gaussian_posterior(MLPEncoder(latent_dim=2), 2)
+        >>> x = jax.numpy.zeros((8, 8, 1))
+        >>> z, log_density = posterior.sample(posterior.init(jax.random.key(0), x), jax.random.key(1), x)
+        >>> z.shape, log_density.shape
+        ((2,), ())
     """
 
     def init(key: Key, x: Array) -> Params:

@@ -24,7 +24,13 @@ class Network(Protocol):
 
 
 class DiagNormal(NamedTuple):
-    """A Gaussian with diagonal covariance: mean [...] and log_var [...], the natural logarithm of the variance."""
+    """A Gaussian with diagonal covariance: mean [...] and log_var [...], the natural logarithm of the variance.
+
+    Example:
+        >>> from jaxvae.math.normal import normal_kl_standard
+        >>> float(normal_kl_standard(*DiagNormal(jax.numpy.array([3.0, 4.0]), jax.numpy.zeros(2))))
+        12.5
+    """
 
     mean: Array
     log_var: Array
@@ -47,6 +53,33 @@ class Conditional(NamedTuple):
     log_prob: Callable[[Params, Array, Any], Array]
     mean: Callable[[Params, Any], Array]
     distribution: Callable[[Params, Any], DiagNormal] | None = None
+
+
+class Observation(NamedTuple):
+    """p(x | decoder outputs) for one example x of any event shape [..., C]; outputs are float32 or float64.
+
+    Attributes:
+        name: the name of its constructor.
+        channels: how many numbers per channel of x the decoder must emit: outputs are [..., C * channels].
+        init: () -> parameters of its own, {} where it has none.
+        log_prob: (params, x, outputs) -> [] nats, summed over the event.
+        sample: (params, key, outputs) -> x; the key is consumed.
+        mean: (params, outputs) -> E[x], in the units of x.
+        to_unit: x -> [0, 1], what networks see and pictures show.
+        check: (x, name) -> None; raises `TypeError` for a dtype and `ValueError` for values of a concrete x that are
+            not of the support. x may be a batch; the message calls it `name`.
+        discrete: whether log_prob is the logarithm of a probability, so that bits per dimension make sense.
+    """
+
+    name: str
+    channels: int
+    init: Callable[[], Params]
+    log_prob: Callable[[Params, Array, Array], Array]
+    sample: Callable[[Params, Key, Array], Array]
+    mean: Callable[[Params, Array], Array]
+    to_unit: Callable[[Array], Array]
+    check: Callable[[Array, str], None]
+    discrete: bool
 
 
 class Model(NamedTuple):

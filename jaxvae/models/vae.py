@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jaxvae.math.checks import positive_integer
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
 from jaxvae.models.likelihoods import decoder_likelihood
-from jaxvae.models.observations import Observation, bernoulli
+from jaxvae.models.observations import bernoulli
 from jaxvae.models.posteriors import gaussian_posterior
 from jaxvae.models.priors import standard_normal
-from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Params, merge
+from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Observation, Params, merge
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array

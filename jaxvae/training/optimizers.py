@@ -29,8 +29,8 @@ def make_optimizer(
     """An Optax optimiser; with `clip`, the gradient is first scaled down to that global norm.
 
     Raises:
-        ValueError: for an unknown name, a learning rate or clip that is not a positive number, or a weight decay
-            for an optimiser other than adamw, which alone decouples it.
+        ValueError: for an unknown name, a learning rate or clip that is not a positive number, a negative weight decay,
+            or one for an optimiser other than adamw, which alone decouples it.
 
     Example:
         >>> optimizer = make_optimizer("adam", 1e-3, clip=10.0)
@@ -39,6 +39,7 @@ def make_optimizer(
         raise ValueError(f"optimizer is {name!r}, expected one of {', '.join(OPTIMIZERS)}.")
     if not callable(learning_rate):
         finite_number("learning_rate", learning_rate, above=True)
+    finite_number("weight_decay", weight_decay)
     if weight_decay and name != "adamw":
         raise ValueError(f"weight_decay is {weight_decay} but the optimizer is {name!r}. Use 'adamw', or 0.")
     optimizer = OPTIMIZERS[name](learning_rate, **({"weight_decay": weight_decay} if name == "adamw" else {}))
@@ -58,9 +59,10 @@ def learning_rate_schedule(name: str, peak: float, steps: int, warmup_steps: int
         warmup_steps: steps of the rise.
 
     Raises:
-        ValueError: for an unknown name or a peak that is not a positive number.
+        ValueError: for an unknown name, a peak that is not a positive number, or negative warmup_steps.
     """
     finite_number("learning_rate", peak, above=True)
+    warmup_steps = positive_integer("warmup_steps", warmup_steps, 0)
     warn_if_unfinished("learning-rate warm-up", warmup_steps, steps)
     rest = max(1, steps - warmup_steps)
     falls = {

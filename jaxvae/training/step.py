@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxvae.math.checks import finite_number
 from jaxvae.models.records import Key, Params
 from jaxvae.training.losses import Loss, Metrics
 from jaxvae.training.state import TrainState
@@ -56,7 +57,12 @@ def make_step(
         ema: decay of the moving average of the parameters, or None.
         axis_name: the mapped device axis over which gradients and metrics are averaged; raw is then this device's
             share of the batch.
+
+    Raises:
+        ValueError: for a decay outside (0, 1].
     """
+    if ema is not None:
+        finite_number("ema", ema, 0.0, 1.0, above=True)
 
     def step(state: TrainState, raw: Array) -> tuple[TrainState, Metrics]:
         size = raw.shape[0]
