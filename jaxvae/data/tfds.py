@@ -93,6 +93,7 @@ def read(source: Source, path: Path, span: range) -> list[Example]:
 
 
 def damaged(label: str, path: Path, what: str) -> ValueError:
+    """The error for a file of a split that does not hold what it should: what is wrong, and how to mend it."""
     return ValueError(
         f"{label}: the file {path} is damaged ({what}). Delete the folder {path.parent} and prepare it again."
     )
