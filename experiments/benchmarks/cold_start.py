@@ -1,0 +1,127 @@
+"""From process start to the end of the first MNIST epoch, and the most memory it took, beside `import jax`.
+
+    python -m experiments.benchmarks.cold_start
+
+Time: a minute on two quiet cores. Three programs take turns, each in a fresh process: `import jax`; `jaxvae.fit` for
+one epoch of 60,000 grey images, batch 128, MLP 784-400-20; and the whole `python -m experiments.train mnist --epochs
+1`, with its evaluation, checkpoint and pictures. MNIST must be prepared (and is converted by one call beforehand).
+
+Expected: the first epoch done after at most 5 s where `import jax` takes 1.4 s; at most 700 MB.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRST_EPOCH = """
+import jaxvae
+images = jaxvae.data.load("mnist").images
+encoder, decoder = jaxvae.MLPEncoder(20), jaxvae.MLPDecoder((28, 28, 1))
+model = jaxvae.vae(encoder, decoder, event_shape=(28, 28, 1), latent_dim=20)
+jaxvae.fit(model, images, protocol="grey", epochs=1, batch_size=128, progress=False)
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How often to measure.
+
+    Attributes:
+        rounds: turns of each program.
+        output: a JSON file for the figures.
+    """
+
+    rounds: int = 5
+    output: Path | None = None
+
+
+def run(command: list[str]) -> tuple[float, float]:
+    """Runs a program; returns its seconds and its peak resident memory in MB.
+
+    Raises:
+        RuntimeError: with its last words, if it fails.
+    """
+    with tempfile.TemporaryFile("w+") as log:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            log.seek(0)
+            raise RuntimeError(f"{' '.join(command)} failed: {log.read()[-2000:]}")
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return seconds, usage.ru_maxrss * unit / 1e6
+
+
+def programs(folder: str, number: int) -> dict[str, list[str]]:
+    """The commands by name; a run folder of its own for each round."""
+    python = sys.executable
+    workdir = str(Path(folder) / str(number))
+    return {
+        "import jax": [python, "-c", "import jax"],
+        "first epoch": [python, "-c", FIRST_EPOCH],
+        "whole run": [
+            python, "-m", "experiments.train", "mnist", "--epochs", "1", "--data.protocol", "grey", "--no-progress",
+            "--workdir", workdir,
+        ],
+    }  # fmt: skip
+
+
+def measure(options: Options) -> list[dict[str, Any]]:
+    """Median seconds and highest memory of each program; one round beforehand fills the caches of files."""
+    from rich.progress import track
+
+    results: dict[str, list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in track(range(options.rounds + 1), "rounds", transient=True):
+            for name, command in programs(folder, number).items():
+                result = run(command)
+                if number:
+                    results.setdefault(name, []).append(result)
+    return [
+        {
+            "program": name,
+            "seconds": [min(seconds), median(seconds), max(seconds)],
+            "peak_megabytes": max(megabytes for _, megabytes in pairs),
+        }
+        for name, pairs in results.items()
+        for seconds in [[s for s, _ in pairs]]
+    ]
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Prints the table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="process start to end")
+    for column in ("program", "seconds (min, median, max)", "peak memory MB"):
+        table.add_column(column, justify="left" if column == "program" else "right")
+    for row in rows:
+        seconds = " - ".join(f"{value:.2f}" for value in row["seconds"])
+        table.add_row(row["program"], seconds, f"{row['peak_megabytes']:.0f}")
+    Console(width=110).print(table)
+
+
+def main() -> None:
+    """Parses, measures, prints, and writes --output."""
+    import tyro
+
+    options = tyro.cli(Options, description=__doc__)
+    rows = measure(options)
+    show(rows)
+    if options.output is not None:
+        options.output.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""This library, as a user of its public functions trains: `make_executor` and `train`."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxvae
+from jaxvae.data.protocols import PROTOCOLS
+
+LATENT = 20
+
+
+def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
+    """Returns epoch() -> mean loss in nats per example; images are uint8 [N, 28, 28, 1]."""
+    shape = images.shape[1:]
+    encoder, decoder = {
+        "mlp": lambda: (jaxvae.MLPEncoder(LATENT), jaxvae.MLPDecoder(shape)),
+        "conv": lambda: (jaxvae.ConvEncoder(LATENT), jaxvae.ConvDecoder(shape)),
+    }[model]()
+    vae = jaxvae.vae(encoder, decoder, event_shape=shape, latent_dim=LATENT, likelihood=jaxvae.bernoulli())
+    optimizer = jaxvae.make_optimizer("adam", 1e-3)
+    steps = len(images) // batch
+    executor = jaxvae.make_executor(
+        jaxvae.bound_loss(vae), optimizer, PROTOCOLS["grey"], batch_size=batch, capacity=steps
+    )
+    state = jaxvae.init_state(vae, optimizer, jax.random.key(0), jnp.zeros(shape))
+    reports = jaxvae.train(executor, state, images, steps=10**9)
+
+    def epoch() -> float:
+        losses: list[float] = []
+        while len(losses) < steps:
+            losses.extend(next(reports).metrics["loss"])
+        return float(np.mean(losses))
+
+    return epoch

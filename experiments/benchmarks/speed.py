@@ -1,0 +1,200 @@
+"""Training speed beside other libraries: the same VAE, data, batch and two threads, taking turns in one run.
+
+    python -m experiments.benchmarks.speed --model mlp --batch 128 --python-peers PATH
+
+Time: about 3 minutes for mlp, 6 for conv, on two quiet cores. Each contender is a process of its own, warmed up by one
+epoch; then the rounds go A B C, A B C, ... so that a slow minute of the machine slows everyone. PATH is the
+interpreter of an environment with the peers (pip install torch numpyro; pip install --no-deps pythae); without it
+they are looked for in this one, and those missing are named and skipped.
+
+Expected, in examples/s relative to pythae: mlp 4.0 at batch 128 and 3.0 at 1024, level with numpyro or better; conv
+2.0 and 1.7; at least 0.97 of the bare scan.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import IO, Any, Literal
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN = ("jaxvae_train", "bare_scan")
+PACKAGES = {"pythae_trainer": "pythae", "torch_eager": "torch", "numpyro_svi": "numpyro"}
+INSTALL = {
+    "pythae": "pip install torch tqdm pydantic cloudpickle imageio scipy && pip install --no-deps pythae",
+    "torch": "pip install torch",
+    "numpyro": "pip install numpyro flax",
+}
+CONTENDERS = {
+    "mlp": ("jaxvae_train", "bare_scan", "numpyro_svi", "torch_eager", "pythae_trainer"),
+    "conv": ("jaxvae_train", "bare_scan", "torch_eager", "pythae_trainer"),
+}
+EXAMPLES = {"mlp": 60000, "conv": 15360}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure.
+
+    Attributes:
+        model: the VAE, see `experiments.benchmarks.contenders`.
+        batch: the batch size.
+        rounds: turns of each contender after its warm-up.
+        examples: an epoch trains on this many first images of MNIST, cut to whole batches; by default 60,000 for mlp
+            and 15,360 for conv.
+        contenders: their names, the first being the one the ratios are of; by default all that know the model.
+        python_peers: the interpreter that has pythae, torch and numpyro.
+        output: a JSON file for the figures.
+    """
+
+    model: Literal["mlp", "conv"] = "mlp"
+    batch: int = 128
+    rounds: int = 7
+    examples: int | None = None
+    contenders: tuple[str, ...] = ()
+    python_peers: str = sys.executable
+    output: Path | None = None
+
+
+@dataclass
+class Runner:
+    """A contender's process and what it has answered."""
+
+    name: str
+    process: subprocess.Popen[str]
+    log: IO[str]
+    seconds: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    examples: int = 0
+
+    def answer(self) -> dict[str, Any]:
+        """The next line it prints; `RuntimeError` with its last words if it died."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            self.log.seek(0)
+            raise RuntimeError(f"{self.name} stopped: {self.log.read()[-2000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def epoch(self) -> None:
+        """Trains one epoch and keeps its time and loss."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("epoch\n")
+        self.process.stdin.flush()
+        answer = self.answer()
+        self.seconds.append(answer["seconds"])
+        self.losses.append(answer["loss"])
+        self.examples = answer["examples"]
+
+    @property
+    def rates(self) -> list[float]:
+        """Examples/s of each round after the warm-up."""
+        return [self.examples / seconds for seconds in self.seconds[1:]]
+
+
+def interpreter(name: str, python_peers: str) -> str | None:
+    """The interpreter for a contender, or None, and a word on how to get it, where its package is missing."""
+    if name in OWN:
+        return sys.executable
+    package = PACKAGES[name]
+    if subprocess.run([python_peers, "-c", f"import {package}"], capture_output=True).returncode == 0:
+        return python_peers
+    print(f"{name} skipped: {python_peers} has no {package}. Get it with: {INSTALL[package]}", file=sys.stderr)
+    return None
+
+
+@contextlib.contextmanager
+def running(names: list[tuple[str, str]], images: Path, options: Options) -> Iterator[list[Runner]]:
+    """Starts the contenders and ends them."""
+    with contextlib.ExitStack() as stack:
+        runners = []
+        for name, python in names:
+            log = stack.enter_context(tempfile.TemporaryFile("w+"))
+            arguments = [name, str(images), options.model, str(options.batch)]
+            command = [python, "-m", "experiments.benchmarks.worker", *arguments]
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            runners.append(Runner(name, process, log))
+            runners[-1].answer()
+        yield runners
+
+
+def measure(options: Options) -> list[Runner]:
+    """Runs the rounds with a progress bar."""
+    import numpy as np
+    from rich.progress import Progress
+
+    from jaxvae import data
+
+    names = [(n, interpreter(n, options.python_peers)) for n in options.contenders or CONTENDERS[options.model]]
+    present = [(name, python) for name, python in names if python is not None]
+    count = (options.examples or EXAMPLES[options.model]) // options.batch * options.batch
+    with tempfile.TemporaryDirectory() as folder, Progress(transient=True) as progress:
+        path = Path(folder) / "images.npy"
+        np.save(path, data.load("mnist", split="train").images[:count])
+        bar = progress.add_task("starting", total=(options.rounds + 1) * len(present))
+        with running(present, path, options) as runners:
+            for number in range(options.rounds + 1):
+                for runner in runners:
+                    progress.update(bar, description=f"{runner.name}, {f'round {number}' if number else 'warm-up'}")
+                    runner.epoch()
+                    progress.advance(bar)
+    return runners
+
+
+def summary(runners: list[Runner]) -> list[dict[str, Any]]:
+    """For each contender: examples/s, the first one's speed relative to it (lowest, median, highest), losses."""
+    rows = []
+    for runner in runners:
+        ratios = [first / other for first, other in zip(runners[0].rates, runner.rates, strict=True)]
+        rows.append(
+            {
+                "contender": runner.name,
+                "examples_per_second": median(runner.rates),
+                "ratio": [min(ratios), median(ratios), max(ratios)],
+                "first_epoch_loss": runner.losses[0],
+                "last_epoch_loss": runner.losses[-1],
+                "rates": runner.rates,
+            }
+        )
+    return rows
+
+
+def show(rows: list[dict[str, Any]], options: Options) -> None:
+    """Prints the table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    first = rows[0]["contender"]
+    table = Table(title=f"{options.model} VAE, batch {options.batch}, {options.rounds} rounds")
+    for column in ("contender", "examples/s", f"{first} is faster by (min, median, max)", "loss, epoch 1", "last"):
+        table.add_column(column, justify="left" if column == "contender" else "right")
+    for row in rows:
+        ratios = " - ".join(f"{ratio:.2f}" for ratio in row["ratio"])
+        losses = (f"{row['first_epoch_loss']:.2f}", f"{row['last_epoch_loss']:.2f}")
+        table.add_row(row["contender"], f"{row['examples_per_second']:,.0f}", ratios, *losses)
+    Console(width=110).print(table)
+
+
+def main() -> None:
+    """Parses, measures, prints, and writes --output."""
+    import tyro
+
+    options = tyro.cli(Options, description=__doc__)
+    rows = summary(measure(options))
+    show(rows, options)
+    if options.output is not None:
+        options.output.write_text(json.dumps({"model": options.model, "batch": options.batch, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""One contender in a process of its own: trains an epoch for each line on standard input, and answers in JSON."""
+
+import importlib
+import json
+import os
+import sys
+import time
+
+PROCESSORS = 2
+
+
+def main() -> None:
+    """python -m experiments.benchmarks.worker <contender> <images.npy> <model> <batch>"""
+    name, path, model, batch = sys.argv[1:]
+    if hasattr(os, "sched_setaffinity"):  # two threads for all, whatever each library would choose
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSORS])
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not mix with the answers
+    import numpy as np
+
+    images = np.load(path)
+    epoch = importlib.import_module(f"experiments.benchmarks.contenders.{name}").make(images, model, int(batch))
+    print(json.dumps({"ready": True}), file=answers)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        loss = epoch()
+        seconds = time.perf_counter() - start
+        print(json.dumps({"seconds": seconds, "examples": len(images), "loss": loss}), file=answers)
+
+
+if __name__ == "__main__":
+    main()
