@@ -161,7 +161,7 @@ def test_a_run_moves_between_device_counts_and_says_so(finished, tmp_path, monke
 
 
 def test_more_epochs_train_on(finished, tmp_path):
-    config = replace(SMALL, optim=OptimConfig(), epochs=1)
+    config = replace(SMALL, optim=OptimConfig(), objective=ObjectiveConfig(), epochs=1)
     train_run(config, tmp_path / "a", say=silent)
     outcome = train_run(replace(config, epochs=2), tmp_path / "a", say=silent)
     assert outcome.step == 12
