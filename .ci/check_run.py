@@ -13,7 +13,8 @@ assert any((run / "checkpoints").iterdir()), "no checkpoint"
 pictures = ("reconstructions", "prior_samples", "manifold", "interpolations", "curves", "kl_per_latent")
 for name in pictures:
     data = (run / "pictures" / f"{name}.png").read_bytes()
-    assert data.startswith(b"\x89PNG") and len(data) > 5000, f"{name}.png is no picture"
+    assert data.startswith(b"\x89PNG"), f"{name}.png is no picture"
+    assert len(data) > 5000, f"{name}.png is empty"
 test = json.loads((run / "summary.json").read_text())["test"]
 for name in ("negative_elbo", "reconstruction", "kl"):
     assert test[name]["standard_error"] > 0, f"{name} has no standard error"

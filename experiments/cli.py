@@ -24,9 +24,7 @@ from jaxvae.runs.validate import validate
 
 Options = TypeVar("Options")
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-RunFolder = Annotated[
-    str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="Run folder, as in runs/digits.")
-]
+RunFolder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="Run folder, as in runs/digits.")]
 TRAIN = "python -m experiments.train"
 
 
@@ -61,9 +59,7 @@ def parse_train(args: Sequence[str]) -> TrainOptions:
         preset = next((word for word in rest if word in PRESETS), "digits")
         raise UsageError(f"the preset comes first, before {show(start)}: {TRAIN} {preset} [OPTIONS]")
     config, workdir, about = starting_point(start)
-    options = parse_options(
-        TrainOptions, rest, f"{TRAIN} {start}", about, default=TrainOptions(config, workdir)
-    )
+    options = parse_options(TrainOptions, rest, f"{TRAIN} {start}", about, default=TrainOptions(config, workdir))
     folder_path(options.workdir)
     return TrainOptions(validate(options.config), options.workdir, options.allow_changes, options.overwrite)
 
@@ -78,9 +74,7 @@ def starting_point(start: str) -> tuple[Config, str, str]:
     if path.suffix == ".json":
         return read_config(path), f"runs/{path.stem}", f"Trains what {start} describes."
     if os.sep in start:
-        raise FileNotFoundError(
-            f"{start} is no run folder (it has no {CONFIG}) and no .json file. Try {TRAIN} --help"
-        )
+        raise FileNotFoundError(f"{start} is no run folder (it has no {CONFIG}) and no .json file. Try {TRAIN} --help")
     raise UsageError(unknown("preset", start, PRESETS))
 
 
@@ -165,15 +159,11 @@ def _unexpected(rest: list[str], cls: type, default: Any) -> str:
     if word is None:
         return f"unexpected argument {show(rest[0])}; options begin with --, as in --epochs 20."
     name = word.partition("=")[0].lstrip("-").replace("-", "_")
-    paths = (
-        [field.name for field in fields(cls)] if default is None else [path for path, _ in flatten(default)]
-    )
+    paths = [field.name for field in fields(cls)] if default is None else [path for path, _ in flatten(default)]
     paths = [path.removeprefix("config.") for path in paths]
     by_name = {path.rpartition(".")[2]: path for path in reversed(paths)} | {path: path for path in paths}
     guess = nearest(name, by_name)
-    return f"unknown option {word.partition('=')[0]}" + (
-        f", did you mean {flag(by_name[guess])}?" if guess else "."
-    )
+    return f"unknown option {word.partition('=')[0]}" + (f", did you mean {flag(by_name[guess])}?" if guess else ".")
 
 
 def _condensed(box: str) -> str:
@@ -183,7 +173,5 @@ def _condensed(box: str) -> str:
     paragraphs = [paragraph.split("\n") for paragraph in re.split(r"\n{2,}", text.strip("\n"))]
     reason = " ".join(paragraphs[0]).removeprefix("Error parsing ")
     reason = re.sub(r"Missing value for argument '(.*)'. Expected 1 values.", r"\1 needs a value.", reason)
-    usage = next(
-        (rest[0].strip() for first, *rest in paragraphs if first == "Argument helptext:" and rest), None
-    )
+    usage = next((rest[0].strip() for first, *rest in paragraphs if first == "Argument helptext:" and rest), None)
     return f"{reason.rstrip('.')}, expected {usage}." if usage else reason

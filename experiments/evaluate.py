@@ -34,7 +34,12 @@ def main(options: EvaluateOptions) -> None:
     model, params, config = jaxvae.load(options.run, step=options.step)
     test = load_held_out(config.data)
     values = per_example(
-        model, params, jax.random.key(test.seed), test.x, samples=options.samples, batch_size=max(1, 5000 // options.samples)
+        model,
+        params,
+        jax.random.key(test.seed),
+        test.x,
+        samples=options.samples,
+        batch_size=max(1, 5000 // options.samples),
     )
     estimates = summarize(values)
     rows = {

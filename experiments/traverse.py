@@ -39,7 +39,9 @@ def main(options: TraverseOptions) -> None:
     model, params, config = jaxvae.load(options.run)
     test = load_held_out(config.data)
     if positive_integer("image", options.image, 0) >= len(test.x):
-        raise ValueError(f"image is {options.image}, expected 0 to {len(test.x) - 1}: there are {len(test.x)} test images.")
+        raise ValueError(
+            f"image is {options.image}, expected 0 to {len(test.x) - 1}, as many as there are test images."
+        )
     kl = per_example(model, params, jax.random.key(test.seed), test.x[:1000])["kl_per_latent"].mean(0)
     chosen = latents.strongest_latents(kl, min(rows, len(kl)))
     values = latents.gaussian_quantiles(count)

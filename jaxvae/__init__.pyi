@@ -38,9 +38,9 @@ from .runs.fit import Fit as Fit
 from .runs.fit import fit as fit
 from .runs.load import Run as Run
 from .runs.load import load as load
+from .training.loop import train as train
 from .training.losses import Loss as Loss
 from .training.losses import bound_loss as bound_loss
-from .training.loop import train as train
 from .training.optimizers import kl_warmup as kl_warmup
 from .training.optimizers import learning_rate_schedule as learning_rate_schedule
 from .training.optimizers import make_optimizer as make_optimizer

@@ -60,7 +60,9 @@ def grey(key, image):
     return image / jnp.float32(255)
 
 
-def setup(loss=None, optimizer=None, *, mode="jit", batch_size=10, ema=None, capacity=20, preprocess=binarize, **options):
+def setup(
+    loss=None, optimizer=None, *, mode="jit", batch_size=10, ema=None, capacity=20, preprocess=binarize, **options
+):
     """(state, executor) for the small VAE."""
     model = small_vae()
     optimizer = optax.sgd(1e-2) if optimizer is None else optimizer
@@ -85,4 +87,6 @@ def host(tree):
 def same_bits(a, b) -> bool:
     """Whether two trees agree in structure and in every bit."""
     a, b = jax.tree.flatten(host(a)), jax.tree.flatten(host(b))
-    return a[1] == b[1] and all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in zip(a[0], b[0], strict=True))
+    return a[1] == b[1] and all(
+        x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in zip(a[0], b[0], strict=True)
+    )

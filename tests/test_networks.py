@@ -131,5 +131,5 @@ def test_a_users_own_network_trains(encoder):
 
 
 def test_an_nnx_module_with_state_of_its_own_is_refused():
-    with pytest.raises(ValueError, match="mean.*LayerNorm"):
+    with pytest.raises(ValueError, match=r"mean.*LayerNorm"):
         from_nnx(lambda rngs: nnx.BatchNorm(4, rngs=rngs)).init(jax.random.key(0), jnp.ones(4))

@@ -238,7 +238,8 @@ def test_a_training_command_stopped_by_a_signal_saves_says_where_and_exits_with_
 def test_kill_nine_loses_no_confirmed_checkpoint(tmp_path, times):
     root, rng, confirmed = Path(__file__).parent.parent, np.random.default_rng(0), -1
     for _ in range(times):
-        child = subprocess.Popen(command(tmp_path / "a"), cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        child = subprocess.Popen(command(tmp_path / "a"), cwd=root, **quiet)
         wait_for(lambda: (checkpoint.steps(tmp_path / "a" / "checkpoints") or [-1])[-1] > confirmed)  # noqa: B023
         time.sleep(rng.uniform(0, 0.5))
         confirmed = checkpoint.steps(tmp_path / "a" / "checkpoints")[-1]

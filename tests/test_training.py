@@ -11,8 +11,8 @@ import pytest
 from small import LATENTS, SHAPE, binarize, grey, host, images, same_bits, setup, small_vae
 
 from jaxvae.objectives.bounds import elbo, iwae_bound
-from jaxvae.training.losses import bound_loss
 from jaxvae.training.loop import train
+from jaxvae.training.losses import bound_loss
 from jaxvae.training.optimizers import kl_warmup, learning_rate_schedule, make_optimizer
 from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
@@ -287,8 +287,7 @@ def test_steps_left_counts_to_the_end_of_the_epoch():
 )
 def test_impossible_settings_say_what_was_passed_and_what_to_do(options, words):
     with pytest.raises(ValueError, match=r".") as error:
-        state, executor = setup(**options)
-        run(state, executor, 1)
+        run(*setup(**options), 1)
     for word in words:
         assert word in str(error.value)
 

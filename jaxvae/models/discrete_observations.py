@@ -45,6 +45,9 @@ def discretized_logistic(levels: int = 256) -> Observation:
 
     x holds whole numbers 0..levels-1; the decoder's numbers live on the [-1, 1] scale.
 
+    Raises:
+        ValueError, TypeError: if levels is no integer of at least 2.
+
     Source: Kingma et al., 2016, arXiv 1606.04934; Salimans et al., 2017, arXiv 1701.05517.
 
     Example:
@@ -74,6 +77,9 @@ def discretized_logistic(levels: int = 256) -> Observation:
 
 def logistic_mixture(components: int = 5, levels: int = 256) -> Observation:
     """A mixture of `components` discretised logistics for each pixel and channel, channels independent.
+
+    Raises:
+        ValueError, TypeError: if levels is no integer of at least 2 or components not a positive one.
 
     Source: Salimans et al., 2017, arXiv 1701.05517 (without its coupling of colour channels).
 
@@ -108,6 +114,9 @@ def logistic_mixture(components: int = 5, levels: int = 256) -> Observation:
 
 def categorical(levels: int = 256) -> Observation:
     """A softmax over the `levels` values of each pixel and channel, which knows nothing of their order.
+
+    Raises:
+        ValueError, TypeError: if levels is no integer of at least 2.
 
     Source: van den Oord et al., 2016, arXiv 1601.06759.
 

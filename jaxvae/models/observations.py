@@ -178,6 +178,9 @@ def normal(scale: str = "fixed", std: float = 0.1, floor: float = 1 / 256) -> Ob
 def laplace(scale: str = "fixed", width: float = 0.1, floor: float = 1 / 256) -> Observation:
     """x ~ Laplace(outputs, width): an absolute error, less blurred than `normal`; options as there.
 
+    Raises:
+        ValueError: as `normal`.
+
     Source: as a decoder it is the L1 loss of Isola et al., 2017, arXiv 1611.07004.
 
     Example:

@@ -18,9 +18,9 @@ Params = dict[str, Any]
 class Network(Protocol):
     """What the library asks of a network."""
 
-    def init(self, key: Key, *inputs: Array) -> Any: ...
+    def init(self, key: Key, /, *inputs: Array) -> Any: ...
 
-    def apply(self, variables: Any, *inputs: Array) -> Any: ...
+    def apply(self, variables: Any, /, *inputs: Array) -> Any: ...
 
 
 class DiagNormal(NamedTuple):
@@ -77,7 +77,7 @@ class Observation(NamedTuple):
     log_prob: Callable[[Params, Array, Array], Array]
     sample: Callable[[Params, Key, Array], Array]
     mean: Callable[[Params, Array], Array]
-    to_unit: Callable[[Array], Array]
+    to_unit: Callable[[Any], Array]
     check: Callable[[Array, str], None]
     discrete: bool
 
@@ -100,7 +100,7 @@ class Model(NamedTuple):
     prior: Conditional
     likelihood: Conditional
     event_shape: tuple[int, ...]
-    to_unit: Callable[[Array], Array]
+    to_unit: Callable[[Any], Array]
     check: Callable[[Array, str], None] = lambda x, name: None
 
 

@@ -26,9 +26,7 @@ def conv(x: Array, kernel: Array, stride: int = 2, *, native: bool | None = None
     """
     if _is_native(native):
         dimensions = ("NHWC", "HWIO", "NHWC")
-        return jax.lax.conv_general_dilated(
-            x[None], kernel, (stride, stride), "SAME", dimension_numbers=dimensions
-        )[0]
+        return jax.lax.conv_general_dilated(x[None], kernel, (stride, stride), "SAME", dimension_numbers=dimensions)[0]
     height, width, channels, features = kernel.shape
     patches = _patches(x, (height, width), stride)
     rows, columns = patches.shape[:2]
@@ -72,11 +70,7 @@ def _patches(x: Array, size: tuple[int, int], stride: int) -> Array:
     padded = jnp.pad(x, (*pads, (0, 0)))
     spans = [(out - 1) * stride + 1 for out in outs]
     return jnp.concatenate(
-        [
-            padded[u : u + spans[0] : stride, v : v + spans[1] : stride]
-            for u in range(size[0])
-            for v in range(size[1])
-        ],
+        [padded[u : u + spans[0] : stride, v : v + spans[1] : stride] for u in range(size[0]) for v in range(size[1])],
         axis=-1,
     )
 

@@ -35,12 +35,12 @@ def from_nnx(constructor: Callable[..., Any]) -> FromNnx:
     from flax import nnx
 
     def build(key: Any) -> tuple[Any, Any]:
-        definition, params, rest = nnx.split(constructor(nnx.Rngs(key)), nnx.Param, ...)
+        definition, params, rest = nnx.split(constructor(nnx.Rngs(key)), nnx.Param, True)
         extra = [".".join(map(str, path)) for path, _ in nnx.to_flat_state(rest)]
         if extra:
             raise ValueError(
-                f"the nnx module holds state beside its parameters: {', '.join(extra[:5])}. Use layers without it, such "
-                f"as LayerNorm or GroupNorm, and no dropout."
+                f"the nnx module holds state beside its parameters: {', '.join(extra[:5])}. Use layers without it, "
+                f"such as LayerNorm or GroupNorm, and no dropout."
             )
         return definition, params
 

@@ -9,7 +9,7 @@ import optax
 from jaxvae.data.protocols import PROTOCOLS
 from jaxvae.models.discrete_observations import categorical, discretized_logistic, logistic_mixture
 from jaxvae.models.observations import Observation, bernoulli, continuous_bernoulli, laplace, normal
-from jaxvae.models.records import Model
+from jaxvae.models.records import Model, Network
 from jaxvae.models.vae import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import elbo, iwae_bound
@@ -45,8 +45,8 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...]) -> Model:
     if config.network == "conv":
         from jaxvae.networks.conv import ConvDecoder, ConvEncoder  # seldom needed, so not at every start
 
-        encoder = ConvEncoder(config.latent_dim, config.features, config.dense, activation=config.activation)
-        decoder = ConvDecoder(event_shape, channels, config.features, config.dense, activation=config.activation)
+        encoder: Network = ConvEncoder(config.latent_dim, config.features, config.dense, activation=config.activation)
+        decoder: Network = ConvDecoder(event_shape, channels, config.features, config.dense, activation=config.activation)
     else:
         encoder = MLPEncoder(config.latent_dim, config.hidden, activation=config.activation)
         decoder = MLPDecoder(event_shape, channels, config.hidden[::-1], activation=config.activation)

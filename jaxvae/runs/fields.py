@@ -94,9 +94,7 @@ def typed(path: str, hint: Any, value: Any) -> Any:
             return math.inf
     if hint in (bool, str) and isinstance(value, hint):
         return value
-    raise TypeError(
-        f"{path} is {show(value)} ({type(value).__name__}), expected {_accepted(hint)}. {mend(path)}"
-    )
+    raise TypeError(f"{path} is {show(value)} ({type(value).__name__}), expected {_accepted(hint)}. {mend(path)}")
 
 
 def _typed_fields(path: str, cls: type, value: Any) -> Any:
@@ -106,9 +104,7 @@ def _typed_fields(path: str, cls: type, value: Any) -> Any:
         value = {option: getattr(value, option) for option in options}
     if not isinstance(value, Mapping):
         given = f"{show(value)} ({type(value).__name__})"
-        raise TypeError(
-            f"{name} is {given}, expected an object with some of the fields {', '.join(options)}."
-        )
+        raise TypeError(f"{name} is {given}, expected an object with some of the fields {', '.join(options)}.")
     for key in value:
         if key not in options:
             raise ValueError(unknown_field(prefix, str(key), list(options)))

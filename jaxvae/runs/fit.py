@@ -12,8 +12,8 @@ from jaxvae.math.checks import finite_number, positive_integer
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.names import unknown
 from jaxvae.runs.progress import progress_bar
-from jaxvae.training.losses import Loss, bound_loss
 from jaxvae.training.loop import check_data, train
+from jaxvae.training.losses import Loss, bound_loss
 from jaxvae.training.optimizers import make_optimizer
 from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
@@ -68,7 +68,10 @@ def fit(
         >>> import jaxvae
         >>> images = jaxvae.data.load("digits").images
         >>> model = jaxvae.vae(
-        ...     jaxvae.MLPEncoder(2, (32,)), jaxvae.MLPDecoder((8, 8, 1), hidden=(32,)), event_shape=(8, 8, 1), latent_dim=2
+        ...     jaxvae.MLPEncoder(2, (32,)),
+        ...     jaxvae.MLPDecoder((8, 8, 1), hidden=(32,)),
+        ...     event_shape=(8, 8, 1),
+        ...     latent_dim=2,
         ... )
         >>> params, history = fit(model, images, epochs=2, progress=False)
         >>> history[-1]["elbo"] > history[0]["elbo"]

@@ -120,6 +120,4 @@ def find(workdir: str | os.PathLike[str]) -> Path:
     guess = nearest(path.name, beside)
     hint = f" Did you mean {path.parent / guess}?" if guess else ""
     runs = f" Runs in {path.parent}: {', '.join(beside[:10])}." if beside else ""
-    raise FileNotFoundError(
-        f"no run in {show(str(path))}: it {why}.{hint}{runs} Train one: --workdir {path}."
-    )
+    raise FileNotFoundError(f"no run in {show(str(path))}: it {why}.{hint}{runs} Train one: --workdir {path}.")

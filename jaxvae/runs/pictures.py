@@ -60,7 +60,8 @@ def draw_pictures(
         "kl_per_latent": lambda: plots.kl_per_latent(kl_per_latent),
     }
     if len(kl_per_latent) >= 2:
-        plane = latents.strongest_latents(kl_per_latent)
+        first, second = latents.strongest_latents(kl_per_latent)
+        plane = (first, second)
         pictures |= {
             "manifold": lambda: plots.manifold(
                 unit(generation.manifold(model, params, plane, 20)), latents.gaussian_quantiles(20), plane

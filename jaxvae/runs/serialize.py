@@ -67,9 +67,7 @@ def from_json(text: str | bytes, source: str = "the config") -> Config:
     try:
         return validate(typed("", Config, content))
     except (TypeError, ValueError) as error:
-        other = (
-            f" Written by jaxvae {show(version)}, this is {__version__}." if version != __version__ else ""
-        )
+        other = f" Written by jaxvae {show(version)}, this is {__version__}." if version != __version__ else ""
         raise type(error)(f"{source}: {error}{other}") from None
 
 

@@ -16,10 +16,10 @@ from jaxvae.runs import folder as run_folder
 from jaxvae.runs.build import build_model, build_training
 from jaxvae.runs.config import Config
 from jaxvae.runs.files import write_json
+from jaxvae.runs.held_out import HeldOut, load_held_out, load_images
 from jaxvae.runs.metrics import append_metrics, truncate_after
 from jaxvae.runs.pictures import draw_pictures
 from jaxvae.runs.progress import progress_bar
-from jaxvae.runs.held_out import HeldOut, load_held_out, load_images
 from jaxvae.training import checkpoint
 from jaxvae.training.folders import lock_folder
 from jaxvae.training.loop import check_data, train
@@ -99,9 +99,10 @@ def _train_locked(
     )
     resumed = run_folder.claim(folder, config, allow_changes=allow_changes, overwrite=overwrite)
 
-    state, pending = init_state(
-        model, parts.optimizer, jax.random.key(config.seed), jnp.zeros(shape), ema=average
-    ), None
+    state, pending = (
+        init_state(model, parts.optimizer, jax.random.key(config.seed), jnp.zeros(shape), ema=average),
+        None,
+    )
     if resumed and checkpoint.steps(folder / run_folder.CHECKPOINTS):
         state, metadata = checkpoint.restore(folder / run_folder.CHECKPOINTS, state)
         pending = metadata["window"]
@@ -155,9 +156,7 @@ class _Run(NamedTuple):
         saved, last = int(state.step), int(state.step)
         if last >= self.steps:
             return state, 0
-        show_progress = progress_bar(
-            self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress
-        )
+        show_progress = progress_bar(self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress)
         with stop_on_signals() as stop, show_progress as show:
             reports = train(self.executor, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
             try:
@@ -195,9 +194,7 @@ class _Run(NamedTuple):
 
     def _save(self, state: TrainState) -> Path:
         metadata = {"window": self.log.pending, "devices": self.executor.devices}
-        return checkpoint.save(
-            self.folder / run_folder.CHECKPOINTS, state, keep=self.config.keep, metadata=metadata
-        )
+        return checkpoint.save(self.folder / run_folder.CHECKPOINTS, state, keep=self.config.keep, metadata=metadata)
 
     def evaluate(self, params: Params) -> dict[str, Estimate]:
         """Bounds on the test images, with the same draw and the same posterior noise each time."""

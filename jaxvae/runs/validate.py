@@ -92,9 +92,7 @@ def _check_range(path: str, value: float, accepted: Range) -> None:
     if is_open:
         bounds = f"above {low:g}" + (f" and below {high:g}" if high < math.inf else "")
     else:
-        bounds = f"of at least {low:g}" + (
-            f" and at most {high:.0f}" if low < high < value < math.inf else ""
-        )
+        bounds = f"of at least {low:g}" + (f" and at most {high:.0f}" if low < high < value < math.inf else "")
     off = " or None, which switches it off" if path in ("optim.clip", "optim.ema") else ""
     raise ValueError(f"{path} is {value}, expected {kind} {bounds}{off}. {mend(path)}")
 

@@ -12,8 +12,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, Singl
 
 from jaxvae.math.checks import positive_integer
 from jaxvae.training.losses import Loss
-from jaxvae.training.step import Chunk, Preprocess, make_chunk, make_diagnosis, make_step
 from jaxvae.training.state import TrainState
+from jaxvae.training.step import Chunk, Preprocess, make_chunk, make_diagnosis, make_step
 
 Array = jax.Array
 AXIS = "device"
@@ -105,9 +105,7 @@ def make_executor(
     def per_device(state: TrainState, images: Array, steps: Array):
         return make_chunk(step, batch_size, capacity, axis_name=AXIS, devices=count)(state, images, steps)
 
-    chunk = jax.pmap(
-        per_device, AXIS, in_axes=(None, 0, None), out_axes=None, devices=devices, donate_argnums=0
-    )
+    chunk = jax.pmap(per_device, AXIS, in_axes=(None, 0, None), out_axes=None, devices=devices, donate_argnums=0)
 
     def copy_to_each(images: np.ndarray) -> Array:
         """[devices, N, ...], one whole copy on each, so that no call moves an image."""
