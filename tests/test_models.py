@@ -170,6 +170,25 @@ def test_the_closed_form_kl_is_what_samples_say(small):
     assert log_ratio.std() / np.sqrt(log_ratio.size) < 0.02 * kl  # so a KL that is a tenth off would fail
 
 
+def test_draws_of_posterior_and_prior_are_spread_as_they_say(small):
+    model, params, _ = small
+
+    @jax.jit
+    def draws(key):
+        keys = jax.random.split(key, 20_000)
+        q = jax.vmap(lambda k: model.posterior.sample(params, k, example())[0])(keys)
+        p = jax.vmap(lambda k: model.prior.sample(params, k, None)[0])(keys)
+        return q, p, model.posterior.distribution(params, example())
+
+    q, p, (mean, log_var) = jax.tree.map(np.float64, draws(jax.random.key(4)))
+    for latent in range(LATENTS):
+        assert stats.kstest((q[:, latent] - mean[latent]) / np.exp(log_var[latent] / 2), "norm").pvalue > 1e-5
+        assert stats.kstest(p[:, latent], "norm").pvalue > 1e-5
+    assert np.abs(log_var).min() > 0.1  # a scale of 1 would be noticed
+    for values in (q, p):
+        assert np.abs(np.corrcoef(values.T) - np.eye(LATENTS)).max() < 0.04
+
+
 class Twice(NamedTuple):
     """The same latents two times over."""
 
