@@ -40,9 +40,7 @@ def test_a_preset_alone_is_its_config(name: str) -> None:
 
 def test_flags_change_fields() -> None:
     words = "mnist --epochs 20 --optim.lr 3e-4 --workdir runs/a --model.hidden 400 200 --model.latent_dim=2"
-    words += (
-        " --optim.clip 1 --optim.ema None --no-progress --data.protocol threshold --overwrite --allow-changes"
-    )
+    words += " --optim.clip 1 --optim.ema None --no-progress --data.protocol threshold --overwrite --allow-changes"
     options = parse_train(words.split())
     mnist = PRESETS["mnist"]
     expected = replace(
@@ -154,9 +152,7 @@ def test_help_lists_every_option_with_a_description(capsys: pytest.CaptureFixtur
     assert max(map(len, train_help().splitlines())) <= 80
 
 
-def run(
-    body: Callable[[list[str]], int | None], line: str, monkeypatch: pytest.MonkeyPatch
-) -> int | str | None:
+def run(body: Callable[[list[str]], int | None], line: str, monkeypatch: pytest.MonkeyPatch) -> int | str | None:
     monkeypatch.setattr(sys, "argv", ["script", *line.split()])
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # put back after the test
     with pytest.raises(SystemExit) as stop:
@@ -212,9 +208,7 @@ def test_our_own_errors_say_all_and_hide_where(
         validate(Config(epochs=0))
 
     assert run(body, "", monkeypatch) == 2
-    assert capsys.readouterr().err.startswith(
-        "error: epochs is 0, expected an integer of at least 1. The default"
-    )
+    assert capsys.readouterr().err.startswith("error: epochs is 0, expected an integer of at least 1. The default")
 
 
 def test_a_traceback_on_request(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,9 +226,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         launch(raising(KeyError("a bug")), list)
 
 
-def test_exit_codes_words_and_warnings(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_exit_codes_words_and_warnings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def body(words: list[str]) -> int | None:
         with warnings.catch_warnings():
             warnings.simplefilter("always")

@@ -118,9 +118,7 @@ def test_validate_refuses_what_is_no_config() -> None:
 
 
 def test_numpy_numbers_become_plain() -> None:
-    config = validate(
-        changed(batch_size=np.int64(64), optim__lr=np.float32(0.5), model__hidden=[np.int32(3)])
-    )
+    config = validate(changed(batch_size=np.int64(64), optim__lr=np.float32(0.5), model__hidden=[np.int32(3)]))
     assert (config.batch_size, config.optim.lr, config.model.hidden) == (64, 0.5, (3,))
     assert type(config.batch_size) is int
     assert type(config.optim.lr) is float
@@ -136,9 +134,7 @@ def test_every_number_has_a_range_and_every_likelihood_its_protocols() -> None:
     numbers = {path for path, value in flatten(Config()) if isinstance(value, int | float | tuple)}
     assert set(RANGES) == (numbers | {"optim.clip", "optim.ema", "data.image_shape"}) - {"progress"}
     assert set(PROTOCOLS) == set(typing.get_args(configs.Likelihood))
-    assert {name for fitting in PROTOCOLS.values() for name in fitting} == set(
-        typing.get_args(configs.Protocol)
-    )
+    assert {name for fitting in PROTOCOLS.values() for name in fitting} == set(typing.get_args(configs.Protocol))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -202,9 +198,7 @@ def test_bad_config_paths(tmp_path: Path) -> None:
         serialize.read_config(tmp_path / "latin.json")
 
 
-@pytest.mark.parametrize(
-    "text", ["__import__('os').system('true')", "!!python/object:os.system", "${HOME}", "{0}"]
-)
+@pytest.mark.parametrize("text", ["__import__('os').system('true')", "!!python/object:os.system", "${HOME}", "{0}"])
 def test_strings_that_look_like_code_stay_strings(text: str) -> None:
     config = replace(Config(), data=DataConfig(name=text))
     assert serialize.from_json(serialize.to_json(config)).data.name == text
@@ -366,9 +360,7 @@ def test_remains_without_a_config_are_refused(tmp_path: Path) -> None:
 def test_find_names_the_nearest_run(tmp_path: Path) -> None:
     folder.claim(folder.create(tmp_path / "digits"), Config())
     assert folder.find(tmp_path / "digits") == tmp_path / "digits"
-    with pytest.raises(
-        FileNotFoundError, match=r"is no folder\. Did you mean .*digits\? Runs in .*: digits\."
-    ):
+    with pytest.raises(FileNotFoundError, match=r"is no folder\. Did you mean .*digits\? Runs in .*: digits\."):
         folder.find(tmp_path / "digit")
     with pytest.raises(FileNotFoundError, match=r"has no config\.json"):
         folder.find(tmp_path)
@@ -450,9 +442,7 @@ def test_metrics_cut_anywhere_can_be_resumed(cut: int, tmp_path: Path) -> None:
     assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3}\n'
 
 
-@pytest.mark.parametrize(
-    "record", [{"loss": 1.0}, {"step": 1.5}, {"step": "1"}, {"step": True}, {"step": None}]
-)
+@pytest.mark.parametrize("record", [{"loss": 1.0}, {"step": 1.5}, {"step": "1"}, {"step": True}, {"step": None}])
 def test_metrics_need_a_step(record: dict, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected an integer"):
         metrics.append_metrics(tmp_path / "metrics.jsonl", record)
@@ -463,9 +453,7 @@ def test_metrics_need_a_step(record: dict, tmp_path: Path) -> None:
 def test_metrics_on_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.symlink_to("/dev/full")
-    with pytest.raises(
-        OSError, match=r"cannot append to .*metrics\.jsonl.*disk is full.*it resumes"
-    ) as caught:
+    with pytest.raises(OSError, match=r"cannot append to .*metrics\.jsonl.*disk is full.*it resumes") as caught:
         metrics.append_metrics(path, {"step": 1})
     assert caught.value.errno == errno.ENOSPC
 

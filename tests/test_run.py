@@ -240,7 +240,7 @@ def test_kill_nine_loses_no_confirmed_checkpoint(tmp_path, times):
     for _ in range(times):
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         child = subprocess.Popen(command(tmp_path / "a"), cwd=root, **quiet)
-        wait_for(lambda: (checkpoint.steps(tmp_path / "a" / "checkpoints") or [-1])[-1] > confirmed)  # noqa: B023
+        wait_for(lambda floor=confirmed: (checkpoint.steps(tmp_path / "a" / "checkpoints") or [-1])[-1] > floor)
         time.sleep(rng.uniform(0, 0.5))
         confirmed = checkpoint.steps(tmp_path / "a" / "checkpoints")[-1]
         child.kill()

@@ -35,7 +35,8 @@ def from_nnx(constructor: Callable[..., Any]) -> FromNnx:
     from flax import nnx
 
     def build(key: Any) -> tuple[Any, Any]:
-        definition, params, rest = nnx.split(constructor(nnx.Rngs(key)), nnx.Param, True)
+        parts: tuple[Any, ...] = nnx.split(constructor(nnx.Rngs(key)), nnx.Param, True)
+        definition, params, rest = parts
         extra = [".".join(map(str, path)) for path, _ in nnx.to_flat_state(rest)]
         if extra:
             raise ValueError(

@@ -45,8 +45,9 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...]) -> Model:
     if config.network == "conv":
         from jaxvae.networks.conv import ConvDecoder, ConvEncoder  # seldom needed, so not at every start
 
-        encoder: Network = ConvEncoder(config.latent_dim, config.features, config.dense, activation=config.activation)
-        decoder: Network = ConvDecoder(event_shape, channels, config.features, config.dense, activation=config.activation)
+        layers = (config.features, config.dense, config.activation)
+        encoder: Network = ConvEncoder(config.latent_dim, *layers)
+        decoder: Network = ConvDecoder(event_shape, channels, *layers)
     else:
         encoder = MLPEncoder(config.latent_dim, config.hidden, activation=config.activation)
         decoder = MLPDecoder(event_shape, channels, config.hidden[::-1], activation=config.activation)
