@@ -11,6 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from flax import linen as nn
+from flax import nnx
 from scipy import stats
 from small import LATENTS, SHAPE, Encoder, Linear, same_bits, small_vae
 
@@ -22,6 +23,7 @@ from jaxvae.models.posteriors import gaussian_posterior
 from jaxvae.models.priors import standard_normal
 from jaxvae.models.records import Conditional, merge
 from jaxvae.models.vae import vae
+from jaxvae.networks.nnx import from_nnx
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses import bound_loss
 
@@ -333,6 +335,25 @@ def test_a_linen_module_is_a_network():
     mean, log_var = LinenEncoder().apply(params["encoder"], example())
     np.testing.assert_allclose(found.posterior.mean, mean, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found.posterior.log_var, log_var, rtol=1e-5, atol=1e-6)
+
+
+class NnxEncoder(nnx.Module):
+    def __init__(self, rngs):
+        self.linear = nnx.Linear(math.prod(SHAPE), 2 * LATENTS, rngs=rngs)
+
+    def __call__(self, x):
+        mean, log_var = jnp.split(self.linear(x.reshape(-1)), 2)
+        return mean, log_var
+
+
+def test_an_nnx_module_is_a_network():
+    encoder = from_nnx(lambda rngs: NnxEncoder(rngs))
+    model = vae(encoder, Linear(16, SHAPE), event_shape=SHAPE, latent_dim=LATENTS)
+    params = quick_jit(model.init)(jax.random.key(0), example())
+    found = quick_jit(model.terms)(params, jax.random.key(1), example())
+    weights = params["encoder"]["linear"]
+    outputs = example().reshape(-1) @ np.asarray(weights["kernel"]) + weights["bias"]
+    np.testing.assert_allclose(jnp.concatenate(found.posterior), outputs, rtol=1e-5, atol=1e-6)
 
 
 class Emits(NamedTuple):
