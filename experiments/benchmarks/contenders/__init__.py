@@ -6,5 +6,5 @@ N(0, 1 / fan in), truncated where that is the library's way, and biases are 0, s
 epochs by several nats.
 
     mlp     784 - 400 - 20 - 400 - 784
-    conv    4x4 convolutions with stride 2 to 32 and 64 channels, dense 256, latent 20, and back
+    conv    3x3 convolutions with stride 2 to 32 and 64 channels, dense 256, latent 20, and back
 """

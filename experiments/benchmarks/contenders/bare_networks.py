@@ -14,14 +14,14 @@ LATENT = 20
 
 MLP = {"hidden": (784, 400), "heads": (400, 2 * LATENT), "wide": (LATENT, 400), "out": (400, 784)}
 CONV = {
-    "down1": (4, 4, 1, 32),
-    "down2": (4, 4, 32, 64),
+    "down1": (3, 3, 1, 32),
+    "down2": (3, 3, 32, 64),
     "hidden": (7 * 7 * 64, 256),
     "heads": (256, 2 * LATENT),
     "wide": (LATENT, 256),
     "grid": (256, 7 * 7 * 64),
-    "up1": (4, 4, 64, 32),
-    "up2": (4, 4, 32, 1),
+    "up1": (3, 3, 32, 64),
+    "up2": (3, 3, 1, 32),
 }
 
 
@@ -45,12 +45,13 @@ def initialise(shapes: Mapping[str, tuple[int, ...]]) -> Init:
     """Weights from a truncated N(0, 1 / fan in), as Flax draws them, and biases 0."""
 
     def init(key: Array) -> Params:
-        draw = jax.nn.initializers.lecun_normal()
         keys = jax.random.split(key, len(shapes))
-        return {
-            name: {"kernel": draw(k, shape), "bias": jnp.zeros(shape[-1])}
-            for k, (name, shape) in zip(keys, shapes.items(), strict=True)
-        }
+        params = {}
+        for k, (name, shape) in zip(keys, shapes.items(), strict=True):
+            inputs, outputs = (-1, -2) if name.startswith("up") else (-2, -1)
+            draw = jax.nn.initializers.lecun_normal(in_axis=inputs, out_axis=outputs)
+            params[name] = {"kernel": draw(k, shape), "bias": jnp.zeros(shape[outputs])}
+        return params
 
     return init
 
@@ -82,30 +83,20 @@ def _conv() -> tuple[Init, Encode, Decode]:
 
 
 def downsample(layer: dict[str, Array], x: Array) -> Array:
-    """A 4x4 convolution with stride 2 and padding 1 as one matrix product, [H, W, C] -> [H / 2, W / 2, outputs].
-
-    The kernel's first two axes count the 2x2 blocks of pixels it sees, then the pixels of a block. XLA runs native
-    convolutions on a naive path inside loops on a CPU.
-    """
-    kernel = layer["kernel"]
-    height, width, channels = (size + pad for size, pad in zip(x.shape, (2, 2, 0), strict=True))
-    blocks = jnp.pad(x, ((1, 1), (1, 1), (0, 0))).reshape(height // 2, 2, width // 2, 2, channels)
-    blocks = blocks.swapaxes(1, 2).reshape(height // 2, width // 2, 4 * channels)
-    return _windows(blocks) @ kernel.reshape(-1, kernel.shape[-1]) + layer["bias"][None, None]
+    """A 3x3 convolution with stride 2 as one matrix product, [H, W, C] -> [H / 2, W / 2, outputs]."""
+    return convolve(x, layer["kernel"]) + layer["bias"][None, None]
 
 
 def upsample(layer: dict[str, Array], x: Array) -> Array:
-    """A 4x4 transposed convolution with stride 2 and padding 1 as one product, [H, W, C] -> [2 H, 2 W, outputs].
+    """Its transpose, [H, W, C] -> [2 H, 2 W, outputs]."""
+    image = jax.ShapeDtypeStruct((2 * x.shape[0], 2 * x.shape[1], layer["kernel"].shape[2]), x.dtype)
+    (product,) = jax.linear_transpose(lambda y: convolve(y, layer["kernel"]), image)(x)
+    return product + layer["bias"][None, None]
 
-    Each corner between input pixels sees the four around it and emits the four output pixels around it.
-    """
-    inputs, outputs = layer["kernel"].shape[2:]
+
+def convolve(x: Array, kernel: Array) -> Array:
+    """Nine slices and one product: XLA runs native convolutions on a naive path inside loops on a CPU."""
     height, width, _ = x.shape
-    corners = _windows(jnp.pad(x, ((1, 1), (1, 1), (0, 0)))) @ layer["kernel"].reshape(4 * inputs, 4 * outputs)
-    pixels = corners.reshape(height + 1, width + 1, 2, 2, outputs).swapaxes(1, 2)
-    return pixels.reshape(2 * height + 2, 2 * width + 2, outputs)[1:-1, 1:-1] + layer["bias"][None, None]
-
-
-def _windows(x: Array) -> Array:
-    """The 2x2 windows of x [H, W, C], [H - 1, W - 1, 4 C]."""
-    return jnp.concatenate([x[:-1, :-1], x[:-1, 1:], x[1:, :-1], x[1:, 1:]], axis=-1)
+    padded = jnp.pad(x, ((0, 1), (0, 1), (0, 0)))
+    slices = [padded[i : i + height - 1 : 2, j : j + width - 1 : 2] for i in range(3) for j in range(3)]
+    return jnp.concatenate(slices, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])

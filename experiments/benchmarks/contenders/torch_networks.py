@@ -27,9 +27,9 @@ def networks(model: str) -> Networks:
         width = 400
     else:
         trunk = nn.Sequential(
-            nn.Conv2d(1, 32, 4, stride=2, padding=1),
+            nn.Conv2d(1, 32, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(32, 64, 4, stride=2, padding=1),
+            nn.Conv2d(32, 64, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(64 * 7 * 7, 256),
@@ -41,9 +41,9 @@ def networks(model: str) -> Networks:
             nn.Linear(256, 64 * 7 * 7),
             nn.ReLU(),
             nn.Unflatten(1, (64, 7, 7)),
-            nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),
+            nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1),
             nn.ReLU(),
-            nn.ConvTranspose2d(32, 1, 4, stride=2, padding=1),
+            nn.ConvTranspose2d(32, 1, 3, stride=2, padding=1, output_padding=1),
         )
         width = 256
     made = Networks(trunk, nn.Linear(width, LATENT), nn.Linear(width, LATENT), decoder)
