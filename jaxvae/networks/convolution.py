@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxvae.networks.rows import matmul_rows
+
 Array = jax.Array
 
 
@@ -30,12 +32,14 @@ def conv(x: Array, kernel: Array, stride: int = 2, *, native: bool | None = None
     height, width, channels, features = kernel.shape
     patches = _patches(x, (height, width), stride)
     rows, columns = patches.shape[:2]
-    product = patches.reshape(rows * columns, -1) @ kernel.reshape(height * width * channels, features)
+    product = matmul_rows(patches.reshape(rows * columns, -1), kernel.reshape(height * width * channels, features))
     return product.reshape(rows, columns, features)
 
 
 def conv_transpose(x: Array, kernel: Array, stride: int = 2, *, native: bool | None = None) -> Array:
     """The transpose of `conv`: x [H, W, I], kernel [k, k, O, I] -> [stride H, stride W, O].
+
+    Each input pixel is multiplied by the whole kernel, in one product; what falls on the same output pixel is added.
 
     Example:
         >>> conv_transpose(jnp.zeros((4, 3, 5)), jnp.zeros((3, 3, 1, 5))).shape
@@ -50,9 +54,36 @@ def conv_transpose(x: Array, kernel: Array, stride: int = 2, *, native: bool | N
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             transpose_kernel=True,
         )[0]
-    shape = (x.shape[0] * stride, x.shape[1] * stride, kernel.shape[2])
-    image = jax.ShapeDtypeStruct(shape, x.dtype)
-    return jax.linear_transpose(lambda y: conv(y, kernel, stride, native=False), image)(x)[0]
+    rows, columns, channels = x.shape
+    height, width, features, _ = kernel.shape
+    spread = matmul_rows(x.reshape(rows * columns, channels), kernel.reshape(-1, channels).T)
+    return _add_overlaps(spread.reshape(rows, columns, -1), (height, width, features), stride)
+
+
+def _add_overlaps(spread: Array, kernel_shape: tuple[int, int, int], stride: int) -> Array:
+    """[H, W, k k O], what each input pixel gives to the k k outputs around it -> [stride H, stride W, O].
+
+    Output row `stride i + row` gets the kernel's rows that fall on it, from input row i or a neighbour. Columns that
+    one input pixel gives to one block of `stride` output columns travel together, as `stride O` channels.
+    """
+    height, width, features = kernel_shape
+    placed_rows, placed_columns = _placements(height, stride), _placements(width, stride)
+    blocks = {shift: [column for other, column in placed_columns if other == shift] for shift, _ in placed_columns}
+    # A split, since its gradient is one concatenation; that of slices is a sum of as many padded arrays.
+    parts = iter(jax.lax.split(spread, [features * len(b) for _ in placed_rows for b in blocks.values()], axis=2))
+    lines: list[Array] = [jnp.zeros((*spread.shape[:2], stride * features), spread.dtype)] * stride
+    for down, row in placed_rows:
+        for right, columns in blocks.items():
+            channels = (columns[0] * features, (stride - 1 - columns[-1]) * features, 0)
+            shifted = jax.lax.pad(next(parts), spread.dtype.type(0), ((down, -down, 0), (right, -right, 0), channels))
+            lines[row] = lines[row] + shifted
+    return jnp.stack(lines, axis=1).reshape(stride * spread.shape[0], stride * spread.shape[1], features)
+
+
+def _placements(k: int, stride: int) -> list[tuple[int, int]]:
+    """For each of the kernel's k positions, by how many blocks of `stride` outputs it is off and where in the block."""
+    before = max(k - stride, 0) // 2
+    return [divmod(position - before, stride) for position in range(k)]
 
 
 def _is_native(native: bool | None) -> bool:

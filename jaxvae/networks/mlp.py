@@ -8,6 +8,7 @@ from flax import linen as nn
 
 from jaxvae.math.checks import positive_integer
 from jaxvae.networks.activations import activation_named
+from jaxvae.networks.shapes import check_latent, fitting
 
 Array = jax.Array
 
@@ -37,8 +38,9 @@ class MLPEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[Array, Array]:
-        h = hidden_layers(x.reshape(-1), self.hidden, self.activation)
-        mean, log_var = jnp.split(nn.Dense(2 * self.latent_dim)(h), 2)
+        with fitting("x", x):
+            h = hidden_layers(x.reshape(-1), self.hidden, self.activation)
+            mean, log_var = jnp.split(nn.Dense(2 * self.latent_dim)(h), 2)
         return mean, log_var
 
 
@@ -66,9 +68,11 @@ class MLPDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array) -> Array:
-        h = hidden_layers(z, self.hidden, self.activation)
+        check_latent(z)
         shape = (*self.event_shape[:-1], self.event_shape[-1] * self.channels)
-        return nn.Dense(math.prod(shape))(h).reshape(shape)
+        with fitting("z", z):
+            h = hidden_layers(z, self.hidden, self.activation)
+            return nn.Dense(math.prod(shape))(h).reshape(shape)
 
 
 def hidden_layers(h: Array, widths: tuple[int, ...], activation: str) -> Array:

@@ -1,0 +1,69 @@
+"""A matrix product whose rows stay one axis under `vmap`, so that its gradient is one matrix product too."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+Array = jax.Array
+
+
+def matmul_rows(x: Array, kernel: Array) -> Array:
+    """x [rows, I] @ kernel [I, O] -> [rows, O], for a kernel that the batch shares.
+
+    Under `vmap`, `x @ kernel` keeps the batch beside the rows. The gradient of the kernel then sums over two axes,
+    which XLA on a CPU cannot do without transposing its big operand: a convolutional VAE trains 1.25 times faster when
+    the batch joins the rows first. Only a primitive can say so; it has every derivative and every batching that the
+    operator `@` has, and computes the same numbers.
+
+    Args:
+        x: one row for each output pixel of one example.
+        kernel: the weights; a kernel that is batched itself, as in a sweep, is a batch of products.
+
+    Example:
+        >>> x, kernel = jnp.ones((5, 2, 3)), jnp.ones((3, 4))
+        >>> jax.vmap(matmul_rows, (0, None))(x, kernel).shape
+        (5, 2, 4)
+    """
+    dtype = jnp.promote_types(x.dtype, kernel.dtype)
+    x, kernel = x.astype(dtype), kernel.astype(dtype)
+    # This zero costs nothing: it marks the kernel, inside shard_map, as varying over the devices that x varies over.
+    return _matmul.bind(x, kernel + jax.lax.full_like(x, 0, shape=()))
+
+
+def _product(x: Array, kernel: Array) -> Array:
+    return jax.lax.dot_general(x, kernel, (((1,), (0,)), ((), ())))
+
+
+def _gradient_of_x(cotangent: Array, x: Any, kernel: Array) -> Array:
+    return _matmul.bind(cotangent, kernel.T)
+
+
+def _gradient_of_kernel(cotangent: Array, x: Array, kernel: Any) -> Array:
+    """x.T @ cotangent, the narrower of the two on the left: XLA's product is up to three times faster that way.
+
+    The barrier keeps XLA from swapping the operands when it meets a transpose.
+    """
+    swap = x.shape[1] > cotangent.shape[1]
+    left, right = (cotangent, x) if swap else (x, cotangent)
+    product = jax.lax.optimization_barrier(jax.lax.dot_general(left, right, (((0,), (0,)), ((), ()))))
+    return product.T if swap else product
+
+
+def _batch(arguments: tuple[Array, Array], axes: tuple[int | None, int | None]) -> tuple[Array, int]:
+    (x, kernel), (x_axis, kernel_axis) = arguments, axes
+    if x_axis is None or kernel_axis is not None:
+        return jax.vmap(_product, (x_axis, kernel_axis))(x, kernel), 0
+    x = jnp.moveaxis(x, x_axis, 0)
+    batch, rows, _ = x.shape
+    return _matmul.bind(x.reshape(batch * rows, x.shape[2]), kernel).reshape(batch, rows, kernel.shape[1]), 0
+
+
+_matmul = Primitive("matmul_rows")
+_matmul.def_impl(jax.jit(_product))
+_matmul.def_abstract_eval(lambda x, kernel: x.update(shape=(x.shape[0], kernel.shape[1]), weak_type=False))
+mlir.register_lowering(_matmul, mlir.lower_fun(_product, multiple_results=False))
+ad.defbilinear(_matmul, _gradient_of_x, _gradient_of_kernel)
+batching.primitive_batchers[_matmul] = _batch
