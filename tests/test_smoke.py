@@ -68,7 +68,7 @@ def test_a_looking_script_writes_its_picture_or_its_array(run, tmp_path, script,
     call(script, run, *args, "--output", str(tmp_path / "x.npy"))
     images = np.load(tmp_path / "x.npy")
     assert images.shape == shape
-    assert 0 <= images.min()
+    assert images.min() >= 0
     assert images.max() <= 1
 
 
