@@ -6,6 +6,7 @@ and no empty array, which it refuses. Its console output is held back: what goes
 
 import errno
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -16,6 +17,8 @@ import jax
 import numpy as np
 
 from jaxvae.training.files import Damaged
+
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def write(folder: Path, values: Sequence[np.ndarray]) -> None:
@@ -81,13 +84,17 @@ def _one_process() -> None:
 
 @contextmanager
 def _orbax() -> Iterator[Any]:
-    """Orbax, imported when first needed (a third of a second), and quiet."""
+    """Orbax, imported when first needed (a third of a second), quiet, and for one thread at a time.
+
+    Two threads that save at once, even in folders of their own, now and then make one of the saves fail.
+    """
     from orbax.checkpoint import v1
 
     logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield v1
-    finally:
-        logger.setLevel(level)
+    with _ONE_AT_A_TIME:
+        level = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield v1
+        finally:
+            logger.setLevel(level)
