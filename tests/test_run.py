@@ -160,6 +160,17 @@ def test_a_run_moves_between_device_counts_and_says_so(finished, tmp_path, monke
     assert outcome.summary["test"]["negative_elbo"]["nats"] == pytest.approx(unbroken, rel=1e-5)
 
 
+def test_a_run_that_ceases_to_be_finite_leaves_its_last_good_step(tmp_path):
+    # The first step is finite and goes so far that no later one is.
+    optim = OptimConfig(name="sgd", lr=1e15, max_skipped=3)
+    config = replace(SMALL, optim=optim, objective=ObjectiveConfig(), batch_size=100)
+    with pytest.raises(FloatingPointError, match="3 steps in a row"):
+        train_run(config, tmp_path / "a", say=silent)
+    assert len(checkpoint.steps(tmp_path / "a" / "checkpoints")) > 0
+    _, params, _ = jaxvae.load(tmp_path / "a")
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
 def test_more_epochs_train_on(finished, tmp_path):
     config = replace(SMALL, optim=OptimConfig(), objective=ObjectiveConfig(), epochs=1)
     train_run(config, tmp_path / "a", say=silent)

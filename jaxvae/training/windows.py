@@ -25,7 +25,9 @@ class Windows:
         count = len(metrics["skipped"])
         for i, step in enumerate(range(last_step - count + 1, last_step + 1)):
             for name, value in metrics.items():
-                self.pending.setdefault(name, []).append(np.asarray(value[i], np.float64).tolist())
+                # A skipped step is not finite, which JSON cannot hold; its place is kept, its numbers never used.
+                kept = value[i] if name == "skipped" or not metrics["skipped"][i] else np.zeros_like(value[i])
+                self.pending.setdefault(name, []).append(np.asarray(kept, np.float64).tolist())
             if step % self.steps_per_epoch % self.size == 0:
                 yield step, self._close()
 
