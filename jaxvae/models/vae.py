@@ -1,7 +1,6 @@
 """The variational autoencoder."""
 
 from collections.abc import Callable
-from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.observations import bernoulli
 from jaxvae.models.posteriors import gaussian_posterior
 from jaxvae.models.priors import standard_normal
-from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Observation, Params, merge
+from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -26,6 +25,7 @@ def vae(
     latent_dim: int,
     likelihood: Observation | None = None,
     prior: Conditional | None = None,
+    posterior: Callable[..., Conditional] = gaussian_posterior,
 ) -> Model:
     """A variational autoencoder: q(z | x) = N(encoder(x)), p(x | z) = likelihood(decoder(z)), p(z) = N(0, I).
 
@@ -36,6 +36,8 @@ def vae(
         latent_dim: the number of latents.
         likelihood: an observation model, by default `bernoulli()`.
         prior: a `Conditional` with context None, by default `standard_normal(latent_dim)`.
+        posterior: (encoder, latent_dim, *, to_input) -> `Conditional`, by default `gaussian_posterior`. Where it or the
+            prior is no diagonal Gaussian, the KL is its one-sample estimate log q(z | x) - log p(z), of shape [1].
 
     Returns:
         A `Model`; its parameters are {"encoder": ..., "decoder": ...} and what the likelihood and the prior add.
@@ -71,8 +73,7 @@ def vae(
         observation.check(x, "x")
         return observation.to_unit(x)
 
-    q_z = gaussian_posterior(encoder, latent_dim, to_input=to_input)
-    posterior_of = cast(Callable[[Params, Array], DiagNormal], q_z.distribution)
+    q_z = posterior(encoder, latent_dim, to_input=to_input)
     p_x = decoder_likelihood(decoder, observation, event_shape)
 
     def init(key: Key, x: Array) -> Params:
@@ -80,15 +81,19 @@ def vae(
         return merge(q_z.init(key_q, x), p_x.init(key_x, jnp.zeros(latent_dim, jnp.float32)), p_z.init(key_p, None))
 
     def terms(params: Params, key: Key, x: Array) -> Terms:
-        q = posterior_of(params, x)
-        z = reparameterize(key, *q)
+        if q_z.distribution is None:
+            q, (z, log_q) = None, q_z.sample(params, key, x)
+        else:
+            q = q_z.distribution(params, x)
+            z = reparameterize(key, *q)
+            log_q = normal_log_prob(z, *q)
         log_p_x = p_x.log_prob(params, x, z)
-        log_ratio = p_z.log_prob(params, z, None) - normal_log_prob(z, *q)
-        if p_z.distribution is None:
+        log_ratio = p_z.log_prob(params, z, None) - log_q
+        if q is None or p_z.distribution is None:
             kl = -log_ratio[None]
         else:
             p = p_z.distribution(params, None)
             kl = jax.vmap(normal_kl)(q.mean, q.log_var, p.mean, p.log_var)
-        return Terms(log_p_x, kl, log_p_x + log_ratio, jnp.zeros((), jnp.float32), z, q)
+        return Terms(log_p_x, kl, log_p_x + log_ratio, jnp.zeros_like(log_p_x), z, q)
 
     return Model(init, terms, q_z, p_z, p_x, event_shape, observation.to_unit, observation.check)

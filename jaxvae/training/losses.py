@@ -15,10 +15,18 @@ Array = jax.Array
 Metrics = dict[str, Array]
 Loss = Callable[[Params, Key, Any, Array], tuple[Array, Metrics]]
 Schedule = Callable[[Array], Array]
+BatchPenalty = Callable[[Params, Key, Terms], Array]
+
+PENALTY = 2**31 - 1  # folded into the first example's key, the key of what the whole batch shares
 
 
 def bound_loss(
-    model: Model, bound: Callable[..., Array] = elbo, *, samples: int = 1, **options: float | Array | Schedule
+    model: Model,
+    bound: Callable[..., Array] = elbo,
+    *,
+    samples: int = 1,
+    batch_penalty: BatchPenalty | None = None,
+    **options: float | Array | Schedule,
 ) -> Loss:
     """Minus a bound plus the model's penalty, in nats per example, averaged over the batch.
 
@@ -26,11 +34,13 @@ def bound_loss(
         model: gives one `Terms` for each posterior sample.
         bound: (terms with a leading axis [samples], **options) -> nats.
         samples: posterior samples per example.
+        batch_penalty: (params, key, terms with leading axes [B, samples]) -> [] nats, added to the loss: what no single
+            example can say, such as the distance of all codes from the prior. Each device sees its share of the batch.
         **options: the bound's options, each a number or a schedule of the step, as in `beta=warmup`.
 
     Returns:
         loss(params, keys [B], batch [B, ...], step) -> (scalar, metrics). Metrics are means over the batch, in nats:
-        loss, elbo, log_likelihood, kl [] and kl_per_latent [L].
+        loss, elbo, log_likelihood, kl [], kl_per_latent [L] and penalty [].
 
     Raises:
         ValueError, TypeError: if samples is not a positive integer, or a number among the options is not finite.
@@ -44,7 +54,7 @@ def bound_loss(
         >>> loss = bound_loss(model, elbo, beta=2.0)
         >>> value, metrics = loss(params, jax.random.split(jax.random.key(1), 8), batch, jnp.int32(0))
         >>> sorted(metrics)
-        ['elbo', 'kl', 'kl_per_latent', 'log_likelihood', 'loss']
+        ['elbo', 'kl', 'kl_per_latent', 'log_likelihood', 'loss', 'penalty']
     """
     samples = positive_integer("samples", samples)
     for name, option in options.items():
@@ -63,7 +73,10 @@ def bound_loss(
 
         check_batch(model, batch)
         bounds, terms = jax.vmap(one)(keys, batch)
-        value = terms.penalty.mean() - bounds.mean()
+        penalty = terms.penalty.mean()
+        if batch_penalty is not None:
+            penalty += batch_penalty(params, jax.random.fold_in(keys[0], PENALTY), terms)
+        value = penalty - bounds.mean()
         kl = terms.kl.mean((0, 1))
         log_likelihood = terms.log_likelihood.mean()
         return value, {
@@ -72,6 +85,7 @@ def bound_loss(
             "log_likelihood": log_likelihood,
             "kl": kl.sum(),
             "kl_per_latent": kl,
+            "penalty": penalty,
         }
 
     return loss

@@ -1,0 +1,1 @@
+"""Bijections as records of pure functions, composed by `chain`."""
