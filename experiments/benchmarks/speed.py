@@ -24,7 +24,7 @@ from statistics import median
 from typing import IO, Any, Literal
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN = ("jaxvae_train", "bare_scan")
+OWN = ("jaxvae_train", "bare_scan", "products")
 PACKAGES = {"pythae_trainer": "pythae", "torch_eager": "torch", "numpyro_svi": "numpyro"}
 INSTALL = {
     "pythae": "pip install torch tqdm pydantic cloudpickle imageio scipy && pip install --no-deps pythae",
@@ -32,8 +32,8 @@ INSTALL = {
     "numpyro": "pip install numpyro flax",
 }
 CONTENDERS = {
-    "mlp": ("jaxvae_train", "bare_scan", "numpyro_svi", "torch_eager", "pythae_trainer"),
-    "conv": ("jaxvae_train", "bare_scan", "torch_eager", "pythae_trainer"),
+    "mlp": ("jaxvae_train", "bare_scan", "numpyro_svi", "torch_eager", "pythae_trainer", "products"),
+    "conv": ("jaxvae_train", "bare_scan", "torch_eager", "pythae_trainer", "products"),
 }
 EXAMPLES = {"mlp": 60000, "conv": 15360}
 

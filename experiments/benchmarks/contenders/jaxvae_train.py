@@ -10,6 +10,7 @@ import jaxvae
 from jaxvae.data.protocols import PROTOCOLS
 
 LATENT = 20
+MICRO_BATCH = 64
 
 
 def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
@@ -22,9 +23,10 @@ def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
     vae = jaxvae.vae(encoder, decoder, event_shape=shape, latent_dim=LATENT, likelihood=jaxvae.bernoulli())
     optimizer = jaxvae.make_optimizer("adam", 1e-3)
     steps = len(images) // batch
-    executor = jaxvae.make_executor(
-        jaxvae.bound_loss(vae), optimizer, PROTOCOLS["grey"], batch_size=batch, capacity=steps
-    )
+    loss = jaxvae.bound_loss(vae)
+    if model == "conv" and batch > 2 * MICRO_BATCH:  # slices of 1,024 images leave the cache
+        loss = jaxvae.micro_batches(loss, MICRO_BATCH)
+    executor = jaxvae.make_executor(loss, optimizer, PROTOCOLS["grey"], batch_size=batch, capacity=steps)
     state = jaxvae.init_state(vae, optimizer, jax.random.key(0), jnp.zeros(shape))
     reports = jaxvae.train(executor, state, images, steps=10**9)
 
