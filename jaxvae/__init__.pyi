@@ -1,4 +1,5 @@
 from . import data as data
+from .evaluation.likelihood import bits_per_dimension as bits_per_dimension
 from .evaluation.likelihood import per_example as per_example
 from .evaluation.likelihood import summarize as summarize
 from .math.bernoulli import bernoulli_log_prob as bernoulli_log_prob
