@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 
+from jaxvae.models.contexts import Context, Labelled, count_examples, split_context
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -46,6 +47,8 @@ class Conditional(NamedTuple):
         mean: (params, context) -> value.
         distribution: (params, context) -> `DiagNormal`, or None where this is no diagonal Gaussian. Two
             conditionals that have one get their KL in closed form.
+        sample_with_kl: (params, key, context, p) -> (value, log density [], KL to the `DiagNormal` p []), for
+            another conditional with such a closed form; one pass of its network serves all three. Or None.
     """
 
     init: Callable[[Key, Any], Params]
@@ -53,6 +56,7 @@ class Conditional(NamedTuple):
     log_prob: Callable[[Params, Array, Any], Array]
     mean: Callable[[Params, Any], Array]
     distribution: Callable[[Params, Any], DiagNormal] | None = None
+    sample_with_kl: Callable[[Params, Key, Any, DiagNormal], tuple[Array, Array, Array]] | None = None
 
 
 class Observation(NamedTuple):
@@ -92,25 +96,39 @@ class Model(NamedTuple):
         event_shape: the shape of one example, (H, W, C) for images.
         to_unit: maps x (in the units of the likelihood) onto [0, 1], for pictures.
         check: (x, name) -> None; raises for a dtype, or values of a concrete x, that the likelihood cannot score.
+        context: None, and x is one array; or a `Context`, and x is `Labelled(value, context)` for init, terms and the
+            posterior, the prior's context is the context, and the likelihood is p(value | Labelled(z, context)).
+            `condition` turns such a model into one of the value alone. event_shape, to_unit and check are the value's.
     """
 
-    init: Callable[[Key, Array], Params]
-    terms: Callable[[Params, Key, Array], Terms]
+    init: Callable[[Key, Any], Params]
+    terms: Callable[[Params, Key, Any], Terms]
     posterior: Conditional
     prior: Conditional
     likelihood: Conditional
     event_shape: tuple[int, ...]
     to_unit: Callable[[Any], Array]
     check: Callable[[Array, str], None] = lambda x, name: None
+    context: Context | None = None
 
 
 def check_batch(model: Model, x: Any, name: str = "x") -> None:
     """Raises an error naming the argument unless x is a batch (B, *model.event_shape) that the model can score.
 
+    A conditional model takes `Labelled(value, context)`, of which the value is that batch and the context has B rows.
+
     Raises:
-        ValueError: for another shape, no examples, or (outside `jit`) values outside the support of the likelihood.
+        ValueError: for another shape, no examples, or (outside `jit`) values outside the support of the likelihood;
+            for a context that is missing, of another length or out of range, or that the model does not take.
         TypeError: for a dtype that the likelihood does not take, such as raw integer pixels.
     """
+    if model.context is not None:
+        x, context = split_context(model.context, x, name)
+        model.context.check(context, f"{name}.context")
+        count_examples(Labelled(x, context), name)
+        name = f"{name}.value"
+    elif isinstance(x, Labelled):
+        raise ValueError(f"{name} is Labelled, but the model takes no context. Pass {name}.value.")
     shape = jax.numpy.shape(x)
     if len(shape) != len(model.event_shape) + 1 or shape[1:] != model.event_shape:
         raise ValueError(

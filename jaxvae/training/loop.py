@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.math.checks import positive_integer
+from jaxvae.models.contexts import count_examples
 from jaxvae.training.parallel import Executor
 from jaxvae.training.state import TrainState
 from jaxvae.training.step import steps_left
@@ -35,7 +36,7 @@ class Report(NamedTuple):
 def train(
     executor: Executor,
     state: TrainState,
-    images: np.ndarray,
+    images: Any,
     steps: int,
     *,
     steps_per_call: int | None = None,
@@ -46,22 +47,23 @@ def train(
     Args:
         executor: from `make_executor`.
         state: where to go on from; it is copied, so it stays usable.
-        images: raw examples [N, ...], uint8; they are brought to the device once.
+        images: raw examples [N, ...], uint8, or a tree of arrays of equal leading length, such as `Labelled(images,
+            labels)`; they are brought to the device once.
         steps: the step number to stop at, counted from the start of the run.
         steps_per_call: steps in one call; by default as many as fit in a second. The numbers do not depend on it.
         max_skipped: raise after this many non-finite steps in a row.
 
     Raises:
-        ValueError: for empty data, or a batch larger than the data.
+        ValueError: for empty data, a batch larger than the data, or arrays of different lengths.
         FloatingPointError: after `max_skipped` non-finite steps in a row, naming the step and what was not finite.
     """
-    check_data(images, executor.batch_size)
+    examples = check_data(images, executor.batch_size)
     steps, max_skipped = positive_integer("steps", steps, 0), positive_integer("max_skipped", max_skipped)
     limit = 8 if steps_per_call is None else positive_integer("steps_per_call", steps_per_call)
     resident = executor.place_images(images)
     state, step, in_a_row, warm = executor.place_state(state), int(state.step), 0, False
     while step < steps:
-        left = steps_left(step, len(images), executor.batch_size)
+        left = steps_left(step, examples, executor.batch_size)
         count = min(left, steps - step, limit, executor.capacity)
         start = time.perf_counter()
         state, buffers = executor.chunk(state, resident, jnp.int32(count))
@@ -91,12 +93,14 @@ def _longest_run(skipped: np.ndarray, before: int, enough: int) -> int:
     return run
 
 
-def check_data(images: np.ndarray, batch_size: int) -> None:
-    """Raises `ValueError` for empty data or fewer examples than one batch."""
-    if len(images) == 0:
+def check_data(images: Any, batch_size: int) -> int:
+    """The number of examples; raises `ValueError` for none, fewer than one batch, or arrays of different lengths."""
+    examples = count_examples(images, "images")
+    if examples == 0:
         raise ValueError("images is empty (0 examples), expected at least one batch. Check the split and the path.")
-    if len(images) < batch_size:
+    if examples < batch_size:
         raise ValueError(
-            f"batch_size is {batch_size}, larger than the data ({len(images)} examples), so an epoch would have 0 "
-            f"steps. Use a batch_size of at most {len(images)}."
+            f"batch_size is {batch_size}, larger than the data ({examples} examples), so an epoch would have 0 "
+            f"steps. Use a batch_size of at most {examples}."
         )
+    return examples

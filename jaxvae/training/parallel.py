@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ class Executor(NamedTuple):
     Attributes:
         chunk: (state, images, count) -> (state, metrics [capacity, ...]); the state is donated.
         place_state: brings a state to the devices, once, before the first call.
-        place_images: brings the images [N, ...] to the devices, once.
+        place_images: brings the images [N, ...] (or a tree of arrays) to the devices, once.
         capacity: the most steps one call can take.
         batch_size: the global batch size.
         devices: how many devices share a batch.
@@ -35,11 +35,11 @@ class Executor(NamedTuple):
 
     chunk: Chunk
     place_state: Callable[[TrainState], TrainState]
-    place_images: Callable[[np.ndarray], Array]
+    place_images: Callable[[Any], Any]
     capacity: int
     batch_size: int
     devices: int
-    diagnose: Callable[[TrainState, Array], str]
+    diagnose: Callable[[TrainState, Any], str]
 
 
 def make_executor(
@@ -52,11 +52,12 @@ def make_executor(
     ema: float | None = None,
     mode: str = "auto",
     devices: Sequence[jax.Device] | None = None,
+    skip_above: float | None = None,
 ) -> Executor:
     """Compiles the training step for the devices at hand.
 
     Args:
-        loss, optimizer, preprocess, ema: see `make_step`.
+        loss, optimizer, preprocess, ema, skip_above: see `make_step`.
         batch_size: the global batch size, shared equally among the devices.
         capacity: the most steps one call can take.
         mode: "jit" (one device), "pmap" or "mesh" (one program, the compiler places the work), or "auto": `jit` on
@@ -81,7 +82,7 @@ def make_executor(
         )
     axis_name = AXIS if mode == "pmap" else None
     diagnose = make_diagnosis(loss, preprocess, batch_size)
-    step = make_step(loss, optimizer, preprocess, ema=ema, axis_name=axis_name)
+    step = make_step(loss, optimizer, preprocess, ema=ema, axis_name=axis_name, skip_above=skip_above)
 
     if mode == "jit":
         chunk = jax.jit(make_chunk(step, batch_size, capacity), donate_argnums=0)
@@ -93,7 +94,7 @@ def make_executor(
     everywhere, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
     if mode == "mesh":
 
-        def shared_step(state: TrainState, raw: Array):
+        def shared_step(state: TrainState, raw: Any):
             return step(state, jax.lax.with_sharding_constraint(raw, shared))
 
         chunk = jax.jit(
@@ -102,7 +103,7 @@ def make_executor(
         place = functools.partial(jax.device_put, device=everywhere)
         return Executor(chunk, _copy_to(everywhere), place, capacity, batch_size, count, diagnose)
 
-    def per_device(state: TrainState, images: Array, steps: Array):
+    def per_device(state: TrainState, images: Any, steps: Array):
         return make_chunk(step, batch_size, capacity, axis_name=AXIS, devices=count)(state, images, steps)
 
     chunk = jax.pmap(per_device, AXIS, in_axes=(None, 0, None), out_axes=None, devices=devices, donate_argnums=0)
@@ -114,11 +115,11 @@ def make_executor(
     return Executor(
         chunk,
         _copy_to(everywhere),
-        copy_to_each,
+        functools.partial(jax.tree.map, copy_to_each),
         capacity,
         batch_size,
         count,
-        lambda state, images: diagnose(state, images[0]),
+        lambda state, images: diagnose(state, jax.tree.map(lambda leaf: leaf[0], images)),
     )
 
 

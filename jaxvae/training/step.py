@@ -8,14 +8,15 @@ import jax.numpy as jnp
 import optax
 
 from jaxvae.math.checks import finite_number
+from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.records import Key, Params
 from jaxvae.training.losses import Loss, Metrics
 from jaxvae.training.state import TrainState
 
 Array = jax.Array
-Preprocess = Callable[[Key, Array], Array]
-Step = Callable[[TrainState, Array], tuple[TrainState, Metrics]]
-Chunk = Callable[[TrainState, Array, Array], tuple[TrainState, Metrics]]
+Preprocess = Callable[[Key, Any], Any]
+Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+Chunk = Callable[[TrainState, Any, Array], tuple[TrainState, Metrics]]
 
 # Independent streams of the run's key.
 ORDER, NOISE, PREPROCESS = range(3)
@@ -37,6 +38,27 @@ def epoch_order(key: Key, epoch: Array, size: int) -> Array:
     return jnp.argsort(jax.random.bits(epoch_key, (size,), jnp.uint32))
 
 
+def labelled(preprocess: Preprocess) -> Preprocess:
+    """The same preprocessing for `Labelled` raw examples: of the value alone, the context stays as it is.
+
+    Example:
+        >>> halve = labelled(lambda key, image: image / 2)
+        >>> halve(jax.random.key(0), Labelled(8.0, 3))
+        Labelled(value=4.0, context=3)
+    """
+    return lambda key, raw: Labelled(preprocess(key, raw.value), raw.context)
+
+
+def take(data: Any, indices: Array) -> Any:
+    """The rows of every array of the data; the indices must be in bounds.
+
+    Example:
+        >>> take(Labelled(jnp.arange(3.0), jnp.arange(3)), jnp.array([2])).context.tolist()
+        [2]
+    """
+    return jax.tree.map(lambda leaf: leaf.at[indices].get(mode="promise_in_bounds"), data)
+
+
 def make_step(
     loss: Loss,
     optimizer: optax.GradientTransformation,
@@ -44,8 +66,9 @@ def make_step(
     *,
     ema: float | None = None,
     axis_name: str | None = None,
+    skip_above: float | None = None,
 ) -> Step:
-    """A step(state, raw) -> (state, metrics), to be compiled by the caller.
+    """A step(state, raw) -> (state, metrics), to be compiled by the caller; raw is [B, ...], or a tree of such.
 
     The update is skipped, bit for bit, when the loss or the squared norm of the gradient is not finite; the metric
     `skipped` is then 1. The step counter advances all the same, so that the next batch is another one.
@@ -57,15 +80,21 @@ def make_step(
         ema: decay of the moving average of the parameters, or None.
         axis_name: the mapped device axis over which gradients and metrics are averaged; raw is then this device's
             share of the batch.
+        skip_above: skip the update, too, where the norm of the gradient is above this number; None never does.
+            Deep hierarchies need it: one bad batch can throw a KL far off while all numbers stay finite.
 
     Raises:
-        ValueError: for a decay outside (0, 1].
+        ValueError: for a decay outside (0, 1], or a skip_above that is not above 0.
+
+    Source: skipping by the norm: Child, 2021, arXiv 2011.10650.
     """
     if ema is not None:
         finite_number("ema", ema, 0.0, 1.0, above=True)
+    if skip_above is not None:
+        finite_number("skip_above", skip_above, above=True)
 
-    def step(state: TrainState, raw: Array) -> tuple[TrainState, Metrics]:
-        size = raw.shape[0]
+    def step(state: TrainState, raw: Any) -> tuple[TrainState, Metrics]:
+        size = count_examples(raw, "raw")
         offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * size
         batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, state.step, size, offset), raw)
         keys = example_keys(state.key, NOISE, state.step, size, offset)
@@ -76,6 +105,8 @@ def make_step(
         # A norm that overflows is as bad as a NaN: clipping would turn it into a silent update of zero.
         norm = optax.tree.norm(gradient)
         good = jnp.isfinite(value) & jnp.isfinite(norm)
+        if skip_above is not None:
+            good &= norm <= skip_above
 
         def update() -> tuple[Params, Any, Params | None]:
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
@@ -93,27 +124,28 @@ def make_step(
     return step
 
 
-def make_diagnosis(loss: Loss, preprocess: Preprocess, batch_size: int) -> Callable[[TrainState, Array], str]:
+def make_diagnosis(loss: Loss, preprocess: Preprocess, batch_size: int) -> Callable[[TrainState, Any], str]:
     """diagnose(state, images) -> which of batch, parameters, loss and gradient of the next step is not finite first."""
 
     @jax.jit
-    def parts(state: TrainState, images: Array) -> Any:
+    def parts(state: TrainState, images: Any) -> Any:
         step = state.step - 1  # the step just skipped
-        per_epoch = images.shape[0] // batch_size
-        order = epoch_order(state.key, step // per_epoch, images.shape[0])
+        examples = count_examples(images, "images")
+        per_epoch = examples // batch_size
+        order = epoch_order(state.key, step // per_epoch, examples)
         indices = jax.lax.dynamic_slice_in_dim(order, step % per_epoch * batch_size, batch_size)
-        batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, step, batch_size), images[indices])
+        batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, step, batch_size), take(images, indices))
         keys = example_keys(state.key, NOISE, step, batch_size)
         (value, _), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, keys, batch, step)
         tree = {"1 batch": batch, "2 parameter": state.params, "3 loss": value, "4 gradient": gradient}
         return jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), tree)
 
-    def diagnose(state: TrainState, images: Array) -> str:
+    def diagnose(state: TrainState, images: Any) -> str:
         for path, finite in jax.tree.leaves_with_path(parts(state, images)):
             if not finite:
                 kind, *rest = (str(getattr(key, "key", key)) for key in path)
                 return f"the first bad leaf is the {kind[2:]} {'/'.join(rest)}".rstrip()
-        return "the norm of the gradient overflows"
+        return "the norm of the gradient overflows, or is above the limit"
 
     return diagnose
 
@@ -132,15 +164,16 @@ def make_chunk(step: Step, batch_size: int, capacity: int, *, axis_name: str | N
     """
     share = batch_size // devices
 
-    def chunk(state: TrainState, images: Array, count: Array) -> tuple[TrainState, Metrics]:
-        per_epoch = images.shape[0] // batch_size
-        order = epoch_order(state.key, state.step // per_epoch, images.shape[0])
+    def chunk(state: TrainState, images: Any, count: Array) -> tuple[TrainState, Metrics]:
+        examples = count_examples(images, "images")
+        per_epoch = examples // batch_size
+        order = epoch_order(state.key, state.step // per_epoch, examples)
         offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * share
 
         def one(state: TrainState) -> tuple[TrainState, Metrics]:
             start = state.step % per_epoch * batch_size + offset
             indices = jax.lax.dynamic_slice_in_dim(order, start, share)
-            return step(state, images.at[indices].get(mode="promise_in_bounds"))
+            return step(state, take(images, indices))
 
         def body(i: Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, metrics = one(carry[0])
