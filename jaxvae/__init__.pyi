@@ -15,6 +15,7 @@ from .math.normal import normal_kl_standard as normal_kl_standard
 from .math.normal import normal_log_prob as normal_log_prob
 from .math.normal import reparameterize as reparameterize
 from .math.numerics import log_mean_exp as log_mean_exp
+from .models.autoencoder import autoencoder as autoencoder
 from .models.discrete_observations import categorical as categorical
 from .models.discrete_observations import discretized_logistic as discretized_logistic
 from .models.discrete_observations import logistic_mixture as logistic_mixture
@@ -36,6 +37,8 @@ from .models.records import Conditional as Conditional
 from .models.records import DiagNormal as DiagNormal
 from .models.records import Model as Model
 from .models.vae import vae as vae
+from .networks.code import ConvCodeEncoder as ConvCodeEncoder
+from .networks.code import MLPCodeEncoder as MLPCodeEncoder
 from .networks.conv import ConvDecoder as ConvDecoder
 from .networks.conv import ConvEncoder as ConvEncoder
 from .networks.mlp import MLPDecoder as MLPDecoder

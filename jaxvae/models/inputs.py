@@ -1,0 +1,58 @@
+"""What every model asks of its examples: an event shape, an observation model, one example at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.math.checks import positive_integer
+from jaxvae.models.observations import bernoulli
+from jaxvae.models.records import Observation
+
+Array = jax.Array
+
+
+def as_shape(name: str, shape: Any) -> tuple[int, ...]:
+    """The shape as a tuple; raises `TypeError` or `ValueError`, naming it, unless it has positive sizes.
+
+    Example:
+        >>> as_shape("event_shape", [28, 28, 1])
+        (28, 28, 1)
+    """
+    if not isinstance(shape, tuple | list) or not shape:
+        raise TypeError(f"{name} is {shape!r}, expected a tuple such as (28, 28, 1), channels last.")
+    return tuple(positive_integer(name, size) for size in shape)
+
+
+def as_observation(likelihood: Any) -> Observation:
+    """The observation model, `bernoulli()` for None; raises `TypeError` for anything else.
+
+    Example:
+        >>> as_observation(None).name
+        'bernoulli'
+    """
+    observation = bernoulli() if likelihood is None else likelihood
+    if not isinstance(observation, Observation):
+        raise TypeError(f"likelihood is {likelihood!r}, expected an observation model. Call one, such as bernoulli().")
+    return observation
+
+
+def network_input(observation: Observation, event_shape: tuple[int, ...]) -> Callable[[Array], Array]:
+    """to_input(x) -> what an encoder sees of one example x; raises for another shape, dtype or support.
+
+    Example:
+        >>> network_input(as_observation(None), (2, 1))(jnp.ones((2, 1))).shape
+        (2, 1)
+    """
+
+    def to_input(x: Array) -> Array:
+        if jnp.shape(x) != event_shape:
+            raise ValueError(
+                f"x has shape {jnp.shape(x)}, expected one example of shape {event_shape}. A batch has shape "
+                f"(B, {', '.join(map(str, event_shape))}) and goes through jax.vmap or a training loss."
+            )
+        observation.check(x, "x")
+        return observation.to_unit(x)
+
+    return to_input

@@ -1,0 +1,99 @@
+"""Encoders that emit one array, a code, and networks that see their input through a function first."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from flax import linen as nn
+
+from jaxvae.math.checks import positive_integer
+from jaxvae.networks.activations import activation_named
+from jaxvae.networks.conv import check_convolutional, check_image_shape
+from jaxvae.networks.convolution import Conv
+from jaxvae.networks.mlp import check_sizes, hidden_layers
+from jaxvae.networks.shapes import fitting
+
+Array = jax.Array
+
+
+class MLPCodeEncoder(nn.Module):
+    """x [...] -> code [latent_dim], unconstrained, through hidden layers of the given widths (none: a linear map).
+
+    Example:
+        >>> encoder, x = MLPCodeEncoder(latent_dim=2, hidden=()), jax.numpy.zeros((8, 8, 1))
+        >>> encoder.apply(encoder.init(jax.random.key(0), x), x).shape
+        (2,)
+    """
+
+    latent_dim: int
+    hidden: tuple[int, ...] = (400,)
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        positive_integer("latent_dim", self.latent_dim)
+        check_sizes("hidden", self.hidden)
+        activation_named(self.activation)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        with fitting("x", x):
+            h = hidden_layers(x.reshape(-1), self.hidden, self.activation)
+            return nn.Dense(self.latent_dim)(h)
+
+
+class ConvCodeEncoder(nn.Module):
+    """x [H, W, C] -> code [latent_dim]: the layers of `ConvEncoder`, without a variance.
+
+    Example:
+        >>> encoder, x = ConvCodeEncoder(latent_dim=2, features=(4, 8), dense=16), jax.numpy.zeros((8, 8, 1))
+        >>> encoder.apply(encoder.init(jax.random.key(0), x), x).shape
+        (2,)
+    """
+
+    latent_dim: int
+    features: tuple[int, ...] = (32, 64)
+    dense: int = 256
+    activation: str = "relu"
+    kernel_size: int = 3
+
+    def __post_init__(self) -> None:
+        positive_integer("latent_dim", self.latent_dim)
+        check_convolutional(self.features, self.dense, self.activation, self.kernel_size)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        check_image_shape("x", x.shape, len(self.features))
+        activation = activation_named(self.activation)
+        with fitting("x", x):
+            h = x
+            for width in self.features:
+                h = activation(Conv(width, self.kernel_size)(h))
+            h = activation(nn.Dense(self.dense)(h.reshape(-1)))
+            return nn.Dense(self.latent_dim)(h)
+
+
+class MappedInput(NamedTuple):
+    """A network that sees function(input); it has the network's parameters and no others.
+
+    A decoder that reads a grid of vectors as one vector, or a code of logits as activations between 0 and 1:
+
+    Example:
+        >>> from jaxvae.networks.mlp import MLPDecoder
+        >>> decoder = MappedInput(MLPDecoder((8, 8, 1)), jax.numpy.ravel)
+        >>> z = jax.numpy.zeros((2, 2, 3))
+        >>> decoder.apply(decoder.init(jax.random.key(0), z), z).shape
+        (8, 8, 1)
+    """
+
+    network: Any
+    function: Callable[[Array], Array]
+
+    def init(self, key: Array, x: Array) -> Any:
+        """(key, input) -> the network's variables."""
+        return self.network.init(key, self.function(x))
+
+    def apply(self, variables: Any, x: Array) -> Any:
+        """(variables, input) -> the network's output."""
+        return self.network.apply(variables, self.function(x))
