@@ -19,6 +19,7 @@ from .models.autoencoder import autoencoder as autoencoder
 from .models.discrete_observations import categorical as categorical
 from .models.discrete_observations import discretized_logistic as discretized_logistic
 from .models.discrete_observations import logistic_mixture as logistic_mixture
+from .models.full_posterior import full_covariance_posterior as full_covariance_posterior
 from .models.likelihoods import decoder_likelihood as decoder_likelihood
 from .models.linear_encoder import linear_gaussian_elbo as linear_gaussian_elbo
 from .models.linear_encoder import linear_gaussian_encoder as linear_gaussian_encoder
@@ -26,6 +27,7 @@ from .models.linear_encoder import linear_gaussian_gap as linear_gaussian_gap
 from .models.linear_gaussian import linear_gaussian as linear_gaussian
 from .models.linear_gaussian import linear_gaussian_log_evidence as linear_gaussian_log_evidence
 from .models.linear_gaussian import linear_gaussian_posterior as linear_gaussian_posterior
+from .models.low_rank_posterior import low_rank_posterior as low_rank_posterior
 from .models.observations import Observation as Observation
 from .models.observations import bernoulli as bernoulli
 from .models.observations import continuous_bernoulli as continuous_bernoulli

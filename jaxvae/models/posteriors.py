@@ -1,6 +1,7 @@
 """Approximate posteriors q(z | x)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -65,3 +66,29 @@ def gaussian_posterior(
         return distribution(params, x).mean
 
     return Conditional(init, sample, log_prob, mean, distribution)
+
+
+def emitted(outputs: Any, latent_dim: int, rest: int, x: Array) -> tuple[Array, Array, Array]:
+    """(mean [latent_dim], log_var [latent_dim], rest [rest]) as an encoder emitted them for one example x.
+
+    Raises:
+        ValueError: for anything but a tuple of three arrays of these shapes.
+
+    Example:
+        >>> zeros = jax.numpy.zeros
+        >>> [part.shape for part in emitted((zeros(2), zeros(2), zeros(6)), 2, 6, zeros((8, 8, 1)))]
+        [(2,), (2,), (6,)]
+    """
+    found = [jnp.shape(part) for part in outputs] if isinstance(outputs, tuple) else type(outputs).__name__
+    if found != [(latent_dim,), (latent_dim,), (rest,)]:
+        raise ValueError(
+            f"the encoder returned {found} for one example of shape {jnp.shape(x)}, expected a tuple (mean, log_var, "
+            f"rest) of shapes ({latent_dim},), ({latent_dim},) and ({rest},). Give this library's encoders the option "
+            f"extra={rest}; a network must work on one example, without a batch axis."
+        )
+    mean, log_var, rest_of_it = outputs
+    return (
+        as_float("the encoder's mean", mean),
+        as_float("the encoder's log_var", log_var),
+        as_float("the encoder's rest", rest_of_it),
+    )

@@ -36,15 +36,18 @@ def vae(
         latent_dim: the number of latents.
         likelihood: an observation model, by default `bernoulli()`.
         prior: a `Conditional` with context None, by default `standard_normal(latent_dim)`.
-        posterior: (encoder, latent_dim, *, to_input) -> `Conditional`, by default `gaussian_posterior`. Where it or the
-            prior is no diagonal Gaussian, the KL is its one-sample estimate log q(z | x) - log p(z), of shape [1].
+        posterior: (encoder, latent_dim, *, to_input) -> `Conditional`, by default `gaussian_posterior`.
+
+    The KL is [latent_dim] in closed form where posterior and prior are diagonal Gaussians; [1] in closed form where the
+    prior is one and the posterior knows its KL to it, as Gaussians with correlations do; and otherwise [1], its
+    one-sample estimate log q(z | x) - log p(z).
 
     Returns:
         A `Model`; its parameters are {"encoder": ..., "decoder": ...} and what the likelihood and the prior add.
 
     Raises:
-        ValueError, TypeError: for an impossible latent_dim, event_shape or likelihood, and later, when x has another
-            shape or a network emits one.
+        ValueError, TypeError: for an impossible latent_dim, event_shape, likelihood, prior or posterior, and later,
+            when x has another shape or a network emits one.
 
     Source: Kingma and Welling, 2013, arXiv 1312.6114; Rezende, Mohamed and Wierstra, 2014, arXiv 1401.4082.
 
@@ -63,6 +66,10 @@ def vae(
     if not isinstance(observation, Observation):
         raise TypeError(f"likelihood is {likelihood!r}, expected an observation model. Call one, such as bernoulli().")
     p_z = standard_normal(latent_dim) if prior is None else prior
+    if not isinstance(p_z, Conditional):
+        raise TypeError(f"prior is {prior!r}, expected a Conditional. Call one, such as standard_normal({latent_dim}).")
+    if not callable(posterior):
+        raise TypeError(f"posterior is {posterior!r}, expected a constructor such as gaussian_posterior, not called.")
 
     def to_input(x: Array) -> Array:
         if jnp.shape(x) != event_shape:
@@ -81,19 +88,21 @@ def vae(
         return merge(q_z.init(key_q, x), p_x.init(key_x, jnp.zeros(latent_dim, jnp.float32)), p_z.init(key_p, None))
 
     def terms(params: Params, key: Key, x: Array) -> Terms:
-        if q_z.distribution is None:
-            q, (z, log_q) = None, q_z.sample(params, key, x)
-        else:
+        p = None if p_z.distribution is None else p_z.distribution(params, None)
+        q, kl = None, None
+        if q_z.distribution is not None:
             q = q_z.distribution(params, x)
             z = reparameterize(key, *q)
             log_q = normal_log_prob(z, *q)
+            kl = None if p is None else jax.vmap(normal_kl)(q.mean, q.log_var, p.mean, p.log_var)
+        elif p is not None and q_z.sample_with_kl is not None:
+            z, log_q, total = q_z.sample_with_kl(params, key, x, p)
+            kl = total[None]
+        else:
+            z, log_q = q_z.sample(params, key, x)
         log_p_x = p_x.log_prob(params, x, z)
         log_ratio = p_z.log_prob(params, z, None) - log_q
-        if q is None or p_z.distribution is None:
-            kl = -log_ratio[None]
-        else:
-            p = p_z.distribution(params, None)
-            kl = jax.vmap(normal_kl)(q.mean, q.log_var, p.mean, p.log_var)
+        kl = -log_ratio[None] if kl is None else kl
         return Terms(log_p_x, kl, log_p_x + log_ratio, jnp.zeros_like(log_p_x), z, q)
 
     return Model(init, terms, q_z, p_z, p_x, event_shape, observation.to_unit, observation.check)

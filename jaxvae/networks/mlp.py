@@ -16,7 +16,8 @@ Array = jax.Array
 class MLPEncoder(nn.Module):
     """x [...] -> (mean [latent_dim], log_var [latent_dim]) through hidden layers of the given widths.
 
-    Weights start as Flax's Dense does (LeCun normal), biases at zero.
+    Weights start as Flax's Dense does (LeCun normal), biases at zero. With `extra` numbers the output is
+    (mean, log_var, rest [extra]), for posteriors that need more than a diagonal Gaussian; rest starts near 0.
 
     Example:
         >>> encoder = MLPEncoder(latent_dim=2, hidden=(16,))
@@ -29,23 +30,27 @@ class MLPEncoder(nn.Module):
     latent_dim: int
     hidden: tuple[int, ...] = (400,)
     activation: str = "relu"
+    extra: int = 0
 
     def __post_init__(self) -> None:
         positive_integer("latent_dim", self.latent_dim)
+        positive_integer("extra", self.extra, 0)
         check_sizes("hidden", self.hidden)
         activation_named(self.activation)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array) -> tuple[Array, Array]:
+    def __call__(self, x: Array) -> tuple[Array, ...]:
         with fitting("x", x):
             h = hidden_layers(x.reshape(-1), self.hidden, self.activation)
-            mean, log_var = jnp.split(nn.Dense(2 * self.latent_dim)(h), 2)
-        return mean, log_var
+            return posterior_layers(h, self.latent_dim, self.extra)
 
 
 class MLPDecoder(nn.Module):
     """z [Z] -> outputs [..., C * channels] for an event [..., C], unconstrained.
+
+    The last bias starts at `output_bias`, one number for each output in the order of the flat event, or at zero. Starting
+    it at the logits of the mean image spares training the blurred average (Burda et al., 2016, arXiv 1509.00519).
 
     Example:
         >>> decoder = MLPDecoder((8, 8, 1), channels=2)
@@ -58,10 +63,17 @@ class MLPDecoder(nn.Module):
     channels: int = 1
     hidden: tuple[int, ...] = (400,)
     activation: str = "relu"
+    output_bias: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         check_sizes("event_shape", self.event_shape)
         positive_integer("channels", self.channels)
+        size = math.prod(self.event_shape) * self.channels
+        if self.output_bias is not None and len(self.output_bias) != size:
+            raise ValueError(
+                f"output_bias has {len(self.output_bias)} numbers, expected {size}: one for each output of an event of "
+                f"shape {tuple(self.event_shape)} with {self.channels} number(s) per channel."
+            )
         check_sizes("hidden", self.hidden)
         activation_named(self.activation)
         super().__post_init__()
@@ -72,7 +84,14 @@ class MLPDecoder(nn.Module):
         shape = (*self.event_shape[:-1], self.event_shape[-1] * self.channels)
         with fitting("z", z):
             h = hidden_layers(z, self.hidden, self.activation)
-            return nn.Dense(math.prod(shape))(h).reshape(shape)
+            return nn.Dense(math.prod(shape), bias_init=constant(self.output_bias))(h).reshape(shape)
+
+
+def constant(values: tuple[float, ...] | None) -> nn.initializers.Initializer:
+    """An initialiser that gives these numbers, or zeros."""
+    if values is None:
+        return nn.initializers.zeros_init()
+    return lambda key, shape, dtype=jnp.float32: jnp.asarray(values, dtype).reshape(shape)
 
 
 def hidden_layers(h: Array, widths: tuple[int, ...], activation: str) -> Array:
@@ -80,6 +99,18 @@ def hidden_layers(h: Array, widths: tuple[int, ...], activation: str) -> Array:
     for width in widths:
         h = activation_named(activation)(nn.Dense(width)(h))
     return h
+
+
+def posterior_layers(h: Array, latent_dim: int, extra: int) -> tuple[Array, ...]:
+    """(mean, log_var), and rest [extra] if any is asked for; call it inside a compact module.
+
+    The rest starts small: as correlations of a posterior it would begin far from the prior otherwise.
+    """
+    mean, log_var = jnp.split(nn.Dense(2 * latent_dim)(h), 2)
+    if not extra:
+        return mean, log_var
+    small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
+    return mean, log_var, nn.Dense(extra, kernel_init=small)(h)
 
 
 def check_sizes(name: str, sizes: tuple[int, ...]) -> None:
