@@ -1,6 +1,8 @@
 """What a model draws: samples, reconstructions, interpolations, traversals and the manifold, as arrays.
 
-Every image is in the units of the likelihood; `model.to_unit` maps it onto [0, 1] for a picture.
+Every image is in the units of the likelihood; `model.to_unit` maps it onto [0, 1] for a picture. For a conditional
+model examples are `Labelled(images, contexts)`, and what is drawn from a code takes `context=`: one label or array for
+all, or one for each.
 """
 
 import functools
@@ -12,68 +14,50 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.evaluation.batches import map_batches
+from jaxvae.evaluation.decoding import contexts_for, count_latents, decode
 from jaxvae.evaluation.latents import check_latent, gaussian_quantiles, latent_grid, linear_path
 from jaxvae.math.checks import positive_integer
+from jaxvae.models.condition import condition
+from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Key, Model, Params, check_batch
 
 Array = jax.Array
-Images = Array | np.ndarray
+Images = Any  # [N, *event_shape], or Labelled of them and their contexts
 Path = Callable[[Array, Array, int], Array]
 
 
-def count_latents(model: Model, params: Params) -> int:
-    """The number of latents, Z."""
-    return jax.eval_shape(lambda params: model.prior.mean(params, None), params).shape[0]
-
-
-def decode(model: Model, params: Params, z: Array | np.ndarray, *, batch_size: int = 100) -> np.ndarray:
-    """E[x | z] of each code: z [N, Z] -> [N, *event_shape].
-
-    Raises:
-        ValueError: if z has another shape, or is empty.
-
-    Example:
-        >>> from jaxvae.models.vae import vae
-        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
-        >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
-        >>> params = model.init(jax.random.key(0), jnp.zeros((8, 8, 1)))
-        >>> decode(model, params, jnp.zeros((3, 2))).shape
-        (3, 8, 8, 1)
-    """
-    latent_dim = count_latents(model, params)
-    if z.ndim != 2 or z.shape[1] != latent_dim:
-        raise ValueError(f"z has shape {z.shape}, expected (N, {latent_dim}). For one code pass z[None].")
-    return map_batches(functools.partial(_decode, model, params), z, batch_size=batch_size)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _decode(model: Model, params: Params, index: Array, z: Array) -> Array:
-    return jax.vmap(model.likelihood.mean, (None, 0))(params, z)
-
-
-def prior_means(model: Model, params: Params, key: Key, count: int, *, batch_size: int = 100) -> np.ndarray:
+def prior_means(
+    model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
+) -> np.ndarray:
     """E[x | z] for `count` draws z of the prior, [count, *event_shape]; the key is consumed."""
-    return _draw(model, params, key, count, batch_size)[0]
+    return _draw(model, params, key, count, context, batch_size)[0]
 
 
-def prior_samples(model: Model, params: Params, key: Key, count: int, *, batch_size: int = 100) -> np.ndarray:
-    """Draws of x itself, [count, *event_shape]; from the key of `prior_means` come the same z."""
-    return _draw(model, params, key, count, batch_size)[1]
+def prior_samples(
+    model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
+) -> np.ndarray:
+    """Draws of x itself, [count, *event_shape]; from the key of `prior_means` come the same z.
+
+    With `context=3`, a conditional model draws `count` examples of class 3.
+    """
+    return _draw(model, params, key, count, context, batch_size)[1]
 
 
-def _draw(model: Model, params: Params, key: Key, count: int, batch_size: int) -> tuple[Any, Any]:
+def _draw(model: Model, params: Params, key: Key, count: int, context: Any, batch_size: int) -> tuple[Any, Any]:
     draws = np.zeros(positive_integer("count", count))
-    return map_batches(functools.partial(_draw_batch, model, params, key), draws, batch_size=batch_size)
+    contexts = contexts_for(model, context, len(draws))
+    return map_batches(functools.partial(_draw_batch, model, params, key), draws, contexts, batch_size=batch_size)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _draw_batch(model: Model, params: Params, key: Key, index: Array, _: Array) -> tuple[Array, Array]:
-    def one(index: Array) -> tuple[Array, Array]:
+def _draw_batch(model: Model, params: Params, key: Key, index: Array, _: Array, contexts: Any) -> tuple[Array, Array]:
+    def one(index: Array, context: Any) -> tuple[Array, Array]:
+        plain, _ = condition(model, Labelled(None, context))
         key_z, key_x = jax.random.split(jax.random.fold_in(key, index))
-        z, _ = model.prior.sample(params, key_z, None)
-        return model.likelihood.mean(params, z), model.likelihood.sample(params, key_x, z)[0]
+        z, _ = plain.prior.sample(params, key_z, None)
+        return plain.likelihood.mean(params, z), plain.likelihood.sample(params, key_x, z)[0]
 
-    return jax.vmap(one)(index)
+    return jax.vmap(one)(index, contexts)
 
 
 def reconstructions(model: Model, params: Params, x: Images, *, batch_size: int = 100) -> np.ndarray:
@@ -82,16 +66,21 @@ def reconstructions(model: Model, params: Params, x: Images, *, batch_size: int 
     Raises:
         ValueError: for an empty x or one of another shape.
     """
-    return decode(model, params, _posterior_means(model, params, x, "x", batch_size), batch_size=batch_size)
+    z = _posterior_means(model, params, x, "x", batch_size)
+    return decode(model, params, z, context=_context_of(x), batch_size=batch_size)
 
 
-def _posterior_means(model: Model, params: Params, x: Images, name: str, batch_size: int) -> np.ndarray:
+def _context_of(x: Images) -> Any:
+    return x.context if isinstance(x, Labelled) else None
+
+
+def _posterior_means(model: Model, params: Params, x: Images, name: str, batch_size: int) -> Any:
     check_batch(model, x, name)
     return map_batches(functools.partial(_mean_batch, model, params), x, batch_size=batch_size)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _mean_batch(model: Model, params: Params, index: Array, x: Array) -> Array:
+def _mean_batch(model: Model, params: Params, index: Array, x: Any) -> Any:
     return jax.vmap(model.posterior.mean, (None, 0))(params, x)
 
 
@@ -110,11 +99,12 @@ def posterior_reconstructions(
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _posterior_batch(model: Model, samples: int, params: Params, key: Key, index: Array, x: Array) -> Array:
-    def one(index: Array, x: Array) -> Array:
+def _posterior_batch(model: Model, samples: int, params: Params, key: Key, index: Array, x: Any) -> Array:
+    def one(index: Array, x: Any) -> Array:
+        plain, value = condition(model, x)
         keys = jax.random.split(jax.random.fold_in(key, index), samples)
-        z, _ = jax.vmap(model.posterior.sample, (None, 0, None))(params, keys, x)
-        return jax.vmap(model.likelihood.mean, (None, 0))(params, z)
+        z, _ = jax.vmap(plain.posterior.sample, (None, 0, None))(params, keys, value)
+        return jax.vmap(plain.likelihood.mean, (None, 0))(params, z)
 
     return jax.vmap(one)(index, x)
 
@@ -137,19 +127,32 @@ def interpolate(
         path: (code [Z], code [Z], steps) -> codes [steps, Z]: `linear_path` or `spherical_path`.
 
     Raises:
-        ValueError: for a or b of another shape, or fewer than 2 steps.
+        ValueError: for a or b of another shape, fewer than 2 steps, latents that are no single vector, or (of a
+            conditional model) ends of different contexts.
     """
     steps = positive_integer("steps", steps, 2)
+    count_latents(model, params)
     ends = [_posterior_means(model, params, x, name, batch_size) for name, x in (("a", a), ("b", b))]
-    if len(a) != len(b):
-        raise ValueError(f"a has {len(a)} examples and b {len(b)}, expected as many: a row for each pair.")
+    if len(ends[0]) != len(ends[1]):
+        raise ValueError(f"a has {len(ends[0])} examples and b {len(ends[1])}, expected as many: a row for each pair.")
     z = jax.vmap(lambda a, b: path(a, b, steps))(*ends)
-    images = decode(model, params, z.reshape(-1, z.shape[-1]), batch_size=batch_size)
+    context = _context_of(a)
+    if context is not None:
+        if not np.array_equal(context, _context_of(b)):
+            raise ValueError("a and b have different contexts, expected pairs of one context: the path keeps it.")
+        context = np.repeat(np.asarray(context), steps, axis=0)
+    images = decode(model, params, z.reshape(-1, z.shape[-1]), context=context, batch_size=batch_size)
     return images.reshape(*z.shape[:2], *model.event_shape)
 
 
 def traverse(
-    model: Model, params: Params, z: Array | np.ndarray, latent: int, values: Array | np.ndarray
+    model: Model,
+    params: Params,
+    z: Array | np.ndarray,
+    latent: int,
+    values: Array | np.ndarray,
+    *,
+    context: Any = None,
 ) -> np.ndarray:
     """E[x | z] as one latent takes each of `values` [V] and the others stay, [V, *event_shape].
 
@@ -157,6 +160,7 @@ def traverse(
         z: [Z] the code to start from: zeros, or the posterior mean of an example.
         latent: the index of the one that moves.
         values: [V], for example `gaussian_quantiles(9)`.
+        context: of a conditional model.
 
     Raises:
         ValueError: if z has another shape, or there is no such latent.
@@ -166,11 +170,17 @@ def traverse(
         raise ValueError(f"z has shape {jnp.shape(z)}, expected one code ({latent_dim},).")
     codes = np.repeat(np.asarray(z, np.float32)[None], len(values), axis=0)
     codes[:, check_latent(latent, latent_dim)] = values
-    return decode(model, params, codes)
+    return decode(model, params, codes, context=context)
 
 
 def manifold(
-    model: Model, params: Params, latents: tuple[int, int] = (0, 1), count: int = 20, *, tail: float = 0.025
+    model: Model,
+    params: Params,
+    latents: tuple[int, int] = (0, 1),
+    count: int = 20,
+    *,
+    tail: float = 0.025,
+    context: Any = None,
 ) -> np.ndarray:
     """E[x | z] over a plane of two latents at Gaussian quantiles, the others 0: [count, count, *event_shape].
 
@@ -179,6 +189,7 @@ def manifold(
             of largest KL, `strongest_latents(kl_per_latent)`.
         count: images along a side.
         tail: the outermost quantiles are those of tail and 1 - tail, by default -1.96 and 1.96.
+        context: of a conditional model.
 
     Raises:
         ValueError: for latents that are equal or out of range.
@@ -187,4 +198,4 @@ def manifold(
     """
     latent_dim = count_latents(model, params)
     z = latent_grid(gaussian_quantiles(count, tail), latent_dim, latents)
-    return decode(model, params, z.reshape(-1, latent_dim)).reshape(count, count, *model.event_shape)
+    return decode(model, params, z.reshape(-1, latent_dim), context=context).reshape(count, count, *model.event_shape)

@@ -93,7 +93,7 @@ def class_labels(count: int, *, unknown: bool = False) -> Context:
     low = -1 if unknown else 0
 
     def check(labels: Any, name: str) -> None:
-        dtype = getattr(labels, "dtype", None) or np.asarray(labels).dtype
+        dtype = _dtype(name, labels)
         if not jnp.issubdtype(dtype, jnp.integer):
             raise ValueError(f"{name} has dtype {dtype}, expected integer labels {low} to {count - 1}.")
         if jnp.ndim(labels) > 1:
@@ -128,7 +128,7 @@ def array_context(shape: tuple[int, ...]) -> Context:
     shape = tuple(positive_integer("context", size) for size in shape)
 
     def check(context: Any, name: str) -> None:
-        dtype = getattr(context, "dtype", None) or np.asarray(context).dtype
+        dtype = _dtype(name, context)
         if not jnp.issubdtype(dtype, jnp.floating):
             raise ValueError(f"{name} has dtype {dtype}, expected floats. For classes pass context=their number.")
         given = jnp.shape(context)
@@ -161,3 +161,9 @@ def as_context(context: Any) -> Context:
     if isinstance(context, tuple | list):
         return array_context(tuple(context))
     return class_labels(positive_integer("context", context))
+
+
+def _dtype(name: str, value: Any) -> Any:
+    if value is None:
+        raise ValueError(f"{name} is missing: the model is conditional and needs a label or context for each example.")
+    return getattr(value, "dtype", None) or np.asarray(value).dtype

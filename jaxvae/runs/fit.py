@@ -9,6 +9,7 @@ import optax
 
 from jaxvae.data.protocols import PROTOCOLS
 from jaxvae.math.checks import finite_number, positive_integer
+from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.names import unknown
 from jaxvae.runs.progress import progress_bar
@@ -17,6 +18,7 @@ from jaxvae.training.losses import Loss, bound_loss
 from jaxvae.training.optimizers import make_optimizer
 from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
+from jaxvae.training.step import labelled
 from jaxvae.training.windows import Windows
 
 
@@ -37,6 +39,7 @@ def fit(
     model: Model,
     images: np.ndarray,
     *,
+    labels: np.ndarray | None = None,
     protocol: str = "dynamic",
     loss: Loss | None = None,
     optimizer: optax.GradientTransformation | None = None,
@@ -51,6 +54,7 @@ def fit(
     Args:
         model: such as `vae(...)`.
         images: uint8 [N, H, W, C].
+        labels: [N, ...] the context of each image, for a conditional model: integer labels [N] where it has classes.
         protocol: how raw pixels become x: "grey", "threshold", "dynamic", "levels" or "dequantize".
         loss: (params, keys, batch, step) -> (scalar, metrics), by default minus the ELBO.
         optimizer: an Optax transformation, by default Adam at 1e-3.
@@ -61,7 +65,8 @@ def fit(
         progress: whether to show a bar.
 
     Raises:
-        ValueError: for empty data, a batch larger than the data, an unknown protocol, or images of another shape.
+        ValueError: for empty data, a batch larger than the data, an unknown protocol, or images of another shape;
+            for labels that are missing, of another length or out of range, or that the model does not take.
         TypeError: for images that are not uint8.
 
     Example:
@@ -85,17 +90,25 @@ def fit(
         raise TypeError(f"images have dtype {images.dtype}, expected uint8. Use jaxvae.data.from_array(images).images.")
     if images.shape[1:] != model.event_shape:
         raise ValueError(f"images have shape {images.shape}, expected (N, {', '.join(map(str, model.event_shape))}).")
-    check_data(images, batch_size)
-    per_epoch = len(images) // batch_size
+    if model.context is None and labels is not None:
+        raise ValueError("labels were given, but the model takes none. Make a conditional_vae, or leave them out.")
+    data: Any = images
+    example: Any = jnp.zeros(model.event_shape)
+    preprocess = PROTOCOLS[protocol]
+    if model.context is not None:
+        if labels is None:
+            raise ValueError("labels are missing, but the model is conditional. Pass labels=, one for each image.")
+        model.context.check(labels, "labels")
+        data, preprocess = Labelled(images, np.asarray(labels)), labelled(preprocess)
+        example = Labelled(example, model.context.example())
+    per_epoch = check_data(data, batch_size) // batch_size
     optimizer = make_optimizer() if optimizer is None else optimizer
     loss = bound_loss(model) if loss is None else loss
-    executor = make_executor(
-        loss, optimizer, PROTOCOLS[protocol], batch_size=batch_size, capacity=min(per_epoch, 2000), ema=ema
-    )
-    state = init_state(model, optimizer, jax.random.key(seed), jnp.zeros(model.event_shape), ema=ema is not None)
+    executor = make_executor(loss, optimizer, preprocess, batch_size=batch_size, capacity=min(per_epoch, 2000), ema=ema)
+    state = init_state(model, optimizer, jax.random.key(seed), example, ema=ema is not None)
     log, history = Windows(per_epoch, per_epoch), []
     with progress_bar(epochs * per_epoch, per_epoch, batch_size, enabled=progress) as show:
-        for report in train(executor, state, images, epochs * per_epoch):
+        for report in train(executor, state, data, epochs * per_epoch):
             state = report.state
             show(report, None)
             for step, means in log.add(report.step, report.metrics):
