@@ -10,12 +10,23 @@ from .math.kernels import rbf_kernel as rbf_kernel
 from .math.laplace import laplace_log_prob as laplace_log_prob
 from .math.logistic import discretized_logistic_log_prob as discretized_logistic_log_prob
 from .math.logistic import logistic_mixture_log_prob as logistic_mixture_log_prob
+from .math.negative_binomial import negative_binomial_log_prob as negative_binomial_log_prob
+from .math.negative_binomial import (
+    zero_inflated_negative_binomial_log_prob as zero_inflated_negative_binomial_log_prob,
+)
 from .math.normal import normal_kl as normal_kl
 from .math.normal import normal_kl_standard as normal_kl_standard
 from .math.normal import normal_log_prob as normal_log_prob
 from .math.normal import reparameterize as reparameterize
 from .math.numerics import log_mean_exp as log_mean_exp
+from .math.poisson import poisson_log_prob as poisson_log_prob
 from .models.autoencoder import autoencoder as autoencoder
+from .models.condition import condition as condition
+from .models.conditional import conditional_vae as conditional_vae
+from .models.contexts import Context as Context
+from .models.contexts import Labelled as Labelled
+from .models.contexts import array_context as array_context
+from .models.contexts import class_labels as class_labels
 from .models.discrete_observations import categorical as categorical
 from .models.discrete_observations import discretized_logistic as discretized_logistic
 from .models.discrete_observations import logistic_mixture as logistic_mixture
@@ -41,6 +52,7 @@ from .models.records import Model as Model
 from .models.vae import vae as vae
 from .networks.code import ConvCodeEncoder as ConvCodeEncoder
 from .networks.code import MLPCodeEncoder as MLPCodeEncoder
+from .networks.conditional import with_context as with_context
 from .networks.conv import ConvDecoder as ConvDecoder
 from .networks.conv import ConvEncoder as ConvEncoder
 from .networks.mlp import MLPDecoder as MLPDecoder
@@ -70,6 +82,7 @@ from .training.penalties import mmd_penalty as mmd_penalty
 from .training.penalties import tc_vae_loss as tc_vae_loss
 from .training.state import TrainState as TrainState
 from .training.state import init_state as init_state
+from .training.step import labelled as labelled
 from .training.step import make_step as make_step
 
 __version__: str
