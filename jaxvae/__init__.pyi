@@ -39,6 +39,7 @@ from .models.linear_gaussian import linear_gaussian as linear_gaussian
 from .models.linear_gaussian import linear_gaussian_log_evidence as linear_gaussian_log_evidence
 from .models.linear_gaussian import linear_gaussian_posterior as linear_gaussian_posterior
 from .models.low_rank_posterior import low_rank_posterior as low_rank_posterior
+from .models.mixture_prior import gaussian_mixture_prior as gaussian_mixture_prior
 from .models.observations import Observation as Observation
 from .models.observations import bernoulli as bernoulli
 from .models.observations import continuous_bernoulli as continuous_bernoulli
@@ -50,6 +51,7 @@ from .models.records import Conditional as Conditional
 from .models.records import DiagNormal as DiagNormal
 from .models.records import Model as Model
 from .models.vae import vae as vae
+from .models.vamp_prior import vamp_prior as vamp_prior
 from .networks.code import ConvCodeEncoder as ConvCodeEncoder
 from .networks.code import MLPCodeEncoder as MLPCodeEncoder
 from .networks.conditional import with_context as with_context

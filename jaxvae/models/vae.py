@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from jaxvae.math.checks import positive_integer
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
+from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
-from jaxvae.models.observations import bernoulli
 from jaxvae.models.posteriors import gaussian_posterior
 from jaxvae.models.priors import standard_normal
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
@@ -59,28 +59,15 @@ def vae(
         (2,)
     """
     latent_dim = positive_integer("latent_dim", latent_dim)
-    if not isinstance(event_shape, tuple | list) or not event_shape:
-        raise TypeError(f"event_shape is {event_shape!r}, expected a tuple such as (28, 28, 1), channels last.")
-    event_shape = tuple(positive_integer("event_shape", size) for size in event_shape)
-    observation = bernoulli() if likelihood is None else likelihood
-    if not isinstance(observation, Observation):
-        raise TypeError(f"likelihood is {likelihood!r}, expected an observation model. Call one, such as bernoulli().")
+    event_shape = as_shape("event_shape", event_shape)
+    observation = as_observation(likelihood)
     p_z = standard_normal(latent_dim) if prior is None else prior
     if not isinstance(p_z, Conditional):
         raise TypeError(f"prior is {prior!r}, expected a Conditional. Call one, such as standard_normal({latent_dim}).")
     if not callable(posterior):
         raise TypeError(f"posterior is {posterior!r}, expected a constructor such as gaussian_posterior, not called.")
 
-    def to_input(x: Array) -> Array:
-        if jnp.shape(x) != event_shape:
-            raise ValueError(
-                f"x has shape {jnp.shape(x)}, expected one example of shape {event_shape}. A batch has shape "
-                f"(B, {', '.join(map(str, event_shape))}) and goes through jax.vmap or a training loss."
-            )
-        observation.check(x, "x")
-        return observation.to_unit(x)
-
-    q_z = posterior(encoder, latent_dim, to_input=to_input)
+    q_z = posterior(encoder, latent_dim, to_input=network_input(observation, event_shape))
     p_x = decoder_likelihood(decoder, observation, event_shape)
 
     def init(key: Key, x: Array) -> Params:
