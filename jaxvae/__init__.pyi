@@ -1,4 +1,6 @@
 from . import data as data
+from .evaluation.annealed import annealed_bounds as annealed_bounds
+from .evaluation.annealed import simulate as simulate
 from .evaluation.likelihood import bits_per_dimension as bits_per_dimension
 from .evaluation.likelihood import per_example as per_example
 from .evaluation.likelihood import summarize as summarize
@@ -62,8 +64,15 @@ from .networks.mlp import MLPEncoder as MLPEncoder
 from .objectives.bounds import elbo as elbo
 from .objectives.bounds import iwae_bound as iwae_bound
 from .objectives.dip import dip_penalty as dip_penalty
+from .objectives.importance import ciwae_bound as ciwae_bound
+from .objectives.importance import miwae_bound as miwae_bound
 from .objectives.mmd import mmd as mmd
 from .objectives.mmd import mmd_biased as mmd_biased
+from .objectives.rates import balanced_bound as balanced_bound
+from .objectives.rates import capacity_bound as capacity_bound
+from .objectives.rates import free_bits_bound as free_bits_bound
+from .objectives.renyi import renyi_bound as renyi_bound
+from .objectives.renyi import vr_max_bound as vr_max_bound
 from .objectives.terms import Terms as Terms
 from .objectives.total_correlation import KLParts as KLParts
 from .objectives.total_correlation import decompose_kl as decompose_kl
@@ -71,8 +80,13 @@ from .runs.fit import Fit as Fit
 from .runs.fit import fit as fit
 from .runs.load import Run as Run
 from .runs.load import load as load
+from .training.estimators import doubly_reparameterized as doubly_reparameterized
+from .training.estimators import piwae as piwae
+from .training.estimators import score_function as score_function
+from .training.estimators import sticking_the_landing as sticking_the_landing
 from .training.loop import train as train
 from .training.losses import Loss as Loss
+from .training.losses import batch_bound_loss as batch_bound_loss
 from .training.losses import bound_loss as bound_loss
 from .training.micro_batches import micro_batches as micro_batches
 from .training.optimizers import kl_warmup as kl_warmup
