@@ -53,6 +53,24 @@ def laplace_log_prob(x, mean, log_scale):
     return mpmath.log(mpmath.exp(-abs(x - mean) / scale) / (2 * scale))
 
 
+def poisson_log_prob(x, log_rate):
+    return x * log_rate - mpmath.exp(log_rate) - mpmath.loggamma(x + 1)
+
+
+def negative_binomial_log_prob(x, log_mean, log_concentration):
+    """Every way to have x failures before the r-th success, r any positive number."""
+    mean, r = mpmath.exp(log_mean), mpmath.exp(log_concentration)
+    ways = mpmath.loggamma(x + r) - mpmath.loggamma(r) - mpmath.loggamma(x + 1)
+    return ways - r * mpmath.log1p(mean / r) + x * mpmath.log(mean / (r + mean))
+
+
+def zero_inflated_negative_binomial_log_prob(x, log_mean, log_concentration, zero_logits):
+    counted = mpmath.exp(
+        negative_binomial_log_prob(x, log_mean, log_concentration) - mpmath.log1p(mpmath.exp(zero_logits))
+    )
+    return mpmath.log(counted + (0 if x else 1 / (1 + mpmath.exp(-zero_logits))))
+
+
 def discretized_logistic_prob(x, mean, log_scale, levels=256):
     """The logistic cumulative distribution across the bin, on the side of the mean where it is small."""
     scale, width = mpmath.exp(log_scale), mpf(2) / (levels - 1)

@@ -29,6 +29,9 @@ ARGUMENTS = {
     "continuous_bernoulli_log_prob": ("unit", "logit"),
     "categorical_log_prob": ("level", "logits"),
     "laplace_log_prob": ("real", "real", "log"),
+    "poisson_log_prob": ("level", "log"),
+    "negative_binomial_log_prob": ("level", "log", "log"),
+    "zero_inflated_negative_binomial_log_prob": ("level", "log", "log", "logit"),
     "discretized_logistic_log_prob": ("level", "real", "log"),
     "logistic_mixture_log_prob": ("level", "logits", "reals", "logs"),
 }
