@@ -4,6 +4,9 @@ from .evaluation.annealed import simulate as simulate
 from .evaluation.likelihood import bits_per_dimension as bits_per_dimension
 from .evaluation.likelihood import per_example as per_example
 from .evaluation.likelihood import summarize as summarize
+from .evaluation.report import Measured as Measured
+from .evaluation.report import Setting as Setting
+from .evaluation.report import evaluate as evaluate
 from .math.bernoulli import bernoulli_log_prob as bernoulli_log_prob
 from .math.bernoulli import continuous_bernoulli_log_prob as continuous_bernoulli_log_prob
 from .math.categorical import categorical_log_prob as categorical_log_prob

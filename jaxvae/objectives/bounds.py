@@ -1,10 +1,10 @@
-"""Objectives: pure functions from `Terms` to nats per example, higher is better."""
+"""The two bounds that all others are made of: pure functions from `Terms` to nats per example, higher is better."""
 
 import jax
 
 from jaxvae.math.checks import finite_number
 from jaxvae.math.numerics import log_mean_exp
-from jaxvae.objectives.terms import Terms
+from jaxvae.objectives.terms import Terms, log_weights
 
 Array = jax.Array
 
@@ -59,9 +59,4 @@ def iwae_bound(terms: Terms) -> Array:
         >>> round(float(jnp.exp(iwae_bound(terms))), 6)
         0.2
     """
-    if terms.log_weight.ndim != 1:
-        raise ValueError(
-            f"terms.log_weight has shape {terms.log_weight.shape}, expected [K]: one example with a leading sample "
-            f"axis. Sample with jax.vmap(model.terms, in_axes=(None, 0, None))(params, keys, x)."
-        )
-    return log_mean_exp(terms.log_weight, axis=0)
+    return log_mean_exp(log_weights(terms), axis=0)

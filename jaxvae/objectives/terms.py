@@ -35,3 +35,13 @@ class Terms(NamedTuple):
     penalty: Array
     z: Any
     posterior: Any
+
+
+def log_weights(terms: Terms) -> Array:
+    """terms.log_weight [K]; raises `ValueError` unless it has just the sample axis."""
+    if terms.log_weight.ndim != 1:
+        raise ValueError(
+            f"terms.log_weight has shape {terms.log_weight.shape}, expected [K]: one example with a leading sample "
+            f"axis. Sample with jax.vmap(model.terms, in_axes=(None, 0, None))(params, keys, x)."
+        )
+    return terms.log_weight

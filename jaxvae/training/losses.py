@@ -1,6 +1,7 @@
 """Losses: pure functions (params, keys, batch, step) -> (scalar, metrics); training knows nothing else."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +11,10 @@ from jaxvae.math.checks import finite_number, positive_integer
 from jaxvae.models.records import Key, Model, Params, check_batch
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.terms import Terms
+from jaxvae.training.batch import batch_terms
+from jaxvae.training.estimators import Estimator
+from jaxvae.training.samples import CHUNK, sample_terms
+from jaxvae.training.surrogates import estimated
 
 Array = jax.Array
 Metrics = dict[str, Array]
@@ -25,6 +30,8 @@ def bound_loss(
     bound: Callable[..., Array] = elbo,
     *,
     samples: int = 1,
+    estimator: Estimator | None = None,
+    chunk: int = CHUNK,
     batch_penalty: BatchPenalty | None = None,
     **options: float | Array | Schedule,
 ) -> Loss:
@@ -34,16 +41,24 @@ def bound_loss(
         model: gives one `Terms` for each posterior sample.
         bound: (terms with a leading axis [samples], **options) -> nats.
         samples: posterior samples per example.
+        estimator: of the bound's gradient; by default the derivative of `model.terms`, along the path of z and with
+            the KL in closed form where there is one. Any other, such as `doubly_reparameterized`, works on the model's
+            posterior, prior and likelihood: the bound then sees the one-sample KL, and no penalty of the model.
+        chunk: samples of an example in flight at a time. More samples go through one chunk after the other, each
+            computed again for its gradient, so that memory stays that of one chunk at a third more work; the numbers do
+            not depend on it. The bound of such a loss sees the mean KL over the samples, no z and no posterior.
         batch_penalty: (params, key, terms with leading axes [B, samples]) -> [] nats, added to the loss: what no single
             example can say, such as the distance of all codes from the prior. Each device sees its share of the batch.
         **options: the bound's options, each a number or a schedule of the step, as in `beta=warmup`.
 
     Returns:
         loss(params, keys [B], batch [B, ...], step) -> (scalar, metrics). Metrics are means over the batch, in nats:
-        loss, elbo, log_likelihood, kl [], kl_per_latent [L] and penalty [].
+        loss, elbo, log_likelihood, kl [], kl_per_latent [L] and penalty []. The loss is the bound's value, whatever
+        the estimator of its gradient.
 
     Raises:
-        ValueError, TypeError: if samples is not a positive integer, or a number among the options is not finite.
+        ValueError, TypeError: if samples or chunk is not a positive integer, a number among the options is not finite,
+            the estimator is biased for the bound, or a batch_penalty needs samples that no longer are there.
 
     Example:
         >>> from jaxvae.models.vae import vae
@@ -56,36 +71,105 @@ def bound_loss(
         >>> sorted(metrics)
         ['elbo', 'kl', 'kl_per_latent', 'log_likelihood', 'loss', 'penalty']
     """
-    samples = positive_integer("samples", samples)
-    for name, option in options.items():
-        if not callable(option):
-            finite_number(name, option, low=-jnp.inf)
+    samples, chunk = positive_integer("samples", samples), positive_integer("chunk", chunk)
+    at_step = _options(options)
+    if batch_penalty is not None and (samples > chunk or estimator is not None):
+        raise ValueError(
+            f"batch_penalty needs every sample's terms, but samples is {samples} with chunk {chunk} and estimator "
+            f"{estimator}, expected samples <= chunk and no estimator. Pass chunk={samples}, estimator=None."
+        )
+    if estimator is not None:
+        shape = jax.ShapeDtypeStruct((samples,), jnp.float32)
+        jax.eval_shape(partial(estimator, partial(bound, **at_step(jnp.int32(0)))), shape, shape)  # it may refuse
 
-    def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
-        now = {name: option(step) if callable(option) else option for name, option in options.items()}
+    def loss(params: Params, keys: Key, batch: Any, step: Array) -> tuple[Array, Metrics]:
+        now = partial(bound, **at_step(step))
 
-        def one(key: Key, x: Array) -> tuple[Array, Terms]:
-            if samples == 1:  # the axis is added afterwards: inside, it makes the compiler transpose activations
-                terms = jax.tree.map(lambda leaf: leaf[None], model.terms(params, key, x))
-            else:
-                terms = jax.vmap(model.terms, (None, 0, None))(params, jax.random.split(key, samples), x)
-            return bound(terms, **now), terms
+        def one(key: Key, x: Any) -> tuple[Array, Terms]:
+            if estimator is not None:
+                return estimated(estimator, model, now, params, key, x, samples=samples, chunk=chunk)
+            terms = sample_terms(model, params, key, x, samples=samples, chunk=chunk)
+            return now(terms), terms
 
         check_batch(model, batch)
         bounds, terms = jax.vmap(one)(keys, batch)
-        penalty = terms.penalty.mean()
-        if batch_penalty is not None:
-            penalty += batch_penalty(params, jax.random.fold_in(keys[0], PENALTY), terms)
-        value = penalty - bounds.mean()
-        kl = terms.kl.mean((0, 1))
-        log_likelihood = terms.log_likelihood.mean()
-        return value, {
-            "loss": value,
-            "elbo": log_likelihood - kl.sum(),
-            "log_likelihood": log_likelihood,
-            "kl": kl.sum(),
-            "kl_per_latent": kl,
-            "penalty": penalty,
-        }
+        return _report(bounds.mean(), terms, _batch_penalty(batch_penalty, params, keys, terms))
 
     return loss
+
+
+def batch_bound_loss(
+    model: Model,
+    bound: Callable[..., Array],
+    *,
+    samples: int = 1,
+    batch_penalty: BatchPenalty | None = None,
+    **options: float | Array | Schedule,
+) -> Loss:
+    """Minus a bound of the whole batch plus the model's penalty, in nats per example.
+
+    For objectives that are not linear in each example's KL, such as `free_bits_bound`, `balanced_bound` and
+    `capacity_bound`: there, the mean KL over the minibatch is what the rule is about. For `elbo` it is `bound_loss`.
+
+    Args:
+        model: gives one `Terms` for each posterior sample.
+        bound: (terms with leading axes [B, samples], **options) -> nats per example. Each device sees its share of
+            the batch, and so does each piece of a loss in `micro_batches`.
+        samples, batch_penalty, **options: as in `bound_loss`.
+
+    Returns:
+        A loss with the metrics of `bound_loss`.
+
+    Raises:
+        ValueError, TypeError: if samples is not a positive integer, a number among the options is not finite, or (when
+            called) the bound is one of single examples.
+
+    Example:
+        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+        >>> from jaxvae.objectives.rates import free_bits_bound
+        >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
+        >>> batch = jnp.zeros((8, 4, 4, 1))
+        >>> params = model.init(jax.random.key(0), batch[0])
+        >>> loss = batch_bound_loss(model, free_bits_bound, free_nats=50.0)
+        >>> value, metrics = loss(params, jax.random.split(jax.random.key(1), 8), batch, jnp.int32(0))
+        >>> round(float(value + metrics["log_likelihood"]), 2)
+        100.0
+    """
+    samples = positive_integer("samples", samples)
+    at_step = _options(options)
+
+    def loss(params: Params, keys: Key, batch: Any, step: Array) -> tuple[Array, Metrics]:
+        terms = batch_terms(model, params, keys, batch, samples)
+        value = bound(terms, **at_step(step))
+        return _report(value, terms, _batch_penalty(batch_penalty, params, keys, terms))
+
+    return loss
+
+
+def _options(options: dict[str, Any]) -> Callable[[Array], dict[str, Any]]:
+    """step -> the bound's options at that step."""
+    for name, option in options.items():
+        if not callable(option):
+            finite_number(name, option, low=-jnp.inf)
+    return lambda step: {name: option(step) if callable(option) else option for name, option in options.items()}
+
+
+def _batch_penalty(penalty: BatchPenalty | None, params: Params, keys: Key, terms: Terms) -> Array | float:
+    return 0.0 if penalty is None else penalty(params, jax.random.fold_in(keys[0], PENALTY), terms)
+
+
+def _report(bound: Array, terms: Terms, batch_penalty: Array | float) -> tuple[Array, Metrics]:
+    """(the loss, the metrics) of terms [B, samples]."""
+    penalty = terms.penalty.mean() + batch_penalty
+    value = penalty - bound
+    kl = terms.kl.mean((0, 1))
+    log_likelihood = terms.log_likelihood.mean()
+    return value, {
+        "loss": value,
+        "elbo": log_likelihood - kl.sum(),
+        "log_likelihood": log_likelihood,
+        "kl": kl.sum(),
+        "kl_per_latent": kl,
+        "penalty": penalty,
+    }
