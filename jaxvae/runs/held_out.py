@@ -9,7 +9,10 @@ import numpy as np
 
 from jaxvae import data
 from jaxvae.data.protocols import PROTOCOLS, fixed_binarization
-from jaxvae.runs.config import DataConfig
+from jaxvae.evaluation.report import Setting
+from jaxvae.math.checks import positive_integer
+from jaxvae.runs.build import build_observation
+from jaxvae.runs.config import Config, DataConfig
 
 SEED = 0
 
@@ -51,3 +54,27 @@ def load_held_out(config: DataConfig) -> HeldOut:
     x = np.asarray(jax.jit(jax.vmap(PROTOCOLS[config.protocol]))(keys, dataset.images))
     digest = hashlib.sha256(x.tobytes()).hexdigest()
     return HeldOut(x, dataset.images, dataset.labels, config.protocol, SEED, digest)
+
+
+def setting_of(config: DataConfig, test: HeldOut, limit: int | None = None) -> Setting:
+    """The setting of numbers measured on the test images, or on the first `limit` of them.
+
+    Raises:
+        ValueError, TypeError: if limit is no positive integer.
+    """
+    of = len(test.images)
+    count = of if limit is None else min(positive_integer("limit", limit), of)
+    return Setting(f"{config.name}/{config.test_split}", count, of, test.protocol, test.seed, test.sha256)
+
+
+def bin_width(config: Config) -> float | None:
+    """The width of one discrete value of x, see `bits_per_dimension`, or None where a run's x has no discrete values.
+
+    Example:
+        >>> bin_width(Config()), bin_width(Config(data=DataConfig(protocol="grey")))
+        (1.0, None)
+    """
+    discrete = build_observation(config.model).discrete
+    if discrete and config.data.protocol in ("threshold", "dynamic", "levels"):
+        return 1.0
+    return 1 / 256 if not discrete and config.data.protocol == "dequantize" else None

@@ -1,0 +1,89 @@
+"""log p(x) by importance sampling beside pythae's `get_nll`: images/s, taking turns in one run, and the memory.
+
+    python -m experiments.benchmarks.likelihood --python-peers PATH
+
+Time: about 2 minutes on two cores. Each contender is a process of its own with two threads, warmed up by one round; the
+memory is the process's peak, libraries and all. PATH is the interpreter of an environment with pythae.
+
+Expected: 7 times pythae's images/s with 5,000 samples, and as much memory for 5,000 samples as for 50.
+"""
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from experiments.benchmarks import speed
+
+OWN, PEER = "jaxvae_likelihood", "pythae_likelihood"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure.
+
+    Attributes:
+        model: the VAE, see `experiments.benchmarks.contenders`.
+        samples: the numbers of samples, each a run of its own.
+        images: test images of MNIST in a round.
+        rounds: turns of each contender after its warm-up.
+        python_peers: the interpreter that has pythae and torch.
+    """
+
+    model: Literal["mlp", "conv"] = "mlp"
+    samples: tuple[int, ...] = (50, 5000)
+    images: int = 32
+    rounds: int = 5
+    python_peers: str = sys.executable
+
+
+def peak_megabytes(process: int) -> float:
+    """The largest resident memory of a running process so far; NaN where /proc does not tell."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return float("nan")
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), float("nan"))
+
+
+def measure(options: Options, samples: int, path: Path) -> list[tuple[speed.Runner, float]]:
+    """Runs the rounds; returns each contender with its peak memory in MB."""
+    contenders = [(OWN, sys.executable)]
+    if subprocess.run([options.python_peers, "-c", "import pythae"], capture_output=True).returncode == 0:
+        contenders.append((PEER, options.python_peers))
+    else:
+        print(f"{PEER} skipped: {options.python_peers} has no pythae. {speed.INSTALL['pythae']}", file=sys.stderr)
+    with speed.running(contenders, path, speed.Options(model=options.model, batch=samples)) as runners:
+        for _ in range(options.rounds + 1):
+            for runner in runners:
+                runner.epoch()
+        return [(runner, peak_megabytes(runner.process.pid)) for runner in runners]
+
+
+def main() -> None:
+    """Parses, measures and prints a line for each contender and number of samples."""
+    import numpy as np
+    import tyro
+
+    from jaxvae import data
+
+    options = tyro.cli(Options, description=__doc__)
+    print(f"{'samples':>7}  {'contender':<18}{'images/s':>10}{'MB':>7}   jaxvae is faster by (min - median - max)")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "images.npy"
+        np.save(path, data.load("mnist", split="test").images[: options.images])
+        for samples in options.samples:
+            measured = measure(options, samples, path)
+            first = measured[0][0].rates
+            for runner, memory in measured:
+                ratios = [own / other for own, other in zip(first, runner.rates, strict=True)]
+                span = " - ".join(f"{ratio:.2f}" for ratio in (min(ratios), median(ratios), max(ratios)))
+                rate = median(runner.rates)
+                print(f"{samples:>7}  {runner.name:<18}{rate:>10,.1f}{memory:>7.0f}   {span}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
