@@ -59,7 +59,8 @@ class Measured(NamedTuple):
     def __str__(self) -> str:
         return f"{self.name} {self.number} {self.unit} ({self.setting})"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
     @property
     def number(self) -> str:

@@ -18,7 +18,7 @@ def make(images: np.ndarray, model: str, samples: int) -> Callable[[], float]:
         "conv": lambda: (jaxvae.ConvEncoder(LATENT), jaxvae.ConvDecoder(shape)),
     }[model]()
     vae = jaxvae.vae(encoder, decoder, event_shape=shape, latent_dim=LATENT)
-    x = np.float32(images) / np.float32(255)
+    x = images.astype(np.float32) / np.float32(255)
     params = jax.jit(vae.init)(jax.random.key(0), x[0])
 
     def once() -> float:
