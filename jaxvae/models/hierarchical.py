@@ -1,0 +1,224 @@
+"""Several stochastic layers: q goes up from x, p comes down from the top."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.math.checks import positive_integer
+from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
+from jaxvae.models.events import describe_event
+from jaxvae.models.gaussians import network_gaussian
+from jaxvae.models.likelihoods import decoder_likelihood
+from jaxvae.models.priors import standard_normal
+from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
+from jaxvae.objectives.terms import Terms
+
+Array = jax.Array
+Codes = Any  # a tuple of arrays, the code next to x first
+
+
+def hierarchical_vae(
+    encoders: Sequence[Network],
+    priors: Sequence[Network],
+    decoder: Network,
+    *,
+    event_shape: tuple[int, ...],
+    latent_dims: Sequence[int],
+    likelihood: Observation | None = None,
+    prior: Conditional | None = None,
+) -> Model:
+    """A VAE of L groups of latents z = (z_1, ..., z_L), z_1 next to x:
+
+    q(z | x) = q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_L-1),
+    p(x, z) = p(z_L) p(z_L-1 | z_L) ... p(z_1 | z_2) p(x | z_1).
+
+    `Terms.kl` is [L], in the order of z. Its last number is KL(q(z_L | z_L-1) || p(z_L)) in closed form, given the
+    sample z_L-1. The number of any other group l is the one-sample estimate log q(z_l | below) - log p(z_l | z_l+1),
+    which can be negative for a sample and, since z_l+1 is drawn after z_l, also on average. Their sum is
+    log q(z | x) - log p(z) in expectation. `Terms.log_weight` is exact for the sample.
+
+    Args:
+        encoders: L networks; the first is given x, the others the code below: (mean, log_var), each [latent_dims[l]].
+        priors: L - 1 networks; number l is given z_l+1 and returns (mean, log_var), each [latent_dims[l]].
+        decoder: `.apply(variables, z_1)` returns [..., C * likelihood.channels] unconstrained numbers.
+        event_shape: the shape [..., C] of one example.
+        latent_dims: L numbers of latents, z_1's first.
+        likelihood: an observation model, by default `bernoulli()`.
+        prior: p(z_L), by default `standard_normal(latent_dims[-1])`. Without a closed form, all of kl is one-sample.
+
+    Returns:
+        A `Model` whose z is a tuple of L arrays; its parameters are {"encoder_1", ..., "prior_1", ..., "decoder"}.
+        What needs one vector of latents (`encode`, `traverse`, `manifold`) refuses such a model.
+
+    Raises:
+        ValueError, TypeError: for numbers of networks that do not fit, and as `vae`.
+
+    Source: Burda, Grosse and Salakhutdinov, 2016, arXiv 1509.00519, section 5.1; Rezende, Mohamed and Wierstra, 2014,
+    arXiv 1401.4082.
+
+    Example:
+        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+        >>> model = hierarchical_vae(
+        ...     [MLPEncoder(3, (8,)), MLPEncoder(2, (8,))],
+        ...     [MLPEncoder(3, (8,))],
+        ...     MLPDecoder((4, 4, 1), hidden=(8,)),
+        ...     event_shape=(4, 4, 1),
+        ...     latent_dims=(3, 2),
+        ... )
+        >>> params = model.init(jax.random.key(0), jnp.zeros((4, 4, 1)))
+        >>> terms = model.terms(params, jax.random.key(1), jnp.zeros((4, 4, 1)))
+        >>> [z.shape for z in terms.z], terms.kl.shape
+        ([(3,), (2,)], (2,))
+    """
+    dims = check_groups(latent_dims, encoders=encoders, priors=priors)
+    event = describe_event(event_shape, likelihood)
+    q = [
+        network_gaussian(network, dim, name=f"encoder_{level}", to_input=event.to_input if level == 1 else _same)
+        for level, (network, dim) in enumerate(zip(encoders, dims, strict=True), 1)
+    ]
+    p = top_down_parts(priors, dims, prior)
+    p_z, p_x = top_down_prior(p, dims), lowest_group(decoder_likelihood(decoder, event.observation, event.shape))
+
+    def init_posterior(key: Key, x: Any) -> Params:
+        inputs = [x, *(jnp.zeros(dim, jnp.float32) for dim in dims[:-1])]
+        return merge(*(part.init(k, c) for part, k, c in zip(q, jax.random.split(key, len(q)), inputs, strict=True)))
+
+    def sample(params: Params, key: Key, x: Any) -> tuple[Codes, Array]:
+        z, log_q, below = [], [], x
+        for part, k in zip(q, jax.random.split(key, len(q)), strict=True):
+            below, log_density = part.sample(params, k, below)
+            z.append(below)
+            log_q.append(log_density)
+        return tuple(z), sum_of(log_q)
+
+    def log_prob(params: Params, z: Codes, x: Any) -> Array:
+        return sum_of([part.log_prob(params, *pair) for part, *pair in zip(q, z, (x, *z[:-1]), strict=True)])
+
+    def mean(params: Params, x: Any) -> Codes:
+        z, below = [], x
+        for part in q:
+            below = part.mean(params, below)
+            z.append(below)
+        return tuple(z)
+
+    def terms(params: Params, key: Key, x: Any) -> Terms:
+        z: list[Any] = []
+        log_q, below, posterior = [], x, None
+        for part, k in zip(q, jax.random.split(key, len(q)), strict=True):
+            assert part.distribution is not None
+            posterior = part.distribution(params, below)
+            below = reparameterize(k, *posterior)
+            z.append(below)
+            log_q.append(normal_log_prob(below, *posterior))
+        log_p = [part.log_prob(params, *pair) for part, *pair in zip(p, z, (*z[1:], None), strict=True)]
+        ratios = [a - b for a, b in zip(log_q, log_p, strict=True)]
+        kl = list(ratios)
+        if posterior is not None and (top := p[-1].distribution) is not None:
+            kl[-1] = normal_kl(*posterior, *top(params, None))
+        log_p_x = p_x.log_prob(params, x, tuple(z))
+        zero = jnp.zeros_like(log_p_x)
+        return Terms(log_p_x, jnp.stack(kl), log_p_x - sum_of(ratios), zero, tuple(z), None)
+
+    q_z = Conditional(init_posterior, sample, log_prob, mean)
+    return Model(
+        initial(q_z, p_z, p_x, dims), terms, q_z, p_z, p_x,
+        event.shape, event.observation.to_unit, event.observation.check,
+    )  # fmt: skip
+
+
+def check_groups(latent_dims: Sequence[int], **networks: Sequence[Network]) -> tuple[int, ...]:
+    """The numbers of latents; raises unless there are as many encoders, and one prior network fewer.
+
+    Example:
+        >>> check_groups((3, 2), encoders=[None, None], priors=[None])
+        (3, 2)
+    """
+    if not isinstance(latent_dims, tuple | list) or not latent_dims:
+        raise TypeError(
+            f"latent_dims is {latent_dims!r}, expected a tuple such as (100, 50), the group next to x first."
+        )
+    dims = tuple(positive_integer("latent_dims", dim) for dim in latent_dims)
+    for name, given in networks.items():
+        expected = len(dims) - (name == "priors")
+        if not isinstance(given, tuple | list):
+            raise TypeError(f"{name} is {given!r}, expected a list of {expected} networks.")
+        if len(given) != expected:
+            raise ValueError(
+                f"{name} has {len(given)} networks, expected {expected}: latent_dims {dims} has {len(dims)} groups, "
+                f"with an encoder for each and a network of the prior for each but the top."
+            )
+    return dims
+
+
+def top_down_parts(priors: Sequence[Network], dims: tuple[int, ...], prior: Conditional | None) -> list[Conditional]:
+    """p(z_1 | z_2), ..., p(z_L): Gaussians of networks named "prior_1", ..., and the top prior."""
+    top = standard_normal(dims[-1]) if prior is None else prior
+    if not isinstance(top, Conditional):
+        raise TypeError(f"prior is {prior!r}, expected a Conditional. Call one, such as standard_normal({dims[-1]}).")
+    pairs = enumerate(zip(priors, dims[:-1], strict=True), 1)
+    return [*(network_gaussian(network, dim, name=f"prior_{level}") for level, (network, dim) in pairs), top]
+
+
+def top_down_prior(p: Sequence[Conditional], dims: tuple[int, ...]) -> Conditional:
+    """p(z) = p(z_L) ... p(z_1 | z_2) of a tuple z, drawn from the top; its context is None."""
+
+    def init(key: Key, context: None = None) -> Params:
+        inputs: list[Any] = [*(jnp.zeros(dim, jnp.float32) for dim in dims[1:]), None]
+        return merge(*(part.init(k, c) for part, k, c in zip(p, jax.random.split(key, len(p)), inputs, strict=True)))
+
+    def sample(params: Params, key: Key, context: None = None) -> tuple[Codes, Array]:
+        z, log_p, above = [], [], None
+        for part, k in zip(reversed(p), jax.random.split(key, len(p)), strict=True):
+            above, log_density = part.sample(params, k, above)
+            z.append(above)
+            log_p.append(log_density)
+        return tuple(reversed(z)), sum_of(log_p)
+
+    def log_prob(params: Params, z: Codes, context: None = None) -> Array:
+        return sum_of([part.log_prob(params, *pair) for part, *pair in zip(p, z, (*z[1:], None), strict=True)])
+
+    def mean(params: Params, context: None = None) -> Codes:
+        z, above = [], None
+        for part in reversed(p):
+            above = part.mean(params, above)
+            z.append(above)
+        return tuple(reversed(z))
+
+    return Conditional(init, sample, log_prob, mean)
+
+
+def lowest_group(likelihood: Conditional) -> Conditional:
+    """p(x | z) = p(x | z_1): the likelihood of a tuple z that looks at its first group alone."""
+    return Conditional(
+        lambda key, z: likelihood.init(key, z[0]),
+        lambda params, key, z: likelihood.sample(params, key, z[0]),
+        lambda params, x, z: likelihood.log_prob(params, x, z[0]),
+        lambda params, z: likelihood.mean(params, z[0]),
+    )
+
+
+def initial(posterior: Conditional, prior: Conditional, likelihood: Conditional, dims: tuple[int, ...]) -> Any:
+    """init: (key, x) -> the parameters of the three parts, each from a key of its own."""
+
+    def init(key: Key, x: Any) -> Params:
+        key_q, key_x, key_p = jax.random.split(key, 3)
+        z = tuple(jnp.zeros(dim, jnp.float32) for dim in dims)
+        return merge(posterior.init(key_q, x), prior.init(key_p, None), likelihood.init(key_x, z))
+
+    return init
+
+
+def sum_of(numbers: Sequence[Any]) -> Array:
+    """The sum of scalars [], in order.
+
+    Example:
+        >>> float(sum_of([jnp.float32(1), jnp.float32(2)]))
+        3.0
+    """
+    return jnp.stack(numbers).sum()
+
+
+def _same(context: Any) -> Any:
+    return context

@@ -1,0 +1,44 @@
+"""One level of a ladder's way up."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxvae.math.checks import positive_integer
+from jaxvae.networks.activations import activation_named
+from jaxvae.networks.mlp import check_sizes, hidden_layers
+from jaxvae.networks.shapes import fitting
+
+Array = jax.Array
+
+
+class MLPLevel(nn.Module):
+    """d [...] -> (features [hidden[-1]], mean [latent_dim], log_var [latent_dim]) for `ladder_vae`.
+
+    The features, the last hidden layer, are what the level above sees.
+
+    Example:
+        >>> level = MLPLevel(latent_dim=2, hidden=(16, 8))
+        >>> x = jnp.zeros((8, 8, 1))
+        >>> [part.shape for part in level.apply(level.init(jax.random.key(0), x), x)]
+        [(8,), (2,), (2,)]
+    """
+
+    latent_dim: int
+    hidden: tuple[int, ...] = (400,)
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        positive_integer("latent_dim", self.latent_dim)
+        check_sizes("hidden", self.hidden)
+        if not self.hidden:
+            raise ValueError("hidden is (), expected the width of at least one layer: the level above sees the last.")
+        activation_named(self.activation)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, d: Array) -> tuple[Array, Array, Array]:
+        with fitting("d", d):
+            h = hidden_layers(d.reshape(-1), self.hidden, self.activation)
+            mean, log_var = jnp.split(nn.Dense(2 * self.latent_dim)(h), 2)
+        return h, mean, log_var
