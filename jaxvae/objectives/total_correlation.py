@@ -128,3 +128,28 @@ def decompose_kl(
     marginals = jax.nn.logsumexp(log_weights[..., None] + densities, axis=1).sum(axis=-1)
     own = jax.vmap(normal_log_prob)(z, mean, log_var)
     return KLParts(jnp.mean(own - joint), jnp.mean(joint - marginals), jnp.mean(marginals - log_prior))
+
+
+def permute_latents(key: Array, z: Array) -> Array:
+    r"""Draws of prod_l q(z_l): each latent of a batch of codes permuted over the batch by itself.
+
+    Args:
+        key: a JAX random key; it is consumed.
+        z: [B, Z] codes.
+
+    Returns:
+        [B, Z]; column l holds the numbers of z's column l in another order.
+
+    Raises:
+        ValueError: unless z has two axes.
+
+    Source: Kim and Mnih, 2018, arXiv 1802.05983, algorithm 1.
+
+    Example:
+        >>> z = permute_latents(jax.random.key(0), jnp.arange(10.0).reshape(5, 2))
+        >>> jnp.sort(z, axis=0)[:, 1].tolist()
+        [1.0, 3.0, 5.0, 7.0, 9.0]
+    """
+    if jnp.ndim(z) != 2:
+        raise ValueError(f"z has shape {jnp.shape(z)}, expected [B, Z]: one code of each example of a batch.")
+    return jax.vmap(jax.random.permutation, (0, 1), 1)(jax.random.split(key, z.shape[1]), z)

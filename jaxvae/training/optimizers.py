@@ -1,7 +1,8 @@
 """Optimisers and schedules by name."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,12 +26,15 @@ def make_optimizer(
     *,
     clip: float | None = None,
     weight_decay: float = 0.0,
+    eps: float | None = None,
 ) -> optax.GradientTransformation:
     """An Optax optimiser; with `clip`, the gradient is first scaled down to that global norm.
 
+    `eps` is what an adaptive optimiser adds to its denominator, by default Optax's own.
+
     Raises:
-        ValueError: for an unknown name, a learning rate or clip that is not a positive number, a negative weight decay,
-            or one for an optimiser other than adamw, which alone decouples it.
+        ValueError: for an unknown name, a learning rate, clip or eps that is not a positive number, a negative weight
+            decay, or one for an optimiser other than adamw, which alone decouples it.
 
     Example:
         >>> optimizer = make_optimizer("adam", 1e-3, clip=10.0)
@@ -42,11 +46,57 @@ def make_optimizer(
     finite_number("weight_decay", weight_decay)
     if weight_decay and name != "adamw":
         raise ValueError(f"weight_decay is {weight_decay} but the optimizer is {name!r}. Use 'adamw', or 0.")
-    optimizer = OPTIMIZERS[name](learning_rate, **({"weight_decay": weight_decay} if name == "adamw" else {}))
+    options = {"weight_decay": weight_decay} if name == "adamw" else {}
+    if eps is not None:
+        finite_number("eps", eps, above=True)
+        if name == "sgd":
+            raise ValueError(f"eps is {eps} but the optimizer is 'sgd', which has none. Use 'adam', or None.")
+        options["eps"] = eps
+    optimizer = OPTIMIZERS[name](learning_rate, **options)
     if clip is None:
         return optimizer
     finite_number("clip", clip, above=True)
     return optax.chain(optax.clip_by_global_norm(clip), optimizer)
+
+
+def optimizer_by_part(
+    parts: Mapping[str, optax.GradientTransformation], default: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    """One optimiser for each named part of the parameters and another for the rest, each with its own state.
+
+    A global norm, as `clip` uses, is then that of the part. Two players trained in one step want two of these.
+
+    Args:
+        parts: {name of a top-level entry of the parameters: its optimiser}.
+        default: the optimiser of every other entry.
+
+    Raises:
+        ValueError: where parts is empty, or, once the parameters are known, lack a name in it.
+        TypeError: for a part that is no Optax transformation.
+
+    Example:
+        >>> optimizer = optimizer_by_part({"critic": optax.sgd(1.0)}, optax.sgd(0.1))
+        >>> params = {"critic": jnp.zeros(()), "encoder": jnp.zeros(())}
+        >>> updates, _ = optimizer.update({"critic": 1.0, "encoder": 10.0}, optimizer.init(params), params)
+        >>> float(updates["critic"]), float(updates["encoder"])
+        (-1.0, -1.0)
+    """
+    if not isinstance(parts, Mapping) or not parts:
+        raise ValueError(f"parts is {parts!r}, expected a dict such as {{'critic': make_optimizer('adam', 1e-4)}}.")
+    for name, optimizer in (*parts.items(), ("default", default)):
+        if not isinstance(optimizer, optax.GradientTransformation):
+            raise TypeError(f"the optimizer of {name!r} is {optimizer!r}, expected an Optax transformation.")
+
+    def labels(params: Mapping[str, Any]) -> dict[str, str]:
+        if missing := sorted(set(parts) - set(params)):
+            raise ValueError(
+                f"the optimizer has a part {', '.join(missing)}, but the parameters are {', '.join(sorted(params))}. "
+                f"Name one of these, or add the part to the model (as with_critic does)."
+            )
+        return {name: f"part {name}" if name in parts else "rest" for name in params}
+
+    named = {f"part {name}": optimizer for name, optimizer in parts.items()}
+    return optax.partition({**named, "rest": default}, labels)
 
 
 def learning_rate_schedule(name: str, peak: float, steps: int, warmup_steps: int = 0) -> optax.Schedule:
