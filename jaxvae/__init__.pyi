@@ -64,6 +64,7 @@ from .models.observations import bernoulli as bernoulli
 from .models.observations import continuous_bernoulli as continuous_bernoulli
 from .models.observations import laplace as laplace
 from .models.observations import normal as normal
+from .models.optimal_observations import optimal_normal as optimal_normal
 from .models.posteriors import gaussian_posterior as gaussian_posterior
 from .models.priors import standard_normal as standard_normal
 from .models.records import Conditional as Conditional
