@@ -90,10 +90,10 @@ class MappedInput(NamedTuple):
     network: Any
     function: Callable[[Array], Array]
 
-    def init(self, key: Array, x: Array) -> Any:
-        """(key, input) -> the network's variables."""
-        return self.network.init(key, self.function(x))
+    def init(self, key: Array, /, *inputs: Array) -> Any:
+        """(key, inputs) -> the network's variables."""
+        return self.network.init(key, *map(self.function, inputs))
 
-    def apply(self, variables: Any, x: Array) -> Any:
-        """(variables, input) -> the network's output."""
-        return self.network.apply(variables, self.function(x))
+    def apply(self, variables: Any, /, *inputs: Array) -> Any:
+        """(variables, inputs) -> the network's output."""
+        return self.network.apply(variables, *map(self.function, inputs))
