@@ -35,6 +35,7 @@ def gan_loss(
     Raises:
         ValueError, TypeError: for a slope_weight that is negative or not finite, a game or network that is none; later,
             for parameters without a critic.
+        NotImplementedError: for a model with a context.
 
     Source: Goodfellow et al., 2014, arXiv 1406.2661.
 
@@ -48,6 +49,7 @@ def gan_loss(
     """
     finite_number("slope_weight", slope_weight)
     check_network(network)
+    _unconditional(model)
     rules = check_game(game)
 
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
@@ -90,6 +92,7 @@ def vae_gan_loss(
     Raises:
         ValueError, TypeError: for a gamma that is negative or not finite, or a network that is none; later, for
             parameters without a critic, or a critic without features.
+        NotImplementedError: for a model with a context.
 
     Source: Larsen et al., 2016, arXiv 1512.09300, algorithm 1.
 
@@ -103,6 +106,7 @@ def vae_gan_loss(
     """
     finite_number("gamma", gamma)
     check_network(network)
+    _unconditional(model)
     rules = check_game(game)
 
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
@@ -122,6 +126,14 @@ def vae_gan_loss(
         return value, report(terms, value, feature_loss=apart, generator_loss=deceived, critic_loss=judged)
 
     return loss
+
+
+def _unconditional(model: Model) -> None:
+    if model.context is not None:
+        raise NotImplementedError(
+            "the model takes a context, expected one without: the critic would not see it. Use condition(model, "
+            "context) for a fixed one."
+        )
 
 
 def _decode(model: Model, params: Params, z: Array) -> Array:
