@@ -28,7 +28,7 @@ def run(tmp_path_factory):
     """A finished run of the digits, with one conv layer."""
     from dataclasses import replace
 
-    model = ModelConfig("conv", features=(4,), dense=8, latent_dim=3, likelihood="discretized_logistic")
+    model = ModelConfig(network="conv", features=(4,), dense=8, latent_dim=3, likelihood="discretized_logistic")
     config = replace(PRESETS["digits"], epochs=1, batch_size=500, evaluate_every=1, parallel="jit", progress=False)
     folder = tmp_path_factory.mktemp("smoke") / "a"
     train_run(replace(config, model=model), folder, say=lambda line: None)
@@ -77,3 +77,14 @@ def test_a_looking_script_writes_its_picture_or_its_array(run, tmp_path, script,
 def test_an_output_of_another_kind_is_refused(run, tmp_path):
     with pytest.raises(ValueError, match=r"expected a name that ends in \.png or \.npy"):
         call("sample", run, "--output", str(tmp_path / "x.gif"))
+
+
+def test_annealed_prints_both_sides_and_the_parts_of_the_gap(run, capsys):
+    small = ["--images", "2", "--temperatures", "8", "--chains", "2", "--leapfrog-steps", "2"]
+    call("annealed", run, *small, "--samples", "5", "--steps", "3", "--json")
+    printed = json.loads(capsys.readouterr().out)
+    found = {(row["setting"]["data"], row["name"]): row["estimate"]["mean"] for row in printed}
+    simulated = {name: value for (data, name), value in found.items() if data == "drawn from the model"}
+    assert {"annealed, lower bound", "annealed, upper bound", "upper - lower"} <= set(simulated)
+    assert {"approximation gap", "amortisation gap", "log p", "IW-5"} <= {name for data, name in found if "/" in data}
+    assert all(np.isfinite(value) for value in found.values())

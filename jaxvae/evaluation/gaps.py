@@ -61,9 +61,10 @@ def inference_gaps(
 
     Example:
         >>> from jaxvae.models.linear_gaussian import linear_gaussian
-        >>> model = linear_gaussian(jnp.eye(3)[:, :2])
-        >>> params = model.init(jax.random.key(0), jnp.zeros(3))
-        >>> found = inference_gaps(model, params, jax.random.key(1), jnp.ones((2, 3)), samples=100, steps=200)
+        >>> model = linear_gaussian(np.eye(3, 2, dtype=np.float32))
+        >>> params = model.init(jax.random.key(0), jax.numpy.zeros(3))
+        >>> x = np.ones((2, 3), np.float32)
+        >>> found = inference_gaps(model, params, jax.random.key(1), x, samples=100, steps=200)
         >>> bool((found["amortisation_gap"] > 0.2).all()), bool((abs(found["approximation_gap"]) < 0.1).all())
         (True, True)
     """

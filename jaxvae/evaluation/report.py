@@ -65,8 +65,9 @@ class Measured(NamedTuple):
     @property
     def number(self) -> str:
         """Mean and standard error, for a table that states the setting once."""
-        error = f" +- {self.estimate.standard_error:.2f}" if np.isfinite(self.estimate.standard_error) else ""
-        return f"{self.estimate.mean:.2f}{error}" if self.unit != "bits" else f"{self.estimate.mean:.4f}{error}"
+        digits = 4 if self.unit == "bits" else 2
+        error = self.estimate.standard_error
+        return f"{self.estimate.mean:.{digits}f}" + (f" +- {error:.{digits}f}" if np.isfinite(error) else "")
 
 
 def evaluate(
