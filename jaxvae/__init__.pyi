@@ -57,6 +57,10 @@ from .math.normal import normal_log_prob as normal_log_prob
 from .math.normal import reparameterize as reparameterize
 from .math.numerics import log_mean_exp as log_mean_exp
 from .math.poisson import poisson_log_prob as poisson_log_prob
+from .math.von_mises_fisher import von_mises_fisher_kl_uniform as von_mises_fisher_kl_uniform
+from .math.von_mises_fisher import von_mises_fisher_log_density as von_mises_fisher_log_density
+from .math.von_mises_fisher import von_mises_fisher_log_normalizer as von_mises_fisher_log_normalizer
+from .math.von_mises_fisher import von_mises_fisher_sample as von_mises_fisher_sample
 from .math.quantization import nearest_code as nearest_code
 from .math.quantization import perplexity as perplexity
 from .math.quantization import straight_through as straight_through
@@ -89,6 +93,8 @@ from .models.gan import gan as gan
 from .models.hierarchical import hierarchical_vae as hierarchical_vae
 from .models.ladder import ladder_vae as ladder_vae
 from .models.ladder import precision_weighted as precision_weighted
+from .models.hyperspherical import hyperspherical_posterior as hyperspherical_posterior
+from .models.hyperspherical import uniform_sphere as uniform_sphere
 from .models.likelihoods import decoder_likelihood as decoder_likelihood
 from .models.linear_encoder import linear_gaussian_elbo as linear_gaussian_elbo
 from .models.linear_encoder import linear_gaussian_encoder as linear_gaussian_encoder
@@ -112,10 +118,13 @@ from .models.records import Model as Model
 from .models.regularized import contractive_autoencoder as contractive_autoencoder
 from .models.regularized import regularized_autoencoder as regularized_autoencoder
 from .models.regularized import sparse_autoencoder as sparse_autoencoder
+from .models.semi_supervised import ClassAndCode as ClassAndCode
+from .models.semi_supervised import semi_supervised_vae as semi_supervised_vae
 from .models.vae import vae as vae
 from .models.vamp_prior import vamp_prior as vamp_prior
 from .models.vq import vq_vae as vq_vae
 from .models.with_prior import with_prior as with_prior
+from .networks.classifier import MLPClassifier as MLPClassifier
 from .networks.code import ConvCodeEncoder as ConvCodeEncoder
 from .networks.code import MappedInput as MappedInput
 from .networks.code import MLPCodeEncoder as MLPCodeEncoder
