@@ -1,5 +1,6 @@
 """Two players in one step: whose gradient is whose, and what the critics converge to."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -34,6 +35,7 @@ from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
 
 KEY = jax.random.key(0)
+quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # run once or twice
 
 
 class Critic(NamedTuple):
@@ -79,7 +81,7 @@ def made(name, critic=None):
     critic = Critic() if critic is None else critic
     model, sees, loss = LOSSES[name]
     model = with_critic(model(), critic, sees=sees)
-    params = jax.jit(model.init)(KEY, jnp.zeros(SHAPE))
+    params = quick_jit(model.init)(KEY, jnp.zeros(SHAPE))
     return model, params, loss(model, critic)
 
 
@@ -94,7 +96,7 @@ MANY = {"aae of a vae, hinge", "gan, least squares", "gan, wasserstein"}  # the 
 def test_each_player_gets_exactly_its_own_gradient(name):
     _, params, loss = made(name)
 
-    @jax.jit
+    @quick_jit
     def gradients(params, *rest):
         def parts(params):
             value, metrics = loss(params, *rest)
@@ -139,7 +141,7 @@ def test_the_three_losses_of_the_vae_gan_are_the_papers():
             "critic": judged,
         }, terms.kl.sum(-1).mean() + error + deceived + judged
 
-    @jax.jit
+    @quick_jit
     def both(params):
         (value, _), total = jax.value_and_grad(loss, has_aux=True)(params, keys, x, step)
         expected, sum_of_parts = jax.jacrev(of, has_aux=True)(params)
@@ -359,5 +361,5 @@ def test_bad_inputs_are_answered(name):
 
 def test_added_parameters_see_those_of_the_model():
     model = add_parameters(small_vae(), lambda key, x, params: {"copy": 2 * params["encoder"]["w"]})
-    params = jax.jit(model.init)(KEY, jnp.zeros(SHAPE))
+    params = quick_jit(model.init)(KEY, jnp.zeros(SHAPE))
     np.testing.assert_array_equal(params["copy"], 2 * params["encoder"]["w"])

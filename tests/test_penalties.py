@@ -1,5 +1,6 @@
 """What only a batch can say: MMD, DIP, the parts of the KL; against double loops, closed forms and float64."""
 
+import functools
 import itertools
 
 import jax
@@ -8,10 +9,11 @@ import numpy as np
 import optax
 import pytest
 from scipy.special import logsumexp
-from small import LATENTS, SHAPE, images, setup, small_vae
+from small import LATENTS, SHAPE, Linear, images, setup, small_vae
 
 import jaxvae
 from jaxvae.math.kernels import inverse_multiquadric_kernel, rbf_kernel, squared_distance
+from jaxvae.models.autoencoder import autoencoder
 from jaxvae.models.priors import standard_normal
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.dip import dip_penalty, posterior_covariance
@@ -23,6 +25,7 @@ from jaxvae.training.losses import bound_loss
 from jaxvae.training.penalties import dip_vae_penalty, mmd_penalty, tc_vae_loss
 
 KEY = jax.random.key(0)
+quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # run once or twice
 KERNELS = {
     "rbf": (rbf_kernel(1.3), lambda square: np.exp(-square / (2 * 1.3**2))),
     "multiquadric": (
@@ -244,9 +247,9 @@ LOSSES = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_is_a_function_of_its_key_with_a_gradient(name):
     model = small_vae()
-    params = jax.jit(model.init)(KEY, jnp.zeros(SHAPE))
+    params = quick_jit(model.init)(KEY, jnp.zeros(SHAPE))
     batch = jnp.float32(images(6) > 100)
-    value_and_grad = jax.jit(jax.value_and_grad(LOSSES[name](model), has_aux=True))
+    value_and_grad = quick_jit(jax.value_and_grad(LOSSES[name](model), has_aux=True))
 
     def at(seed):
         return value_and_grad(params, jax.random.split(jax.random.key(seed), 6), batch, jnp.int32(3))
@@ -263,7 +266,7 @@ def test_every_loss_is_a_function_of_its_key_with_a_gradient(name):
 
 def test_tc_loss_with_equal_weights_is_the_one_sample_elbo_and_each_weight_counts_its_part():
     model = small_vae()
-    params = jax.jit(model.init)(KEY, jnp.zeros(SHAPE))
+    params = quick_jit(model.init)(KEY, jnp.zeros(SHAPE))
     batch, keys = jnp.float32(images(6) > 100), jax.random.split(KEY, 6)
     terms = jax.jit(batch_terms, static_argnums=0)(model, params, keys, batch)
     # The schedules read the weights off the step, so that one compiled loss serves all four settings.
@@ -278,6 +281,27 @@ def test_tc_loss_with_equal_weights_is_the_one_sample_elbo_and_each_weight_count
         assert float(more - value) == pytest.approx(2 * float(metrics[name]), rel=1e-3, abs=1e-4)
 
 
+def code_model(prior):
+    linear = Linear(LATENTS, (LATENTS,))
+    return autoencoder(linear, Linear(16, SHAPE), event_shape=SHAPE, latent_dim=LATENTS, prior=prior)
+
+
+def loss_of(model):
+    loss = bound_loss(model, elbo, batch_penalty=mmd_penalty(model, 10.0))
+    params = quick_jit(model.init)(KEY, jnp.zeros(SHAPE))
+    arguments = params, jax.random.split(KEY, 6), jnp.float32(images(6) > 100), jnp.int32(0)
+    return quick_jit(jax.value_and_grad(loss, has_aux=True))(*arguments)
+
+
+def test_a_wasserstein_autoencoder_is_an_autoencoder_with_an_mmd_penalty():
+    (value, metrics), gradient = loss_of(code_model(standard_normal(LATENTS)))
+    assert float(value) == pytest.approx(float(metrics["penalty"] - metrics["log_likelihood"]), rel=1e-6)
+    assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in jax.tree.leaves(gradient))
+    with pytest.raises(ValueError, match="no prior"):
+        loss_of(code_model(None))
+
+
+@pytest.mark.full
 @pytest.mark.parametrize(("name", "mode"), [("dip II", "jit"), ("tc", "pmap")])
 def test_every_loss_falls_on_one_device_and_on_two(name, mode):
     state, executor = setup(LOSSES[name](small_vae()), optax.adam(0.03), mode=mode)
@@ -347,8 +371,17 @@ def test_a_posterior_that_is_no_gaussian_is_named(penalty):
     model = small_vae()
     model = model._replace(terms=lambda *a, terms=model.terms: terms(*a)._replace(posterior=None))
     loss = tc_vae_loss(model, 50) if penalty is None else bound_loss(model, batch_penalty=penalty)
-    params = jax.jit(model.init)(KEY, jnp.zeros(SHAPE))
+    params = quick_jit(model.init)(KEY, jnp.zeros(SHAPE))
     with pytest.raises(ValueError, match="no diagonal Gaussian"):
+        jax.eval_shape(loss, params, jax.random.split(KEY, 4), jnp.zeros((4, *SHAPE)), jnp.int32(0))
+
+
+def test_a_hierarchy_of_codes_is_named():
+    model = small_vae()
+    model = model._replace(terms=lambda *a, terms=model.terms: (t := terms(*a))._replace(z=(t.z, t.z)))
+    params = quick_jit(model.init)(KEY, jnp.zeros(SHAPE))
+    loss = bound_loss(model, batch_penalty=mmd_penalty(model))
+    with pytest.raises(TypeError, match="expected one array of codes"):
         jax.eval_shape(loss, params, jax.random.split(KEY, 4), jnp.zeros((4, *SHAPE)), jnp.int32(0))
 
 
