@@ -7,6 +7,7 @@ import optax
 import pytest
 from scipy import integrate, stats
 
+from jaxvae.models.observations import normal
 from jaxvae.models.optimal_observations import optimal_normal
 
 
@@ -89,6 +90,7 @@ def test_a_loss_falls():
 
 
 BAD = [
+    (lambda: normal("optimal"), ValueError, ["scale is 'optimal'", "no density", "`optimal_normal`"]),
     (lambda: optimal_normal(std=0.0), ValueError, ["std is 0.0", "above 0"]),
     (lambda: optimal_normal(std=-1.0), ValueError, ["std is -1.0"]),
     (lambda: optimal_normal(std=np.inf), ValueError, ["std is inf", "finite"]),

@@ -115,7 +115,10 @@ def _scaled(
     finite_number(called, value, above=True)
     finite_number("floor", floor, above=True)
     if scale not in ("fixed", "learned", "per_pixel"):
-        raise ValueError(f"scale is {scale!r}, expected 'fixed', 'learned' or 'per_pixel'.")
+        raise ValueError(
+            f"scale is {scale!r}, expected 'fixed', 'learned' or 'per_pixel'. The scale that fits each example best "
+            f"gives no density; `optimal_normal` integrates over it instead."
+        )
     if scale != "fixed" and value <= floor:
         raise ValueError(f"{called} is {value} to begin with, expected more than the floor {floor}. Lower the floor.")
     start = 0.0 if scale == "fixed" else math.log(value - floor)
