@@ -14,7 +14,7 @@ import jaxvae
 from jaxvae.flows.amortized import amortized
 from jaxvae.flows.autoregressive import autoregressive_flow, inverse_autoregressive, masked_autoregressive
 from jaxvae.flows.coupling import neural_spline, real_nvp
-from jaxvae.flows.elementary import affine
+from jaxvae.flows.elementary import affine, reverse_order
 from jaxvae.flows.planar import planar
 from jaxvae.flows.radial import radial
 from jaxvae.flows.records import chain
@@ -130,6 +130,14 @@ def test_what_a_uniform_base_becomes():
     value, log_density = y.sample(params, jax.random.key(0), None)
     assert 1.0 <= float(value[0]) <= 3.0
     assert float(jnp.exp(log_density)) == pytest.approx(0.5)
+
+
+def test_a_map_without_parameters_adds_none():
+    prior = flow_prior(reverse_order(2), 2)
+    assert prior.init(jax.random.key(0), None) == {}
+    assert float(prior.log_prob({}, jnp.array([1.0, 2.0]), None)) == pytest.approx(-2.5 - np.log(2 * np.pi), rel=1e-6)
+    assert chain(reverse_order(2), affine(2)).init(jax.random.key(0), jnp.zeros(2), None).keys() == {"layer_1"}
+    assert flow_posterior(reverse_order)(Encoder(), LATENTS).init(jax.random.key(0), X).keys() == {"encoder"}
 
 
 def descend(loss, params, steps, rate):

@@ -69,7 +69,8 @@ def chain(*bijections: Bijection) -> Bijection:
     """f = f_n o ... o f_1: the first layer named is the first that `forward` applies; log-determinants add.
 
     Args:
-        *bijections: the layers; each is given the same context. Layer i keeps its parameters, if it has any, under "layer_i".
+        *bijections: the layers; each is given the same context. Layer i keeps its parameters under "layer_i", if it
+            has any.
 
     Raises:
         ValueError: for no layers.

@@ -79,22 +79,23 @@ def flow_posterior(flow: Bijection | Callable[[int], Bijection]) -> Callable[...
             key_encoder, key_flow = jax.random.split(key)
             variables = encoder.init(key_encoder, to_input(x))
             base, context = encode(variables, x)
-            return {name: variables, flow_name: bijection.init(key_flow, base.mean, context)}
+            added = bijection.init(key_flow, base.mean, context)
+            return {name: variables, **({flow_name: added} if added else {})}  # weights files hold no empty dict
 
         def sample(params: Params, key: Key, x: Array) -> tuple[Array, Array]:
             base, context = encode(params[name], x)
             u = reparameterize(key, *base)
-            z, log_det = bijection.forward(params[flow_name], u, context)
+            z, log_det = bijection.forward(params.get(flow_name, {}), u, context)
             return z, normal_log_prob(u, *base) - log_det
 
         def log_prob(params: Params, z: Array, x: Array) -> Array:
             base, context = encode(params[name], x)
-            u, log_det = bijection.inverse(params[flow_name], z, context)
+            u, log_det = bijection.inverse(params.get(flow_name, {}), z, context)
             return normal_log_prob(u, *base) + log_det
 
         def mean(params: Params, x: Array) -> Array:
             base, context = encode(params[name], x)
-            return bijection.forward(params[flow_name], base.mean, context)[0]
+            return bijection.forward(params.get(flow_name, {}), base.mean, context)[0]
 
         return Conditional(init, sample, log_prob, mean)
 

@@ -44,19 +44,20 @@ def transformed(base: Conditional, bijection: Bijection, latent_dim: int, *, nam
     def init(key: Key, context: Any) -> Params:
         key_base, key_flow = jax.random.split(key)
         u = jnp.zeros(latent_dim, jnp.float32)
-        return merge(base.init(key_base, context), {name: bijection.init(key_flow, u, context)})
+        flow = bijection.init(key_flow, u, context)
+        return merge(base.init(key_base, context), {name: flow} if flow else {})  # weights files hold no empty dict
 
     def sample(params: Params, key: Key, context: Any) -> tuple[Array, Array]:
         u, log_base = base.sample(params, key, context)
-        v, log_det = bijection.forward(params[name], u, context)
+        v, log_det = bijection.forward(params.get(name, {}), u, context)
         return v, log_base - log_det
 
     def log_prob(params: Params, v: Array, context: Any) -> Array:
-        u, log_det = bijection.inverse(params[name], v, context)
+        u, log_det = bijection.inverse(params.get(name, {}), v, context)
         return base.log_prob(params, u, context) + log_det
 
     def mean(params: Params, context: Any) -> Array:
-        return bijection.forward(params[name], base.mean(params, context), context)[0]
+        return bijection.forward(params.get(name, {}), base.mean(params, context), context)[0]
 
     return Conditional(init, sample, log_prob, mean)
 
