@@ -39,11 +39,12 @@ def sigmoid_schedule(temperatures: int, sharpness: float = 4.0) -> np.ndarray:
 
     Example:
         >>> [round(float(b), 4) for b in sigmoid_schedule(4)]
-        [0.0, 0.1051, 0.5, 0.8949, 1.0]
+        [0.0, 0.105, 0.5, 0.895, 1.0]
     """
     temperatures = positive_integer("temperatures", temperatures)
     curve = 1.0 / (1.0 + np.exp(-sharpness * np.linspace(-1.0, 1.0, temperatures + 1)))
-    return np.float32((curve - curve[0]) / (curve[-1] - curve[0]))
+    schedule: np.ndarray = ((curve - curve[0]) / (curve[-1] - curve[0])).astype(np.float32)
+    return schedule
 
 
 def forward(
