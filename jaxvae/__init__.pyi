@@ -139,6 +139,8 @@ from .networks.hierarchical import MLPLevel as MLPLevel
 from .networks.masked import MaskedMLP as MaskedMLP
 from .networks.mlp import MLPDecoder as MLPDecoder
 from .networks.mlp import MLPEncoder as MLPEncoder
+from .networks.vq import ConvGridDecoder as ConvGridDecoder
+from .networks.vq import ConvGridEncoder as ConvGridEncoder
 from .objectives.adversarial import Game as Game
 from .objectives.adversarial import gradient_penalty as gradient_penalty
 from .objectives.adversarial import hinge as hinge

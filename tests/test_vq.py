@@ -14,6 +14,7 @@ import jaxvae
 from jaxvae.math.quantization import nearest_code, perplexity, straight_through
 from jaxvae.models.observations import normal
 from jaxvae.models.vq import vq_vae
+from jaxvae.networks.vq import ConvGridDecoder, ConvGridEncoder
 from jaxvae.objectives.bounds import iwae_bound
 from jaxvae.training.codebook import moving_averages, vq_loss, vq_optimizer
 from jaxvae.training.loop import train
@@ -59,9 +60,11 @@ def test_a_code_keeps_the_contract_of_a_model(name):
 def test_the_bound_is_below_the_evidence_of_an_enumerated_codebook():
     model = small(codes=5)
     params = model.init(jax.random.key(0), X[0])
-    each = [model.likelihood.log_prob(params, X[0], e) - math.log(5) for e in params["codebook"]["vectors"]]
+    score = quick_jit(lambda e: model.likelihood.log_prob(params, X[0], e) - math.log(5))
+    each = [score(e) for e in params["codebook"]["vectors"]]
     evidence = np.logaddexp.reduce(np.float64(each))
-    terms = jax.vmap(model.terms, (None, 0, None))(params, jax.random.split(jax.random.key(1), 2), X[0])
+    keys = jax.random.split(jax.random.key(1), 2)
+    terms = quick_jit(jax.vmap(model.terms, (None, 0, None)))(params, keys, X[0])
     assert iwae_bound(terms) <= evidence
     np.testing.assert_allclose(terms.log_weight, each[int(terms.z.indices[0])], rtol=1e-6)
 
@@ -194,10 +197,10 @@ def test_dead_codes_are_moved_onto_encodings_in_one_step():
     params["codebook"] = {"vectors": jnp.full((4, D), 100.0), "usage": jnp.array([0.0, 0.25, 1e-4, 0.0])}
     optimizer = vq_optimizer(optax.set_to_zero())
     keys = jax.random.split(jax.random.key(0), len(X))
-    (value, metrics), slope = jax.value_and_grad(vq_loss(model), has_aux=True)(params, keys, X, 0)
+    (value, metrics), slope = quick_jit(jax.value_and_grad(vq_loss(model), has_aux=True))(params, keys, X, 0)
     updates, _ = optimizer.update(slope, optimizer.init(params), params)
     after = optax.apply_updates(params, updates)["codebook"]
-    encodings = jax.vmap(lambda x: model.terms(params, keys[0], x).z.encoding)(X)
+    encodings = quick_jit(jax.vmap(lambda x: model.terms(params, keys[0], x).z.encoding))(X)
     away = np.abs(np.float64(after["vectors"])[:, None] - np.float64(encodings)[None]).max(-1).min(1)
     assert metrics["dead_codes"] == 3
     assert away[[2, 3]].max() < 0.05  # what is left of the old vector is its old usage
@@ -238,6 +241,10 @@ BAD = [
     (lambda: vq_optimizer(optax.sgd(1.0), codebook="ema"), ValueError, ["'ema'", "'moving_average' or 'gradient'"]),
     (lambda: vq_optimizer(optax.sgd(1.0)).init({"encoder": {}}), ValueError, ["['encoder']", "vq_vae"]),
     (lambda: nearest_code(jnp.zeros(3), jnp.zeros((4, 2))), ValueError, ["(3,)", "(4, 2)", "one D"]),
+    (lambda: ConvGridEncoder(0), ValueError, ["size is 0"]),
+    (lambda: ConvGridEncoder(2, features=()), ValueError, ["features is ()"]),
+    (lambda: ConvGridDecoder((6, 6, 1), features=(4, 8)), ValueError, ["(6, 6, 1)", "multiples of 4"]),
+    (lambda: ConvGridDecoder((8, 8, 1), 1, (4,)).init(jax.random.key(0), jnp.zeros(3)), ValueError, ["(4, 4, D)"]),
     (lambda: wrong_encoder(), ValueError, ["the encoder returned (3,)", "(2,)", "code_shape"]),
 ]  # fmt: skip
 
