@@ -58,6 +58,28 @@ def test_a_weight_of_zero_and_a_far_component_leave_finite_gradients():
     assert float(mixture_log_prob(jnp.zeros(2), jnp.array([-jnp.inf, 0.0]))) == pytest.approx(-math.log(2))
 
 
+def test_the_slope_by_matrix_products_is_the_automatic_one():
+    def plain(x, logits, means, log_vars):
+        return mixture_log_prob(logits, jax.vmap(jaxvae.normal_log_prob, (None, 0, 0))(x, means, log_vars))
+
+    draw = np.random.default_rng(0)
+    parts = [draw.normal(size=(20, 3)), draw.normal(size=4), 2 * draw.normal(size=(4, 3)), draw.normal(size=(4, 3))]
+
+    def slopes(function, *parts):
+        def total(x, *rest):
+            return jax.vmap(function, (0, None, None, None))(x, *rest).sum()
+
+        return jax.jit(jax.grad(total, (0, 1, 2, 3)))(*parts)
+
+    with jax.enable_x64(True):
+        wide = [jnp.float64(part) for part in parts]
+        exact = slopes(plain, *wide)
+        for found, expected in zip(slopes(gaussian_mixture_log_prob, *wide), exact, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    for found, expected in zip(slopes(gaussian_mixture_log_prob, *map(np.float32, parts)), exact, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def vamp(size=2, count=3, **options):
     return vamp_prior(MLPEncoder(size, (6,), "tanh"), size, SHAPE, pseudo_inputs=count, **options)
 
@@ -250,7 +272,7 @@ BAD = [
     (
         lambda: gaussian_mixture_log_prob(jnp.zeros(2), jnp.zeros(3), jnp.zeros((4, 2)), jnp.zeros((4, 2))),
         ValueError,
-        near("logits has shape (3,)", "(4,)", "both [K]"),
+        near("shapes (3,), (4, 2)", "[K, Z]", "jax.vmap"),
     ),
 ]
 

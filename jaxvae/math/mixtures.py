@@ -1,12 +1,13 @@
 """Mixtures of densities."""
 
+import functools
 import math
 
 import jax
 
 from jaxvae.math.checks import as_float
 from jaxvae.math.normal import normal_log_prob
-from jaxvae.math.numerics import log_mean_exp, log_softmax
+from jaxvae.math.numerics import inverse_scale, log_mean_exp, log_softmax
 
 Array = jax.Array
 
@@ -60,4 +61,38 @@ def gaussian_mixture_log_prob(x: Array, logits: Array, means: Array, log_vars: A
         >>> round(float(gaussian_mixture_log_prob(jax.numpy.zeros(2), jax.numpy.zeros(3), components, components)), 4)
         -1.8379
     """
-    return mixture_log_prob(logits, jax.vmap(normal_log_prob, (None, 0, 0))(x, means, log_vars))
+    x, logits = as_float("x", x), as_float("logits", logits)
+    means, log_vars = as_float("means", means), as_float("log_vars", log_vars)
+    if logits.ndim != 1 or means.shape != (*logits.shape, *x.shape) or log_vars.shape != means.shape:
+        raise ValueError(
+            f"logits, means and log_vars have shapes {logits.shape}, {means.shape} and {log_vars.shape} for x of shape "
+            f"{x.shape}, expected [K], [K, Z], [K, Z] and [Z]. For a batch use jax.vmap."
+        )
+    dtype = jax.numpy.result_type(x, logits, means, log_vars)
+    return _gaussian_mixture(*(part.astype(dtype) for part in (x, log_softmax(logits), means, log_vars)))
+
+
+@jax.custom_jvp
+def _gaussian_mixture(x: Array, log_weights: Array, means: Array, log_vars: Array) -> Array:
+    log_probs = log_weights + jax.vmap(normal_log_prob, (None, 0, 0))(x, means, log_vars)
+    return log_mean_exp(log_probs) + math.log(log_weights.shape[0])
+
+
+@_gaussian_mixture.defjvp
+def _gaussian_mixture_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    """The slope as products of matrices: over a batch, automatic ones fill arrays [B, K, Z] and take ten times as long.
+
+    With r_k the posterior weight of component k and s = exp(-log_vars), the slope is
+    sum_k r_k (dw_k + (x - m_k) s_k (dm_k - dx) + ((x - m_k)^2 s_k - 1) dv_k / 2), its squares multiplied out.
+    """
+    (x, log_weights, means, log_vars), (dx, dw, dm, dv) = primals, tangents
+    log_probs = log_weights + jax.vmap(normal_log_prob, (None, 0, 0))(x, means, log_vars)
+    value = log_mean_exp(log_probs) + math.log(log_weights.shape[0])
+    possible = value > -math.inf
+    r = jax.numpy.where(possible, jax.numpy.exp(log_probs - jax.numpy.where(possible, value, 0.0)), 0.0)
+    s = inverse_scale(log_vars)
+    dot = functools.partial(jax.numpy.matmul, precision="highest")
+    slope = dot(r, dw) + dot(dot(r, means * s) - dot(r, s) * x, dx)
+    slope += dot(dot(r, s * dm), x) - dot(r, jax.numpy.sum(means * s * dm, axis=1))
+    slope += 0.5 * dot(dot(r, s * dv), x**2) - dot(dot(r, s * means * dv), x)
+    return value, slope + 0.5 * dot(r, jax.numpy.sum((means**2 * s - 1.0) * dv, axis=1))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.math.checks import as_float, in_range, positive_integer
+from jaxvae.math.mixtures import gaussian_mixture_log_prob
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.inputs import as_shape
 from jaxvae.models.posteriors import gaussian_posterior
@@ -76,7 +77,9 @@ def vamp_prior(
 
     def log_prob(params: Params, z: Array, context: None = None) -> Array:
         u = jax.nn.sigmoid(params[name]["raw"])
-        return log_mean_exp(jax.vmap(q.log_prob, (None, None, 0))(params, z, u))
+        if q.distribution is None:
+            return log_mean_exp(jax.vmap(q.log_prob, (None, None, 0))(params, z, u))
+        return gaussian_mixture_log_prob(z, jnp.zeros(count), *jax.vmap(q.distribution, (None, 0))(params, u))
 
     def sample(params: Params, key: Key, context: None = None) -> tuple[Array, Array]:
         key_component, key_z = jax.random.split(key)
