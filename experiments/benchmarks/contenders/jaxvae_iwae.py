@@ -1,0 +1,42 @@
+"""This library's IWAE, 784 - 200 - 200 - 50 with tanh: `bound_loss(vae, iwae_bound, samples=K)` in `make_executor`."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxvae
+from jaxvae.data.protocols import PROTOCOLS
+
+LATENT, HIDDEN = 50, (200, 200)
+ROWS = 800  # examples times samples in flight: their pixels stay in the cache
+
+
+def iwae(shape: tuple[int, ...], samples: int) -> tuple[jaxvae.Model, jaxvae.Loss]:
+    """The model and its loss."""
+    encoder = jaxvae.MLPEncoder(LATENT, hidden=HIDDEN, activation="tanh")
+    decoder = jaxvae.MLPDecoder(shape, hidden=HIDDEN, activation="tanh")
+    model = jaxvae.vae(encoder, decoder, event_shape=shape, latent_dim=LATENT)
+    return model, jaxvae.bound_loss(model, jaxvae.iwae_bound, samples=samples)
+
+
+def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
+    """Returns epoch() -> mean loss in nats per example; images are uint8 [N, 28, 28, 1], model is the K of "iwae-K"."""
+    samples = int(model.removeprefix("iwae-"))
+    shape = images.shape[1:]
+    vae, loss = iwae(shape, samples)
+    pieces = [size for size in range(1, batch + 1) if batch % size == 0 and size * samples <= max(ROWS, samples)]
+    optimizer, steps = jaxvae.make_optimizer("adam", 1e-3), len(images) // batch
+    loss = jaxvae.micro_batches(loss, max(pieces))
+    executor = jaxvae.make_executor(loss, optimizer, PROTOCOLS["grey"], batch_size=batch, capacity=steps)
+    state = jaxvae.init_state(vae, optimizer, jax.random.key(0), jnp.zeros(shape))
+    reports = jaxvae.train(executor, state, images, steps=10**9)
+
+    def epoch() -> float:
+        losses: list[float] = []
+        while len(losses) < steps:
+            losses.extend(next(reports).metrics["loss"])
+        return float(np.mean(losses))
+
+    return epoch
