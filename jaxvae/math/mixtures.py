@@ -69,7 +69,9 @@ def gaussian_mixture_log_prob(x: Array, logits: Array, means: Array, log_vars: A
             f"{x.shape}, expected [K], [K, Z], [K, Z] and [Z]. For a batch use jax.vmap."
         )
     dtype = jax.numpy.result_type(x, logits, means, log_vars)
-    return _gaussian_mixture(*(part.astype(dtype) for part in (x, log_softmax(logits), means, log_vars)))
+    # Adding 0 makes a JAX array of a NumPy constant that `vmap` holds inside `jit`: a custom rule accepts no other.
+    parts = (x + 0.0, log_softmax(logits), means + 0.0, log_vars + 0.0)
+    return _gaussian_mixture(*(part.astype(dtype) for part in parts))
 
 
 @jax.custom_jvp
