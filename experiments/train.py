@@ -27,7 +27,8 @@ def main(options: TrainOptions) -> int:
         return 128 + outcome.signal
     test = outcome.summary["test"]
     for name, label in (("negative_elbo", "-ELBO"), ("reconstruction", "reconstruction"), ("kl", "KL")):
-        value = test[name]
+        if (value := test.get(name)) is None:  # an autoencoder has no bound
+            continue
         print(f"{label:<16}{value['nats']:>9.2f} +- {value['standard_error']:.2f} nats per image")
     print(f"on {test['images']} test images ({test['protocol']}, seed {test['seed']}); all in {outcome.folder}")
     return 0

@@ -130,7 +130,6 @@ from .networks.code import MappedInput as MappedInput
 from .networks.code import MLPCodeEncoder as MLPCodeEncoder
 from .networks.conditional import with_context as with_context
 from .networks.conditioner import ConditionerMLP as ConditionerMLP
-from .networks.conditioner import ContextEncoder as ContextEncoder
 from .networks.conv import ConvDecoder as ConvDecoder
 from .networks.conv import ConvEncoder as ConvEncoder
 from .networks.discriminator import ConvCritic as ConvCritic

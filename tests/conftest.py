@@ -2,18 +2,33 @@
 
 import os
 import tempfile
+from pathlib import Path
+
+import pytest
 
 # Before jax starts: the flag is read once. Tests only; the library never touches XLA_FLAGS.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+# Many tests, their workers and their child processes compile the same small programs: once a session.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _CACHE = tempfile.TemporaryDirectory(prefix="jaxvae-compiled-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
 import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Many tests compile the same small program: compile it once a session.
-_CACHE = tempfile.TemporaryDirectory(prefix="jaxvae-compiled-")
-jax.config.update("jax_compilation_cache_dir", _CACHE.name)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+_LONG = set(Path(__file__).with_name("long_tier.txt").read_text().splitlines())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks as `full` what long_tier.txt lists: rows of tables that took longer than the quick tier can give them."""
+    for item in items:
+        if item.nodeid in _LONG:
+            item.add_marker(pytest.mark.full)

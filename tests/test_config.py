@@ -132,7 +132,8 @@ def test_good_seeds(seed: int) -> None:
 
 def test_every_number_has_a_range_and_every_likelihood_its_protocols() -> None:
     numbers = {path for path, value in flatten(Config()) if isinstance(value, int | float | tuple)}
-    assert set(RANGES) == (numbers | {"optim.clip", "optim.ema", "data.image_shape"}) - {"progress"}
+    optional = {"optim.clip", "optim.ema", "optim.skip_above", "data.image_shape", "micro_batch"}
+    assert set(RANGES) == (numbers | optional) - {"progress"}
     assert set(PROTOCOLS) == set(typing.get_args(configs.Likelihood))
     assert {name for fitting in PROTOCOLS.values() for name in fitting} == set(typing.get_args(configs.Protocol))
 

@@ -23,8 +23,9 @@ from jaxvae.models.flow_prior import flow_prior, transformed
 from jaxvae.models.priors import standard_normal
 from jaxvae.models.records import Conditional
 from jaxvae.models.vae import vae
-from jaxvae.networks.conditioner import ConditionerMLP, ContextEncoder
+from jaxvae.networks.conditioner import ConditionerMLP
 from jaxvae.networks.masked import MaskedMLP
+from jaxvae.networks.mlp import MLPEncoder
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses import bound_loss
 
@@ -48,7 +49,7 @@ POSTERIORS = {  # name -> (flow, whether it needs a context)
     "inverse autoregressive": (lambda z: autoregressive_flow(inverse_autoregressive, z, masked(z), layers=2), True),
     "amortized planar": (lambda z: amortized(chain(planar(z), planar(z)), small), True),
 }
-CONTEXT_ENCODER = ContextEncoder(LATENTS, 4, (8,))
+CONTEXT_ENCODER = MLPEncoder(LATENTS, (8,), extra=4)
 
 
 def quick(table, *slow):

@@ -18,7 +18,7 @@ from jaxvae.flows.radial import radial
 from jaxvae.flows.records import chain, invert
 from jaxvae.flows.spline import spline_transform
 from jaxvae.flows.transforms import affine_transform
-from jaxvae.networks.conditioner import ConditionerMLP, ContextEncoder
+from jaxvae.networks.conditioner import ConditionerMLP
 from jaxvae.networks.masked import MaskedMLP
 
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -385,7 +385,6 @@ BAD = {
     "masked width 0": (lambda: MaskedMLP(2, 2, (0,)), ValueError, "hidden is 0"),
     "masked batch": (lambda: masked(2).init(KEY, jnp.zeros((5, Z))), ValueError, "jax.vmap"),
     "conditioner of 0": (lambda: ConditionerMLP(0), ValueError, "size is 0"),
-    "context of 0": (lambda: ContextEncoder(2, 0), ValueError, "context_dim is 0"),
     "unknown activation": (lambda: ConditionerMLP(2, activation="tanhh"), ValueError, "Did you mean 'tanh'"),
 }  # fmt: skip
 

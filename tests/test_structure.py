@@ -181,3 +181,11 @@ def test_every_module_of_the_package_is_described_in_one_line_and_imported_by_it
 
 def test_the_package_carries_its_types():
     assert (ROOT / "jaxvae" / "py.typed").exists()
+
+
+def test_every_row_of_the_long_tier_names_a_test_that_exists():
+    rows = (ROOT / "tests" / "long_tier.txt").read_text().splitlines()
+    assert rows == sorted(set(rows))
+    for row in rows:
+        file, _, name = row.partition("::")
+        assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(), row

@@ -33,8 +33,10 @@ def count_latents(model: Model, params: Params) -> int:
 
 def latent_shapes(model: Model, params: Params) -> Any:
     """The shape and dtype of one code, a tree of them where the latents come in groups."""
-    context = None if model.context is None else model.context.example()
-    return jax.eval_shape(lambda params: model.prior.mean(params, context), params)
+    x: Any = jnp.zeros(model.event_shape)
+    if model.context is not None:
+        x = Labelled(x, model.context.example())
+    return jax.eval_shape(model.posterior.mean, params, x)  # of the posterior: an autoencoder may have no prior
 
 
 def decode(model: Model, params: Params, z: Any, *, context: Any = None, batch_size: int = 100) -> np.ndarray:

@@ -30,8 +30,8 @@ def flow_posterior(flow: Bijection | Callable[[int], Bijection]) -> Callable[...
 
     Returns:
         (encoder, latent_dim, *, to_input) -> `Conditional`. The encoder returns (mean, log_var), or (mean, log_var,
-        context) with a context of any shape, as `ContextEncoder`; without one the context is None. Parameters are
-        {"encoder": ..., "posterior_flow": ...}.
+        context) with a context of any shape, as `MLPEncoder(..., extra=)`; without one the context is None. Parameters
+        are {"encoder": ..., "posterior_flow": ...}.
 
     Raises:
         TypeError: if flow is neither, or the function returns something else.

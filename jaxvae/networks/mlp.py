@@ -49,8 +49,8 @@ class MLPEncoder(nn.Module):
 class MLPDecoder(nn.Module):
     """z [Z] -> outputs [..., C * channels] for an event [..., C], unconstrained.
 
-    The last bias starts at `output_bias`, one number for each output in the order of the flat event, or at zero. Starting
-    it at the logits of the mean image spares training the blurred average (Burda et al., 2016, arXiv 1509.00519).
+    The last bias starts at `output_bias`, one number for each output in the order of the flat event, or at zero. At the
+    logits of the mean image it spares training the blurred average (Burda et al., 2016, arXiv 1509.00519).
 
     Example:
         >>> decoder = MLPDecoder((8, 8, 1), channels=2)

@@ -1,21 +1,24 @@
 """From a config to the model, the loss and the optimizer it names."""
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxvae.data.protocols import PROTOCOLS
-from jaxvae.models.discrete_observations import categorical, discretized_logistic, logistic_mixture
-from jaxvae.models.observations import Observation, bernoulli, continuous_bernoulli, laplace, normal
 from jaxvae.models.records import Model, Network
 from jaxvae.models.vae import vae
-from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
-from jaxvae.objectives.bounds import elbo, iwae_bound
+from jaxvae.networks.mlp import MLPDecoder
 from jaxvae.runs.config import Config, ModelConfig
-from jaxvae.training.losses import Loss, bound_loss
-from jaxvae.training.optimizers import kl_warmup, learning_rate_schedule, make_optimizer
+from jaxvae.runs.objective import build_loss
+from jaxvae.runs.parts import build_code_encoder, build_encoder, build_observation, build_posterior, build_prior
+from jaxvae.training.losses import Loss
+from jaxvae.training.micro_batches import micro_batches
+from jaxvae.training.optimizers import learning_rate_schedule, make_optimizer
+from jaxvae.training.stages import burda_schedule, burda_stages
 from jaxvae.training.state import TrainState, init_state
 from jaxvae.training.step import Preprocess
 
@@ -30,8 +33,14 @@ class Training(NamedTuple):
     preprocess: Preprocess
 
 
-def build_model(config: ModelConfig, event_shape: tuple[int, ...]) -> Model:
+def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.ndarray | None = None) -> Model:
     """The model a config names, for examples of shape (H, W, C).
+
+    Args:
+        config: the model's part of a config.
+        event_shape: (H, W, C).
+        images: uint8 [N, H, W, C], the training images, for parameters that start from the data; a trained model needs
+            none.
 
     Raises:
         ValueError: if the image size does not fit the network's strides.
@@ -41,45 +50,65 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...]) -> Model:
         (8, 8, 1)
     """
     observation = build_observation(config)
-    channels = observation.channels
+    if config.kind in ("hierarchical", "ladder"):
+        from jaxvae.runs.layered import build_layered
+
+        return build_layered(config, event_shape, observation, output_bias(config, event_shape, images))
+    decoder: Network
     if config.network == "conv":
-        from jaxvae.networks.conv import ConvDecoder, ConvEncoder  # seldom needed, so not at every start
+        from jaxvae.networks.conv import ConvDecoder  # seldom needed, so not at every start
 
-        layers = (config.features, config.dense, config.activation)
-        encoder: Network = ConvEncoder(config.latent_dim, *layers)
-        decoder: Network = ConvDecoder(event_shape, channels, *layers)
+        decoder = ConvDecoder(event_shape, observation.channels, config.features, config.dense, config.activation)
     else:
-        encoder = MLPEncoder(config.latent_dim, config.hidden, activation=config.activation)
-        decoder = MLPDecoder(event_shape, channels, config.hidden[::-1], activation=config.activation)
-    return vae(encoder, decoder, event_shape=event_shape, latent_dim=config.latent_dim, likelihood=observation)
+        bias = output_bias(config, event_shape, images)
+        decoder = MLPDecoder(event_shape, observation.channels, config.hidden[::-1], config.activation, bias)
+    if config.kind == "autoencoder":
+        from jaxvae.models.autoencoder import autoencoder
+
+        return autoencoder(
+            build_code_encoder(config),
+            decoder,
+            event_shape=event_shape,
+            latent_dim=config.latent_dim,
+            likelihood=observation,
+        )
+    encoder = build_encoder(config)
+    return vae(
+        encoder,
+        decoder,
+        event_shape=event_shape,
+        latent_dim=config.latent_dim,
+        likelihood=observation,
+        prior=build_prior(config, event_shape, encoder),
+        posterior=build_posterior(config),
+    )
 
 
-def build_observation(config: ModelConfig) -> Observation:
-    """The observation model a config names."""
-    constructors = {
-        "bernoulli": bernoulli,
-        "continuous_bernoulli": continuous_bernoulli,
-        "normal": lambda: normal(config.scale, config.std),
-        "laplace": lambda: laplace(config.scale, config.std),
-        "discretized_logistic": discretized_logistic,
-        "logistic_mixture": lambda: logistic_mixture(config.components),
-        "categorical": categorical,
-    }
-    return constructors[config.likelihood]()
+def output_bias(
+    config: ModelConfig, event_shape: tuple[int, ...], images: np.ndarray | None
+) -> tuple[float, ...] | None:
+    """Logits of the mean image, kept half a grey level inside (0, 1); None to start at zero."""
+    if config.output_bias == "zero":
+        return None
+    if images is None:  # a trained model brings its own
+        return (0.0,) * math.prod(event_shape)
+    mean = np.clip(images.mean(0, dtype=np.float64) / 255, 1 / 510, 1 - 1 / 510).ravel()
+    return tuple(np.log(mean / (1 - mean)).tolist())
 
 
 def build_training(config: Config, model: Model, steps_per_epoch: int) -> Training:
     """Loss, optimizer and preprocessing of a run; epochs in the config become steps."""
-    objective, optim = config.objective, config.optim
+    optim = config.optim
     steps = config.epochs * steps_per_epoch
-    if objective.bound == "iwae":
-        loss = bound_loss(model, iwae_bound, samples=objective.samples)
+    loss = build_loss(config, model, steps_per_epoch)
+    if config.micro_batch is not None:
+        loss = micro_batches(loss, config.micro_batch)
+    if optim.schedule == "burda":
+        rate = burda_schedule(steps_per_epoch, burda_stages(config.epochs), optim.lr)
     else:
-        warmup = round(objective.warmup_epochs * steps_per_epoch)
-        beta = kl_warmup(warmup, objective.beta, steps=steps) if warmup else objective.beta
-        loss = bound_loss(model, elbo, samples=objective.samples, beta=beta)
-    rate = learning_rate_schedule(optim.schedule, optim.lr, steps, round(optim.warmup_epochs * steps_per_epoch))
-    optimizer = make_optimizer(optim.name, rate, clip=optim.clip, weight_decay=optim.weight_decay)
+        rate = learning_rate_schedule(optim.schedule, optim.lr, steps, round(optim.warmup_epochs * steps_per_epoch))
+    eps = None if optim.name == "sgd" else optim.eps
+    optimizer = make_optimizer(optim.name, rate, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps)
     return Training(loss, optimizer, PROTOCOLS[config.data.protocol])
 
 

@@ -18,6 +18,13 @@ Likelihood = Literal[
     "categorical",
 ]
 Scale = Literal["fixed", "learned", "per_pixel"]
+Kind = Literal["vae", "hierarchical", "ladder", "autoencoder"]
+Prior = Literal["standard_normal", "mixture", "vamp", "real_nvp", "spline"]
+Posterior = Literal["diagonal", "low_rank", "full", "planar", "radial", "iaf", "coupling"]
+Bound = Literal["elbo", "iwae", "miwae", "ciwae", "renyi", "vr_max", "free_bits", "capacity"]
+Estimator = Literal["pathwise", "sticking_the_landing", "doubly_reparameterized", "score_function", "piwae"]
+Schedule = Literal["constant", "cosine", "linear", "burda"]
+Penalty = Literal["none", "mmd", "dip_i", "dip_ii", "total_correlation"]
 Parallel = Literal["auto", "jit", "pmap", "mesh"]
 
 
@@ -37,8 +44,9 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Encoder q(z | x), decoder and likelihood p(x | z); the prior is N(0, I)."""
+    """Encoder q(z | x), decoder and likelihood p(x | z), prior p(z)."""
 
+    kind: Kind = "vae"  # One layer of latents, two (hierarchical, ladder), or a deterministic autoencoder.
     network: Literal["mlp", "conv"] = "mlp"  # Kind of encoder and decoder.
     hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
     features: tuple[int, ...] = (32, 64)  # Conv: channels of the encoder's layers, each of stride 2.
@@ -49,14 +57,32 @@ class ModelConfig:
     scale: Scale = "fixed"  # Of normal and laplace: fixed, learned as one number, or decoded for each pixel.
     std: float = 0.1  # Fixed or initial standard deviation of normal (width of laplace), for x on [0, 1].
     components: int = 5  # Components of logistic_mixture.
+    prior: Prior = "standard_normal"  # p(z): N(0, I), a Gaussian mixture, a VampPrior, or a flow.
+    prior_components: int = 500  # Components of mixture, pseudo-inputs of vamp.
+    posterior: Posterior = "diagonal"  # q(z | x): Gaussian with that covariance, or a diagonal one through a flow.
+    rank: int = 4  # Rank of the low_rank posterior.
+    flows: int = 4  # Layers of a flow, in the prior or the posterior.
+    flow_hidden: tuple[int, ...] = (100,)  # Units of the hidden layers of a flow's networks.
+    first_latents: int = 100  # Hierarchical, ladder: latents of the layer next to x; latent_dim is that of the top.
+    upper_hidden: tuple[int, ...] = (100, 100)  # Hierarchical, ladder: hidden layers between the two layers of latents.
+    output_bias: Literal["zero", "data_mean"] = "zero"  # Where the decoder's last bias starts (mlp, bernoulli).
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
     """The bound that training maximises, in nats per example."""
 
-    bound: Literal["elbo", "iwae"] = "elbo"  # Evidence lower bound, or the importance-weighted one.
+    bound: Bound = "elbo"  # Evidence lower bound, the importance-weighted one, or a relative of theirs.
     samples: int = 1  # Posterior samples per example and step.
+    estimator: Estimator = "pathwise"  # How the gradient of the bound is estimated.
+    groups: int = 1  # miwae, piwae: groups that the samples are split into.
+    mix: float = 0.5  # ciwae: weight of the ELBO, the rest goes to the IWAE bound.
+    alpha: float = 0.5  # renyi: order; 1 is the ELBO, 0 the IWAE bound.
+    free_bits: float = 0.1  # free_bits: nats of each latent that cost nothing.
+    capacity: float = 25.0  # capacity: nats that the KL is held at.
+    capacity_weight: float = 10.0  # capacity: weight of the distance from it.
+    penalty: Penalty = "none"  # What is asked of all codes of a batch together.
+    penalty_weight: float = 1.0  # Its weight.
     beta: float = 1.0  # Weight of the KL (elbo only); 1 is a VAE.
     warmup_epochs: float = 0.0  # Epochs over which the weight of the KL rises from 0 to beta.
 
@@ -67,11 +93,13 @@ class OptimConfig:
 
     name: Literal["adam", "adamw", "sgd"] = "adam"  # Optax optimizer.
     lr: float = 1e-3  # Learning rate after the warm-up.
+    eps: float = 1e-8  # Adam's epsilon.
     weight_decay: float = 0.0  # Decoupled weight decay (adamw only).
-    schedule: Literal["constant", "cosine", "linear"] = "constant"  # After the warm-up: stays, or falls to 0.
+    schedule: Schedule = "constant"  # After the warm-up: stays, falls to 0, or in Burda's stages to a tenth.
     warmup_epochs: float = 0.0  # Epochs over which the learning rate rises from 0 to lr.
     clip: float | None = None  # Largest global norm of the gradient; None never clips.
     ema: float | None = None  # Decay per step of the moving average of the weights; None keeps no average.
+    skip_above: float | None = None  # Skip steps whose gradient has a larger norm; None: those not finite.
     max_skipped: int = 100  # Stop after so many steps in a row whose loss or gradient is not finite.
 
 
@@ -82,6 +110,7 @@ class Config:
     seed: int = 0  # Seed of everything random, 0 to 4294967295.
     epochs: int = 20  # Passes over the training images, in all.
     batch_size: int = 128  # Images per step, over all devices together.
+    micro_batch: int | None = None  # Images of a device at a time, for large batches; None takes them all at once.
     evaluate_every: int = 1  # Epochs between measurements on the test images.
     test_samples: int = 1  # Posterior samples per test image in the -ELBO.
     save_every: int = 1  # Epochs between checkpoints.

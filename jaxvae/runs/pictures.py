@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxvae.evaluation import generation, latents, plots
+from jaxvae.evaluation.decoding import latent_shapes
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.held_out import HeldOut
 from jaxvae.runs.metrics import read_metrics
@@ -23,6 +24,8 @@ def draw_pictures(
     kl_per_latent: np.ndarray,
     metrics: Path,
     say: Callable[[str], None],
+    *,
+    prior: bool = True,
 ) -> list[Path]:
     """Writes the pictures of a run into a folder and returns their paths.
 
@@ -30,9 +33,10 @@ def draw_pictures(
         folder: where to write; made if need be.
         model, params: the trained model.
         test: the held-out images.
-        kl_per_latent: [L], nats, averaged over test images.
+        kl_per_latent: [L], nats, averaged over test images; L = 0 for an autoencoder.
         metrics: the run's metrics.jsonl.
         say: is given one line.
+        prior: whether the model has a prior to draw from.
     """
     folder.mkdir(exist_ok=True)
     count = min(12, len(test.x))
@@ -46,20 +50,23 @@ def draw_pictures(
         "reconstructions": lambda: plots.reconstructions(
             unit(x), unit(generation.reconstructions(model, params, x)), columns=count
         ),
-        "prior_samples": lambda: plots.image_grid(
-            unit(generation.prior_means(model, params, jax.random.key(SEED), 60)),
-            columns=12,
-            title="Decoded draws from the prior",
-        ),
-        "interpolations": lambda: plots.interpolations(
+        "curves": lambda: plots.loss_curves(records["train"], records["test"], x="epoch"),
+    }
+    if isinstance(latent_shapes(model, params), jax.ShapeDtypeStruct):  # one vector, no layers of them
+        pictures["interpolations"] = lambda: plots.interpolations(
             unit(generation.interpolate(model, params, test.x[pairs[0]], test.x[pairs[1]], 9)),
             unit(test.x[pairs[0]]),
             unit(test.x[pairs[1]]),
-        ),
-        "curves": lambda: plots.loss_curves(records["train"], records["test"], x="epoch"),
-        "kl_per_latent": lambda: plots.kl_per_latent(kl_per_latent),
-    }
-    if len(kl_per_latent) >= 2:
+        )
+    if prior:
+        pictures["prior_samples"] = lambda: plots.image_grid(
+            unit(generation.prior_means(model, params, jax.random.key(SEED), 60)),
+            columns=12,
+            title="Decoded draws from the prior",
+        )
+    if len(kl_per_latent):
+        pictures["kl_per_latent"] = lambda: plots.kl_per_latent(kl_per_latent)
+    if len(kl_per_latent) >= 2 and model.posterior.distribution is not None:
         first, second = latents.strongest_latents(kl_per_latent)
         plane = (first, second)
         pictures |= {

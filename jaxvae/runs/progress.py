@@ -44,7 +44,7 @@ def progress_bar(steps: int, per_epoch: int, batch_size: int, *, enabled: bool =
 
             def show(report: Report, test: Mapping[str, Estimate] | None) -> None:
                 if test is not None:
-                    last["test"] = f"  test -ELBO {-test['elbo'].mean:.2f} nats"
+                    last["test"] = f"  {_words(test)}"
                 rate = len(report.metrics["loss"]) * batch_size / report.seconds
                 words = f"loss {report.metrics['loss'][-1]:.2f}{last['test']}  {rate:,.0f} img/s"
                 bar.update(task, completed=report.step, epoch=f"{report.step // per_epoch}/{epochs}", words=words)
@@ -58,9 +58,16 @@ def _lines(steps: int, per_epoch: int) -> Show:
 
     def show(report: Report, test: Mapping[str, Estimate] | None) -> None:
         if report.step % every == 0 or report.step == steps:
-            words = "" if test is None else f", test -ELBO {-test['elbo'].mean:.2f} nats"
+            words = "" if test is None else f", {_words(test)}"
             loss = report.metrics["loss"][-1]
             line = f"epoch {report.step // per_epoch}/{steps // per_epoch}: loss {loss:.2f}{words}"
             print(line, file=sys.stderr, flush=True)
 
     return show
+
+
+def _words(test: Mapping[str, Estimate]) -> str:
+    """What was measured on the test images, in a few words; an autoencoder has no ELBO."""
+    if "elbo" in test:
+        return f"test -ELBO {-test['elbo'].mean:.2f} nats"
+    return f"test reconstruction {-test['log_likelihood'].mean:.2f} nats"

@@ -87,7 +87,7 @@ def _train_locked(
     per_epoch = len(images) // config.batch_size
     steps = config.epochs * per_epoch
 
-    model = build_model(config.model, shape)
+    model = build_model(config.model, shape, images)
     parts = build_training(config, model, per_epoch)
     average = config.optim.ema is not None
     executor = make_executor(
@@ -96,6 +96,7 @@ def _train_locked(
         capacity=min(per_epoch, 2000),
         ema=config.optim.ema,
         mode=config.parallel,
+        skip_above=config.optim.skip_above,
     )
     resumed = run_folder.claim(folder, config, allow_changes=allow_changes, overwrite=overwrite)
 
@@ -120,7 +121,9 @@ def _train_locked(
     summary = run.summarize(params, step)
     save_weights(folder / run_folder.WEIGHTS, params)
     kl = np.asarray(summary["kl_per_latent"])
-    draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, folder / run_folder.METRICS, say)
+    metrics = folder / run_folder.METRICS
+    has_prior = config.model.kind != "autoencoder"
+    draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say, prior=has_prior)
     return Outcome(folder, model, params, summary, 0, step)
 
 
@@ -212,16 +215,14 @@ class _Run(NamedTuple):
             "step": step,
             "epochs": step / self.per_epoch,
             "test": {
-                "negative_elbo": _nats(estimates["elbo"], -1),
-                "reconstruction": _nats(estimates["log_likelihood"], -1),
-                "kl": _nats(estimates["kl"], 1),
+                **_measured(estimates),
                 "samples": self.config.test_samples,
                 "images": len(self.test.x),
                 "protocol": self.test.protocol,
                 "seed": self.test.seed,
                 "sha256": self.test.sha256,
             },
-            "kl_per_latent": values["kl_per_latent"].mean(0).tolist(),
+            "kl_per_latent": values["kl_per_latent"].mean(0).tolist() if "kl_per_latent" in values else [],
             "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
             "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
@@ -229,5 +230,11 @@ class _Run(NamedTuple):
         return summary
 
 
-def _nats(estimate: Estimate, sign: int) -> dict[str, float]:
-    return {"nats": sign * estimate.mean, "standard_error": estimate.standard_error}
+def _measured(estimates: dict[str, Estimate]) -> dict[str, dict[str, float]]:
+    """-ELBO, reconstruction and KL with their standard errors; an autoencoder has the second only."""
+    rows = {"negative_elbo": ("elbo", -1), "reconstruction": ("log_likelihood", -1), "kl": ("kl", 1)}
+    return {
+        row: {"nats": sign * estimates[name].mean, "standard_error": estimates[name].standard_error}
+        for row, (name, sign) in rows.items()
+        if name in estimates
+    }

@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from jaxvae.runs.combinations import check_parts
 from jaxvae.runs.config import Config
 from jaxvae.runs.fields import flatten, mend, typed
 from jaxvae.runs.names import show
@@ -22,6 +23,7 @@ RANGES: dict[str, Range] = {
     "seed": Range(0, 2**32 - 1),
     "epochs": _COUNT,
     "batch_size": _COUNT,
+    "micro_batch": _COUNT,
     "evaluate_every": _COUNT,
     "test_samples": _COUNT,
     "save_every": _COUNT,
@@ -34,16 +36,32 @@ RANGES: dict[str, Range] = {
     "model.latent_dim": _COUNT,
     "model.std": _POSITIVE,
     "model.components": _COUNT,
+    "model.prior_components": _COUNT,
+    "model.rank": _COUNT,
+    "model.flows": _COUNT,
+    "model.flow_hidden": _COUNT,
+    "model.first_latents": _COUNT,
+    "model.upper_hidden": _COUNT,
     "objective.samples": _COUNT,
+    "objective.groups": _COUNT,
+    "objective.mix": Range(0, 1),
+    "objective.alpha": Range(-math.inf),
+    "objective.free_bits": Range(0),
+    "objective.capacity": Range(0),
+    "objective.capacity_weight": Range(0),
+    "objective.penalty_weight": Range(0),
     "objective.beta": Range(0),
     "objective.warmup_epochs": Range(0),
     "optim.lr": _POSITIVE,
+    "optim.eps": _POSITIVE,
     "optim.weight_decay": Range(0),
     "optim.warmup_epochs": Range(0),
     "optim.clip": _POSITIVE,
+    "optim.skip_above": _POSITIVE,
     "optim.ema": Range(0, 1, open=True),
     "optim.max_skipped": _COUNT,
 }
+OPTIONAL = ("optim.clip", "optim.ema", "optim.skip_above", "micro_batch")
 # The protocols whose values a likelihood can score, the usual one first.
 PROTOCOLS: dict[str, tuple[str, ...]] = {
     "bernoulli": ("dynamic", "threshold", "grey"),
@@ -89,17 +107,19 @@ def _check_range(path: str, value: float, accepted: Range) -> None:
     if inside and math.isfinite(value):
         return
     kind = "an integer" if isinstance(value, int) else "a finite number"
-    if is_open:
+    if low == -math.inf:
+        bounds = ""
+    elif is_open:
         bounds = f"above {low:g}" + (f" and below {high:g}" if high < math.inf else "")
     else:
         bounds = f"of at least {low:g}" + (f" and at most {high:.0f}" if low < high < value < math.inf else "")
-    off = " or None, which switches it off" if path in ("optim.clip", "optim.ema") else ""
+    off = " or None, which switches it off" if path in OPTIONAL else ""
     raise ValueError(f"{path} is {value}, expected {kind} {bounds}{off}. {mend(path)}")
 
 
 def _check_pairs(config: Config) -> None:
     """Raises where two fields, each right by itself, do not fit."""
-    data, model, objective, optim = config.data, config.model, config.objective, config.optim
+    data, model = config.data, config.model
     for field in ("name", "train_split", "test_split"):
         text = getattr(data, field)
         if not text.strip() or "\0" in text:
@@ -112,20 +132,4 @@ def _check_pairs(config: Config) -> None:
             f"the protocol {' or '.join(fitting)}. Set --data.protocol {fitting[0]}, or --model.likelihood "
             f"to one of {', '.join(others)}."
         )
-    if model.network == "conv" and not model.features:
-        raise ValueError("model.features is empty, expected at least one layer. Set --model.features 32 64.")
-    if model.scale != "fixed" and model.likelihood not in ("normal", "laplace"):
-        raise ValueError(
-            f"model.scale is {model.scale!r}, but model.likelihood {model.likelihood!r} has no such scale. "
-            f"Set --model.likelihood normal (or laplace), or --model.scale fixed."
-        )
-    if objective.bound == "iwae" and (objective.beta != 1 or objective.warmup_epochs):
-        raise ValueError(
-            f"objective.beta is {objective.beta:g} and objective.warmup_epochs {objective.warmup_epochs:g}, "
-            f"but the bound 'iwae' has no KL to weigh: expected 1 and 0. Set --objective.bound elbo."
-        )
-    if optim.weight_decay and optim.name != "adamw":
-        raise ValueError(
-            f"optim.weight_decay is {optim.weight_decay:g}, but {optim.name!r} has none. "
-            f"Set --optim.name adamw, or --optim.weight-decay 0."
-        )
+    check_parts(config)

@@ -75,5 +75,4 @@ def report(terms: Terms, value: Array, **more: Array) -> Metrics:
         "kl": kl.sum(),
         "kl_per_latent": kl,
         "penalty": terms.penalty.mean(),
-        **more,
-    }
+    } | more

@@ -11,7 +11,7 @@ from jaxvae.math.checks import finite_number, positive_integer
 from jaxvae.models.records import Key, Model, Params, check_batch
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.terms import Terms
-from jaxvae.training.batch import batch_terms
+from jaxvae.training.batch import batch_terms, report
 from jaxvae.training.estimators import Estimator
 from jaxvae.training.samples import CHUNK, sample_terms
 from jaxvae.training.surrogates import estimated
@@ -163,13 +163,4 @@ def _report(bound: Array, terms: Terms, batch_penalty: Array | float) -> tuple[A
     """(the loss, the metrics) of terms [B, samples]."""
     penalty = terms.penalty.mean() + batch_penalty
     value = penalty - bound
-    kl = terms.kl.mean((0, 1))
-    log_likelihood = terms.log_likelihood.mean()
-    return value, {
-        "loss": value,
-        "elbo": log_likelihood - kl.sum(),
-        "log_likelihood": log_likelihood,
-        "kl": kl.sum(),
-        "kl_per_latent": kl,
-        "penalty": penalty,
-    }
+    return value, report(terms, value, penalty=penalty)

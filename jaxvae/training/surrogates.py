@@ -28,13 +28,15 @@ def estimated(
     fixed = jax.lax.stop_gradient(params)
     q, p_x, p_z = model.posterior, model.likelihood, model.prior
     keys = jax.random.split(key, samples)
-
     def densities(key: Key) -> tuple[tuple[Array, Array], None]:
         z, log_q = q.sample(fixed, key, value)
         return (p_x.log_prob(fixed, value, z), p_z.log_prob(fixed, z, None) - log_q), None
 
     pairs, _ = jax.lax.stop_gradient(in_chunks(densities, chunk, keys))
     weights = jax.lax.stop_gradient(estimator(bound, *pairs))
+
+    if weights.path is not None:
+        _check_path(jax.eval_shape(q.sample, fixed, key, value)[0])
 
     def surrogate(key: Key, weights: Weights) -> tuple[None, Array]:
         z, _ = q.sample(params, key, value)
@@ -56,6 +58,15 @@ def estimated(
     kl = jnp.broadcast_to(kl, (samples, *kl.shape))
     terms = Terms(log_likelihood, kl, log_likelihood + log_ratio, jnp.zeros_like(log_ratio), None, None)
     return with_gradient_of(of_pairs(bound)(*pairs), total), terms
+
+
+def _check_path(z: Any) -> None:
+    """Raises `ValueError` where a part of z is a class: no gradient passes through an integer."""
+    if any(not jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(z)):
+        raise ValueError(
+            "the posterior draws integers (classes), but the estimator needs a gradient along the path of z. Use "
+            "estimator=score_function, or None for a model that sums its classes out."
+        )
 
 
 def closed_form_kl(model: Model, params: Params, x: Any) -> Array | None:
