@@ -11,7 +11,7 @@ from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
 
-CHUNK = 50
+CHUNK = 10  # measured on two cores for 50 samples of 128 examples: 147 ms a step, 276 with all at once
 
 
 def in_chunks(one: Callable[..., tuple[Any, Any]], chunk: int, *each: Any) -> tuple[Any, Any]:

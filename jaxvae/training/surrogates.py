@@ -28,6 +28,7 @@ def estimated(
     fixed = jax.lax.stop_gradient(params)
     q, p_x, p_z = model.posterior, model.likelihood, model.prior
     keys = jax.random.split(key, samples)
+
     def densities(key: Key) -> tuple[tuple[Array, Array], None]:
         z, log_q = q.sample(fixed, key, value)
         return (p_x.log_prob(fixed, value, z), p_z.log_prob(fixed, z, None) - log_q), None
