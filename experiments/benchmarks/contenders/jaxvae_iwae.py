@@ -18,7 +18,7 @@ def iwae(shape: tuple[int, ...], samples: int) -> tuple[jaxvae.Model, jaxvae.Los
     encoder = jaxvae.MLPEncoder(LATENT, hidden=HIDDEN, activation="tanh")
     decoder = jaxvae.MLPDecoder(shape, hidden=HIDDEN, activation="tanh")
     model = jaxvae.vae(encoder, decoder, event_shape=shape, latent_dim=LATENT)
-    return model, jaxvae.bound_loss(model, jaxvae.iwae_bound, samples=samples)
+    return model, jaxvae.bound_loss(model, jaxvae.iwae_bound, samples=samples, chunk=50)
 
 
 def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
