@@ -5,6 +5,9 @@
 The net is 784-400-40 on dynamically binarised MNIST; every row has the same steps, batches and learning rates and
 differs in its prior or posterior only. The published gap is Tomczak and Welling's (2018, arXiv 1705.07120, Table 1;
 other networks, trained until convergence): 88.6 with the standard prior, 85.6 with the VampPrior.
+
+Expected: every row better than the plain one by more than its standard error. Obtained with the defaults: plain 95.05
++- 0.50; the other rows have not been run to the end, so nothing is claimed of them.
 """
 
 from dataclasses import dataclass, replace

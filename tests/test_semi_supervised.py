@@ -228,3 +228,11 @@ def test_impossible_options_say_what_was_passed_and_what_to_do(what):
         call()
     for word in words:
         assert word in str(caught.value), f"{word!r} is not in: {caught.value}"
+
+
+def test_an_estimator_that_needs_a_path_through_the_class_is_refused():
+    model, params, _ = ready()
+    x = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], example(-1))
+    loss = bound_loss(model, elbo, estimator=jaxvae.sticking_the_landing)
+    with pytest.raises(ValueError, match="draws integers"):
+        loss(params, jax.random.split(jax.random.key(0), 1), x, jnp.int32(0))
