@@ -1,5 +1,6 @@
 """Two virtual devices so that `pmap` is real, no silent broadcasting; warnings are errors (pyproject.toml)."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -32,3 +33,18 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.nodeid in _LONG:
             item.add_marker(pytest.mark.full)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs(request):
+    """Each file starts with empty caches: thousands of live programs slow every trace and fill the memory.
+
+    Files marked `quick_compile` ask how things behave, not how many digits they keep: compiling their programs without
+    XLA's optimiser takes a third of the time off.
+    """
+    quick = request.node.get_closest_marker("quick_compile") is not None
+    jax.config.update("jax_disable_most_optimizations", quick)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+    gc.collect()
