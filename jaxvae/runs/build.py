@@ -87,12 +87,18 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.nd
 def output_bias(
     config: ModelConfig, event_shape: tuple[int, ...], images: np.ndarray | None
 ) -> tuple[float, ...] | None:
-    """Logits of the mean image, kept half a grey level inside (0, 1); None to start at zero."""
+    """The decoder outputs that give the mean image; None to start at zero.
+
+    For `normal` that image itself; for `bernoulli` its logits, kept half a grey level inside (0, 1).
+    """
     if config.output_bias == "zero":
         return None
     if images is None:  # a trained model brings its own
         return (0.0,) * math.prod(event_shape)
-    mean = np.clip(images.mean(0, dtype=np.float64) / 255, 1 / 510, 1 - 1 / 510).ravel()
+    mean = images.mean(0, dtype=np.float64).ravel() / 255
+    if config.likelihood == "normal":
+        return tuple(mean.tolist())
+    mean = np.clip(mean, 1 / 510, 1 - 1 / 510)
     return tuple(np.log(mean / (1 - mean)).tolist())
 
 

@@ -61,10 +61,12 @@ def _check_model(config: Config) -> None:
                 )
     if model.kind in LAYERED and model.network != "mlp":
         raise ValueError(f"model.network is {model.network!r}, but model.kind {model.kind!r} takes 'mlp'.")
-    if model.output_bias != "zero" and (model.network, model.likelihood) != ("mlp", "bernoulli"):
+    one_output = model.likelihood == "bernoulli" or (model.likelihood == "normal" and model.scale != "per_pixel")
+    if model.output_bias != "zero" and not (model.network == "mlp" and one_output):
         raise ValueError(
             f"model.output_bias is {model.output_bias!r}, which needs model.network 'mlp' and model.likelihood "
-            f"'bernoulli', not {model.network!r} and {model.likelihood!r}. Set --model.output-bias zero."
+            f"'bernoulli', or 'normal' of one scale, not {model.network!r}, {model.likelihood!r} and "
+            f"{model.scale!r}. Set --model.output-bias zero."
         )
 
 

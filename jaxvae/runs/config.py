@@ -65,7 +65,7 @@ class ModelConfig:
     flow_hidden: tuple[int, ...] = (100,)  # Units of the hidden layers of a flow's networks.
     first_latents: int = 100  # Hierarchical, ladder: latents of the layer next to x; latent_dim is that of the top.
     upper_hidden: tuple[int, ...] = (100, 100)  # Hierarchical, ladder: hidden layers between the two layers of latents.
-    output_bias: Literal["zero", "data_mean"] = "zero"  # Where the decoder's last bias starts (mlp, bernoulli).
+    output_bias: Literal["zero", "data_mean"] = "zero"  # Where the decoder's last bias starts (mlp; bernoulli, normal).
 
 
 @dataclass(frozen=True)
