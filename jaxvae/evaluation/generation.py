@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.decoding import contexts_for, count_latents, decode
-from jaxvae.evaluation.latents import check_latent, gaussian_quantiles, latent_grid, linear_path
+from jaxvae.evaluation.latents import check_latent, gaussian_quantiles, latent_grid, linear_path, posterior_means
 from jaxvae.math.checks import positive_integer
 from jaxvae.models.condition import condition
 from jaxvae.models.contexts import Labelled
@@ -66,22 +66,12 @@ def reconstructions(model: Model, params: Params, x: Images, *, batch_size: int 
     Raises:
         ValueError: for an empty x or one of another shape.
     """
-    z = _posterior_means(model, params, x, "x", batch_size)
+    z = posterior_means(model, params, x, batch_size=batch_size)
     return decode(model, params, z, context=_context_of(x), batch_size=batch_size)
 
 
 def _context_of(x: Images) -> Any:
     return x.context if isinstance(x, Labelled) else None
-
-
-def _posterior_means(model: Model, params: Params, x: Images, name: str, batch_size: int) -> Any:
-    check_batch(model, x, name)
-    return map_batches(functools.partial(_mean_batch, model, params), x, batch_size=batch_size)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _mean_batch(model: Model, params: Params, index: Array, x: Any) -> Any:
-    return jax.vmap(model.posterior.mean, (None, 0))(params, x)
 
 
 def posterior_reconstructions(
@@ -132,7 +122,7 @@ def interpolate(
     """
     steps = positive_integer("steps", steps, 2)
     count_latents(model, params)
-    ends = [_posterior_means(model, params, x, name, batch_size) for name, x in (("a", a), ("b", b))]
+    ends = [posterior_means(model, params, x, name=name, batch_size=batch_size) for name, x in (("a", a), ("b", b))]
     if len(ends[0]) != len(ends[1]):
         raise ValueError(f"a has {len(ends[0])} examples and b {len(ends[1])}, expected as many: a row for each pair.")
     z = jax.vmap(lambda a, b: path(a, b, steps))(*ends)

@@ -2,6 +2,7 @@
 
 import functools
 from statistics import NormalDist
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +53,29 @@ def encode(model: Model, params: Params, x: Array | np.ndarray, *, batch_size: i
 def _encode(model: Model, params: Params, index: Array, x: Array) -> DiagNormal:
     assert model.posterior.distribution is not None
     return jax.vmap(model.posterior.distribution, (None, 0))(params, x)
+
+
+def posterior_means(model: Model, params: Params, x: Any, *, name: str = "x", batch_size: int = 500) -> Any:
+    """E[z | x] of each example: codes [N, Z], or a tree of them where the latents come in groups.
+
+    Unlike `encode` it serves every model that has codes: an autoencoder, a flow posterior, a hierarchy.
+
+    Args:
+        model, params: the model and its parameters.
+        x: [N, *event_shape], or `Labelled` of them and their contexts for a conditional model.
+        name: what error messages call x.
+        batch_size: examples in flight at a time; no number depends on it.
+
+    Raises:
+        ValueError, TypeError: as `encode`, but for the posterior, which may be any.
+    """
+    check_batch(model, x, name)
+    return map_batches(functools.partial(_mean_batch, model, params), x, batch_size=batch_size)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _mean_batch(model: Model, params: Params, index: Array, x: Any) -> Any:
+    return jax.vmap(model.posterior.mean, (None, 0))(params, x)
 
 
 def active_latents(means: Array | np.ndarray, threshold: float = 0.01) -> np.ndarray:
