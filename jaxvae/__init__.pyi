@@ -42,6 +42,8 @@ from .math.bernoulli import continuous_bernoulli_log_prob as continuous_bernoull
 from .math.categorical import categorical_log_prob as categorical_log_prob
 from .math.gumbel import categorical_kl_uniform as categorical_kl_uniform
 from .math.gumbel import gumbel_softmax as gumbel_softmax
+from .math.jensen_shannon import js_divergence as js_divergence
+from .math.jensen_shannon import js_divergence_estimate as js_divergence_estimate
 from .math.kernels import inverse_multiquadric_kernel as inverse_multiquadric_kernel
 from .math.kernels import rbf_kernel as rbf_kernel
 from .math.laplace import laplace_log_prob as laplace_log_prob
@@ -88,6 +90,7 @@ from .models.discrete_observations import logistic_mixture as logistic_mixture
 from .models.flow_posterior import flow_posterior as flow_posterior
 from .models.flow_prior import flow_prior as flow_prior
 from .models.flow_prior import transformed as transformed
+from .models.four_by_four import four_by_four as four_by_four
 from .models.full_posterior import full_covariance_posterior as full_covariance_posterior
 from .models.gan import gan as gan
 from .models.hierarchical import hierarchical_vae as hierarchical_vae
