@@ -34,6 +34,8 @@ from jaxvae.training.optimizers import optimizer_by_part
 from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
 
+pytestmark = pytest.mark.quick_compile
+
 KEY = jax.random.key(0)
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # run once or twice
 

@@ -25,6 +25,8 @@ from jaxvae.training.losses import bound_loss
 from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
 
+pytestmark = pytest.mark.quick_compile
+
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 X = jnp.asarray(images(1)[0] / 255, jnp.float32)
 MEMBERS = {

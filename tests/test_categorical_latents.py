@@ -19,6 +19,8 @@ from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses import bound_loss
 from jaxvae.training.schedules import schedule_loss
 
+pytestmark = pytest.mark.quick_compile
+
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 N, K = 2, 3
 X = jnp.asarray(images(1)[0] > 100, jnp.float32)

@@ -17,6 +17,8 @@ from jaxvae.runs.fields import flag, flatten
 from jaxvae.runs.serialize import write_config
 from jaxvae.runs.validate import validate
 
+pytestmark = pytest.mark.quick_compile
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

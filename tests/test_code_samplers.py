@@ -27,6 +27,8 @@ from jaxvae.models.with_prior import with_prior
 from jaxvae.networks import MLPDecoder, MLPEncoder
 from jaxvae.networks.masked import MaskedMLP
 
+pytestmark = pytest.mark.quick_compile
+
 KEY = jax.random.key(0)
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 

@@ -11,6 +11,8 @@ import pytest
 
 import jaxvae
 
+pytestmark = pytest.mark.quick_compile
+
 MODULES = ["jaxvae", *(module.name for module in pkgutil.walk_packages(jaxvae.__path__, "jaxvae."))]
 STUB = Path(jaxvae.__file__).with_suffix(".pyi")
 # Examples that need what only a trained run leaves behind; others try them.

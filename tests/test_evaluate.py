@@ -16,6 +16,8 @@ from jaxvae.models.priors import standard_normal
 from jaxvae.models.vae import vae
 from jaxvae.training.loop import train
 
+pytestmark = pytest.mark.quick_compile
+
 NOISE = 0.3
 
 

@@ -17,6 +17,8 @@ from jaxvae.training.loop import train
 from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
 
+pytestmark = pytest.mark.quick_compile
+
 TINY = ModelConfig(hidden=(16,), latent_dim=3)
 IMAGES = jaxvae.data.load("digits").images[:200]
 FLOWS = {"flows": 2, "flow_hidden": (8,)}

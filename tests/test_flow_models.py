@@ -29,6 +29,8 @@ from jaxvae.networks.mlp import MLPEncoder
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses import bound_loss
 
+pytestmark = pytest.mark.quick_compile
+
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 small = functools.partial(ConditionerMLP, hidden=(16,))
 

@@ -15,6 +15,8 @@ from jaxvae.objectives.adversarial import (
     wasserstein,
 )
 
+pytestmark = pytest.mark.quick_compile
+
 KEY = jax.random.key(0)
 
 

@@ -13,6 +13,8 @@ from jaxvae.models.linear_gaussian import linear_gaussian
 from jaxvae.models.records import DiagNormal
 from jaxvae.training.local import fit_posterior
 
+pytestmark = pytest.mark.quick_compile
+
 LATENTS = 3
 
 

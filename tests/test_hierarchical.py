@@ -30,6 +30,8 @@ from jaxvae.training.losses import bound_loss
 from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
 
+pytestmark = pytest.mark.quick_compile
+
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 DIMS = (3, 2)
 NONE = {"encoder_1": {}, "encoder_2": {}, "prior_1": {}, "decoder": {}}  # the parameters of a linear model

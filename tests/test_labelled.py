@@ -21,6 +21,8 @@ from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
 from jaxvae.training.step import labelled
 
+pytestmark = pytest.mark.quick_compile
+
 MODEL = conditional_vae(
     with_context(Encoder()), with_context(Linear(16, SHAPE)), event_shape=SHAPE, latent_dim=3, context=2
 )

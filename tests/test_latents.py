@@ -16,6 +16,8 @@ from jaxvae.models.discrete_observations import discretized_logistic
 from jaxvae.models.vae import vae
 from jaxvae.training.losses import bound_loss
 
+pytestmark = pytest.mark.quick_compile
+
 
 @functools.cache
 def setup():

@@ -12,6 +12,8 @@ import pytest
 import jaxvae
 from tests.small import SHAPE, images, small_vae
 
+pytestmark = pytest.mark.quick_compile
+
 
 class Tanh(NamedTuple):
     """A user's network: two layers, no library."""

@@ -24,6 +24,8 @@ from jaxvae.training.loop import train
 from jaxvae.training.losses import bound_loss
 from jaxvae.training.penalties import dip_vae_penalty, mmd_penalty, tc_vae_loss
 
+pytestmark = pytest.mark.quick_compile
+
 KEY = jax.random.key(0)
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # run once or twice
 KERNELS = {

@@ -11,6 +11,8 @@ from PIL import Image
 
 from jaxvae.evaluation import figures, plots
 
+pytestmark = pytest.mark.quick_compile
+
 EVENTS = [(8, 8, 1), (5, 7, 3)]
 
 

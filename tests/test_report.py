@@ -10,6 +10,8 @@ from jaxvae.evaluation.report import Measured, Setting, evaluate
 from jaxvae.runs.config import Config, DataConfig, ModelConfig
 from jaxvae.runs.held_out import HeldOut, bin_width, setting_of
 
+pytestmark = pytest.mark.quick_compile
+
 SETTING = Setting("halves/test", 20, 30, "threshold", 7, "0123456789abcdef")
 
 

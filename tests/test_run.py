@@ -62,6 +62,14 @@ def finished(tmp_path_factory):
     return train_run(SMALL, folder / "a", say=silent)
 
 
+@pytest.fixture(autouse=True)
+def _no_more_pictures(monkeypatch):
+    """Drawing takes longer than training here; the finished run draws its own."""
+    from jaxvae.runs import train
+
+    monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
+
+
 def test_a_run_leaves_config_metrics_summary_checkpoints_weights_and_pictures(finished):
     folder = finished.folder
     assert {path.stem for path in (folder / "pictures").glob("*.png")} == PICTURES

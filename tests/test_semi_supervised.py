@@ -23,6 +23,8 @@ from jaxvae.networks.conditional import with_context
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses import bound_loss
 
+pytestmark = pytest.mark.quick_compile
+
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 CLASSES, ALPHA = 3, 7.0
 

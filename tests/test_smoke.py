@@ -12,6 +12,8 @@ from experiments.cli import parse_options
 from jaxvae.runs.config import PRESETS, ModelConfig
 from jaxvae.runs.train import train_run
 
+pytestmark = pytest.mark.quick_compile
+
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 

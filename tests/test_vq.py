@@ -21,6 +21,8 @@ from jaxvae.training.loop import train
 from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
 
+pytestmark = pytest.mark.quick_compile
+
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 X = jnp.asarray(images(20) / 255, jnp.float32)
 K, D = 8, 2
