@@ -133,9 +133,24 @@ def test_the_grid_of_dsprites_is_at_hand():
     assert data.load("shapes", "all", size=64, **some).images.shape == (3 * 6 * 3, 64, 64, 1)
 
 
+def test_some_pictures_of_a_large_grid_are_drawn_alone_and_are_those_of_the_whole():
+    every, some = (data.load("shapes", "test", size=8, **options) for options in ({}, {"count": 300}))
+    rows = {tuple(factors): image for factors, image in zip(every.factors, every.images, strict=True)}
+    assert len({tuple(factors) for factors in some.factors}) == 300
+    for factors, image in zip(some.factors, some.images, strict=True):
+        np.testing.assert_array_equal(image, rows[tuple(factors)])
+    large = data.load("shapes", "all", size=8, count=2000, **shapes.DSPRITES)
+    correlation = np.corrcoef(large.factors.T) - np.eye(5)
+    assert np.abs(correlation).max() < 5 / np.sqrt(2000)
+    for factor, count in enumerate((3, 6, 40, 32, 32)):
+        assert len(np.unique(large.factors[:, factor])) == count
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (dict(count=0), "count is 0, expected 1 to 5120, the pictures of the split 'train'"),
+        (dict(count=5121), "count is 5121"),
         (dict(size=3), "size is 3"),
         (dict(size="64"), "size is '64'"),
         (dict(size=True), "size is True"),

@@ -31,6 +31,7 @@ def load(
     orientations: Sequence[float] = tuple(np.arange(8) * np.pi / 16),
     columns: Sequence[float] = tuple(np.linspace(0, 1, 8)),
     rows: Sequence[float] = tuple(np.linspace(0, 1, 8)),
+    count: int | None = None,
 ) -> Dataset:
     """Draws every combination of the factors: uint8 [N, size, size, 1], white on black, antialiased.
 
@@ -45,9 +46,12 @@ def load(
         scales: relative sizes in (0, 1].
         orientations: radians, clockwise.
         columns, rows: positions of the centre in [0, 1]; at 0 and 1 the largest shape still fits.
+        count: draw only so many of the split's combinations, picked with a fixed seed; each factor stays independent of
+            the others. By default all of them.
 
     Raises:
-        ValueError: an unknown shape, a value out of range, an empty list.
+        ValueError: an unknown shape, a value out of range, an empty list, or more pictures than the split has.
+        TypeError: a count that is no integer.
 
     Source: after Matthey et al., 2017, https://github.com/deepmind/dsprites-dataset.
 
@@ -59,11 +63,13 @@ def load(
     check_split("shapes", split, ("train", "test", "all"))
     _check(size, shapes, scales=scales, orientations=orientations, columns=columns, rows=rows)
     grid = (len(shapes), len(scales), len(orientations), len(columns), len(rows))
-    count = int(np.prod(grid))
-    chosen = np.arange(count)
+    total = int(np.prod(grid))
+    chosen = np.arange(total)
     if split != "all":
-        shuffled = stable_permutation(count, SEED)
-        chosen = shuffled[held_out(count, count // 6) == (split == "test")]
+        shuffled = stable_permutation(total, SEED)
+        chosen = shuffled[held_out(total, total // 6) == (split == "test")]
+    if count is not None:
+        chosen = _some(chosen, count, split)
     factors = np.stack(np.unravel_index(chosen, grid), axis=-1)
     values = [np.asarray(value, np.float32) for value in (scales, orientations, columns, rows)]
     return from_array(
@@ -75,6 +81,15 @@ def load(
         split=split,
         source=f"generated, grid {' x '.join(map(str, grid))}, {size} pixels",
     )
+
+
+def _some(chosen: Array, count: int, split: str) -> Array:
+    """`count` of the chosen combinations, no order of the grid left in them."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"count is {count!r} ({type(count).__name__}), expected an integer.")
+    if not 1 <= count <= len(chosen):
+        raise ValueError(f"count is {count}, expected 1 to {len(chosen)}, the pictures of the split {split!r}.")
+    return chosen[stable_permutation(len(chosen), SEED + 1)[:count]]
 
 
 def _check(size: int, shapes: Sequence[str], **values: Sequence[float]) -> None:
