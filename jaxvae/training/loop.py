@@ -56,6 +56,21 @@ def train(
     Raises:
         ValueError: for empty data, a batch larger than the data, or arrays of different lengths.
         FloatingPointError: after `max_skipped` non-finite steps in a row, naming the step and what was not finite.
+
+    Example:
+        >>> import optax
+        >>> from jaxvae import MLPDecoder, MLPEncoder, bound_loss, vae
+        >>> from jaxvae.training.parallel import make_executor
+        >>> from jaxvae.training.state import init_state
+        >>> model = vae(MLPEncoder(2, hidden=(8,)), MLPDecoder((4,), hidden=(8,)), event_shape=(4,), latent_dim=2)
+        >>> optimizer = optax.adam(1e-2)
+        >>> state = init_state(model, optimizer, jax.random.key(0), jnp.zeros(4))
+        >>> scale = lambda key, raw: raw / 255.0
+        >>> executor = make_executor(bound_loss(model), optimizer, scale, batch_size=5, capacity=4, mode="jit")
+        >>> pixels = 255 * np.eye(4, dtype=np.uint8)[np.arange(20) % 4]
+        >>> reports = list(train(executor, state, pixels, steps=6))  # 4 steps are an epoch, and a call
+        >>> [report.step for report in reports], reports[0].metrics["elbo"].shape
+        ([4, 6], (4,))
     """
     examples = check_data(images, executor.batch_size)
     steps, max_skipped = positive_integer("steps", steps, 0), positive_integer("max_skipped", max_skipped)

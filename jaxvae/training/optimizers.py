@@ -110,6 +110,11 @@ def learning_rate_schedule(name: str, peak: float, steps: int, warmup_steps: int
 
     Raises:
         ValueError: for an unknown name, a peak that is not a positive number, or negative warmup_steps.
+
+    Example:
+        >>> rate = learning_rate_schedule("linear", 1.0, steps=30, warmup_steps=10)
+        >>> [round(float(rate(step)), 2) for step in (0, 5, 10, 20, 30)]
+        [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     finite_number("learning_rate", peak, above=True)
     warmup_steps = positive_integer("warmup_steps", warmup_steps, 0)

@@ -66,6 +66,14 @@ def make_executor(
 
     Raises:
         ValueError: for an unknown mode, or a batch that the devices cannot share equally.
+
+    Example:
+        >>> loss = lambda params, keys, batch, step: (((batch - params) ** 2).mean(), {})
+        >>> executor = make_executor(loss, optax.sgd(0.5), lambda key, raw: raw, batch_size=2, capacity=5, mode="jit")
+        >>> start = TrainState(jnp.int32(0), jnp.zeros(()), optax.sgd(0.5).init(0.0), jax.random.key(0), None)
+        >>> state, metrics = executor.chunk(start, jnp.full((4,), 3.0), jnp.int32(2))
+        >>> int(state.step), float(state.params), metrics["skipped"].shape  # room for 5 steps, of which 2 were taken
+        (2, 3.0, (5,))
     """
     devices = list(jax.local_devices() if devices is None else devices)
     batch_size = positive_integer("batch_size", batch_size)

@@ -43,6 +43,13 @@ def init_state(
 
     Raises:
         TypeError: for a legacy uint32 key, which the checkpoint and the key checker could not tell from numbers.
+
+    Example:
+        >>> from jaxvae import MLPDecoder, MLPEncoder, vae
+        >>> model = vae(MLPEncoder(2, hidden=(8,)), MLPDecoder((4,), hidden=(8,)), event_shape=(4,), latent_dim=2)
+        >>> state = init_state(model, optax.adam(1e-3), jax.random.key(0), jnp.zeros(4))
+        >>> int(state.step), sorted(state.params), state.ema
+        (0, ['decoder', 'encoder'], None)
     """
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         raise TypeError(f"key has dtype {key.dtype}, expected a typed key: use jax.random.key(seed), not PRNGKey.")

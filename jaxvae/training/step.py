@@ -87,6 +87,14 @@ def make_step(
         ValueError: for a decay outside (0, 1], or a skip_above that is not above 0.
 
     Source: skipping by the norm: Child, 2021, arXiv 2011.10650.
+
+    Example:
+        >>> loss = lambda params, keys, batch, step: (((batch - params) ** 2).mean(), {})
+        >>> step = make_step(loss, optax.sgd(0.5), lambda key, raw: raw)
+        >>> start = TrainState(jnp.int32(0), jnp.zeros(()), optax.sgd(0.5).init(0.0), jax.random.key(0), None)
+        >>> state, metrics = jax.jit(step)(start, jnp.array([1.0, 3.0]))
+        >>> float(state.params), float(metrics["gradient_norm"]), int(metrics["skipped"])
+        (2.0, 4.0, 0)
     """
     if ema is not None:
         finite_number("ema", ema, 0.0, 1.0, above=True)
