@@ -152,6 +152,13 @@ def test_the_sphere_keeps_the_norm_and_turns_in_equal_angles():
     close(np.arctan2(path[:, 1], path[:, 0]), np.linspace(0, np.pi / 2, 7))
 
 
+def test_the_norm_on_the_sphere_goes_evenly_between_nearly_opposite_ends():
+    a, b = np.array([1.0, 0.0]), 3 * np.array([math.cos(3.1), math.sin(3.1)])
+    path = np.asarray(latents.spherical_path(jnp.asarray(a, jnp.float32), jnp.asarray(b, jnp.float32), 5), np.float64)
+    close(np.linalg.norm(path, axis=1), [1.0, 1.5, 2.0, 2.5, 3.0], 1e-4)
+    close(np.arctan2(path[:, 1], path[:, 0]), np.linspace(0, 3.1, 5), 1e-4)
+
+
 @pytest.mark.parametrize("b", [[2.0, 4.0], [-1.0, -2.0], [0.0, 0.0], [1.0, 2.0]])
 def test_the_sphere_is_a_line_where_no_arc_is_defined(b):
     a, b = jnp.array([1.0, 2.0]), jnp.array(b)

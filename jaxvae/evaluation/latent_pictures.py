@@ -118,3 +118,41 @@ def manifold(
         x=f"z[{latents[0]}], in prior standard deviations",
         y=f"z[{latents[1]}]",
     )
+
+
+def shifts(
+    images: Images,
+    strengths: Values,
+    originals: Images | None = None,
+    verdicts: Sequence[str] = (),
+    *,
+    title: str | None = "Codes moved along an attribute",
+    ax: "Axes | None" = None,
+) -> tuple["Figure", "Axes"]:
+    """Examples moved along a direction of the code space [N, S, H, W, C], a row for each example.
+
+    Args:
+        images: decoded `jaxvae.evaluation.attributes.shift`.
+        strengths: [S] how far along the direction each column is.
+        originals: [N, H, W, C] what was encoded, drawn on the left, or None.
+        verdicts: [S] what a judge says of each column, under its strength, such as "93 %".
+
+    Raises:
+        ValueError: for images of another shape or scale, or labels that do not fit them.
+    """
+    cells = unit_images("images", images, 2)
+    rows, columns, *event = cells.shape
+    for name, labels in (("strengths", strengths), ("verdicts", verdicts)):
+        if len(labels) not in ((columns,) if name == "strengths" else (0, columns)):
+            raise ValueError(f"{name} has {len(labels)} entries, expected {columns} for images {cells.shape}.")
+    gap = gap_of(cells)
+    words = [f"{strength:g}".replace("-", "\N{MINUS SIGN}") for strength in strengths]
+    words = [f"{word}\n{verdict}" for word, verdict in zip(words, verdicts, strict=True)] if verdicts else words
+    gaps = [gap] * (columns - 1)
+    if originals is not None:
+        first = unit_images("originals", originals)
+        if first.shape != (rows, *event):
+            raise ValueError(f"originals has shape {first.shape}, expected {(rows, *event)}.")
+        cells = np.concatenate([first[:, None], cells], axis=1)
+        gaps, words = [4 * gap, *gaps], ["original", *words]
+    return show(cells, ax, title=title, row_gaps=[gap] * (rows - 1), column_gaps=gaps, columns=words)

@@ -146,25 +146,29 @@ def linear_path(a: Array, b: Array, steps: int) -> Array:
 
 
 def spherical_path(a: Array, b: Array, steps: int) -> Array:
-    """[steps, Z] from a to b in equal angles: (sin((1 - t) w) a + sin(t w) b) / sin(w), w their angle.
+    """[steps, Z] from a to b in equal angles: r(t) (sin((1 - t) w) a / |a| + sin(t w) b / |b|) / sin(w), w their angle.
 
-    In many dimensions the prior lives near a sphere, which a straight line leaves. Where no arc is defined,
-    for parallel, opposite or zero codes, this is the line.
+    The norm r(t) = (1 - t) |a| + t |b| goes in equal steps too. In many dimensions the prior lives near a sphere, which
+    a straight line leaves. The usual formula, without the norms, is this one for ends of one norm; between nearly
+    opposite ends of different norms it runs off. Where no arc is defined, for parallel, opposite or zero codes, this is
+    the line.
 
     Source: Shoemake, 1985, Animating rotation with quaternion curves; White, 2016, arXiv 1609.04468.
 
     Example:
-        >>> middle = spherical_path(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]), 3)[1]
+        >>> middle = spherical_path(jnp.array([1.0, 0.0]), jnp.array([0.0, 3.0]), 3)[1]
         >>> [round(float(value), 4) for value in middle]
-        [0.7071, 0.7071]
+        [1.4142, 1.4142]
     """
     same_shape(a=a, b=b)
     t = jnp.linspace(0.0, 1.0, positive_integer("steps", steps, 2))[:, None]
-    norms = jnp.linalg.norm(a) * jnp.linalg.norm(b)
-    cosine = jnp.clip(a @ b / jnp.where(norms > 0, norms, 1.0), -1.0, 1.0)
-    arc = (norms > 0) & (jnp.abs(cosine) < 1 - 1e-6)
+    norms = jnp.stack([jnp.linalg.norm(a), jnp.linalg.norm(b)])
+    unit_a, unit_b = (end / jnp.where(norm > 0, norm, 1.0) for end, norm in zip((a, b), norms, strict=True))
+    cosine = jnp.clip(unit_a @ unit_b, -1.0, 1.0)
+    arc = (norms > 0).all() & (jnp.abs(cosine) < 1 - 1e-6)
     angle = jnp.where(arc, jnp.arccos(jnp.where(arc, cosine, 0.0)), 1.0)
-    path = (jnp.sin((1 - t) * angle) * a[None] + jnp.sin(t * angle) * b[None]) / jnp.sin(angle)
+    direction = (jnp.sin((1 - t) * angle) * unit_a[None] + jnp.sin(t * angle) * unit_b[None]) / jnp.sin(angle)
+    path = ((1 - t) * norms[0] + t * norms[1]) * direction
     return jnp.where(arc, path, linear_path(a, b, steps))
 
 
