@@ -23,9 +23,15 @@ pytestmark = pytest.mark.full
 RESUME = """
 import sys
 from test_run import SMALL, silent
-from jaxvae.runs.train import train_run
-train_run(SMALL, sys.argv[1], say=silent)
+from jaxvae.runs import train
+train.draw_pictures = lambda *args, **options: None
+train.train_run(SMALL, sys.argv[1], say=silent)
 """
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+    monkeypatch.setattr(runs_train, "draw_pictures", lambda *args, **options: None)
 
 
 class Died(BaseException):
