@@ -38,6 +38,28 @@ class Classifier(NamedTuple):
     params: Params
 
 
+class Rectified(NamedTuple):
+    """A network followed by max(0, .): its last layer becomes a hidden one.
+
+    Without it two linear layers follow each other, and the features shrink to what the logits need.
+
+    Example:
+        >>> network, x = Rectified(MLPCodeEncoder(4, ())), jnp.ones((2, 2, 1))
+        >>> bool((network.apply(network.init(jax.random.key(0), x), x) >= 0).all())
+        True
+    """
+
+    network: Network
+
+    def init(self, key: Key, /, *inputs: Array) -> Any:
+        """(key, x) -> the network's variables."""
+        return self.network.init(key, *inputs)
+
+    def apply(self, variables: Any, /, *inputs: Array) -> Array:
+        """(variables, x) -> max(0, network(x)) [F]."""
+        return jax.nn.relu(self.network.apply(variables, *inputs))
+
+
 class PosteriorMean(NamedTuple):
     """The encoder of a trained model as a network, x -> E[z | x]: start it from the model's own parameters.
 
@@ -76,7 +98,7 @@ def train_classifier(
         images: [N, ...] floats as the network takes them, or raw uint8, then divided by 255.
         labels: [N] integers, 0 to C - 1.
         held_out: images and labels that the accuracy is of.
-        network: x [...] -> [F], the layer before the logits; by default `MLPCodeEncoder(64, (256,))`.
+        network: x [...] -> [F], the layer before the logits; by default `Rectified(MLPCodeEncoder(64, (256,)))`.
         start: the network's variables to begin with, as of a trained encoder; by default fresh ones.
         **options: steps, batch_size, learning_rate, seed of `classifier_trainer`.
 
@@ -93,7 +115,7 @@ def train_classifier(
     labels = check_labels("labels", labels, len(images))
     judged = check_labels("held-out labels", held_out[1], len(held_out[0]))
     classes = int(max(labels.max(), judged.max())) + 1
-    network = MLPCodeEncoder(64, (256,)) if network is None else network
+    network = Rectified(MLPCodeEncoder(64, (256,))) if network is None else network
     seed = options.pop("seed", 0)
     params = classifier_trainer(network, classes, **options)(images, labels, seed=seed, start=start)
     return classifier_of(network, params, held_out[0], judged)

@@ -83,8 +83,11 @@ def frechet_distance(generated: np.ndarray, reference: np.ndarray) -> float:
 def frechet_estimate(generated: np.ndarray, reference: np.ndarray, *, blocks: int = 10) -> Jackknife:
     """The same with its standard error and its bias of order 1/N, by leaving out one block after the other.
 
+    The bias is that of independent draws. Sets with equal shares of each class lie nearer to each other than such draws
+    do, so that the bias of a floor can exceed its value.
+
     Args:
-        generated: [N, F]; reference: [M, F]: both fresh draws, in any order.
+        generated: [N, F]; reference: [M, F]; in any order.
         blocks: how many.
 
     Returns:

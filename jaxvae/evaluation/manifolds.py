@@ -152,6 +152,7 @@ def _points(generated: np.ndarray, reference: np.ndarray, neighbours: int) -> tu
 
 
 def _share(yes: np.ndarray) -> Estimate:
-    """The part that is true, with its binomial standard error."""
-    mean = float(yes.mean())
-    return Estimate(mean, float(np.sqrt(mean * (1 - mean) / len(yes))), len(yes))
+    """The part that is true; its binomial standard error counts half a case more of either kind, so it is never 0."""
+    mean, count = float(yes.mean()), len(yes)
+    p = (yes.sum() + 0.5) / (count + 1)
+    return Estimate(mean, float(np.sqrt(p * (1 - p) / count)), count)

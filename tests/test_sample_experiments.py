@@ -1,0 +1,73 @@
+"""The experiments that judge samples: every number with its setting, in the table, the JSON and the picture."""
+
+import importlib
+import json
+from dataclasses import replace
+
+import pytest
+
+from experiments.cli import parse_options
+from jaxvae.runs.config import PRESETS
+from jaxvae.runs.train import train_run
+
+pytestmark = pytest.mark.quick_compile
+
+
+def run(script, *args):
+    module = importlib.import_module(f"experiments.{script}")
+    options = next(value for name, value in vars(module).items() if name.endswith("Options"))
+    module.main(parse_options(options, args))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    config = replace(PRESETS["digits"], epochs=1, batch_size=100, evaluate_every=1, parallel="jit", progress=False)
+    train_run(replace(config, model=replace(config.model, hidden=(32,), latent_dim=4)), path, say=lambda line: None)
+    return path
+
+
+def test_sample_quality_scores_draws_beside_the_floor(folder, capsys):
+    run("sample_quality", str(folder), "--samples", "60", "--references", "50", "--features", "pixels", "pca")
+    printed = capsys.readouterr().out
+    assert "60 samples a column against 50 of digits/test, seed 0" in printed
+    assert "features: pixels" in printed
+    found = json.loads((folder / "sample_quality.json").read_text())
+    rows = found["scores"]["pixels"]
+    assert set(rows) == {"training images", "their reconstructions", "prior draws of x", "prior means of x"}
+    frechet = {name: scores[0] for name, scores in rows.items()}
+    assert frechet["training images"]["value"] < frechet["prior draws of x"]["value"]
+    assert frechet["prior draws of x"]["setting"]["samples"] == 60
+    assert frechet["prior draws of x"]["standard_error"] > 0
+    assert (folder / "sample_quality.png").stat().st_size > 4000
+
+
+def test_generation_scores_an_autoencoder_and_a_vae(tmp_path, capsys):
+    small = ["--epochs", "1", "--hidden", "16", "--latent-dim", "2", "--components", "2", "--samples", "40"]
+    path = tmp_path / "a.png"
+    run("generation", *small, "--references", "40", "--features", "pixels", "--no-progress", "--output", str(path))
+    assert "VAE, a mixture" in capsys.readouterr().out
+    found = json.loads(path.with_suffix(".json").read_text())["scores"]["pixels"]
+    assert len(found) == 6
+    assert path.stat().st_size > 4000
+
+
+@pytest.mark.parametrize(
+    ("script", "args", "words"),
+    [
+        ("sample_quality", ["--output", "a.txt"], ["a.txt", ".json"]),
+        ("sample_quality", ["--samples", "19"], ["samples is 19"]),
+    ],
+)
+def test_bad_options_of_a_run_are_named(folder, script, args, words):
+    with pytest.raises(ValueError, match="expected") as error:
+        run(script, str(folder), *args)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_bad_options_of_generation_are_named():
+    with pytest.raises(ValueError, match=r"output is 'a\.jpg', expected"):
+        run("generation", "--output", "a.jpg")
+    with pytest.raises(ValueError, match=r"samples is 3, expected"):
+        run("generation", "--samples", "3")
