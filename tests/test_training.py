@@ -15,8 +15,9 @@ from jaxvae.training.loop import train
 from jaxvae.training.losses import bound_loss
 from jaxvae.training.optimizers import kl_warmup, learning_rate_schedule, make_optimizer
 from jaxvae.training.parallel import make_executor
+from jaxvae.training.sampler import epoch_order
 from jaxvae.training.state import init_state
-from jaxvae.training.step import NOISE, PREPROCESS, epoch_order, example_keys, make_step, steps_left
+from jaxvae.training.step import NOISE, PREPROCESS, example_keys, make_step, steps_left
 
 
 def run(state, executor, steps, **options):

@@ -48,7 +48,7 @@ def train(
         executor: from `make_executor`.
         state: where to go on from; it is copied, so it stays usable.
         images: raw examples [N, ...], uint8, or a tree of arrays of equal leading length, such as `Labelled(images,
-            labels)`; they are brought to the device once.
+            labels)`, or either with weights, `weighted(images, weights)`; they are brought to the device once.
         steps: the step number to stop at, counted from the start of the run.
         steps_per_call: steps in one call; by default as many as fit in a second. The numbers do not depend on it.
         max_skipped: raise after this many non-finite steps in a row.

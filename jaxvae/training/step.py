@@ -11,6 +11,7 @@ from jaxvae.math.checks import finite_number
 from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.records import Key, Params
 from jaxvae.training.losses import Loss, Metrics
+from jaxvae.training.sampler import ORDER, epoch_indices, examples_of
 from jaxvae.training.state import TrainState
 
 Array = jax.Array
@@ -18,24 +19,14 @@ Preprocess = Callable[[Key, Any], Any]
 Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 Chunk = Callable[[TrainState, Any, Array], tuple[TrainState, Metrics]]
 
-# Independent streams of the run's key.
-ORDER, NOISE, PREPROCESS = range(3)
+# Independent streams of the run's key, beside ORDER.
+NOISE, PREPROCESS = ORDER + 1, ORDER + 2
 
 
 def example_keys(key: Key, stream: int, step: Array, size: int, offset: Array | int = 0) -> Key:
     """Keys [size], one for each example: a function of (key, stream, step, index in the global batch) alone."""
     step_key = jax.random.fold_in(jax.random.fold_in(key, stream), step)
     return jax.vmap(jax.random.fold_in, (None, 0))(step_key, offset + jnp.arange(size))
-
-
-def epoch_order(key: Key, epoch: Array, size: int) -> Array:
-    """The order of the examples in an epoch, a permutation [size] that needs no earlier epoch.
-
-    One sort of random words, at half the time of `jax.random.permutation`; words that tie (for 60,000 examples in
-    one epoch out of three) keep their order, which favours nothing that training could see.
-    """
-    epoch_key = jax.random.fold_in(jax.random.fold_in(key, ORDER), epoch)
-    return jnp.argsort(jax.random.bits(epoch_key, (size,), jnp.uint32))
 
 
 def labelled(preprocess: Preprocess) -> Preprocess:
@@ -140,9 +131,10 @@ def make_diagnosis(loss: Loss, preprocess: Preprocess, batch_size: int) -> Calla
         step = state.step - 1  # the step just skipped
         examples = count_examples(images, "images")
         per_epoch = examples // batch_size
-        order = epoch_order(state.key, step // per_epoch, examples)
+        order = epoch_indices(state.key, step // per_epoch, images)
         indices = jax.lax.dynamic_slice_in_dim(order, step % per_epoch * batch_size, batch_size)
-        batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, step, batch_size), take(images, indices))
+        raw = take(examples_of(images), indices)
+        batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, step, batch_size), raw)
         keys = example_keys(state.key, NOISE, step, batch_size)
         (value, _), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, keys, batch, step)
         tree = {"1 batch": batch, "2 parameter": state.params, "3 loss": value, "4 gradient": gradient}
@@ -162,7 +154,8 @@ def make_chunk(step: Step, batch_size: int, capacity: int, *, axis_name: str | N
     """chunk(state, images, count) -> (state, metrics [capacity, ...]): `count` steps in one compiled loop.
 
     The count is an array, so one program serves every length up to `capacity` and a run gives the same bits however it
-    is cut. The chunk must not cross the end of an epoch (`steps_left`): the order of the examples is drawn once.
+    is cut. The chunk must not cross the end of an epoch (`steps_left`): the order of the examples is drawn once. Of
+    `Weighted` images an epoch is as many draws with replacement.
 
     Args:
         step: from `make_step`.
@@ -175,13 +168,13 @@ def make_chunk(step: Step, batch_size: int, capacity: int, *, axis_name: str | N
     def chunk(state: TrainState, images: Any, count: Array) -> tuple[TrainState, Metrics]:
         examples = count_examples(images, "images")
         per_epoch = examples // batch_size
-        order = epoch_order(state.key, state.step // per_epoch, examples)
+        order = epoch_indices(state.key, state.step // per_epoch, images)
         offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * share
 
         def one(state: TrainState) -> tuple[TrainState, Metrics]:
             start = state.step % per_epoch * batch_size + offset
             indices = jax.lax.dynamic_slice_in_dim(order, start, share)
-            return step(state, take(images, indices))
+            return step(state, take(examples_of(images), indices))
 
         def body(i: Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, metrics = one(carry[0])
