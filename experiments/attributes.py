@@ -32,6 +32,7 @@ class AttributesOptions:
 def main(options: AttributesOptions) -> None:
     """Writes a picture for each attribute, prints the verdicts and keeps them as JSON."""
     from dataclasses import replace
+    from functools import partial
     from pathlib import Path
 
     import numpy as np
@@ -66,13 +67,8 @@ def main(options: AttributesOptions) -> None:
             direction = attributes.mean_direction(codes, labels == target)
         else:
             direction = attributes.class_direction(codes, labels, source, target)
-        images = np.asarray(
-            model.to_unit(
-                resynthesis.resynthesize(
-                    model, params, test.x[chosen], lambda z, d=direction: attributes.shift(z, d, options.strengths)
-                )
-            )
-        )
+        change = partial(attributes.shift, direction=direction, strengths=options.strengths)
+        images = np.asarray(model.to_unit(resynthesis.resynthesize(model, params, test.x[chosen], change)))
         verdicts = np.stack([judge.predict(flat(column)) for column in images.swapaxes(0, 1)], axis=1)
         before = "others" if source is None else f"{source}"
         print(f"\nfrom {before} towards {target}: {len(images)} test images, judged as (95 % interval)")

@@ -16,6 +16,7 @@ from jaxvae.evaluation.figures import (
     SMALL,
     TEXT,
     WIDTH,
+    halo_text,
     new_axes,
     style,
 )
@@ -187,18 +188,9 @@ def codes(
     # All in one call, in the order of the examples, so that no class covers the others.
     ax.scatter(x, y, s=size, color=np.array(COLORS)[index % len(COLORS)], alpha=0.7, linewidths=0)
     for i, name in enumerate([] if classes is None else classes):
-        _name(ax, np.median(points[index == i], axis=0), str(name))
+        halo_text(ax, np.median(points[index == i], axis=0), str(name))
     ax.set_aspect("equal", adjustable="datalim")
     style(ax, title=title, x=f"z[{latents[0]}]", y=f"z[{latents[1]}]")
     ax.grid(visible=False)
     figure: Any = ax.figure
     return figure, ax
-
-
-def _name(ax: "Axes", where: np.ndarray, name: str) -> None:
-    """Bold words with a white halo, legible on top of points."""
-    from matplotlib.patheffects import withStroke
-
-    x, y = where
-    halo = [withStroke(linewidth=3, foreground="white")]
-    ax.text(x, y, name, ha="center", va="center", weight="bold", size=TEXT, color=INK, path_effects=halo)

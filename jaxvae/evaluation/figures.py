@@ -48,6 +48,15 @@ def set_title(ax: "Axes", title: str | None, pad: float = 8) -> None:
         ax.set_title(title, fontsize=TITLE, loc="left", color=INK, pad=pad)
 
 
+def halo_text(ax: "Axes", where: Sequence[float], text: str) -> None:
+    """Bold words with a white halo at (x, y), legible on top of points."""
+    from matplotlib.patheffects import withStroke
+
+    x, y = where
+    halo = [withStroke(linewidth=3, foreground="white")]
+    ax.text(x, y, text, ha="center", va="center", weight="bold", size=TEXT, color=INK, path_effects=halo)
+
+
 def thinned(count: int, most: int) -> Sequence[int]:
     """Indices of at most `most` labels out of `count`, symmetric, with both ends and a middle if any.
 
