@@ -43,7 +43,7 @@ class FourByFourDecoder(NamedTuple):
 
 
 def four_by_four(
-    encoder: Network | None = None, *, radius: float = 1.2, width: float = 0.8, noise: float = 0.4
+    encoder: Network | None = None, *, radius: float = 1.2, width: float = 0.8, noise: float = 0.3
 ) -> Model:
     """A VAE of 4x4 pixels and one latent, whose true decoder has two parameters: a spot that walks round a circle.
 

@@ -1,0 +1,87 @@
+"""The experiments of the lectures in their smallest settings: what they print, write and refuse."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.cli import parse_options
+from jaxvae.evaluation import figures
+from jaxvae.evaluation.evidence_charts import posterior_and_q, two_turns
+from jaxvae.evaluation.grid_posterior import GridPosterior
+
+pytestmark = pytest.mark.quick_compile
+
+
+def run(script, folder, *args):
+    """Runs an experiment's main and returns what numbers.json holds."""
+    module = importlib.import_module(f"experiments.{script}")
+    options = getattr(module, "".join(word.capitalize() for word in script.split("_")) + "Options")
+    module.main(parse_options(options, [*args, "--workdir", str(folder)]))
+    return json.loads((folder / "numbers.json").read_text())
+
+
+def pictures(folder):
+    """Every picture in a folder opens and is not blank."""
+    found = sorted(folder.glob("*.png"))
+    for path in found:
+        with Image.open(path) as image:
+            assert np.ptp(np.asarray(image.convert("L"))) > 100
+    return [path.stem for path in found]
+
+
+def test_four_by_four_accounts_for_the_evidence_and_climbs(tmp_path, capsys):
+    numbers = run("four_by_four", tmp_path, "--pictures", "12", "--rounds", "1")
+    for parts in numbers["pictures"].values():
+        found = {name: np.array(value) for name, value in parts.items()}
+        np.testing.assert_allclose(found["elbo"] + found["gap"], found["log_evidence"], atol=5e-5)
+        np.testing.assert_allclose(found["log_likelihood"] - found["kl"], found["elbo"], atol=5e-5)
+    one, skewed, two = numbers["pictures"]["the best Gaussian"]["gap"]
+    assert 0 <= one < 0.01 < skewed < two
+    elbo, evidence = numbers["em"]["ELBO"], numbers["em"]["log p(x)"]
+    assert elbo[0] < elbo[1] < elbo[2]
+    assert evidence[0] == evidence[1] < evidence[2]
+    assert "the best Gaussian" in capsys.readouterr().out
+    assert pictures(tmp_path) == ["four_by_four"]
+
+
+def small_grid():
+    z = np.linspace(-5, 5, 101)
+    density = np.exp(-0.5 * z**2)[None] / np.sqrt(2 * np.pi)
+    log = np.log(density)
+    return GridPosterior(np.zeros(1), np.zeros((1, 1)), np.ones((1, 1, 1)), density, log, log, (z,), np.zeros(1))
+
+
+def test_the_charts_of_exact_things_hold_their_numbers():
+    grid = small_grid()
+    figure, ax = posterior_and_q(grid, grid.log_prior, title="a")
+    assert ax.figure is figure
+    for line in ax.lines:
+        x, y = line.get_data()
+        assert np.abs(x).max() <= 3.5
+        np.testing.assert_allclose(y, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), atol=1e-12)
+    mine, given = figures.new_axes(columns=2)
+    figure, ax = two_turns(np.array([-9.0, -5.0, -4.0]), np.array([-4.5, -4.5, -3.5]), ax=given[1])
+    assert (figure, ax) == (mine, given[1])
+    assert list(ax.lines[0].get_ydata()) == [-4.5, -4.5, -3.5]
+    assert list(ax.lines[2].get_xdata()) == [0.5]  # the E step
+
+
+def wrong_calls():
+    grid = small_grid()
+    plane = grid._replace(axes=grid.axes * 2)
+    return {
+        "two latents": ("the grid has 2 latents", lambda: posterior_and_q(plane)),
+        "log_q": ("log_q has shape", lambda: posterior_and_q(grid, np.zeros(3))),
+        "example": ("example is 1", lambda: posterior_and_q(grid, example=1)),
+        "turns": ("elbo has shape", lambda: two_turns(np.zeros(4), np.zeros(4))),
+    }
+
+
+@pytest.mark.parametrize("name", wrong_calls())
+def test_wrong_input_is_named(name):
+    words, call = wrong_calls()[name]
+    with pytest.raises(ValueError, match=words):
+        call()
