@@ -1,5 +1,6 @@
 """Training in memory, for notebooks and scripts that keep no run folder."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,10 +17,13 @@ from jaxvae.runs.progress import progress_bar
 from jaxvae.training.loop import check_data, train
 from jaxvae.training.losses import Loss, bound_loss
 from jaxvae.training.optimizers import make_optimizer
-from jaxvae.training.parallel import make_executor
-from jaxvae.training.state import init_state
+from jaxvae.training.parallel import Executor, make_executor
+from jaxvae.training.sampler import weighted
+from jaxvae.training.state import TrainState, init_state
 from jaxvae.training.step import labelled
 from jaxvae.training.windows import Windows
+
+Weights = np.ndarray | Callable[[Params], np.ndarray]
 
 
 class Fit(NamedTuple):
@@ -40,6 +44,7 @@ def fit(
     images: np.ndarray,
     *,
     labels: np.ndarray | None = None,
+    weights: Weights | None = None,
     protocol: str = "dynamic",
     loss: Loss | None = None,
     optimizer: optax.GradientTransformation | None = None,
@@ -54,7 +59,10 @@ def fit(
     Args:
         model: such as `vae(...)`.
         images: uint8 [N, H, W, C].
-        labels: [N, ...] the context of each image, for a conditional model: integer labels [N] where it has classes.
+        labels: [N, ...] the context of each image, for a conditional model: integer labels [N] where it has classes. Of
+            another model, for a loss that takes `Labelled` batches, such as `supervised_loss`.
+        weights: [N] how often each image is drawn, with replacement, in proportion; or a function of the parameters
+            that gives them anew for every epoch, such as `latent_resampler`. None: each image once an epoch.
         protocol: how raw pixels become x: "grey", "threshold", "dynamic", "levels" or "dequantize".
         loss: (params, keys, batch, step) -> (scalar, metrics), by default minus the ELBO.
         optimizer: an Optax transformation, by default Adam at 1e-3.
@@ -90,12 +98,14 @@ def fit(
         raise TypeError(f"images have dtype {images.dtype}, expected uint8. Use jaxvae.data.from_array(images).images.")
     if images.shape[1:] != model.event_shape:
         raise ValueError(f"images have shape {images.shape}, expected (N, {', '.join(map(str, model.event_shape))}).")
-    if model.context is None and labels is not None:
+    if model.context is None and labels is not None and loss is None:
         raise ValueError("labels were given, but the model takes none. Make a conditional_vae, or leave them out.")
     data: Any = images
     example: Any = jnp.zeros(model.event_shape)
     preprocess = PROTOCOLS[protocol]
-    if model.context is not None:
+    if model.context is None and labels is not None:
+        data, preprocess = Labelled(images, np.asarray(labels)), labelled(preprocess)
+    elif model.context is not None:
         if labels is None:
             raise ValueError("labels are missing, but the model is conditional. Pass labels=, one for each image.")
         model.context.check(labels, "labels")
@@ -106,11 +116,45 @@ def fit(
     loss = bound_loss(model) if loss is None else loss
     executor = make_executor(loss, optimizer, preprocess, batch_size=batch_size, capacity=min(per_epoch, 2000), ema=ema)
     state = init_state(model, optimizer, jax.random.key(seed), example, ema=ema is not None)
-    log, history = Windows(per_epoch, per_epoch), []
-    with progress_bar(epochs * per_epoch, per_epoch, batch_size, enabled=progress) as show:
-        for report in train(executor, state, data, epochs * per_epoch):
-            state = report.state
-            show(report, None)
-            for step, means in log.add(report.step, report.metrics):
-                history.append({"step": step, "epoch": step // per_epoch, **means})
+    state, history = run_epochs(executor, state, data, epochs, weights=weights, progress=progress)
     return Fit(jax.device_get(state.params if ema is None else state.ema), history)
+
+
+def run_epochs(
+    executor: Executor,
+    state: TrainState,
+    data: Any,
+    epochs: int,
+    *,
+    weights: Weights | None = None,
+    progress: bool = True,
+) -> tuple[TrainState, list[dict[str, Any]]]:
+    """Trains for some epochs from a state, wherever it comes from; (state, history), a record an epoch as in `Fit`.
+
+    Args:
+        executor: from `make_executor`; one executor may serve many fits, and is compiled once for each size of data.
+        state: from `init_state`, or of an earlier call; it stays usable.
+        data: raw examples [N, ...], or a tree of such arrays.
+        epochs: passes over the data, counted from the state's own step.
+        weights: as in `fit`; a function of them is called at the start of every epoch, or where the state stands.
+        progress: whether to show a bar.
+
+    Raises:
+        ValueError: for empty data, or a batch larger than the data.
+        FloatingPointError: after too many steps in a row that were not finite.
+    """
+    per_epoch = check_data(data, executor.batch_size) // executor.batch_size
+    stop = int(state.step) + positive_integer("epochs", epochs) * per_epoch
+    log, history = Windows(per_epoch, per_epoch), []
+    with progress_bar(stop, per_epoch, executor.batch_size, enabled=progress) as show:
+        while (step := int(state.step)) < stop:
+            drawn, end = data, stop
+            if weights is not None:
+                drawn = weighted(data, weights(state.params) if callable(weights) else weights)
+                end = min(stop, (step // per_epoch + 1) * per_epoch)
+            for report in train(executor, state, drawn, end):
+                state = report.state
+                show(report, None)
+                for at, means in log.add(report.step, report.metrics):
+                    history.append({"step": at, "epoch": at // per_epoch, **means})
+    return state, history

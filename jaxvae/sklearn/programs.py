@@ -1,0 +1,121 @@
+"""What the estimator compiles, kept by its hyper-parameters: a clone, a fold or an unpickled copy compiles nothing."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae.evaluation.importance import sample_weights
+from jaxvae.math.numerics import log_mean_exp
+from jaxvae.models.count_observations import negative_binomial, poisson
+from jaxvae.models.observations import bernoulli, laplace, normal
+from jaxvae.models.records import Key, Model, Observation, Params
+from jaxvae.models.vae import vae
+from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+from jaxvae.training.losses import bound_loss
+from jaxvae.training.optimizers import make_optimizer
+from jaxvae.training.parallel import Executor, make_executor
+from jaxvae.training.state import TrainState, init_state
+
+Array = jax.Array
+BATCH = 256  # rows in flight; fewer are filled up, so that one program serves all and no row feels its company
+CHUNK = 16  # samples of a row in flight
+
+LIKELIHOODS: dict[str, Callable[[], Observation]] = {
+    "normal": functools.partial(normal, "learned", std=1.0),
+    "laplace": functools.partial(laplace, "learned", width=1.0),
+    "bernoulli": bernoulli,
+    "poisson": poisson,
+    "negative_binomial": negative_binomial,
+}
+STANDARDIZED = ("normal", "laplace")  # the others score the table as it is
+
+
+class Architecture(NamedTuple):
+    """What decides about a model: two of equal architecture are one, with its compiled programs."""
+
+    features: int
+    latent_dim: int
+    hidden: tuple[int, ...]
+    activation: str
+    likelihood: str
+
+
+@functools.lru_cache(maxsize=64)
+def build(architecture: Architecture) -> Model:
+    """The model of an architecture, for one row of a table."""
+    features, latent_dim, hidden, activation, likelihood = architecture
+    observation = LIKELIHOODS[likelihood]()
+    return vae(
+        MLPEncoder(latent_dim, hidden, activation),
+        MLPDecoder((features,), observation.channels, hidden[::-1], activation),
+        event_shape=(features,),
+        latent_dim=latent_dim,
+        likelihood=observation,
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def initial_state(architecture: Architecture, learning_rate: float) -> Callable[[Key], TrainState]:
+    """key -> a fresh training state, compiled once."""
+    model, optimizer = build(architecture), make_optimizer("adam", learning_rate)
+    return jax.jit(lambda key: init_state(model, optimizer, key, jnp.zeros(architecture.features)))
+
+
+@functools.lru_cache(maxsize=64)
+def executor(architecture: Architecture, beta: float, learning_rate: float, batch_size: int, capacity: int) -> Executor:
+    """The training of an architecture, on one device."""
+    loss = bound_loss(build(architecture), beta=beta)
+    optimizer = make_optimizer("adam", learning_rate)
+    return make_executor(loss, optimizer, as_it_is, batch_size=batch_size, capacity=capacity, mode="jit")
+
+
+def as_it_is(key: Key, row: Array) -> Array:
+    """The preprocessing of rows: none."""
+    return row
+
+
+def filled(rows: np.ndarray) -> np.ndarray:
+    """At least `BATCH` rows, the last one repeated."""
+    return np.pad(rows, [(0, max(0, BATCH - len(rows))), (0, 0)], mode="edge")
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def row_bounds(model: Model, samples: int, params: Params, key: Key, index: Array, rows: Array) -> Array:
+    """The importance-weighted bound [B] of each row; its noise is a function of (key, the row's numbers) alone."""
+
+    def one(row: Array) -> Array:
+        own = jax.random.fold_in(key, fingerprint(key, row))
+        log_weights, _, _ = sample_weights(model, params, own, row, samples=samples, chunk=min(CHUNK, samples))
+        return log_mean_exp(log_weights)
+
+    return jax.vmap(one)(rows)
+
+
+def fingerprint(key: Key, row: Array) -> Array:
+    """uint32 [] of a row [D]: equal rows have equal ones, others hardly ever.
+
+    Both halves of each number's bits, weighed by random odd integers modulo 2^32.
+
+    Example:
+        >>> key, row = jax.random.key(0), jnp.arange(3.0)
+        >>> bool(fingerprint(key, row) == fingerprint(key, row[::-1])), fingerprint(key, row).dtype
+        (False, dtype('uint32'))
+    """
+    bits = jax.lax.bitcast_convert_type(row.astype(jnp.float32) + 0.0, jnp.uint32)  # -0.0 becomes 0.0
+    halves = jnp.stack([bits >> 16, bits & 0xFFFF])
+    return (halves * (jax.random.bits(key, halves.shape, jnp.uint32) | 1)).sum(dtype=jnp.uint32)
+
+
+def log_volume(scale: np.ndarray) -> float:
+    """log |dx / d(standardised x)| in nats: what a density over standardised columns loses in their own units.
+
+    Example:
+        >>> round(log_volume(np.array([2.0, 3.0])), 4)  # log 6
+        1.7918
+    """
+    return math.fsum(np.log(scale))
