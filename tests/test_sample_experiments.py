@@ -52,11 +52,30 @@ def test_generation_scores_an_autoencoder_and_a_vae(tmp_path, capsys):
     assert path.stat().st_size > 4000
 
 
+def test_downstream_measures_probes_and_a_curve_for_each_way(folder, capsys):
+    run("downstream", str(folder), "--counts", "10", "30", "9999", "--seeds", "2", "--steps", "20", "--limit", "60")
+    printed = capsys.readouterr().out
+    assert "30 labels" in printed
+    assert "9999" not in printed
+    found = json.loads((folder / "downstream.json").read_text())
+    assert len(found["label_curves"]) == 3
+    for curve in found["label_curves"].values():
+        assert curve["counts"] == [10, 30]
+        assert all(0 <= value <= 1 for row in curve["accuracies"] for value in row)
+    pixels = found["probes"]["pixels"]
+    assert pixels["linear probe"]["mean"] > 0.5
+    assert pixels["linear probe"]["standard_error"] > 0
+    assert (folder / "downstream.png").stat().st_size > 4000
+
+
 @pytest.mark.parametrize(
     ("script", "args", "words"),
     [
         ("sample_quality", ["--output", "a.txt"], ["a.txt", ".json"]),
         ("sample_quality", ["--samples", "19"], ["samples is 19"]),
+        ("downstream", ["--output", "a.txt"], ["a.txt", ".json"]),
+        ("downstream", ["--seeds", "0"], ["seeds is 0"]),
+        ("downstream", ["--counts", "9999"], ["counts", "9999", "1500"]),
     ],
 )
 def test_bad_options_of_a_run_are_named(folder, script, args, words):

@@ -10,6 +10,7 @@ import numpy as np
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.features import Features, as_input, check_labels
 from jaxvae.evaluation.likelihood import Estimate
+from jaxvae.evaluation.probes import accuracy
 from jaxvae.math.checks import finite_number, positive_integer
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Key, Model, Network, Params
@@ -212,10 +213,7 @@ def classifier_of(network: Network, params: Params, images: np.ndarray, labels: 
     def probabilities(x: np.ndarray) -> np.ndarray:
         return map_batches(softmax, as_input(x), batch_size=500)
 
-    right = probabilities(images).argmax(1) == labels
-    accuracy = float(right.mean())
-    error = float(np.sqrt(accuracy * (1 - accuracy) / len(right)))
-    return Classifier(features, probabilities, Estimate(accuracy, error, len(right)), params)
+    return Classifier(features, probabilities, accuracy(probabilities(images).argmax(1), labels), params)
 
 
 def classifier_features(classifier: Classifier, name: str) -> Features:
