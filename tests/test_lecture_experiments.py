@@ -23,6 +23,11 @@ def run(script, folder, *args):
     return json.loads((folder / "numbers.json").read_text())
 
 
+def main(script, **options):
+    module = importlib.import_module(f"experiments.{script}")
+    module.main(getattr(module, "".join(word.capitalize() for word in script.split("_")) + "Options")(**options))
+
+
 def pictures(folder):
     """Every picture in a folder opens and is not blank."""
     found = sorted(folder.glob("*.png"))
@@ -45,6 +50,23 @@ def test_four_by_four_accounts_for_the_evidence_and_climbs(tmp_path, capsys):
     assert evidence[0] == evidence[1] < evidence[2]
     assert "the best Gaussian" in capsys.readouterr().out
     assert pictures(tmp_path) == ["four_by_four"]
+
+
+def test_triptych_trains_for_one_part_of_the_bound_at_a_time(tmp_path, capsys):
+    numbers = run("triptych", tmp_path, "--epochs", "4", "--hidden", "16", "--limit", "40")
+    kl = {name: float(part["KL, nats"].split()[0]) for name, part in numbers.items() if name != "setting"}
+    assert kl["KL only"] < 0.5 < kl["both"] < kl["reconstruction only"]
+    assert "40 test images" in capsys.readouterr().out
+    assert pictures(tmp_path) == ["triptych"]
+
+
+@pytest.mark.full
+def test_code_size_sets_both_networks_beside_pca(tmp_path):
+    numbers = run("code_size", tmp_path, "--epochs", "2", "--hidden", "16", "--limit", "40", "--latents", "2", "5")
+    errors = {size: float(part["PCA"].split()[0]) for size, part in numbers["squared error"].items()}
+    assert errors["5"] < errors["2"]
+    assert set(numbers["squared error"]["2"]) == {"PCA", "autoencoder", "VAE", "-ELBO"}
+    assert pictures(tmp_path) == ["reconstructions", "samples"]
 
 
 def small_grid():
@@ -73,6 +95,11 @@ def wrong_calls():
     grid = small_grid()
     plane = grid._replace(axes=grid.axes * 2)
     return {
+        "no sizes": ("latents is empty", lambda: main("code_size", latents=())),
+        "too many": ("latents holds 65", lambda: main("code_size", latents=(65,))),
+        "a size of 0": ("latents is 0", lambda: main("code_size", latents=(0,))),
+        "limit": ("limit is 1", lambda: main("triptych", limit=1)),
+        "pictures": ("pictures is 1", lambda: main("four_by_four", pictures=1)),
         "two latents": ("the grid has 2 latents", lambda: posterior_and_q(plane)),
         "log_q": ("log_q has shape", lambda: posterior_and_q(grid, np.zeros(3))),
         "example": ("example is 1", lambda: posterior_and_q(grid, example=1)),
