@@ -37,7 +37,8 @@ SMALL = replace(
     optim=OptimConfig(lr=1e-2, ema=0.9, clip=10.0, schedule="cosine"),
 )
 STEPS = 24
-PICTURES = {"reconstructions", "prior_samples", "manifold", "interpolations", "curves", "kl_per_latent", "codes"}
+PICTURES = {"reconstructions", "prior_samples", "manifold", "interpolations", "curves", "codes"}
+PICTURES |= {"kl_per_latent", "kl_over_training"}
 
 
 def silent(line: str) -> None:

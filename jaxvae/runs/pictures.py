@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxvae.evaluation import generation, latents, plots
+from jaxvae.evaluation import generation, latents, plots, rate_charts
 from jaxvae.evaluation.decoding import latent_shapes
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.held_out import HeldOut
@@ -66,6 +66,7 @@ def draw_pictures(
         )
     if len(kl_per_latent):
         pictures["kl_per_latent"] = lambda: plots.kl_per_latent(kl_per_latent)
+        pictures["kl_over_training"] = lambda: rate_charts.kl_over_training(records["train"])
     if len(kl_per_latent) >= 2 and model.posterior.distribution is not None:
         first, second = latents.strongest_latents(kl_per_latent)
         plane = (first, second)

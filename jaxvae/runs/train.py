@@ -1,7 +1,6 @@
 """A whole run: from a config and a folder to checkpoints, metrics and a summary; interrupted, it resumes by itself."""
 
 import dataclasses
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import numpy as np
 from jaxvae.evaluation.likelihood import Estimate, per_example, summarize
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import folder as run_folder
+from jaxvae.runs import measure
 from jaxvae.runs.build import build_model, build_training
 from jaxvae.runs.config import Config
 from jaxvae.runs.files import write_json
@@ -29,6 +29,7 @@ from jaxvae.training.state import TrainState, init_state
 from jaxvae.training.weights import save_weights
 from jaxvae.training.windows import Windows
 
+WATCHED = 10  # epochs after each of which the latents are looked at, measured or not; later where they are measured
 LOG_STEPS = 100  # training metrics are means over this many steps, or an epoch where that is shorter
 
 
@@ -112,7 +113,8 @@ def _train_locked(
         truncate_after(folder / run_folder.METRICS, int(state.step))
 
     log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
-    run = _Run(config, folder, model, executor, test, log, per_epoch, steps, say)
+    watch = measure.CollapseWatch(model, config.objective, test, say)
+    run = _Run(config, folder, model, executor, test, log, watch, per_epoch, steps)
     state, signal = run.train(state, images)
     params = jax.device_get(state.params if state.ema is None else state.ema)
     step = int(state.step)
@@ -150,9 +152,9 @@ class _Run(NamedTuple):
     executor: Executor
     test: HeldOut
     log: Windows
+    watch: measure.CollapseWatch
     per_epoch: int
     steps: int
-    say: Callable[[str], None]
 
     def train(self, state: TrainState, images: np.ndarray) -> tuple[TrainState, int]:
         """Trains to the end or to a signal; returns the last state, which is on disk, and the signal."""
@@ -186,55 +188,38 @@ class _Run(NamedTuple):
         path = self.folder / run_folder.METRICS
         for at, means in self.log.add(step, metrics):
             append_metrics(path, {"step": at, "epoch": at / self.per_epoch, "split": "train", **means})
-        if step % (self.config.evaluate_every * self.per_epoch):
+        if step % self.per_epoch:
             return None
-        estimates = self.evaluate(state.params if state.ema is None else state.ema)
-        record: dict[str, Any] = {"step": step, "epoch": step / self.per_epoch, "split": "test"}
-        for name, estimate in estimates.items():
-            record[name], record[f"{name}_standard_error"] = estimate.mean, estimate.standard_error
-        append_metrics(path, record)
+        epoch, params = step // self.per_epoch, state.params if state.ema is None else state.ema
+        if epoch % self.config.evaluate_every:
+            if epoch <= WATCHED:
+                self.watch.look(params, self.per_example(params, measure.EXAMPLES), epoch)
+            return None
+        values = self.per_example(params)
+        estimates, use = summarize(values), self.watch.look(params, values, epoch)
+        append_metrics(path, measure.line_of(step, step / self.per_epoch, estimates, use))
         return estimates
 
     def _save(self, state: TrainState) -> Path:
         metadata = {"window": self.log.pending, "devices": self.executor.devices}
         return checkpoint.save(self.folder / run_folder.CHECKPOINTS, state, keep=self.config.keep, metadata=metadata)
 
-    def evaluate(self, params: Params) -> dict[str, Estimate]:
-        """Bounds on the test images, with the same draw and the same posterior noise each time."""
-        return summarize(self.per_example(params))
-
-    def per_example(self, params: Params) -> dict[str, np.ndarray]:
+    def per_example(self, params: Params, count: int | None = None) -> dict[str, np.ndarray]:
+        """Bounds on the test images, or the first `count`: the same draw and the same posterior noise each time."""
         key = jax.random.key(self.test.seed)
-        return per_example(self.model, params, key, self.test.x, samples=self.config.test_samples)
+        return per_example(self.model, params, key, self.test.x[:count], samples=self.config.test_samples)
 
     def summarize(self, params: Params, step: int) -> dict[str, Any]:
         """Measures the final parameters and writes summary.json."""
-        values = self.per_example(params)
-        estimates = summarize(values)
-        summary = {
-            "step": step,
-            "epochs": step / self.per_epoch,
-            "test": {
-                **_measured(estimates),
-                "samples": self.config.test_samples,
-                "images": len(self.test.x),
-                "protocol": self.test.protocol,
-                "seed": self.test.seed,
-                "sha256": self.test.sha256,
-            },
-            "kl_per_latent": values["kl_per_latent"].mean(0).tolist() if "kl_per_latent" in values else [],
-            "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
-            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
+        values, epoch = self.per_example(params), step // self.per_epoch
+        summary = measure.make_summary(
+            params,
+            summarize(values),
+            self.watch.look(params, values, epoch),
+            self.test,
+            step=step,
+            epochs=step / self.per_epoch,
+            samples=self.config.test_samples,
+        )
         write_json(self.folder / run_folder.SUMMARY, summary)
         return summary
-
-
-def _measured(estimates: dict[str, Estimate]) -> dict[str, dict[str, float]]:
-    """-ELBO, reconstruction and KL with their standard errors; an autoencoder has the second only."""
-    rows = {"negative_elbo": ("elbo", -1), "reconstruction": ("log_likelihood", -1), "kl": ("kl", 1)}
-    return {
-        row: {"nats": sign * estimates[name].mean, "standard_error": estimates[name].standard_error}
-        for row, (name, sign) in rows.items()
-        if name in estimates
-    }

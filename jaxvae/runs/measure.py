@@ -1,0 +1,102 @@
+"""What a run says of the test images: its records, its summary, and a warning where the latents have collapsed."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxvae.evaluation.collapse import collapse_warning, has_collapsed, latent_use
+from jaxvae.evaluation.likelihood import Estimate
+from jaxvae.models.records import Model, Params
+from jaxvae.runs.config import ObjectiveConfig
+from jaxvae.runs.held_out import HeldOut
+
+EXAMPLES = 500  # test images that tell which latents are in use
+
+
+class CollapseWatch:
+    """Looks at the latents after an epoch and says once, in a line, that they have collapsed."""
+
+    def __init__(self, model: Model, objective: ObjectiveConfig, test: HeldOut, say: Callable[[str], None]):
+        self.model, self.objective, self.test, self.say = model, objective, test, say
+        self.warned = False
+
+    def look(self, params: Params, values: Mapping[str, np.ndarray], epoch: int) -> dict[str, Any]:
+        """Warns if it must; returns kl_per_latent and active_units for the record, {} for an autoencoder.
+
+        Args:
+            params: of the model.
+            values: of `per_example` on the first test images, or all.
+            epoch: how many are done.
+        """
+        kl = values.get("kl_per_latent")
+        if kl is None or kl.shape[1] == 0:
+            return {}
+        use = latent_use(self.model, params, kl, self.test.x[:EXAMPLES])
+        if has_collapsed(use) and not self.warned:
+            self.warned = True
+            beta = self.objective.beta if self.objective.bound == "elbo" else None
+            words = collapse_warning(use, beta=beta, remedies=_options(self.objective))
+            self.say(f"Warning after epoch {epoch}: {words}")
+        return {"kl_per_latent": use.kl.tolist(), "active_units": int(use.active.sum())}
+
+
+def _options(objective: ObjectiveConfig) -> tuple[str, ...]:
+    """What to do about a collapse, as options of the command line; not what the run does already."""
+    options = []
+    if objective.warmup_epochs == 0:
+        options.append("a KL warm-up (--objective.warmup-epochs 10)")
+    if objective.bound != "free_bits":
+        options.append("free bits (--objective.bound free_bits --objective.free-bits 0.25)")
+    else:
+        options.append(f"more free bits (--objective.free-bits, now {objective.free_bits:g})")
+    return (*options, "a smaller decoder")
+
+
+def line_of(step: int, epoch: float, estimates: Mapping[str, Estimate], use: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of metrics.jsonl: every estimate with its standard error, and which latents are in use."""
+    record: dict[str, Any] = {"step": step, "epoch": epoch, "split": "test"}
+    for name, estimate in estimates.items():
+        record[name], record[f"{name}_standard_error"] = estimate.mean, estimate.standard_error
+    return {**record, **use}
+
+
+def make_summary(
+    params: Params,
+    estimates: Mapping[str, Estimate],
+    use: Mapping[str, Any],
+    test: HeldOut,
+    *,
+    step: int,
+    epochs: float,
+    samples: int,
+) -> dict[str, Any]:
+    """What summary.json holds."""
+    return {
+        "step": step,
+        "epochs": epochs,
+        "test": {
+            **_measured(estimates),
+            "samples": samples,
+            "images": len(test.x),
+            "protocol": test.protocol,
+            "seed": test.seed,
+            "sha256": test.sha256,
+        },
+        "kl_per_latent": use.get("kl_per_latent", []),
+        "active_units": use.get("active_units"),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _measured(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
+    """-ELBO, reconstruction and KL with their standard errors; an autoencoder has the second only."""
+    rows = {"negative_elbo": ("elbo", -1), "reconstruction": ("log_likelihood", -1), "kl": ("kl", 1)}
+    return {
+        row: {"nats": sign * estimates[name].mean, "standard_error": estimates[name].standard_error}
+        for row, (name, sign) in rows.items()
+        if name in estimates
+    }
