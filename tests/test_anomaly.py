@@ -18,6 +18,9 @@ from jaxvae.models.linear_gaussian import linear_gaussian
 from tests.small import images, small_vae
 
 
+pytestmark = pytest.mark.quick_compile
+
+
 def drawn(inliers=60, outliers=40, shift=1.0, seed=0, decimals=None):
     """Normal scores of unit variance; rounded they have ties."""
     rng = np.random.default_rng(seed)

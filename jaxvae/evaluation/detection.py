@@ -112,7 +112,8 @@ def bootstrap_interval(
 ) -> Interval:
     """A percentile interval of statistic(inliers, outliers), each of the two drawn again with replacement.
 
-    A statistic at the edge of its range in every resample, such as 1 where the scores separate, gets no width.
+    It is widened to hold the statistic itself, which may lie outside where all resamples are better. A statistic at the
+    edge of its range in every resample, such as 1 where the scores separate, gets no width.
 
     Args:
         statistic: such as `average_precision`.
@@ -140,7 +141,8 @@ def bootstrap_interval(
         for _ in range(resamples)
     ]
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(statistic(negatives, positives)), float(low), float(high))
+    value = float(statistic(negatives, positives))
+    return Interval(value, min(float(low), value), max(float(high), value))
 
 
 class Detection(NamedTuple):

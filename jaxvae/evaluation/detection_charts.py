@@ -9,7 +9,7 @@ import numpy as np
 from jaxvae.evaluation.anomaly import vector
 from jaxvae.evaluation.auroc import auroc
 from jaxvae.evaluation.detection import average_precision, curve
-from jaxvae.evaluation.figures import BLUE, COLORS, MUTED, ORANGE, SMALL, WIDTH, new_axes, style
+from jaxvae.evaluation.figures import BLUE, COLORS, DPI, INK, MUTED, ORANGE, SMALL, TITLE, WIDTH, new_axes, style
 from jaxvae.math.checks import finite_number, positive_integer
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def score_histograms(
     positive_integer("bins", bins, 2)
     finite_number("tail", tail, high=0.4)
     parts = vector("inliers", inliers), vector("outliers", outliers)
-    low, high = np.quantile(np.concatenate(parts), [tail, 1 - tail])
+    both = np.concatenate(parts)
+    low, high = np.quantile(both[np.isfinite(both)], [tail, 1 - tail]) if np.isfinite(both).any() else (0.0, 1.0)
     edges = np.linspace(low, high if high > low else low + 1, bins + 1)
     if ax is None:
         _, ax = new_axes(WIDTH / 2, 2.6)
@@ -132,8 +133,8 @@ def _line(i: int) -> dict[str, Any]:
 
 def _square(ax: "Axes | None") -> "Axes":
     if ax is None:
-        _, ax = new_axes(6.4, 4.4)
-    ax.set_aspect("equal")
+        _, ax = new_axes(6.8, 4.2)
+    ax.set_box_aspect(1)
     ax.set_xlim(-0.01, 1.01)
     ax.set_ylim(-0.01, 1.01)
     return ax
@@ -147,3 +148,41 @@ def _finished(ax: "Axes", title: str | None, x: str, y: str, area: str) -> tuple
     )  # fmt: skip
     figure: Any = ax.figure
     return figure, ax
+
+
+def histogram_grid(
+    scores: Pairs, columns: int = 4, *, names: tuple[str, str] = ("inliers", "outliers"), title: str | None = None
+) -> tuple["Figure", np.ndarray]:
+    """`score_histograms` of several scores, a panel each; returns the figure and its axes, one for each score.
+
+    Args:
+        scores: name -> (scores of inliers [N], scores of outliers [M]).
+        columns: panels in a row.
+        names: what the two are called.
+        title: above all panels.
+
+    Raises:
+        ValueError, TypeError: for no scores, other shapes, NaN, or impossible columns.
+
+    Example:
+        >>> figure, axes = histogram_grid({"-ELBO": ([0.0, 1.0, 2.0], [1.5, 2.5]), "KL": ([0.0, 1.0], [0.5, 2.0])})
+        >>> [ax.get_title(loc="left") for ax in axes]
+        ['-ELBO: AUROC 0.833', 'KL: AUROC 0.750']
+    """
+    from matplotlib.figure import Figure
+
+    if not scores:
+        raise ValueError("scores is empty, expected {name: (scores of inliers, scores of outliers)}.")
+    columns = min(positive_integer("columns", columns), len(scores))
+    rows = -(-len(scores) // columns)
+    figure = Figure(figsize=(2.9 * columns, 2.1 * rows + 0.4), dpi=DPI, layout="constrained", facecolor="white")
+    axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
+    for i, (name, pair) in enumerate(scores.items()):
+        score_histograms(*pair, names=names, title=f"{name}: AUROC {auroc(*pair):.3f}", x="", ax=axes[i])
+        if i:
+            axes[i].get_legend().remove()
+    for unused in axes[len(scores) :]:
+        unused.remove()
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=TITLE, color=INK)
+    return figure, axes[: len(scores)]

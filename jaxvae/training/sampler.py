@@ -30,7 +30,7 @@ class Weighted(NamedTuple):
     """
 
     examples: Any
-    edges: Array | np.ndarray
+    edges: Any
 
 
 def weighted(examples: Any, weights: Array | np.ndarray) -> Weighted:
