@@ -1,4 +1,4 @@
-"""beta-VAE score: can a linear classifier tell which factor two examples share, from how their codes differ?"""
+"""beta-VAE score: a linear classifier tells which factor two examples share, from how their codes differ."""
 
 import numpy as np
 

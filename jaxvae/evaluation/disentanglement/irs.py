@@ -1,4 +1,4 @@
-"""Interventional robustness: does a latent stay put when the factors it should not tell of change?"""
+"""Interventional robustness: how far a latent moves when the factors it should not tell of change."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Modularity: does each latent tell of one factor only?"""
+"""Modularity: whether each latent tells of one factor only."""
 
 import numpy as np
 
