@@ -59,6 +59,21 @@ def test_the_maximum_is_of_each_latents_own_probabilities():
     np.testing.assert_allclose(found, each / each.sum(), rtol=1e-9)
 
 
+def test_alpha_is_raised_until_the_draws_are_worth_the_share_asked_for_and_no_further():
+    plain = debiasing.resampling_weights(CODES, alpha=1e-3)
+    assert debiasing.effective_examples(plain) < 20
+    raised = debiasing.resampling_weights(CODES, alpha=1e-3, at_least=0.5)
+    assert debiasing.effective_examples(raised) == pytest.approx(20, rel=1e-3)
+    alphas = np.geomspace(1e-3, 1e3, 20001)
+    by_search = next(a for a in alphas if debiasing.effective_examples(by_rule(a)) >= 20)
+    np.testing.assert_allclose(raised, by_rule(by_search), rtol=0.01)
+    np.testing.assert_array_equal(debiasing.resampling_weights(CODES, alpha=1e-3, at_least=0.01), plain)
+
+
+def by_rule(alpha):
+    return debiasing.resampling_weights(CODES, alpha=alpha)
+
+
 def test_a_latent_that_says_nothing_changes_nothing():
     constant = np.c_[CODES, np.full(40, 3.0)]
     np.testing.assert_allclose(debiasing.resampling_weights(constant), debiasing.resampling_weights(CODES))
@@ -77,10 +92,10 @@ def test_the_resampler_reads_the_codes_of_the_parameters_it_is_given_and_leaves_
     params = model.init(jax.random.key(0), x[0])
     means = encode(model, params, x).mean
     np.testing.assert_allclose(
-        debiasing.latent_resampler(model, x, threshold=0.0)(params), debiasing.resampling_weights(means)
+        debiasing.latent_resampler(model, x, threshold=0.0, at_least=0.0)(params), debiasing.resampling_weights(means)
     )
     spread = np.sort(means.var(0))
-    some = debiasing.latent_resampler(model, x, threshold=float(spread[0] + spread[1]) / 2)(params)
+    some = debiasing.latent_resampler(model, x, threshold=float(spread[0] + spread[1]) / 2, at_least=0)(params)
     np.testing.assert_allclose(some, debiasing.resampling_weights(means[:, means.var(0) > spread[0]]))
     none = debiasing.latent_resampler(model, x, threshold=100.0)(params)
     np.testing.assert_array_equal(none, np.full(30, 1 / 30))
@@ -199,6 +214,7 @@ def wrong_calls():
         "means": (lambda: debiasing.resampling_weights(np.zeros(3)), "means has shape"),
         "nan": (lambda: debiasing.resampling_weights(np.full((3, 2), np.nan)), "means has shape"),
         "alpha": (lambda: debiasing.resampling_weights(CODES, alpha=0.0), "alpha is 0.0"),
+        "at least": (lambda: debiasing.resampling_weights(CODES, at_least=1.0), "at_least is 1.0"),
         "bins": (lambda: debiasing.resampling_weights(CODES, bins=0), "bins is 0"),
         "combine": (lambda: debiasing.resampling_weights(CODES, combine="sum"), "combine is 'sum'"),
         "outliers": (lambda: outlier_exposure_loss(model, x[..., 0], margin=1.0), "outliers have shape"),

@@ -14,7 +14,12 @@ COMBINATIONS = ("product", "maximum")
 
 
 def resampling_weights(
-    means: Array | np.ndarray, *, bins: int = 10, alpha: float = 0.01, combine: str = "product"
+    means: Array | np.ndarray,
+    *,
+    bins: int = 10,
+    alpha: float = 0.01,
+    combine: str = "product",
+    at_least: float = 0.0,
 ) -> np.ndarray:
     r"""W(x) = c prod_i 1 / (Q_i(z_i(x)) + alpha): the probability of each example to be drawn, the rarer the higher.
 
@@ -28,13 +33,16 @@ def resampling_weights(
         alpha: above 0, in shares of the examples.
         combine: "product", as the paper has it, or "maximum" over latents of each latent's own probabilities, as the
             authors' course notebook has it, which is milder.
+        at_least: alpha is raised until the draws are worth this share of the examples, by `effective_examples`. In
+            training a small alpha feeds on itself: what is drawn often gets codes of its own, and is drawn the more.
+            This is not of the paper, which tunes alpha by hand; 0 leaves alpha alone.
 
     Returns:
         [N] float64, positive, with the sum 1.
 
     Raises:
         ValueError, TypeError: for other shapes or values that are not finite, impossible bins, an alpha that is not
-            above 0, or another combination.
+            above 0, an at_least outside [0, 0.99], or another combination.
 
     Source: Amini, Soleimany, Schwarting, Bhatia and Rus, 2019, doi 10.1145/3306618.3314243, equations 4 and 5.
 
@@ -46,28 +54,45 @@ def resampling_weights(
     codes = np.asarray(means, np.float64)
     bins = positive_integer("bins", bins)
     finite_number("alpha", alpha, above=True)
+    finite_number("at_least", at_least, high=0.99)
     if combine not in COMBINATIONS:
         raise ValueError(f"combine is {combine!r}, expected 'product' or 'maximum'.")
     if codes.ndim != 2 or len(codes) == 0 or not np.isfinite(codes).all():
         raise ValueError(f"means has shape {codes.shape}, expected finite numbers (N, Z), a row for each example.")
     if codes.shape[1] == 0:
         return np.full(len(codes), 1 / len(codes))
-    log_weights = np.stack([_log_rarity(column, bins, alpha) for column in codes.T])
-    if combine == "product":
-        joint = log_weights.sum(0)
-    else:
-        joint = (log_weights - np.log(np.exp(log_weights).sum(1, keepdims=True))).max(0)
-    weights = np.exp(joint - joint.max())
-    return weights / weights.sum()
+    shares = np.stack([_shares(column, bins) for column in codes.T])
+    weights = _combined(shares, alpha, combine)
+    if effective_examples(weights) >= at_least * len(codes):
+        return weights
+    low, high = np.log(alpha), np.log(alpha) + 1
+    while effective_examples(_combined(shares, np.exp(high), combine)) < at_least * len(codes):
+        high += 1
+    for _ in range(20):
+        middle = (low + high) / 2
+        enough = effective_examples(_combined(shares, np.exp(middle), combine)) >= at_least * len(codes)
+        low, high = (low, middle) if enough else (middle, high)
+    return _combined(shares, np.exp(high), combine)
 
 
-def _log_rarity(values: np.ndarray, bins: int, alpha: float) -> np.ndarray:
-    """log 1 / (Q(value) + alpha) of each value."""
+def _shares(values: np.ndarray, bins: int) -> np.ndarray:
+    """Q(value) of each value: the share of all in its bin."""
     low, high = values.min(), values.max()
     if high == low:
-        return np.zeros(len(values))
+        return np.ones(len(values))
     index = np.minimum(((values - low) / (high - low) * bins).astype(int), bins - 1)
-    return -np.log(np.bincount(index, minlength=bins)[index] / len(values) + alpha)
+    return np.bincount(index, minlength=bins)[index] / len(values)
+
+
+def _combined(shares: np.ndarray, alpha: float, combine: str) -> np.ndarray:
+    """Weights [N] of the sum 1 from shares [Z, N]."""
+    rarity = -np.log(shares + alpha)
+    if combine == "product":
+        joint = rarity.sum(0)
+    else:
+        joint = (rarity - np.log(np.exp(rarity).sum(1, keepdims=True))).max(0)
+    weights = np.exp(joint - joint.max())
+    return weights / weights.sum()
 
 
 def latent_resampler(
@@ -77,6 +102,7 @@ def latent_resampler(
     bins: int = 10,
     alpha: float = 0.01,
     combine: str = "product",
+    at_least: float = 0.2,
     threshold: float = 0.01,
 ) -> Callable[[Params], np.ndarray]:
     """params -> `resampling_weights` of the training examples by their codes: for `fit(weights=)`, epoch by epoch.
@@ -86,7 +112,7 @@ def latent_resampler(
     Args:
         model: with a diagonal Gaussian posterior.
         x: [N, *event_shape] the training examples in their order, in the units of the likelihood.
-        bins, alpha, combine: of `resampling_weights`.
+        bins, alpha, combine, at_least: of `resampling_weights`.
         threshold: a latent counts where the variance of its means is above this, see `active_latents`. With none,
             all examples are alike.
 
@@ -103,7 +129,7 @@ def latent_resampler(
     def weights(params: Params) -> np.ndarray:
         means = encode(model, params, x).mean
         used = means[:, active_latents(means, threshold)]
-        return resampling_weights(used, bins=bins, alpha=alpha, combine=combine)
+        return resampling_weights(used, bins=bins, alpha=alpha, combine=combine, at_least=at_least)
 
     return weights
 
