@@ -79,7 +79,7 @@ def main(options: AnimateTrainingOptions) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     times = np.full(len(frames), options.seconds)
     times[-1] += 2
-    print(animations.save_gif(frames, path, seconds=times.tolist()))
+    print(animations.save_gif(animations.same_size(frames), path, seconds=times.tolist()))
 
 
 def schedule(epochs: int, moments: int) -> list[int]:

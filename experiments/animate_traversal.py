@@ -66,7 +66,7 @@ def main(options: AnimateTraversalOptions) -> None:
                 progress(i + 1)
     path = Path(options.output or Path(options.run) / "pictures" / "traversal.gif")
     path.parent.mkdir(parents=True, exist_ok=True)
-    print(animations.save_gif(animations.there_and_back(frames), path, seconds=options.seconds))
+    print(animations.save_gif(animations.there_and_back(animations.same_size(frames)), path, seconds=options.seconds))
 
 
 if __name__ == "__main__":

@@ -57,6 +57,14 @@ def test_there_and_back_repeats_no_frame():
     assert animations.there_and_back(["a", "b"]) == ["a", "b"]
 
 
+def test_frames_of_several_sizes_are_filled_up_with_white():
+    small, wide = np.zeros((2, 3, 3), np.uint8), np.full((2, 5, 3), 7, np.uint8)
+    first, second = animations.same_size([small, wide])
+    assert (first[:, :3] == 0).all()
+    assert (first[:, 3:] == 255).all()
+    np.testing.assert_array_equal(second, wide)
+
+
 def test_a_figure_is_rendered_in_its_size_with_its_pixels():
     bright, dark = (np.full((1, 8, 8, 1), value) for value in (1.0, 0.0))
     light, night = (animations.rendered(pictures.image_grid(image)[0], dpi=50) for image in (bright, dark))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small import LATENTS, SHAPE, Encoder, Linear, images, small_vae
 
-from jaxvae.evaluation import attributes, generation, latents, resynthesis
+from jaxvae.evaluation import attributes, generation, latent_pictures, latents, resynthesis
 from jaxvae.models.conditional import conditional_vae
 from jaxvae.models.contexts import Labelled
 from jaxvae.networks.conditional import with_context
@@ -159,6 +159,19 @@ def test_posterior_means_serve_models_without_a_gaussian():
     close(latents.posterior_means(other, params, x, batch_size=2), latents.encode(model, params, x).mean)
 
 
+def test_the_picture_of_shifts_holds_the_originals_and_every_step():
+    steps = np.random.default_rng(0).uniform(size=(2, 3, 4, 4, 1)).astype(np.float32)
+    originals = np.random.default_rng(1).uniform(size=(2, 4, 4, 1)).astype(np.float32)
+    _, ax = latent_pictures.shifts(steps, [-1, 0, 0.25], originals, ["0 %", "50 %", "90 %"])
+    picture = np.asarray(ax.images[0].get_array())
+    for row in range(2):
+        np.testing.assert_array_equal(picture[5 * row :, :4][:4], originals[row, ..., 0])
+        for column in range(3):  # one white pixel between steps, four before the first
+            np.testing.assert_array_equal(picture[5 * row :, 8 + 5 * column :][:4, :4], steps[row, column, ..., 0])
+    words = [text.get_text() for text in ax.get_xticklabels()]
+    assert words == ["original", "\N{MINUS SIGN}1\n0 %", "0\n50 %", "0.25\n90 %"]
+
+
 CODES, LABELS = np.zeros((4, 2)), np.array([3, 3, 8, 8])
 WRONG = {
     "present, integers": (lambda: attributes.mean_direction(CODES, LABELS), TypeError, "booleans"),
@@ -185,6 +198,21 @@ WRONG = {
         lambda: resynthesis.resynthesize(*plain(), lambda z: z, context=1),
         ValueError,
         "the model takes none",
+    ),
+    "picture, strengths": (
+        lambda: latent_pictures.shifts(np.zeros((1, 2, 4, 4, 1)), [1]),
+        ValueError,
+        "strengths has 1 entries",
+    ),
+    "picture, verdicts": (
+        lambda: latent_pictures.shifts(np.zeros((1, 2, 4, 4, 1)), [0, 1], verdicts=["a"]),
+        ValueError,
+        "verdicts has 1 entries",
+    ),
+    "picture, originals": (
+        lambda: latent_pictures.shifts(np.zeros((1, 2, 4, 4, 1)), [0, 1], np.zeros((2, 4, 4, 1))),
+        ValueError,
+        "originals has shape",
     ),
     "no such context": (
         lambda: resynthesis.across_contexts(*conditional()[:2], np.zeros((1, LATENTS)), np.array([3])),

@@ -47,6 +47,18 @@ def there_and_back(frames: Sequence[Any]) -> list[Any]:
     return [*frames, *frames[-2:0:-1]]
 
 
+def same_size(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Frames [H, W, C] of several sizes, filled up with white on the right and below; a title may widen a figure.
+
+    Example:
+        >>> [frame.shape for frame in same_size([np.zeros((2, 3, 1), np.uint8), np.zeros((4, 1, 1), np.uint8)])]
+        [(4, 3, 1), (4, 3, 1)]
+    """
+    height, width = (max(frame.shape[axis] for frame in frames) for axis in (0, 1))
+    edges = [[(0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)] for frame in frames]
+    return [np.pad(frame, edge, constant_values=255) for frame, edge in zip(frames, edges, strict=True)]
+
+
 def save_gif(
     frames: Sequence[np.ndarray],
     path: str | os.PathLike[str],
