@@ -29,7 +29,7 @@ def condition(model: Model, x: Any) -> tuple[Model, Any]:
     value, context = split_context(model.context, x, "x")
 
     def at(part: Conditional, given: Callable[[Any], Any]) -> Conditional:
-        distribution, with_kl = part.distribution, part.sample_with_kl
+        distribution, with_kl, observed = part.distribution, part.sample_with_kl, part.log_prob_observed
         return Conditional(
             lambda key, c: part.init(key, given(c)),
             lambda params, key, c: part.sample(params, key, given(c)),
@@ -37,6 +37,7 @@ def condition(model: Model, x: Any) -> tuple[Model, Any]:
             lambda params, c: part.mean(params, given(c)),
             distribution and (lambda params, c: distribution(params, given(c))),
             with_kl and (lambda params, key, c, p: with_kl(params, key, given(c), p)),
+            observed and (lambda params, v, c, mask: observed(params, v, given(c), mask)),
         )
 
     def pair(other: Any) -> Labelled:

@@ -191,11 +191,13 @@ def top_down_prior(p: Sequence[Conditional], dims: tuple[int, ...]) -> Condition
 
 def lowest_group(likelihood: Conditional) -> Conditional:
     """p(x | z) = p(x | z_1): the likelihood of a tuple z that looks at its first group alone."""
+    observed = likelihood.log_prob_observed
     return Conditional(
         lambda key, z: likelihood.init(key, z[0]),
         lambda params, key, z: likelihood.sample(params, key, z[0]),
         lambda params, x, z: likelihood.log_prob(params, x, z[0]),
         lambda params, z: likelihood.mean(params, z[0]),
+        log_prob_observed=observed and (lambda params, x, z, mask: observed(params, x, z[0], mask)),
     )
 
 

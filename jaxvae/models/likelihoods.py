@@ -1,6 +1,7 @@
 """The likelihood p(x | z): a decoder network and an observation model."""
 
 import jax
+import jax.numpy as jnp
 
 from jaxvae.math.checks import as_float
 from jaxvae.models.records import Conditional, Key, Network, Observation, Params, merge
@@ -58,4 +59,13 @@ def decoder_likelihood(
     def mean(params: Params, z: Array) -> Array:
         return observation.mean(params, decode(params, z))
 
-    return Conditional(init, sample, log_prob, mean)
+    def log_prob_observed(params: Params, x: Array, z: Array, observed: Array) -> Array:
+        # Where each number of x has an output of its own, any of them may be missing; where the channels of a pixel
+        # share outputs, it counts if all of them were observed. 0 lies in every support.
+        width = 1 if observation.channels == 1 else event_shape[-1]
+        rows = jnp.where(observed, x, 0.0).reshape(-1, width)
+        outputs = decode(params, z).reshape(-1, width * observation.channels)
+        parts = jax.vmap(observation.log_prob, (None, 0, 0))(params, rows, outputs)
+        return jnp.where(observed.reshape(-1, width).all(1), parts, 0.0).sum()
+
+    return Conditional(init, sample, log_prob, mean, log_prob_observed=log_prob_observed)

@@ -49,6 +49,9 @@ class Conditional(NamedTuple):
             conditionals that have one get their KL in closed form.
         sample_with_kl: (params, key, context, p) -> (value, log density [], KL to the `DiagNormal` p []), for
             another conditional with such a closed form; one pass of its network serves all three. Or None.
+        log_prob_observed: (params, value, context, observed) -> [] nats, the log density of the elements of value where
+            the mask `observed` (of its shape) is true, the others integrated out; what they hold does not matter. None
+            where elements are not independent given the context.
     """
 
     init: Callable[[Key, Any], Params]
@@ -57,6 +60,7 @@ class Conditional(NamedTuple):
     mean: Callable[[Params, Any], Array]
     distribution: Callable[[Params, Any], DiagNormal] | None = None
     sample_with_kl: Callable[[Params, Key, Any, DiagNormal], tuple[Array, Array, Array]] | None = None
+    log_prob_observed: Callable[[Params, Array, Any, Array], Array] | None = None
 
 
 class Observation(NamedTuple):
