@@ -6,7 +6,7 @@ Time: 6 s on two cores. Expected: at strength 0 the judge sees the source class,
 target. The judge is a support vector machine on pixels that has seen no code and no decoded image: a judge of codes
 would confirm any direction. Obtained with the 30 test images of each class: of the 3s 7 % (95 % interval 2 to 21) are
 judged 8 at strength 0 and 77 % (59 to 88) at strength 1; of the 4s 0 % (0 to 11) and 77 % (59 to 88) are judged 9. The
-way from a 4 to a 9 may lead past a 0. With --direction logistic it is 73 % (56 to 86) for the 8s, no better and no worse.
+way from a 4 to a 9 may lead past a 0. With --direction logistic it is 73 % (56 to 86) for the 8s, no better, no worse.
 """
 
 import json
