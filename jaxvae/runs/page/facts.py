@@ -1,0 +1,71 @@
+"""What a run folder holds, read once; what cannot be read is a sentence that says why."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from jaxvae.runs import folder as run_folder
+from jaxvae.runs.config import Config
+from jaxvae.runs.held_out import HeldOut, load_held_out
+from jaxvae.runs.load import Run, load
+from jaxvae.runs.metrics import read_metrics
+from jaxvae.runs.serialize import read_config
+
+Value = TypeVar("Value")
+
+
+class Facts(NamedTuple):
+    """A run, as far as it can be read.
+
+    Attributes:
+        folder, config: where it is and what was asked for.
+        train, test: the records of metrics.jsonl.
+        summary: of summary.json, {} where the run was interrupted.
+        run: model, parameters and config, or None; no_run says why not.
+        held_out: the test images, or None; no_held_out says why not.
+    """
+
+    folder: Path
+    config: Config
+    train: list[dict[str, Any]]
+    test: list[dict[str, Any]]
+    summary: Mapping[str, Any]
+    run: Run | None
+    no_run: str
+    held_out: HeldOut | None
+    no_held_out: str
+
+
+def read_facts(workdir: str | Path) -> Facts:
+    """Reads a run folder of any age and state.
+
+    Raises:
+        FileNotFoundError: if there is no run.
+        ValueError, TypeError: for an impossible path, or a config that cannot be read.
+    """
+    folder = run_folder.find(workdir)
+    config = read_config(folder / run_folder.CONFIG)
+    records: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
+    for record in read_metrics(folder / run_folder.METRICS):
+        records.setdefault(str(record.get("split")), []).append(record)
+    summary, _ = attempt(lambda: _summary(folder / run_folder.SUMMARY))
+    run, no_run = attempt(lambda: load(folder))
+    held_out, no_held_out = attempt(lambda: load_held_out(config.data))
+    if run is not None and held_out is not None and run.model.event_shape != held_out.x.shape[1:]:
+        shapes = f"{held_out.x.shape[1:]}, the run's are {run.model.event_shape}"
+        held_out, no_held_out = None, f"The test images of {config.data.name} now have the shape {shapes}."
+    return Facts(folder, config, records["train"], records["test"], summary or {}, run, no_run, held_out, no_held_out)
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return found if isinstance(found, dict) else {}
+
+
+def attempt(work: Callable[[], Value]) -> tuple[Value | None, str]:
+    """(what the work returns, ""), or (None, what went wrong) where the input is at fault."""
+    try:
+        return work(), ""
+    except (ValueError, TypeError, OSError, NotImplementedError) as error:
+        return None, str(error) or type(error).__name__

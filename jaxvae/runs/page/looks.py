@@ -1,0 +1,151 @@
+"""What the model draws and what its latents carry."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from jaxvae.evaluation import generation, latents
+from jaxvae.evaluation.charts import codes, kl_per_latent
+from jaxvae.evaluation.collapse import collapse_warning, has_collapsed, latent_use
+from jaxvae.evaluation.decoding import latent_shapes
+from jaxvae.evaluation.figures import new_axes
+from jaxvae.evaluation.likelihood import per_example
+from jaxvae.evaluation.rate_charts import kl_over_training
+from jaxvae.models.records import Model, Params
+from jaxvae.runs.held_out import HeldOut
+from jaxvae.runs.page.drawing import chart, images
+from jaxvae.runs.page.facts import Facts, attempt
+from jaxvae.runs.page.html import Html, absent, figures, note, section
+
+POINTS, LATENTS, STEPS, SEED = 1500, 10, 11, 0
+
+
+def pictures(facts: Facts) -> Html:
+    """Draws, reconstructions, interpolations and traversals, as far as the model has them."""
+    title = "What it draws"
+    if facts.run is None:
+        return section(title, absent(f"Nothing can be drawn. {facts.no_run}"))
+    model, params, config = facts.run
+    kinds: list[Callable[[], Html]] = []
+    if config.model.kind != "autoencoder":
+        kinds.append(lambda: _draws(model, params))
+    test = facts.held_out
+    if test is not None:
+        kinds.append(lambda: _reconstructions(model, params, test))
+        if isinstance(latent_shapes(model, params), jax.ShapeDtypeStruct):
+            kinds.append(lambda: _interpolations(model, params, test))
+            if config.model.kind != "autoencoder":
+                kinds.append(lambda: _traversals(model, params, test))
+    found = [attempt(kind) for kind in kinds]
+    missing = [absent(f"A picture could not be drawn. {why}") for picture, why in found if picture is None]
+    if config.model.kind == "autoencoder":
+        missing.append(absent("There are no draws from a prior: a deterministic autoencoder has none."))
+    if test is None:
+        missing.append(absent(f"There are no reconstructions. {facts.no_held_out}"))
+    return section(title, figures(*[picture for picture, _ in found if picture]), *missing)
+
+
+def _draws(model: Model, params: Params) -> Html:
+    means = model.to_unit(generation.prior_means(model, params, jax.random.key(SEED), 48))
+    cells = np.asarray(means).reshape(4, 12, *model.event_shape)
+    return images(cells, "images drawn from the prior", "The means of 48 draws from the prior, not selected.")
+
+
+def _reconstructions(model: Model, params: Params, test: HeldOut) -> Html:
+    count = min(24, len(test.x)) // 12 * 12 or len(test.x[:12])
+    x = test.x[:count]
+    pairs = [np.asarray(model.to_unit(each)) for each in (x, generation.reconstructions(model, params, x))]
+    width = min(12, count)
+    rows = [each.reshape(-1, width, *model.event_shape) for each in pairs]
+    cells = np.stack(rows, axis=1).reshape(-1, width, *model.event_shape)
+    return images(
+        cells, "test images above reconstructions", "Test images, and below each its reconstruction.", apart=2
+    )
+
+
+def _interpolations(model: Model, params: Params, test: HeldOut) -> Html:
+    rng = np.random.default_rng(SEED)
+    ends = rng.permutation(len(test.x))[:8]
+    half = len(ends) // 2
+    a, b = test.x[ends[:half]], test.x[ends[half : 2 * half]]
+    between = generation.interpolate(model, params, a, b, STEPS)
+    return images(
+        np.asarray(model.to_unit(between)),
+        "images that change from left to right",
+        f"From one test image to another along a line between their codes, {half} pairs drawn by chance.",
+    )
+
+
+def _traversals(model: Model, params: Params, test: HeldOut) -> Html:
+    key = jax.random.key(test.seed)
+    kl = per_example(model, params, key, test.x[:500])["kl_per_latent"].mean(0)
+    z = latents.encode(model, params, test.x[:1]).mean[0]
+    chosen = latents.strongest_latents(kl, min(LATENTS, len(kl)))
+    values = latents.gaussian_quantiles(STEPS)
+    rows = [np.asarray(model.to_unit(generation.traverse(model, params, z, latent, values))) for latent in chosen]
+    listed = ", ".join(str(latent) for latent in chosen)
+    return images(
+        np.stack(rows),
+        "a row of images for each latent",
+        f"One latent moves from \N{MINUS SIGN}1.96 to 1.96, the others stay at the code of the first test image. "
+        f"Latents of largest KL, from above: {listed}.",
+    )
+
+
+def latent_space(facts: Facts) -> Html:
+    """KL of each latent, now and over training; whether the posterior has collapsed; the codes in a plane."""
+    title = "Latents"
+    if facts.config.model.kind == "autoencoder":
+        return section(title, absent("A deterministic autoencoder has no KL: its codes carry what they can."))
+    if facts.run is None or facts.held_out is None:
+        over = _over_training(facts)
+        missing = absent(f"The latents could not be looked at. {facts.no_run or facts.no_held_out}")
+        return section(title, figures(over) if over else Html(), missing)
+    model, params, config = facts.run
+    x, key = facts.held_out.x[:1000], jax.random.key(facts.held_out.seed)
+    values, why = attempt(lambda: per_example(model, params, key, x))
+    if values is None:
+        return section(title, absent(f"The latents could not be looked at. {why}"))
+    use = latent_use(model, params, values["kl_per_latent"], x)
+    used, count = int(use.active.sum()), use.active.size
+    noun = "latents" if model.posterior.distribution is not None else "groups of latents"
+    if has_collapsed(use):
+        beta = config.objective.beta if config.objective.bound == "elbo" else None
+        remedies = ("--objective.warmup-epochs 10", "--objective.bound free_bits", "a smaller decoder")
+        verdict = note(collapse_warning(use, beta=beta, remedies=remedies), warning=True)
+    elif used == count:
+        verdict = note(f"All {count} {noun} are in use ({use.by}); together they carry {use.kl.sum():.1f} nats.")
+    else:
+        verdict = note(
+            f"{used} of {count} {noun} are in use ({use.by}); together they carry {use.kl.sum():.1f} nats. The others "
+            f"stay at the prior, which is no fault: the model leaves aside what the data do not need."
+        )
+    figure, ax = new_axes(5.0, 3.0)
+    kl_per_latent(use.kl, ax=ax)
+    bars = chart(figure, "KL of each latent", f"Means over {len(x):,} test images.")
+    drawn = [bars, _over_training(facts), _codes(model, params, facts.held_out, use.kl)]
+    return section(title, verdict, figures(*[each for each in drawn if each]))
+
+
+def _over_training(facts: Facts) -> Html:
+    figure, ax = new_axes(5.0, 3.0)
+    found, _ = attempt(lambda: kl_over_training(facts.train, title="KL of each latent over training", ax=ax))
+    return Html() if found is None else chart(figure, "KL of each latent over training", "Means over training steps.")
+
+
+def _codes(model: Model, params: Params, test: HeldOut, kl: np.ndarray) -> Html:
+    """The codes in the plane of the two strongest latents; nothing where there is no such plane."""
+    if model.posterior.distribution is None or len(kl) < 2:
+        return Html()
+    plane = latents.strongest_latents(kl)
+    means = latents.encode(model, params, test.x[:POINTS]).mean
+    labels = None if test.labels is None else test.labels[:POINTS]
+    figure, ax = new_axes(5.0, 4.6)
+    codes(means, labels, (plane[0], plane[1]), title="Codes of test images", ax=ax)
+    circles = "circles of radius 1 and 2 hold 39 % and 86 % of the prior"
+    return chart(
+        figure,
+        "posterior means in the plane of two latents",
+        f"Posterior means of {len(means):,} test images, the two latents of largest KL; {circles}.",
+    )

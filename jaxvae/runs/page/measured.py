@@ -1,0 +1,129 @@
+"""What was measured on the test images: bounds on log p(x), and which images are strange."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxvae.evaluation.auroc import auroc_interval
+from jaxvae.evaluation.figures import BLUE, new_axes, style
+from jaxvae.evaluation.likelihood import per_example
+from jaxvae.evaluation.report import evaluate
+from jaxvae.models.records import Model, Params
+from jaxvae.runs.held_out import bin_width, setting_of
+from jaxvae.runs.page.drawing import chart, images
+from jaxvae.runs.page.facts import Facts, attempt
+from jaxvae.runs.page.html import Html, absent, figures, joined, note, paragraph, section, table, tag
+from jaxvae.runs.page.training import number
+
+SCORES = {
+    "iwae": (-1, "\N{MINUS SIGN}log p(x), bound"),
+    "log_likelihood": (-1, "reconstruction"),
+    "kl": (1, "KL"),
+}
+
+
+def likelihood(facts: Facts, samples: int, limit: int) -> Html:
+    """The table of bounds, each with its standard error and its setting."""
+    title = "Likelihood"
+    if facts.run is None or facts.held_out is None:
+        return section(title, absent(f"No bounds were measured. {facts.no_run or facts.no_held_out}"))
+    model, params, config = facts.run
+    setting = setting_of(config.data, facts.held_out, limit)
+    counts: Any = samples if config.model.kind != "autoencoder" else 1
+    x = facts.held_out.x
+    rows, why = attempt(lambda: evaluate(model, params, x, setting, samples=counts, bin_width=bin_width(config)))
+    if rows is None:
+        return section(title, absent(f"No bounds could be measured. {why}"))
+    cells = [
+        [row.name.replace("-", "\N{MINUS SIGN}", 1), _mean(row), row.unit, row.setting.samples or "one pass"]
+        for row in rows
+    ]
+    headers = ["quantity", "mean \N{PLUS-MINUS SIGN} s.e.", "unit", "samples per image"]
+    meanings = (
+        "\N{MINUS SIGN}IW-K: the importance-weighted bound with K samples, lower and nearer to \N{MINUS SIGN}log p(x) "
+        "than \N{MINUS SIGN}ELBO. Rate: the KL; distortion: what the reconstruction costs; they add up to "
+        "\N{MINUS SIGN}ELBO."
+    )
+    autoencoder = [] if len(rows) > 1 else [note("A deterministic autoencoder has no likelihood and so no bound.")]
+    caption = f"{setting}. {meanings if len(rows) > 1 else ''}"
+    return section(title, table(headers, cells, caption, numbers=headers[1]), *autoencoder)
+
+
+def _mean(row: Any) -> str:
+    if not np.isfinite(row.estimate.standard_error) and row.unit.startswith("of "):
+        return f"{row.estimate.mean:g}"
+    return row.number.replace("+-", "\N{PLUS-MINUS SIGN}").replace("-", "\N{MINUS SIGN}")
+
+
+def anomalies(facts: Facts, limit: int) -> Html:
+    """The strangest test images, and how well spoilt ones are told from whole ones."""
+    title = "Anomalies"
+    if facts.run is None or facts.held_out is None:
+        return section(title, absent(f"No scores were made. {facts.no_run or facts.no_held_out}"))
+    model, params, _ = facts.run
+    x, seed = facts.held_out.x[:limit], facts.held_out.seed
+    found, why = attempt(lambda: _scores(model, params, x, seed))
+    if found is None:
+        return section(title, absent(f"No scores could be made. {why}"))
+    name = next(iter(found))
+    order = np.argsort(-found[name])
+    count = min(18, len(x) // 12 * 6) or len(x)
+    unit = np.asarray(model.to_unit(x[np.concatenate([order[:count], order[::-1][:count]])]))
+    label, width = SCORES[name][1], min(6, count)
+    extremes = images(
+        unit.reshape(-1, width, *unit.shape[1:]),
+        "strange test images above ordinary ones",
+        f"Above: the {count} of {len(x):,} test images with the highest {label} "
+        f"({number(found[name][order[0]], digits=0)} nats for the first). Below: the {count} with the lowest.",
+        apart=count // width,
+    )
+    return section(
+        title,
+        figures(_histogram(found[name], label), extremes),
+        tag("h3", "Would it notice?"),
+        joined(*_detected(model, params, x, seed, found)),
+    )
+
+
+def _scores(model: Model, params: Params, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """The scores that the model has, higher is stranger, in nats."""
+    key = jax.random.key(seed)
+    values = per_example(model, params, key, x)
+    if "elbo" in values:
+        values = per_example(model, params, key, x, samples=10)
+    return {name: sign * values[name].astype(np.float64) for name, (sign, _) in SCORES.items() if name in values}
+
+
+def _histogram(scores: np.ndarray, label: str) -> Html:
+    figure, ax = new_axes(4.6, 2.7)
+    ax.hist(scores, bins=min(40, max(5, len(scores) // 8)), color=BLUE, alpha=0.85)
+    style(ax, title=f"{len(scores):,} test images", x=f"{label}, nats", y="images")
+    return chart(figure, f"histogram of {label} over the test images")
+
+
+def _detected(model: Model, params: Params, x: np.ndarray, seed: int, found: dict[str, np.ndarray]) -> list[str]:
+    """AUROC of each score for images that were spoilt; no other data set is needed, nor a likelihood of a kind."""
+    rng = np.random.default_rng(seed)
+    flat = x.reshape(len(x), -1, x.shape[-1])
+    halves = np.arange(x.shape[2])[None, None, :, None] < x.shape[2] // 2
+    spoilt = {
+        "pixels shuffled": flat[:, rng.permutation(flat.shape[1])].reshape(x.shape),
+        "upside down": x[:, ::-1],
+        "two halves": np.where(halves, x, np.roll(x, len(x) // 2, axis=0)),
+    }
+    if len(x) < 4:
+        return [absent(f"{len(x)} test images are too few to tell.")]
+    rows = []
+    for kind, other in spoilt.items():
+        theirs = _scores(model, params, np.ascontiguousarray(other), seed)
+        areas = [auroc_interval(found[name], theirs[name]) for name in found]
+        rows.append([kind, *[f"{area.value:.3f} ({area.low:.3f}\N{EN DASH}{area.high:.3f})" for area in areas]])
+    names = [SCORES[name][1] for name in found]
+    caption = (
+        f"AUROC with its 95 % interval (DeLong): {len(x):,} test images against the same images spoilt in three ways; "
+        f"1/2 is chance, 1 is sure. Bounds with 10 samples, seed {seed}. A score that fails here is not to be trusted "
+        "elsewhere; one that does well here may still fail on other outliers."
+    )
+    intro = "Each score should be higher for what the model has never seen."
+    return [paragraph(intro), table(["spoilt how", *names], rows, caption, numbers="|".join(names))]

@@ -1,0 +1,78 @@
+"""The parts of the page in their order."""
+
+import platform
+import shlex
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from jaxvae.math.checks import positive_integer
+from jaxvae.runs.config import Config
+from jaxvae.runs.fields import flatten, words
+from jaxvae.runs.page.facts import Facts, read_facts
+from jaxvae.runs.page.html import Html, document, paragraph, section, table, tag
+from jaxvae.runs.page.looks import latent_space, pictures
+from jaxvae.runs.page.measured import anomalies, likelihood
+from jaxvae.runs.page.style import STYLE
+from jaxvae.runs.page.training import curves, head
+
+
+def report_page(workdir: str | Path, *, samples: int = 50, limit: int = 1000) -> str:
+    """One HTML page of a run: numbers, curves, pictures, latents, anomalies and the config.
+
+    Whatever the folder lacks is missed in a sentence: an interrupted run has no summary, an autoencoder no prior.
+
+    Args:
+        workdir: the run folder.
+        samples: K of the importance-weighted bound.
+        limit: the first so many test images are measured.
+
+    Returns:
+        HTML that asks for no other file and runs no script; everything from the run is escaped.
+
+    Raises:
+        FileNotFoundError: if there is no run.
+        ValueError, TypeError: for impossible arguments, or a config that cannot be read.
+    """
+    samples, limit = positive_integer("samples", samples), positive_integer("limit", limit)
+    facts = read_facts(workdir)
+    return document(
+        f"{facts.folder.resolve().name} \N{MIDDLE DOT} jaxvae",
+        STYLE,
+        head(facts),
+        curves(facts),
+        likelihood(facts, samples, limit),
+        pictures(facts),
+        latent_space(facts),
+        anomalies(facts, limit),
+        settings(facts),
+        foot(facts),
+    )
+
+
+def settings(facts: Facts) -> Html:
+    """Every field of the config, those that differ from the defaults first, and the commands that use them again."""
+    defaults, values = dict(flatten(Config())), dict(flatten(facts.config))
+    changed = [(path, value) for path, value in values.items() if value != defaults[path]]
+    same = [(path, value) for path, value in values.items() if value == defaults[path]]
+    rows = [[tag("b", path), words(value), words(defaults[path])] for path, value in changed]
+    rows += [[path, words(value), ""] for path, value in same]
+    run = shlex.quote(str(facts.folder))
+    start = f"python -m experiments.train {run}"
+    return section(
+        "Settings",
+        paragraph("To go on with the run, and to train the same anew:"),
+        tag("pre", f"{start}\n{start} --workdir {shlex.quote(f'{facts.folder}-again')}"),
+        paragraph(f"{len(changed)} of {len(values)} fields differ from the defaults; they come first."),
+        tag("div", table(["field", "value", "default, where it differs"], rows), class_="config"),
+    )
+
+
+def foot(facts: Facts) -> Html:
+    """When and with what the page was made."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("jaxvae", "jax", "flax", "optax", "numpy"))
+    now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    trained = f"trained {facts.summary['written']}, " if facts.summary.get("written") else ""
+    return tag(
+        "footer", f"{facts.folder}: {trained}page made {now} with Python {platform.python_version()}, {packages}."
+    )

@@ -1,0 +1,124 @@
+"""The head of the page and how the run went."""
+
+from typing import Any
+
+from jaxvae.evaluation.charts import PANELS, loss_curves
+from jaxvae.evaluation.figures import new_axes
+from jaxvae.runs.page.drawing import chart
+from jaxvae.runs.page.facts import Facts
+from jaxvae.runs.page.html import Html, absent, figures, joined, key_numbers, note, paragraph, section, tag
+
+KINDS = {
+    "vae": "A variational autoencoder",
+    "hierarchical": "A variational autoencoder with two layers of latents",
+    "ladder": "A ladder variational autoencoder",
+    "autoencoder": "A deterministic autoencoder",
+}
+NAMES = {"negative_elbo": "\N{MINUS SIGN}ELBO", "reconstruction": "reconstruction", "kl": "KL"}
+
+
+def number(value: float, error: float | None = None, digits: int = 2) -> str:
+    """A number with its standard error, with real minus signs.
+
+    Example:
+        >>> number(-1.234, 0.5)
+        '\N{MINUS SIGN}1.23 \N{PLUS-MINUS SIGN} 0.50'
+    """
+    text = f"{value:.{digits}f}" + (f" \N{PLUS-MINUS SIGN} {error:.{digits}f}" if error is not None else "")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def head(facts: Facts) -> Html:
+    """The run's name, what it is in a sentence, and its numbers on the test images."""
+    config, model = facts.config, facts.config.model
+    name, widths = ("MLP", model.hidden) if model.network == "mlp" else ("convolutions", model.features)
+    lead = (
+        f"{KINDS[model.kind]} of {config.data.name}: {name} {'-'.join(map(str, widths))}, {model.latent_dim} latents, "
+        f"{model.likelihood.replace('_', ' ')} likelihood, seed {config.seed}."
+    )
+    return joined(tag("h1", facts.folder.resolve().name), tag("p", lead, class_="lead"), _state(facts), _numbers(facts))
+
+
+def _state(facts: Facts) -> Html:
+    """How far the run came, where that is not to its end."""
+    last = max((record["step"] for record in (*facts.train, *facts.test)), default=0)
+    epochs = max((record.get("epoch") or 0 for record in (*facts.train, *facts.test)), default=0)
+    if facts.summary:
+        done = facts.summary.get("epochs")
+        if isinstance(done, int | float) and done < facts.config.epochs:
+            return note(
+                f"The summary is that of {done:g} epochs; {facts.config.epochs} are asked for now.", warning=True
+            )
+        return Html()
+    if not last:
+        return note("The run has no records yet: no training has ended a first window of steps.", warning=True)
+    return note(
+        f"The run was interrupted, or still goes on: the last record is of step {last:,} (epoch {epochs:g} of "
+        f"{facts.config.epochs}). The same command goes on with it.",
+        warning=True,
+    )
+
+
+def _numbers(facts: Facts) -> Html:
+    """-ELBO, reconstruction and KL on the test images, with the setting in which they were measured."""
+    found = _of_summary(facts) or _of_record(facts)
+    if not found:
+        return absent("Nothing was measured on test images yet.")
+    numbers, setting = found
+    return joined(key_numbers(numbers), tag("p", setting, class_="caption"))
+
+
+def _of_summary(facts: Facts) -> tuple[list[tuple[str, str, str]], str] | None:
+    test = facts.summary.get("test")
+    if not isinstance(test, dict):
+        return None
+    numbers = [
+        (NAMES[name], number(test[name]["nats"]), f"\N{PLUS-MINUS SIGN} {test[name]['standard_error']:.2f} nats")
+        for name in NAMES
+        if name in test
+    ]
+    parameters = facts.summary.get("parameters")
+    if parameters:
+        numbers.append(("parameters", f"{parameters:,}", ""))
+    setting = (
+        f"Nats per example, mean \N{PLUS-MINUS SIGN} standard error over {test['images']:,} test images of "
+        f"{facts.config.data.name} ({test['protocol']}), {test['samples']} posterior sample(s) each, seed "
+        f"{test['seed']}, sha256 {str(test['sha256'])[:12]}; after {facts.summary.get('epochs', 0):g} epochs."
+    )
+    return numbers, setting
+
+
+def _of_record(facts: Facts) -> tuple[list[tuple[str, str, str]], str] | None:
+    if not facts.test:
+        return None
+    record = facts.test[-1]
+    numbers = []
+    for (name, sign, _), title in zip(PANELS, NAMES.values(), strict=True):
+        if record.get(name) is not None:
+            error = record.get(f"{name}_standard_error")
+            rest = "nats" if error is None else f"\N{PLUS-MINUS SIGN} {error:.2f} nats"
+            numbers.append((title, number(sign * record[name]), rest))
+    setting = (
+        f"Nats per example, mean \N{PLUS-MINUS SIGN} standard error over the test images of {facts.config.data.name}, "
+        f"{facts.config.test_samples} posterior sample(s) each; after {record.get('epoch', 0):g} epochs."
+    )
+    return (numbers, setting) if numbers else None
+
+
+def curves(facts: Facts) -> Html:
+    """-ELBO and its two parts over training, a chart each."""
+    axes: list[Any] = [new_axes(3.5, 2.7)[1] for _ in PANELS]
+    try:
+        loss_curves(facts.train, facts.test, x="epoch", ax=axes)
+    except ValueError:
+        return section("Training", absent("There are no curves: the run has no records of training."))
+    shown = axes if any(record.get("kl_per_latent") for record in facts.train) else axes[1:2]
+    charts = []
+    for ax in shown:
+        ax.set_ylabel("")
+        ax.set_xlabel("epoch")
+        charts.append(chart(ax.figure, f"{ax.get_title(loc='left')} over training"))
+    skipped = sum(record.get("skipped") or 0 for record in facts.train)
+    words = "Nats per example. Lines: means over windows of training steps. Points: all test images."
+    bad = [note(f"{skipped:,} steps were not finite and were skipped.", warning=True)] if skipped else []
+    return section("Training", *bad, figures(*charts, columns=3), paragraph(tag("span", words, class_="caption")))
