@@ -68,11 +68,26 @@ def test_downstream_measures_probes_and_a_curve_for_each_way(folder, capsys):
     assert (folder / "downstream.png").stat().st_size > 4000
 
 
+def test_inpaint_measures_every_mask_and_draws_it(folder, capsys):
+    run("inpaint", str(folder), "--samples", "1", "40", "--images", "12")
+    assert "K = 40" in capsys.readouterr().out
+    found = json.loads((folder / "inpaint.json").read_text())["errors"]
+    assert set(found) == {"lower half", "square", "random"}
+    for guesses in found.values():
+        assert guesses["K = 40"][0] < guesses["K = 1"][0]
+        assert guesses["Gaussian of the pixels"][0] < guesses["mean image"][0]
+        assert all(0 < error < 0.1 for name, (_, error) in guesses.items() if name != "effective samples")
+    assert (folder / "inpaint.png").stat().st_size > 4000
+
+
 @pytest.mark.parametrize(
     ("script", "args", "words"),
     [
         ("sample_quality", ["--output", "a.txt"], ["a.txt", ".json"]),
         ("sample_quality", ["--samples", "19"], ["samples is 19"]),
+        ("inpaint", ["--output", "a.txt"], ["a.txt", ".json"]),
+        ("inpaint", ["--missing", "1.0"], ["missing is 1.0"]),
+        ("inpaint", ["--samples", "0"], ["samples is 0"]),
         ("downstream", ["--output", "a.txt"], ["a.txt", ".json"]),
         ("downstream", ["--seeds", "0"], ["seeds is 0"]),
         ("downstream", ["--counts", "9999"], ["counts", "9999", "1500"]),
