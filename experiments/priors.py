@@ -6,8 +6,15 @@ The net is 784-400-40 on dynamically binarised MNIST; every row has the same ste
 differs in its prior or posterior only. The published gap is Tomczak and Welling's (2018, arXiv 1705.07120, Table 1;
 other networks, trained until convergence): 88.6 with the standard prior, 85.6 with the VampPrior.
 
-Expected: every row better than the plain one by more than its standard error. Obtained with the defaults: plain 95.05
-+- 0.50; the other rows have not been run to the end, so nothing is claimed of them.
+Time: about a quarter of an hour of processor time, 10 minutes on two quiet cores. Expected: every row better than the
+plain one by more than its standard error. Obtained with the defaults, IW-500 of 2,000 test images, in nats; the errors
+of the differences are those of paired images:
+
+    plain                       95.05 +- 0.50
+    VampPrior, 500 inputs       89.55 +- 0.51    better by 5.50 +- 0.09
+    RealNVP prior, 4 layers     88.94 +- 0.51              6.11 +- 0.08
+    IAF posterior, 2 layers     92.82 +- 0.51              2.23 +- 0.06
+    mixture prior of 500        91.69 +- 0.52              3.36 +- 0.08
 """
 
 from dataclasses import dataclass, replace

@@ -6,8 +6,8 @@ Time: about 2 minutes on two cores. Each contender is a process of its own with 
 memory is the process's peak, libraries and all. PATH is the interpreter of an environment with pythae.
 
 Expected: 7 times pythae's images/s with 5,000 samples, and as much memory for 5,000 samples as for 50. Obtained on two
-cores that had much other work at the time, so that the ratios are rough: 18 times and more (13.6 in the slowest round),
-314 MB for 50 samples and 326 MB for 5,000.
+cores that had much other work at the time, so that the ratios are rough: 8.3 times in one run (3.5 to 31 by round), 18
+in another (13.6 to 36); 331 MB for 50 samples and 352 MB for 5,000.
 """
 
 import subprocess

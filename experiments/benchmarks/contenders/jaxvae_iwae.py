@@ -10,25 +10,24 @@ import jaxvae
 from jaxvae.data.protocols import PROTOCOLS
 
 LATENT, HIDDEN = 50, (200, 200)
-ROWS = 800  # examples times samples in flight: their pixels stay in the cache
+ROWS = 1000  # examples times samples in flight, so that their pixels stay in the cache, whatever K is
 
 
-def iwae(shape: tuple[int, ...], samples: int) -> tuple[jaxvae.Model, jaxvae.Loss]:
-    """The model and its loss."""
+def iwae(shape: tuple[int, ...], samples: int, batch: int) -> tuple[jaxvae.Model, jaxvae.Loss]:
+    """The model and its loss: the more samples an example has, the fewer examples go through at once."""
     encoder = jaxvae.MLPEncoder(LATENT, hidden=HIDDEN, activation="tanh")
     decoder = jaxvae.MLPDecoder(shape, hidden=HIDDEN, activation="tanh")
     model = jaxvae.vae(encoder, decoder, event_shape=shape, latent_dim=LATENT)
-    return model, jaxvae.bound_loss(model, jaxvae.iwae_bound, samples=samples, chunk=50)
+    loss = jaxvae.bound_loss(model, jaxvae.iwae_bound, samples=samples, chunk=ROWS)
+    pieces = [size for size in range(1, batch + 1) if batch % size == 0 and size * samples <= max(ROWS, samples)]
+    return model, jaxvae.micro_batches(loss, max(pieces))
 
 
 def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
     """Returns epoch() -> mean loss in nats per example; images are uint8 [N, 28, 28, 1], model is the K of "iwae-K"."""
-    samples = int(model.removeprefix("iwae-"))
     shape = images.shape[1:]
-    vae, loss = iwae(shape, samples)
-    pieces = [size for size in range(1, batch + 1) if batch % size == 0 and size * samples <= max(ROWS, samples)]
+    vae, loss = iwae(shape, int(model.removeprefix("iwae-")), batch)
     optimizer, steps = jaxvae.make_optimizer("adam", 1e-3), len(images) // batch
-    loss = jaxvae.micro_batches(loss, max(pieces))
     executor = jaxvae.make_executor(loss, optimizer, PROTOCOLS["grey"], batch_size=batch, capacity=steps)
     state = jaxvae.init_state(vae, optimizer, jax.random.key(0), jnp.zeros(shape))
     reports = jaxvae.train(executor, state, images, steps=10**9)
