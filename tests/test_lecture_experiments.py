@@ -9,8 +9,11 @@ from PIL import Image
 
 from experiments.cli import parse_options
 from jaxvae.evaluation import figures
+from jaxvae.evaluation.density_training import train_density
 from jaxvae.evaluation.evidence_charts import posterior_and_q, two_turns
 from jaxvae.evaluation.grid_posterior import GridPosterior
+from jaxvae.models.mixture_prior import gaussian_mixture_prior
+from jaxvae.models.priors import standard_normal
 
 pytestmark = pytest.mark.quick_compile
 
@@ -69,6 +72,35 @@ def test_code_size_sets_both_networks_beside_pca(tmp_path):
     assert pictures(tmp_path) == ["reconstructions", "samples"]
 
 
+def test_what_small_maps_do_to_a_density_is_what_a_hand_finds():
+    for name, computed, by_hand in importlib.import_module("experiments.flows").small_maps():
+        if "," in by_hand:
+            assert computed == by_hand, name
+        else:
+            assert float(computed) == pytest.approx(float(by_hand), rel=1e-4), name
+
+
+@pytest.mark.full
+def test_flows_sets_three_densities_beside_the_truth(tmp_path):
+    few = ("--points", "100", "--held-out", "60", "--steps", "3", "--layers", "1", "--components", "2")
+    numbers = run("flows", tmp_path, *few)
+    assert list(numbers["log p"]) == ["kernel density", "mixture of 2", "flow", "the true density"]
+    assert pictures(tmp_path) == ["flows"]
+
+
+def test_the_density_of_the_moons_is_that_of_many_of_them():
+    """The share of a million points in a small square, against the density at its middle."""
+    from sklearn.datasets import make_moons
+
+    flows = importlib.import_module("experiments.flows")
+    x = make_moons(1_000_000, noise=0.2, random_state=0)[0]
+    for middle in ([0.0, 1.0], [1.0, -0.4], [0.5, 0.25]):
+        inside = (np.abs(x - middle) < 0.02).all(1).mean()
+        error = np.sqrt(inside / len(x)) / 0.04**2
+        found = np.exp(flows.moons_log_density(np.array([middle]), 0.2))[0]
+        assert abs(found - inside / 0.04**2) < 5 * error + 0.005
+
+
 def small_grid():
     z = np.linspace(-5, 5, 101)
     density = np.exp(-0.5 * z**2)[None] / np.sqrt(2 * np.pi)
@@ -100,6 +132,10 @@ def wrong_calls():
         "a size of 0": ("latents is 0", lambda: main("code_size", latents=(0,))),
         "limit": ("limit is 1", lambda: main("triptych", limit=1)),
         "pictures": ("pictures is 1", lambda: main("four_by_four", pictures=1)),
+        "noise": ("noise is 0", lambda: main("flows", noise=0.0)),
+        "held out": ("held_out is 3", lambda: main("flows", held_out=3)),
+        "samples": ("samples have shape", lambda: train_density(np.zeros(3), gaussian_mixture_prior(1, 1))),
+        "nothing to train": ("no parameters", lambda: train_density(np.zeros((30, 1)), standard_normal(1))),
         "two latents": ("the grid has 2 latents", lambda: posterior_and_q(plane)),
         "log_q": ("log_q has shape", lambda: posterior_and_q(grid, np.zeros(3))),
         "example": ("example is 1", lambda: posterior_and_q(grid, example=1)),

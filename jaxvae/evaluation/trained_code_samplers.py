@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.evaluation.code_samplers import Codes, as_codes, parameterless, standard
+from jaxvae.evaluation.density_training import best_of_a_run, train_density
 from jaxvae.flows.records import Bijection
 from jaxvae.math.checks import positive_integer
 from jaxvae.models.flow_prior import flow_prior
@@ -15,15 +16,9 @@ from jaxvae.models.records import Conditional, Key, Model, Params
 from jaxvae.models.vae import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import iwae_bound
-from jaxvae.training.loop import train
-from jaxvae.training.losses import Loss, bound_loss
-from jaxvae.training.optimizers import learning_rate_schedule, make_optimizer
-from jaxvae.training.parallel import make_executor
-from jaxvae.training.state import TrainState
+from jaxvae.training.losses import bound_loss
 
 Array = jax.Array
-
-LOOKS = 20  # how often a run is judged by codes held out, at least
 
 
 def fit_density(
@@ -61,21 +56,8 @@ def fit_density(
         >>> fit_density(codes, gaussian_mixture_prior(2, 2), steps=5).log_prob({}, jnp.zeros(2), None).shape
         ()
     """
-    if not isinstance(density, Conditional):
-        raise TypeError(f"density is {density!r}, expected a Conditional. Call a constructor, such as flow_prior(...).")
     center, scale, scaled = _scaled(codes)
-
-    def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, dict[str, Array]]:
-        value = -jax.vmap(density.log_prob, (None, 0, None))(params, batch, None).mean()
-        return value, {"loss": value}
-
-    key_init, key_run = jax.random.split(jax.random.key(positive_integer("seed", seed, 0)))
-    start = jax.jit(density.init)(key_init, None)
-    if not jax.tree.leaves(start):
-        raise ValueError(
-            "the density has no parameters, so there is nothing to train. Use fit_normal(codes), or a flow."
-        )
-    params = _train(loss, start, key_run, scaled, steps, batch_size, learning_rate)
+    params = train_density(scaled, density, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     return _placed(density, params, center, scale)
 
 
@@ -159,7 +141,7 @@ def fit_two_stage(
     )
     key_init, key_run, key_bound = jax.random.split(jax.random.key(positive_integer("seed", seed, 0)), 3)
     start = jax.jit(stage.init)(key_init, jnp.zeros(size, jnp.float32))
-    params = _train(bound_loss(stage), start, key_run, scaled, steps, batch_size, learning_rate)
+    params = best_of_a_run(bound_loss(stage), start, key_run, scaled, steps, batch_size, learning_rate)
     return _placed(_marginal(stage, samples, key_bound), params, center, scale)
 
 
@@ -188,28 +170,6 @@ def _scaled(codes: Codes) -> tuple[Array, Array, np.ndarray]:
     center, scale = standard(exact)
     scaled = ((exact - center) / scale).astype(np.float32)
     return jnp.asarray(center, jnp.float32), jnp.asarray(scale, jnp.float32), scaled
-
-
-def _train(
-    loss: Loss, params: Params, key: Key, codes: np.ndarray, steps: int, batch_size: int, learning_rate: float
-) -> Params:
-    """The best parameters of a run of Adam through the one step and the one loop, as codes held out judge them."""
-    steps = positive_integer("steps", steps)
-    held_out = np.arange(len(codes)) % 10 == 9
-    optimizer = make_optimizer(learning_rate=learning_rate_schedule("cosine", learning_rate, steps))
-    executor = make_executor(
-        loss, optimizer, lambda key, code: code, batch_size=batch_size, capacity=min(steps, 1000), mode="jit"
-    )
-    state = TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), key, None)
-    judged = jnp.asarray(codes[held_out] if held_out.any() else codes)
-    keys = jax.random.split(jax.random.fold_in(key, steps), len(judged))
-    score = jax.jit(lambda params: loss(params, keys, judged, jnp.int32(0))[0])
-    best, lowest, every = params, np.inf, max(1, steps // LOOKS)
-    for report in train(executor, state, codes[~held_out], steps, steps_per_call=every):
-        value = float(score(report.state.params))
-        if value < lowest:
-            best, lowest = jax.tree.map(jnp.copy, report.state.params), value  # the loop reuses the state's memory
-    return best
 
 
 def _placed(density: Conditional, params: Params, center: Array, scale: Array) -> Conditional:
