@@ -3,7 +3,12 @@
     python -m experiments.conditional_iwae
 
 Two runs of equal length, one that is told the class of each image and one that is not: 784-200-50, tanh, 5 samples.
-Knowing the class can be worth no more than its entropy, log 10 = 2.30 nats, on average. Obtained: not yet run.
+Under one joint model the class could be worth no more than its entropy, log 10 = 2.30 nats, on average. These are two
+models; since p(x) >= p(x | y) / 10 for classes of equal weight, what the difference exceeds 2.30 by is how much better
+the told one models x by itself, as a mixture of its ten classes.
+
+Time: about 4 minutes on two quiet cores. Expected: a gain of a few nats. Obtained, IW-500 of 2,000 test images: -98.09
++- 0.53 nats alone, -94.19 +- 0.55 given the class; a difference of 3.90 +- 0.08.
 """
 
 from dataclasses import dataclass
@@ -59,7 +64,8 @@ def main(options: ConditionalOptions) -> None:
         if known:
             rows = [generation.prior_means(model, params, jax.random.key(1), 12, context=c) for c in range(10)]
     gain = found["given its class"] - found["alone"]
-    print(f"difference{gain.mean():>25.2f} +- {gain.std(ddof=1) / len(gain) ** 0.5:.2f}, at most log 10 = 2.30")
+    print(f"difference{gain.mean():>25.2f} +- {gain.std(ddof=1) / len(gain) ** 0.5:.2f}")
+    print(f"beyond the class{gain.mean() - np.log(10):>19.2f}, with log 10 = 2.30 nats for the class itself")
     print(f"K = {options.test_samples}, {len(x)} test images, {test.protocol}, seed {test.seed}, {test.sha256[:12]}")
     figure, _ = plots.compare({str(c): row for c, row in enumerate(rows)}, title="Draws of each class")
     Path(options.output).parent.mkdir(parents=True, exist_ok=True)
