@@ -3,10 +3,20 @@
     python -m experiments.disentanglement
     python -m experiments.disentanglement --full --size 32 --epochs 300 --seeds 5 --hidden 512 512 --latent-dim 10
 
-Time: about three minutes on two cores. Expected: scores well above noise and well below 1, and seeds that differ more
+Time: about two minutes on two cores. Expected: scores well above noise and well below 1, and seeds that differ more
 than the kinds of models do (Locatello et al., 2019, arXiv 1811.12359): so short a training finds the position, at best
 one latent for x and one for y, little of the size and nothing of shape and turn. A perfect code scores 1 in every
-column but SAP, where three shapes leave 0.93.
+column but SAP, where three shapes leave 0.93. Obtained, mean and standard error over three seeds:
+
+    model       KL, nats     FactorVAE      MIG            SAP            DCI D          UDR
+    beta 1      6.9 +- 0.2   0.49 +- 0.06   0.12 +- 0.10   0.20 +- 0.11   0.21 +- 0.09   0.28
+    beta 4      3.3 +- 0.0   0.50 +- 0.05   0.21 +- 0.11   0.30 +- 0.06   0.29 +- 0.09   0.45
+    tc 4        5.6 +- 0.2   0.43 +- 0.02   0.11 +- 0.04   0.16 +- 0.06   0.18 +- 0.05   0.40
+    factor 16   9.3 +- 0.4   0.54 +- 0.04   0.17 +- 0.03   0.28 +- 0.02   0.25 +- 0.01   0.27
+    dip 5       6.2 +- 0.1   0.43 +- 0.02   0.15 +- 0.02   0.28 +- 0.06   0.23 +- 0.04   0.51
+
+In MIG, SAP and DCI no kind of model is better than another by more than its seeds differ. traversals.png shows the
+model of largest MIG, 0.42 (beta 4, seed 0): one latent for x, one for y, one for the size.
 """
 
 import math
@@ -49,6 +59,7 @@ def main(options: DisentanglementOptions) -> None:
     from rich.progress import Progress
 
     import jaxvae
+    from experiments.disentanglement_pictures import draw
     from experiments.sweeps import member, train_sweep
     from jaxvae.math.checks import finite_number, positive_integer
     from jaxvae.runs.files import write_json
@@ -96,7 +107,7 @@ def main(options: DisentanglementOptions) -> None:
                         best = trained[-1]["scores"]["mig"], (label, one, trained[-1])
                 agree(trained)
                 results.append({"model": name, "strength": strength, "seeds": trained})
-    Console(width=128).print(table(results, options))
+    Console(width=132).print(table(results, options))
     draw(folder, plain, results, best[1], data)
     for row in results:
         for seed in row["seeds"]:
@@ -192,44 +203,6 @@ def table(results: list[dict[str, Any]], options: DisentanglementOptions) -> Any
         ]
         result.add_row(f"{row['model']} {row['strength']:g}", *parts, *scores)
     return result
-
-
-def draw(folder: Any, model: Any, results: list[dict[str, Any]], best: Any, data: Any) -> None:
-    """Scores of all, and what the latents of the model of largest MIG tell and do."""
-    import numpy as np
-
-    from jaxvae.evaluation import generation, latents, plots, score_charts
-    from jaxvae.evaluation.disentanglement import SCORES, information_matrix
-
-    columns = {**SCORES, "udr": "UDR"}
-    shown = ("beta_vae", "factor_vae", "mig", "sap", "dci_disentanglement", "udr")
-    values = np.array([[[one["scores"].get(key, np.nan) for one in row["seeds"]] for key in shown] for row in results])
-    names = list(dict.fromkeys(row["model"] for row in results))
-    rows = [f"{row['model']} {row['strength']:g}" for row in results]
-    titles = [columns[key].replace("DCI disentanglement", "DCI D").replace(" score", "") for key in shown]
-    groups = [names.index(row["model"]) for row in results]
-    plots.save(score_charts.score_dots(rows, titles, values, groups=groups)[0], folder / "scores.png")
-
-    label, params, one = best
-    information = information_matrix(one["mean"], data.factors)
-    order = np.argsort(-information.max(1))
-    figure, _ = score_charts.information_map(
-        information[order],
-        data.factor_names,
-        latent_names=[f"z[{latent}]" for latent in order],
-        limits=np.log([len(np.unique(column)) for column in data.factors.T]),
-        title=f"What each latent tells of each factor, nats ({label})",
-    )
-    plots.save(figure, folder / "information.png")
-    chosen = order[: max(2, one["active"])]
-    values = latents.gaussian_quantiles(11)
-    images = np.stack(
-        [
-            model.to_unit(generation.traverse(model, params, one["mean"][len(one["mean"]) // 2], latent, values))
-            for latent in chosen
-        ]
-    )
-    plots.save(plots.traversals(images, tuple(map(int, chosen)), values)[0], folder / "traversals.png")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ TITLE, TEXT, SMALL = 11.0, 9.5, 8.5  # points
 # Ten colours that stay apart for colour-blind readers; Petroff, 2021, arXiv 2107.02270.
 BLUE, ORANGE, RED, GREY = "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2"
 COLORS = (BLUE, ORANGE, RED, GREY, "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
+BRIGHT = tuple(color for color in COLORS if color != GREY)  # where grey means unused
 
 
 def new_axes(width: float = WIDTH, height: float = 4.0, columns: int = 1) -> tuple["Figure", Any]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxvae.evaluation.figures import (
     BLUE,
-    COLORS,
+    BRIGHT,
     FAINT,
     GREY,
     INK,
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Values = Sequence[float] | np.ndarray
-BRIGHT = tuple(color for color in COLORS if color != GREY)
 
 
 def rate_distortion_curve(
@@ -154,9 +153,12 @@ def kl_over_training(
 
 
 def _apart(heights: np.ndarray, order: np.ndarray, top: float) -> list[tuple[str, float]]:
-    """(name, height) of labels at the ends of lines, from the top, leaving out those that would overlap."""
+    """(names, height) of labels at the ends of lines, from the top; names whose lines end together share a label."""
     kept: list[tuple[str, float]] = []
     for latent, height in zip(order, heights, strict=False):
-        if not kept or kept[-1][1] - height > 0.05 * top:
-            kept.append((f"z[{latent}]", float(height)))
+        if kept and kept[-1][1] - height < 0.05 * top:
+            text, first = kept[-1]
+            kept[-1] = (f"{text}, {latent}" if text.count(",") < 2 else text, first)
+        else:
+            kept.append((f"z {latent}", float(height)))
     return kept

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxvae.evaluation.figures import COLORS, FAINT, INK, MUTED, SMALL, TEXT, new_axes, set_title, style
+from jaxvae.evaluation.figures import BRIGHT, FAINT, INK, MUTED, SMALL, TEXT, new_axes, set_title, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def score_dots(
             seeds = values[row, column][np.isfinite(values[row, column])]
             if len(seeds) == 0:
                 continue
-            color = COLORS[groups[row] % len(COLORS)]
+            color = BRIGHT[groups[row] % len(BRIGHT)]
             panel.plot(seeds, np.full(len(seeds), row), "o", color=color, alpha=0.3, markersize=3.5, markeredgewidth=0)
             error = seeds.std(ddof=1) / np.sqrt(len(seeds)) if len(seeds) > 1 else 0.0
             panel.errorbar(seeds.mean(), row, xerr=error, fmt="o", color=color, markersize=5.5, elinewidth=1.5)
