@@ -156,7 +156,7 @@ print(f"squared error: seen {error(*memory, seen[:50]).mean():.4f}, unseen {erro
 
 # %%
 print("price of |z|    squared error    numbers in use, of 32")
-for weight in (0.0, 60.0):
+for weight in (0.0, 20.0):
     sparse = fit(32, hidden=(128,), epochs=60, decay=1e-2, make=jaxvae.sparse_autoencoder, weight=weight)
     size = np.abs(code_of(sparse, unseen))
     used = size.sum(1) ** 2 / np.square(size).sum(1)
