@@ -16,6 +16,8 @@ from jaxvae.models.linear_gaussian import linear_gaussian
 from jaxvae.models.observations import bernoulli, normal
 from jaxvae.models.optimal_observations import optimal_normal
 
+pytestmark = pytest.mark.quick_compile
+
 NOISE = 0.5
 
 
@@ -44,7 +46,7 @@ def exact(params, x, mask):
 OPTIONS = {"samples": 20_000, "draws": 500, "chunk": 5000, "prior_share": 0.5}
 
 
-@pytest.fixture(scope="module", params=[1, 3])
+@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.full), 3])
 def found(request, linear):
     """What is imputed in one round and in three, missing pixels given as NaN."""
     model, params, x, mask = linear

@@ -42,6 +42,7 @@ def test_sample_quality_scores_draws_beside_the_floor(folder, capsys):
     assert (folder / "sample_quality.png").stat().st_size > 4000
 
 
+@pytest.mark.full
 def test_generation_scores_an_autoencoder_and_a_vae(tmp_path, capsys):
     small = ["--epochs", "1", "--hidden", "16", "--latent-dim", "2", "--components", "2", "--samples", "40"]
     path = tmp_path / "a.png"
@@ -52,6 +53,7 @@ def test_generation_scores_an_autoencoder_and_a_vae(tmp_path, capsys):
     assert path.stat().st_size > 4000
 
 
+@pytest.mark.full
 def test_downstream_measures_probes_and_a_curve_for_each_way(folder, capsys):
     run("downstream", str(folder), "--counts", "10", "30", "9999", "--seeds", "2", "--steps", "20", "--limit", "60")
     printed = capsys.readouterr().out
