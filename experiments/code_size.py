@@ -79,7 +79,7 @@ def main(options: CodeSizeOptions) -> None:
                 if progress is not None:
                     progress(2 * done + variational + 1)
             rows.append((str(size), *(with_error(errors[name]) for name in NAMES), with_error(bound)))
-    title = f"squared error an image: {options.data}, {epochs} epochs, {len(test)} test images, seed {options.seed}"
+    title = f"squared error an image: {options.data}, epochs: {epochs}, {len(test)} test images, seed {options.seed}"
     print_table(title, ("numbers in the code", *NAMES, "VAE's -ELBO, nats"), rows)
     figures = {
         "reconstructions": plots.compare(again, title="Reconstructions from codes of different size")[0],

@@ -108,14 +108,14 @@ def main(options: TriptychOptions) -> None:
     ]
     names = (
         "trained for",
-        "reconstruction, nats",
+        "distortion",
         "KL, nats",
         "-ELBO, nats",
         "spread of z",
         "width of q",
         "label from z",
     )
-    title = f"{options.data}, {epochs} epochs, {len(x)} test images, seed {options.seed}"
+    title = f"{options.data}, epochs: {epochs}, {len(x)} test images, seed {options.seed}"
     print_table(title, names, rows)
     numbers = {name: dict(zip(names[1:], row, strict=True)) for name, *row in rows}
     setting = {"data": options.data, "epochs": epochs, "images": len(x), "seed": options.seed}
