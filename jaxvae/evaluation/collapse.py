@@ -102,7 +102,7 @@ free bits; use a weaker decoder.
     if beta is not None and beta > 1:
         remedies = (f"lower beta (now {beta:g})", *remedies)
     largest = np.sort(use.kl)[::-1]
-    shown = " ".join(f"{value:.3f}" for value in largest[:10]) + (" ..." if largest.size > 10 else "")
+    shown = " ".join(f"{value:.3f}" for value in largest[:10]) + (" and less" if largest.size > 10 else "")
     return (
         f"Posterior collapse: {int(use.active.sum())} of {use.active.size} latents are active ({use.by}).\n"
         f"KL per latent, nats, largest first: {shown}. The decoder ignores the code.\n"
