@@ -37,6 +37,11 @@ def main(options: TraverseOptions) -> None:
 
     count, rows = positive_integer("count", options.count, 2), positive_integer("latents", options.latents)
     model, params, config = jaxvae.load(options.run)
+    if config.model.kind == "autoencoder":
+        raise ValueError(
+            f"{options.run} is a deterministic autoencoder: without a prior no range of a latent is usual, expected "
+            f"a model with one. Try python -m experiments.interpolate {options.run}"
+        )
     test = load_held_out(config.data)
     if positive_integer("image", options.image, 0) >= len(test.x):
         raise ValueError(
