@@ -3,8 +3,7 @@
     python -m experiments.anomaly
     python -m experiments.anomaly --inliers digits --outliers shapes
 
-Time: about three minutes on two cores (4.5 of processor time; --no-feedback saves half).
-Expected: a model of
+Time: about three minutes on two cores (4.5 of processor time; --no-feedback saves half). Expected: a model of
 Fashion-MNIST finds digits more likely than clothes (Nalisnick et al., 2019, arXiv 1810.09136), so that the AUROC of
 -ELBO is far below 1/2 that way and near 1 the other way; some score that allows for simplicity is above 0.95.
 Obtained, AUROC of 500 test images of each kind (interval of 95 %, of one model), Fashion-MNIST then MNIST as inliers:
@@ -20,8 +19,8 @@ Obtained, AUROC of 500 test images of each kind (interval of 95 %, of one model)
 
 Feedback, 200 digits among 10,000 training images, of which the squared error finds 104: the AUROC of -ELBO on test
 digits is 0.057 as they are, 0.095 with the found images left out, and 0.524 with them pushed away by a margin, though
-half of them are clothes; with these sorted out by eye it is 0.519. The squared error loses a little: 0.973, 0.970, 0.964
-and 0.968. Shapes, never seen in training, go from 0.001 to 0.135 only: the margin helps against what it was shown.
+half of them are clothes; with these sorted out by eye it is 0.519. The squared error loses a little: 0.973, 0.970,
+0.964 and 0.968. Shapes, never seen in training, go from 0.001 to 0.135 only: the margin helps against what it saw.
 """
 
 import time
