@@ -92,8 +92,9 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> Path:
         raise FileNotFoundError(f"there is no folder {path.parent}, expected one for {path.name}. Make it.")
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
+        # "tight" widens the page to what is drawn: no title or label is cut off, however long a caller makes it.
         # Without the metadata matplotlib's version would be written into the file.
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.08, metadata={"Software": None})
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
