@@ -27,9 +27,10 @@ def main(options: ReportOptions) -> None:
     from pathlib import Path
 
     from jaxvae.runs.files import write_text
+    from jaxvae.runs.folder import REPORT
     from jaxvae.runs.page import report_page
 
-    path = Path(options.run) / "report.html" if options.output is None else Path(options.output)
+    path = Path(options.run) / REPORT if options.output is None else Path(options.output)
     if path.suffix != ".html":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .html.")
     page = report_page(options.run, samples=options.samples, limit=options.limit)

@@ -12,9 +12,9 @@ from jaxvae.runs.names import folder_path, nearest, show
 from jaxvae.runs.serialize import changed_numbers, read_config, write_config
 
 CONFIG, METRICS, SUMMARY = "config.json", "metrics.jsonl", "summary.json"
-CHECKPOINTS, PICTURES, WEIGHTS = "checkpoints", "pictures", "weights.safetensors"
+CHECKPOINTS, PICTURES, WEIGHTS, REPORT = "checkpoints", "pictures", "weights.safetensors", "report.html"
 # The config comes last: while it is there, the folder is a run that can be removed.
-_OURS = (CHECKPOINTS, PICTURES, METRICS, SUMMARY, WEIGHTS, CONFIG)
+_OURS = (CHECKPOINTS, PICTURES, METRICS, SUMMARY, WEIGHTS, REPORT, CONFIG)
 
 
 def create(workdir: str | os.PathLike[str]) -> Path:
