@@ -1,4 +1,4 @@
-"""Unsupervised disentanglement ranking: how well the latents of a model agree, one to one, with those of other seeds."""
+"""Unsupervised disentanglement ranking: how well a model's latents agree, one to one, with those of other seeds."""
 
 from collections.abc import Sequence
 
