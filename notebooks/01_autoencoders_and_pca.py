@@ -66,7 +66,9 @@ train, test = jaxvae.data.load("digits", "train"), jaxvae.data.load("digits", "t
 seen, unseen = (np.float32(part.images) / np.float32(255) for part in (train, test))
 
 
-def fit(latents, hidden=(256,), images=train.images, make=jaxvae.autoencoder, lr=1e-3, epochs=120, decay=0.0, **options):
+def fit(
+    latents, hidden=(256,), images=train.images, make=jaxvae.autoencoder, lr=1e-3, epochs=120, decay=0.0, **options
+):
     """An autoencoder of the digits and its parameters."""
     model = make(
         jaxvae.MLPCodeEncoder(latents, hidden),
@@ -121,6 +123,7 @@ figure
 # ### What a code is good for
 #
 # The code is also a set of *features*: a linear classifier reads the digit off the 5 numbers, which the autoencoder found without seeing a label.
+
 
 # %%
 def code_of(pair, x):
@@ -209,7 +212,9 @@ nearest = np.sqrt(np.square(plane.reshape(-1, 1, 64) - seen.reshape(1, -1, 64)).
 rng = np.random.default_rng(1)
 drawn = decode(model, params, rng.multivariate_normal(z.mean(0), np.cov(z.T), 18).astype(np.float32))
 apart = np.sqrt(np.square(unseen.reshape(-1, 1, 64) - seen.reshape(1, -1, 64)).sum(2).min(1))
-print(f"distance to the nearest training digit: test digits {apart.mean():.2f}, the decoded square {nearest.mean():.2f}")
+print(
+    f"distance to the nearest training digit: test digits {apart.mean():.2f}, the decoded square {nearest.mean():.2f}"
+)
 figure, _ = plots.image_grid(drawn.clip(0, 1), 18, title="Codes drawn from a Gaussian fitted to the codes, decoded")
 figure
 

@@ -93,9 +93,11 @@ print(f"4  {parts.log_evidence[0]:.4f} - {parts.gap[0]:.4f}             {parts.l
 # %%
 draws = 0.5 + 0.2 * jax.random.normal(jax.random.key(1), (20_000, 1))
 log_w = jax.vmap(
-    lambda z: model.likelihood.log_prob(params, three[0], z)
-    + model.prior.log_prob(params, z, None)
-    - jaxvae.normal_log_prob(z, q.mean[0], q.log_var[0])
+    lambda z: (
+        model.likelihood.log_prob(params, three[0], z)
+        + model.prior.log_prob(params, z, None)
+        - jaxvae.normal_log_prob(z, q.mean[0], q.log_var[0])
+    )
 )(draws)
 print(f"mean of logarithms {log_w.mean():.4f} +- {log_w.std() / len(log_w) ** 0.5:.4f}    (exact: {parts.elbo[0]:.4f})")
 print(f"logarithm of mean  {jaxvae.log_mean_exp(log_w):.4f}              (exact: {parts.log_evidence[0]:.4f})")
@@ -158,9 +160,7 @@ zero = jnp.zeros(1)
 print(f"closed form      {jaxvae.normal_kl_standard(mean, log_var):.5f}")
 for count in (100, 10_000, 1_000_000):
     z = mean + 0.5 * jax.random.normal(jax.random.key(2), (count, 1))
-    log_ratio = jax.vmap(
-        lambda z: jaxvae.normal_log_prob(z, mean, log_var) - jaxvae.normal_log_prob(z, zero, zero)
-    )(z)
+    log_ratio = jax.vmap(lambda z: jaxvae.normal_log_prob(z, mean, log_var) - jaxvae.normal_log_prob(z, zero, zero))(z)
     print(f"{count:9,} draws  {log_ratio.mean():.5f} +- {log_ratio.std() / count**0.5:.5f}")
 
 # %% [markdown]
@@ -168,9 +168,9 @@ for count in (100, 10_000, 1_000_000):
 
 # %%
 half = 0.5 * jax.random.normal(jax.random.key(3), (50_000, 1)) + 1.0, jax.random.normal(jax.random.key(4), (50_000, 1))
-log_ratio = jax.vmap(
-    lambda z: jaxvae.normal_log_prob(z, mean, log_var) - jaxvae.normal_log_prob(z, zero, zero)
-)(jnp.concatenate(half))
+log_ratio = jax.vmap(lambda z: jaxvae.normal_log_prob(z, mean, log_var) - jaxvae.normal_log_prob(z, zero, zero))(
+    jnp.concatenate(half)
+)
 print(f"KL(q || p) = {jaxvae.normal_kl_standard(mean, log_var):.4f}")
 print(f"KL(p || q) = {jaxvae.normal_kl(zero, zero, mean, log_var):.4f}")
 print(f"JS(q,   p) = {jaxvae.js_divergence_estimate(log_ratio):.4f}, and never above log 2 = {np.log(2):.4f}")

@@ -36,8 +36,14 @@ from jaxvae.evaluation.rate_distortion import rate_distortion
 # %%
 twelve = np.linspace(0, 1, 12)
 data = jaxvae.data.load(
-    "shapes", "all", size=16, shapes=["square"], scales=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0], orientations=[0.0],
-    columns=twelve, rows=twelve,
+    "shapes",
+    "all",
+    size=16,
+    shapes=["square"],
+    scales=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+    orientations=[0.0],
+    columns=twelve,
+    rows=twelve,
 )
 names, factors = ["scale", "x", "y"], data.factors[:, [1, 3, 4]]
 x = (data.images >= 128).astype(np.float32)
@@ -87,7 +93,9 @@ print(" beta     rate   distortion   -ELBO   I(x; z)   KL(q(z) | p(z))   active 
 for beta, point in points.items():
     numbers = (point.rate, point.distortion, point.negative_elbo, point.information, point.marginal_kl)
     rate, distortion, total, told, marginal = (number.mean for number in numbers)
-    print(f"{beta:5g}  {rate:7.2f}   {distortion:10.2f} {total:7.2f}   {told:7.2f}   {marginal:15.2f}   {point.active_units:6d} of 5")
+    print(
+        f"{beta:5g}  {rate:7.2f}   {distortion:10.2f} {total:7.2f}   {told:7.2f}   {marginal:15.2f}   {point.active_units:6d} of 5"
+    )
 figure, _ = rate_charts.rate_distortion_curve(
     [point.rate.mean for point in points.values()],
     [point.distortion.mean for point in points.values()],
@@ -107,7 +115,10 @@ figure
 for beta in (8.0, 16.0):
     kl = np.array(trained[beta].history[-1]["kl_per_latent"])
     use = latent_use(model, trained[beta].params, kl, x)
-    print(f"beta = {beta:g}:", collapse_warning(use, beta=beta) if has_collapsed(use) else f"{use.active.sum()} of 5 latents in use")
+    print(
+        f"beta = {beta:g}:",
+        collapse_warning(use, beta=beta) if has_collapsed(use) else f"{use.active.sum()} of 5 latents in use",
+    )
 
 # %% [markdown]
 # The history of a run shows when each latent came to life, or that it never did.
@@ -129,7 +140,9 @@ for beta in (1.0, 8.0):
     chosen = np.argsort(-kl)[: max(2, int((kl > 0.01).sum()))]
     middle = codes[beta][len(x) // 2]
     images = np.stack([generation.traverse(model, trained[beta].params, middle, int(z), values) for z in chosen])
-    figure, _ = plots.traversals(images, [int(z) for z in chosen], values, kl[chosen], title=f"β = {beta:g}: one latent moves, the others stay")
+    figure, _ = plots.traversals(
+        images, [int(z) for z in chosen], values, kl[chosen], title=f"β = {beta:g}: one latent moves, the others stay"
+    )
     display(figure)
 
 # %% [markdown]
@@ -141,7 +154,9 @@ for beta in (1.0, 8.0):
 for beta in (1.0, 8.0):
     table = disentanglement.information_matrix(codes[beta], factors)
     limits = np.log([len(np.unique(column)) for column in factors.T])
-    figure, _ = score_charts.information_map(table, names, limits=limits, title=f"β = {beta:g}: nats that each latent tells of each factor")
+    figure, _ = score_charts.information_map(
+        table, names, limits=limits, title=f"β = {beta:g}: nats that each latent tells of each factor"
+    )
     display(figure)
 
 # %% [markdown]
@@ -155,7 +170,12 @@ known = {"the factors": standard, "rotated": standard @ rotation, "noise": rng.n
 known |= {f"β = {beta:g}": codes[beta] for beta in betas}
 shown = ["beta_vae", "factor_vae", "mig", "sap", "dci_disentanglement", "modularity", "irs"]
 scores = {name: disentanglement.disentanglement_scores(code, factors) for name, code in known.items()}
-print(f"{'':12}" + "".join(f"{disentanglement.SCORES[name].replace(' disentanglement', ' D').replace(' score', ''):>12}" for name in shown))
+print(
+    f"{'':12}"
+    + "".join(
+        f"{disentanglement.SCORES[name].replace(' disentanglement', ' D').replace(' score', ''):>12}" for name in shown
+    )
+)
 for name, found in scores.items():
     print(f"{name:12}" + "".join(f"{found[key]:12.2f}" for key in shown))
 
@@ -171,7 +191,9 @@ for beta in (8.0, 16.0):
     mean, log_var = encode(model, trained[beta].params, x)
     of_samples = disentanglement.posterior_information(jax.random.key(0), mean, log_var, factors, draws=800)
     of_means = disentanglement.information_matrix(mean, factors)
-    print(f"beta = {beta:2g}: {of_means.sum():.2f} nats by bins of the means, {max(of_samples.sum(), 0):.2f} nats in the samples, all latents and factors added up")
+    print(
+        f"beta = {beta:2g}: {of_means.sum():.2f} nats by bins of the means, {max(of_samples.sum(), 0):.2f} nats in the samples, all latents and factors added up"
+    )
 
 # %% [markdown]
 # ## Things to try

@@ -76,7 +76,12 @@ for name, pair in pairs.items():
 # The AUROC is the probability that an outlier gets the higher score: 1 is perfect, 1/2 is a coin, and **below 1/2 the score has it backwards**. So it is for $-\mathrm{ELBO}$: the model, which has never seen a shape, finds shapes *more* likely than digits. A shape is a patch of equal pixels and an empty rest; a decoder that allows for the many greys of handwriting has little trouble with either.
 
 # %%
-names = {"negative_elbo": "-ELBO", "squared_error": "squared error", "regret": "regret", "complexity_ratio": "complexity ratio"}
+names = {
+    "negative_elbo": "-ELBO",
+    "squared_error": "squared error",
+    "regret": "regret",
+    "complexity_ratio": "complexity ratio",
+}
 shown = {label: pairs[name] for name, label in names.items()}
 figure, _ = detection_charts.histogram_grid(shown, 2, names=("digits", "shapes"), title="What the scores see")
 figure.set_dpi(80)
@@ -153,7 +158,9 @@ for name, weights in (("plain", None), ("by rarity", resampler)):
 # %%
 weights = resampler(found["by rarity"])
 order = np.argsort(-weights)
-print(f"inverted: {rare.mean():.1%} of the images, {weights[rare].sum():.1%} of the draws; the weights sum to {weights.sum():.6f}")
+print(
+    f"inverted: {rare.mean():.1%} of the images, {weights[rare].sum():.1%} of the draws; the weights sum to {weights.sum():.6f}"
+)
 print(f"the draws are worth {debiasing.effective_examples(weights):.0f} different images of {len(images)}")
 rows = {"most likely drawn": images[order[:16]] / 255, "least likely": images[order[-16:]] / 255}
 figure, _ = plots.compare(rows, columns=16, title="Training digits by their probability to be drawn")

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics
+from small import images, small_vae
 
 from jaxvae.evaluation import anomaly, complexity, detection, detection_charts, regret
 from jaxvae.evaluation.auroc import auroc, auroc_interval, hanley_mcneil_variance
 from jaxvae.evaluation.figures import new_axes
 from jaxvae.evaluation.likelihood import per_example
 from jaxvae.models.linear_gaussian import linear_gaussian
-from tests.small import images, small_vae
-
 
 pytestmark = pytest.mark.quick_compile
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from small import SHAPE, Linear, images, same_bits, small_vae
 
 import jaxvae
 from jaxvae.data.protocols import grey
@@ -17,7 +18,6 @@ from jaxvae.models.contexts import Labelled
 from jaxvae.training.losses import bound_loss
 from jaxvae.training.outliers import outlier_exposure_loss
 from jaxvae.training.supervised import supervised_loss
-from tests.small import SHAPE, Linear, images, same_bits, small_vae
 
 pytestmark = pytest.mark.quick_compile
 

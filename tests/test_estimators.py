@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from exact import discrete, discrete_bound
 
 from jaxvae.models.linear_gaussian import LinearDecoder, LinearEncoder
 from jaxvae.models.observations import normal
@@ -27,7 +28,6 @@ from jaxvae.training.estimators import (
     sticking_the_landing,
 )
 from jaxvae.training.losses import bound_loss
-from tests.exact import discrete, discrete_bound
 
 X = np.float32([0.9, -0.4])
 KEY = jax.random.key

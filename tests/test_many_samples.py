@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import images, small_vae
 
 import jaxvae
 from jaxvae.training.samples import in_chunks
-from tests.small import images, small_vae
 
 MODEL = small_vae()
 BATCH = jnp.float32(images(3) > 100)

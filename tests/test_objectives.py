@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from small import SHAPE, images, small_vae
 
 import jaxvae
-from tests.small import SHAPE, images, small_vae
 
 pytestmark = pytest.mark.quick_compile
 

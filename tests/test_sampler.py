@@ -8,11 +8,11 @@ import numpy as np
 import optax
 import pytest
 from scipy import stats
+from small import SHAPE, images, same_bits, setup
 
 from jaxvae.models.contexts import Labelled
 from jaxvae.training.loop import train
 from jaxvae.training.sampler import Weighted, epoch_indices, epoch_order, examples_of, weighted, weighted_draws
-from tests.small import SHAPE, images, same_bits, setup
 
 pytestmark = pytest.mark.quick_compile
 
