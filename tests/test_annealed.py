@@ -14,6 +14,8 @@ from jaxvae.evaluation.hmc import hmc_step, leapfrog, point
 from jaxvae.evaluation.likelihood import per_example
 from jaxvae.models.linear_gaussian import linear_gaussian
 
+pytestmark = pytest.mark.quick_compile
+
 COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])
 PRECISION = jnp.float32(np.linalg.inv(COVARIANCE))
 MEAN = jnp.array([1.0, -2.0])

@@ -27,6 +27,8 @@ from jaxvae.runs.validate import validate
 from jaxvae.training import checkpoint
 from jaxvae.training.weights import load_weights
 
+pytestmark = pytest.mark.quick_compile
+
 NAN, INFINITY = float("nan"), float("inf")
 KEY = jax.random.key(0)
 ZERO = np.zeros(SHAPE, np.float32)

@@ -15,6 +15,8 @@ from jaxvae.models.linear_gaussian import linear_gaussian_log_evidence
 from jaxvae.models.records import DiagNormal
 from jaxvae.training.coordinate_ascent import e_step, m_step, quadrature_elbo
 
+pytestmark = pytest.mark.quick_compile
+
 
 def linear(latents, orthogonal=False):
     """(model, params, x [20, 6], noise) of a linear-Gaussian model and draws of it."""

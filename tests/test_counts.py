@@ -23,6 +23,8 @@ from jaxvae.training.losses import bound_loss
 from jaxvae.training.parallel import make_executor
 from jaxvae.training.state import init_state
 
+pytestmark = pytest.mark.quick_compile
+
 COUNTS = (0, 1, 2, 7, 100, 99_999, 1e6)
 OFF = (-np.log(100), -1, -0.3, -1e-3, 0, 1e-3, 0.3, 1, np.log(100))  # of the log-mean from the log of the count
 CONCENTRATIONS = np.log([1e-3, 0.05, 1.1, 100, 1e6])

@@ -18,6 +18,8 @@ from jaxvae.evaluation.disentanglement.sap import balanced_accuracy
 from jaxvae.evaluation.disentanglement.tables import rows_sharing
 from jaxvae.evaluation.disentanglement.udr import pair_score
 
+pytestmark = pytest.mark.quick_compile
+
 GRID = np.indices((5, 5, 5, 5)).reshape(4, -1).T  # four factors of five values, all 625 combinations
 CODE = GRID - 2.0  # one latent a factor
 ROTATED = CODE @ hadamard(4) / 2  # every latent mixes all factors equally

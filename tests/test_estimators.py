@@ -29,6 +29,8 @@ from jaxvae.training.estimators import (
 )
 from jaxvae.training.losses import bound_loss
 
+pytestmark = pytest.mark.quick_compile
+
 X = np.float32([0.9, -0.4])
 KEY = jax.random.key
 

@@ -16,6 +16,8 @@ from jaxvae.models.linear_gaussian import (
 )
 from jaxvae.objectives.bounds import elbo, iwae_bound
 
+pytestmark = pytest.mark.quick_compile
+
 SETTINGS = {
     "full": {},
     "orthogonal": {"orthogonal": True, "size": 9},

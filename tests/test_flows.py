@@ -21,6 +21,8 @@ from jaxvae.flows.transforms import affine_transform
 from jaxvae.networks.conditioner import ConditionerMLP
 from jaxvae.networks.masked import MaskedMLP
 
+pytestmark = pytest.mark.quick_compile
+
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 Z, CONTEXT = 3, 2
 small = functools.partial(ConditionerMLP, hidden=(8,))

@@ -20,6 +20,8 @@ from jaxvae.models.records import DiagNormal
 from jaxvae.networks.mlp import MLPEncoder
 from jaxvae.training.local import fit_posterior
 
+pytestmark = pytest.mark.quick_compile
+
 NOISE, RADIUS, WIDTH = 0.4, 1.2, 0.8
 
 

@@ -25,6 +25,8 @@ from jaxvae.models.vae import vae
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses import bound_loss
 
+pytestmark = pytest.mark.quick_compile
+
 DIMS = (2, 3, 8, 20, 128, 784, 2048)
 KAPPAS = np.float32(np.logspace(-2, 5, 15))
 

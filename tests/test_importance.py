@@ -15,6 +15,8 @@ from jaxvae.evaluation.likelihood import bits_per_dimension, per_example, summar
 from jaxvae.models.discrete_observations import categorical
 from jaxvae.models.vae import vae
 
+pytestmark = pytest.mark.quick_compile
+
 
 @pytest.fixture(scope="module")
 def small():

@@ -9,6 +9,8 @@ from scipy.spatial.distance import jensenshannon
 
 import jaxvae
 
+pytestmark = pytest.mark.quick_compile
+
 js_divergence, js_divergence_estimate = jax.jit(jaxvae.js_divergence), jax.jit(jaxvae.js_divergence_estimate)
 
 

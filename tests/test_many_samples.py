@@ -9,6 +9,8 @@ from small import images, small_vae
 import jaxvae
 from jaxvae.training.samples import in_chunks
 
+pytestmark = pytest.mark.quick_compile
+
 MODEL = small_vae()
 BATCH = jnp.float32(images(3) > 100)
 OBJECTIVES = {

@@ -11,6 +11,8 @@ from jaxvae.training.loop import train
 from jaxvae.training.losses import bound_loss
 from jaxvae.training.micro_batches import micro_batches
 
+pytestmark = pytest.mark.quick_compile
+
 
 def of(loss, size=12):
     model = small_vae()

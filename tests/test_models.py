@@ -27,6 +27,8 @@ from jaxvae.networks.nnx import from_nnx
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses import bound_loss
 
+pytestmark = pytest.mark.quick_compile
+
 # Each program runs once: less optimised, it is compiled in half the time.
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 OBSERVATIONS = {

@@ -28,6 +28,8 @@ from jaxvae.models.vae import vae
 from jaxvae.networks import ConvEncoder, MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import elbo, iwae_bound
 
+pytestmark = pytest.mark.quick_compile
+
 KEY = jax.random.key(0)
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 

@@ -25,6 +25,8 @@ from jaxvae.networks import MLPDecoder, MLPEncoder
 from jaxvae.networks.conditioner import ConditionerMLP
 from jaxvae.training.losses import bound_loss
 
+pytestmark = pytest.mark.quick_compile
+
 KEY = jax.random.key(0)
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 

@@ -18,6 +18,8 @@ from jaxvae.evaluation.probes import (
     neighbour_probe,
 )
 
+pytestmark = pytest.mark.quick_compile
+
 
 def blobs(count, seed=0, spread=1.0, classes=3):
     rng = np.random.default_rng(seed)

@@ -11,6 +11,8 @@ from small import SHAPE, images, small_vae
 from jaxvae.evaluation.likelihood import per_example
 from jaxvae.evaluation.rate_distortion import information_bounds, rate_distortion
 
+pytestmark = pytest.mark.quick_compile
+
 KEY = jax.random.key(0)
 
 

@@ -19,6 +19,8 @@ from jaxvae.evaluation.frechet import frechet_estimate
 from jaxvae.evaluation.likelihood import Estimate
 from jaxvae.evaluation.scores import sample_scores
 
+pytestmark = pytest.mark.quick_compile
+
 TRAIN, TEST = load("digits", "train"), load("digits", "test")
 
 

@@ -12,6 +12,8 @@ from jaxvae.evaluation.jackknife import in_blocks, jackknife
 from jaxvae.evaluation.kernel_distance import kernel_distance
 from jaxvae.evaluation.manifolds import density_coverage, expected_coverage, precision_recall, radii
 
+pytestmark = pytest.mark.quick_compile
+
 
 def covariance(rng, size, rank=None):
     a = rng.normal(size=(size, size if rank is None else rank))

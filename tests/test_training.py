@@ -19,6 +19,8 @@ from jaxvae.training.sampler import epoch_order
 from jaxvae.training.state import init_state
 from jaxvae.training.step import NOISE, PREPROCESS, example_keys, make_step, steps_left
 
+pytestmark = pytest.mark.quick_compile
+
 
 def run(state, executor, steps, **options):
     """The last state and the metrics of all steps."""
