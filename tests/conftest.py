@@ -22,6 +22,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+gc.set_threshold(200_000, 20, 20)  # tracing makes many small objects that do not die young
 
 
 _LONG = set(Path(__file__).with_name("long_tier.txt").read_text().splitlines())
