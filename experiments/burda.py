@@ -8,7 +8,9 @@ Each cell is a run of its own in runs/burda, so the same command goes on where i
 1e-4 x round(10^(1-(i-1)/7), 1); decoder bias at the data mean; pixels drawn anew at every step; IW-5000 on one fixed
 draw of the test images.
 
-Expected: the published numbers below with --stages 8. Obtained: no cell has been run to the end yet.
+Expected: the published numbers below with --stages 8. Obtained so far with --stages 2 (4 epochs), IW-5000 of 1,000 test
+images: vae-1-k1 106.64 +- 0.90, vae-1-k5 104.49 +- 0.87, vae-1-k50 104.35 +- 0.89 nats; the other cells, and longer
+schedules, have not been run to the end.
 """
 
 from dataclasses import dataclass, replace

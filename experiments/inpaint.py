@@ -54,7 +54,9 @@ def main(options: InpaintOptions) -> None:
     train, test = load_held_out(replace(config.data, test_split=config.data.train_split)), load_held_out(config.data)
     x = test.x[: positive_integer("images", options.images, 2)]
 
-    unit = lambda values: np.asarray(model.to_unit(values), np.float32)  # noqa: E731
+    def unit(values: Any) -> np.ndarray:
+        return np.asarray(model.to_unit(values), np.float32)
+
     rows: dict[str, Any] = {}
     pictures: dict[str, Any] = {"test image": unit(x[:10])}
     for name, masks in make_masks(x.shape, options.missing, options.seed).items():

@@ -54,7 +54,9 @@ def main(options: SampleOptions) -> None:
     if path.suffix != ".json":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .json.")
 
-    unit = lambda x: np.clip(np.asarray(model.to_unit(x), np.float32), 0, 1)  # noqa: E731
+    def unit(x: Any) -> np.ndarray:
+        return np.clip(np.asarray(model.to_unit(x), np.float32), 0, 1)
+
     chosen = np.random.default_rng(options.seed).choice(len(train.x), count, replace=False)
     key = jax.random.key(options.seed)
     rows: dict[str, Any] = {
