@@ -2,7 +2,7 @@
 
     python -m experiments.report runs/digits
 
-Time: about 10 s on two cores for the digits. Expected and obtained: runs/digits/report.html, one file that asks for no
+Time: about 15 s on two cores for the digits. Expected and obtained: runs/digits/report.html, one file that asks for no
 other and runs no script, with the -ELBO of the run's summary.json at its head.
 """
 
