@@ -6,7 +6,7 @@ The net is 784-400-40 on dynamically binarised MNIST; every row has the same ste
 differs in its prior or posterior only. The published gap is Tomczak and Welling's (2018, arXiv 1705.07120, Table 1;
 other networks, trained until convergence): 88.6 with the standard prior, 85.6 with the VampPrior.
 
-Time: about a quarter of an hour of processor time, 10 minutes on two quiet cores. Expected: every row better than the
+Time: 15 minutes of processor time, not timed on quiet cores. Expected: every row better than the
 plain one by more than its standard error. Obtained with the defaults, IW-500 of 2,000 test images, in nats; the errors
 of the differences are those of paired images:
 

@@ -9,7 +9,7 @@ samples and of one that trains with 1,000.
 Expected: 2.2 times pythae's examples/s with 50 samples; at most 20 MB more for 1,000 samples than for 50. Obtained on
 two quiet cores of a Sapphire Rapids Xeon: 1.68 times (1.57 to 1.73), and 480 MB for 50 samples, 466 MB for 1,000. The
 contender trains as many images at once as have 1,000 samples together; with `chunk=10` alone, the default of
-`bound_loss`, the memory is as flat and the speed 1.05 times. Of the 67 ms of a step, the matrix products alone are 39.
+`bound_loss`, the memory was as flat and the speed 1.05 times.
 """
 
 import resource

@@ -44,7 +44,7 @@ def resampling_weights(
         ValueError, TypeError: for other shapes or values that are not finite, impossible bins, an alpha that is not
             above 0, an at_least outside [0, 0.99], or another combination.
 
-    Source: Amini, Soleimany, Schwarting, Bhatia and Rus, 2019, doi 10.1145/3306618.3314243, equations 4 and 5.
+    Source: Amini, Soleimany, Schwarting, Bhatia and Rus, 2019, doi 10.1145/3306618.3314243.
 
     Example:
         >>> means = np.array([[0.0], [0.0], [0.0], [1.0]])

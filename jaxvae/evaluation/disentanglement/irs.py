@@ -18,8 +18,7 @@ def robustness_matrix(codes: Array, factors: Array, *, quantile: float = 0.99) -
     Args:
         codes: [N, Z].
         factors: [N, F], sampled independently; examples that agree in all of them are averaged first.
-        quantile: in place of the maximum, as the authors' code takes, so that one outlier does not decide; 1 is the
-            maximum that the paper writes.
+        quantile: in place of the maximum, so that one outlier does not decide; 1 is the maximum itself.
 
     Returns:
         The matrix, with 0 for a latent that does not move, and the denominators.
@@ -27,7 +26,7 @@ def robustness_matrix(codes: Array, factors: Array, *, quantile: float = 0.99) -
     Raises:
         ValueError, TypeError: for impossible tables, see `check_tables`, or a quantile outside (0, 1].
 
-    Source: Suter et al., 2019, arXiv 1811.00007, section 4 and appendix C.
+    Source: Suter et al., 2019, arXiv 1811.00007.
 
     Example:
         >>> factors = np.indices((2, 3)).reshape(2, 6).T
