@@ -63,7 +63,7 @@ def show(setting: str, table: Mapping[str, Any], outliers: str, unseen: str) -> 
 
     caption = "AUROC against test inliers, \N{PLUS-MINUS SIGN} half of DeLong's 95 % interval; one model a row"
     printed = Table(title=setting, caption=caption)
-    printed.add_column("training images")
+    printed.add_column("training images", no_wrap=True)
     printed.add_column(f"{LABELS['negative_elbo']} of inliers", justify="right")
     columns = [(outliers, judge) for judge in JUDGES] + [(unseen, "negative_elbo"), (unseen, "complexity_ratio")]
     for kind, judge in columns:
