@@ -289,6 +289,16 @@ def test_udr_ranks_models_that_agree_above_one_that_mixes_and_leaves_out_dead_la
     assert d.unsupervised_ranking(models[:2], [~mask[:4], mask[:4]]).tolist() == [0.0, 0.0]
 
 
+def test_each_pair_of_a_point_shares_a_value_of_its_own():
+    """z = v_0 v_1 with v_0 in 1..5 and v_1 in 0, 1: |z_1 - z_2| has mean 1.5 where v_0 is shared, 0.8 where v_1 is.
+
+    Pairs that shared one value a point would spread those means over 0.5..2.5 and 0, 1.6, which no cut tells apart.
+    """
+    grid = np.indices((5, 2)).reshape(2, -1).T
+    code = ((grid[:, :1] + 1) * grid[:, 1:]).astype(float)
+    assert d.beta_vae_score(code, grid, pairs=400, train=200, test=200) == 1.0
+
+
 def test_collapsed_latents_do_not_vote():
     tiny = np.concatenate([CODE, 1e-6 * (GRID[:, :1] == 4)], axis=1)  # tells of factor 0, too weakly to be meant
     active = np.array([True] * 4 + [False])

@@ -15,6 +15,8 @@ def beta_vae_score(
 
     d = 1/L sum_l |z_1l - z_2l|;  score = P(softmax regression of d says k), on points it was not fitted to
 
+    Each of the L pairs of a point shares a value of k of its own, drawn afresh.
+
     A perfect code scores 1, noise 1/F. It is lenient: a rotated code often scores high, since the classifier may weigh
     several latents together. The differences are brought to unit variance, so the scale of a latent does not count.
 
@@ -28,7 +30,7 @@ def beta_vae_score(
     Raises:
         ValueError, TypeError: for impossible tables, see `check_tables`, a single factor, or counts below 1.
 
-    Source: Higgins et al., 2017, beta-VAE, section 3; its classifier was trained by Adagrad, here to convergence.
+    Source: Higgins et al., 2017, beta-VAE; the classifier is fitted to convergence, as later code does.
 
     Example:
         >>> factors = np.indices((4, 4)).reshape(2, 16).T
@@ -48,14 +50,14 @@ def beta_vae_score(
     used = varying(tables.codes)
     if not used.any():
         return 1.0 / count
-    z = tables.codes[:, used] / tables.codes[:, used].std(0)
+    z = tables.codes[:, used]
     rng = np.random.default_rng(seed)
     points = []
     for size in sizes:
         shared = np.sort(rng.permutation(np.arange(size) % count))
         rows = np.concatenate(
-            [rows_sharing(rng, tables.levels[:, k], int((shared == k).sum()), 2 * pairs) for k in range(count)]
-        )
-        points.append((np.abs(z[rows[:, :pairs]] - z[rows[:, pairs:]]).mean(1), shared))
+            [rows_sharing(rng, tables.levels[:, k], int((shared == k).sum()) * pairs, 2) for k in range(count)]
+        ).reshape(size, pairs, 2)
+        points.append((np.abs(z[rows[..., 0]] - z[rows[..., 1]]).mean(1), shared))
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=10.0, max_iter=2000))
     return float(classifier.fit(*points[0]).score(*points[1]))

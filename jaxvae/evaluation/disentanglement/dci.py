@@ -35,7 +35,8 @@ def dci_from_importance(importance: Array) -> tuple[float, float]:
     D = sum_j rho_j (1 - H_F(R_jk / sum_k R_jk)),  rho_j = sum_k R_jk / sum_jk R_jk
     C = mean_k (1 - H_Z(R_jk / sum_j R_jk))
 
-    H_F and H_Z are entropies with logarithms to the base F and Z. A factor that no latent tells counts 0 in C.
+    H_F and H_Z are entropies with logarithms to the base F and Z. A factor that no latent tells counts 0 in C. Some
+    code weighs the factors of C as D does the latents; with forests, whose importances sum to 1, that is the same.
 
     Raises:
         ValueError, TypeError: for another shape, fewer than 2 latents or factors, or a negative importance.

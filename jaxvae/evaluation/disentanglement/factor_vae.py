@@ -29,8 +29,7 @@ def factor_vae_score(
         factors: [N, F], F at least 2.
         active: [Z] booleans, which latents may vote; by default all that vary.
         size: L, examples that share the fixed factor, for each vote.
-        train, test: votes that make the table, and votes to measure it on. The paper uses the same for both, which
-            flatters noise a little.
+        train, test: votes that make the table, and votes to measure it on; the same for both would flatter noise.
         seed: of the draws.
 
     Returns:
@@ -40,7 +39,7 @@ def factor_vae_score(
         ValueError, TypeError: for impossible tables, see `check_tables`, a single factor, `active` of another shape,
             size below 2 or counts below 1.
 
-    Source: Kim and Mnih, 2018, arXiv 1802.05983, section 4 and appendix B.
+    Source: Kim and Mnih, 2018, arXiv 1802.05983.
 
     Example:
         >>> factors = np.indices((4, 4)).reshape(2, 16).T

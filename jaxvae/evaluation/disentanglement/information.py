@@ -65,6 +65,9 @@ def mutual_information(a: Array, b: Array, *, correct: bool = False) -> float:
 def information_matrix(codes: Array, factors: Array, *, bins: int | None = None, correct: bool = True) -> Array:
     """I(z_j; v_k) in nats, [Z, F], of codes cut into bins of equal mass.
 
+    Much code cuts into 20 bins of equal width, which hang on the outermost code, and corrects nothing: its numbers, and
+    a MIG made of them, are not these.
+
     Args:
         codes: [N, Z].
         factors: [N, F], each with few values.
@@ -106,7 +109,7 @@ def posterior_information(
     Raises:
         ValueError, TypeError: for impossible tables, different shapes of mean and log_var, or impossible draws.
 
-    Source: Chen et al., 2018, arXiv 1802.04942, section 4.1 and appendix C.
+    Source: Chen et al., 2018, arXiv 1802.04942.
 
     Example:
         >>> mean = np.repeat([[-9.0], [9.0]], 10, axis=0)

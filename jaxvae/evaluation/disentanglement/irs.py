@@ -18,7 +18,8 @@ def robustness_matrix(codes: Array, factors: Array, *, quantile: float = 0.99) -
     Args:
         codes: [N, Z].
         factors: [N, F], sampled independently; examples that agree in all of them are averaged first.
-        quantile: in place of the maximum, so that one outlier does not decide; 1 is the maximum itself.
+        quantile: in place of both maxima, so that one outlier does not decide; 1 is the paper's. Common code takes the
+            0.99 quantile above and the maximum below, which makes every ratio too small and noise look robust.
 
     Returns:
         The matrix, with 0 for a latent that does not move, and the denominators.

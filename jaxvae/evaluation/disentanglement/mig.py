@@ -19,7 +19,7 @@ def information_gap(information: Array, entropies: Array) -> Array:
     Raises:
         ValueError: for other shapes, or an entropy that is not positive.
 
-    Source: Chen et al., 2018, arXiv 1802.04942, equation 6.
+    Source: Chen et al., 2018, arXiv 1802.04942.
 
     Example:
         >>> information_gap(np.array([[0.6], [0.1], [0.2]]), np.array([0.8])).round(4).tolist()

@@ -23,7 +23,8 @@ def modularity_from_information(information: Array, *, threshold: float = 0.02) 
     Raises:
         ValueError, TypeError: for another shape, a single factor, or a threshold that is not positive.
 
-    Source: Ridgeway and Mozer, 2018, arXiv 1802.05312, equation 2; the paper has no word on dead latents.
+    Source: Ridgeway and Mozer, 2018, arXiv 1802.05312, section 3; there and in common code dead latents have no rule,
+        or count 0.
 
     Example:
         >>> modularity_from_information(np.array([[0.5, 0.0, 0.0], [0.4, 0.4, 0.0]]))

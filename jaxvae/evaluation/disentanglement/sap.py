@@ -52,7 +52,7 @@ def predictability_matrix(codes: Array, factors: Array, categorical: Sequence[in
     Raises:
         ValueError, TypeError: for impossible tables, see `check_tables`, or columns that do not exist.
 
-    Source: Kumar et al., 2018, arXiv 1711.00848, section 4. Code that fits a classifier to every factor measures
+    Source: Kumar et al., 2018, arXiv 1711.00848, section 3. Code that fits a classifier to every factor measures
         something else for those that are numbers.
 
     Example:

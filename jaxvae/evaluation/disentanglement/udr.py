@@ -42,7 +42,7 @@ def pair_score(agreement: Array) -> float:
     Returns:
         1 where each latent of either model agrees with exactly one of the other; 0 where no latent is informative.
 
-    Source: Duan et al., 2020, arXiv 1905.12614.
+    Source: Duan et al., 2020, arXiv 1905.12614; their code averages the halves over A and B apart, the same if A = B.
 
     Example:
         >>> pair_score(np.eye(3)), pair_score(np.full((2, 2), 0.5))
