@@ -36,7 +36,7 @@ def typicality(log_p: Values, training_log_p: Values) -> np.ndarray:
     Raises:
         ValueError: for other shapes, no numbers, or NaN.
 
-    Source: Nalisnick et al., 2019, arXiv 1906.02994, equation 6.
+    Source: Nalisnick et al., 2019, arXiv 1906.02994.
 
     Example:
         >>> typicality([-100.0, -90.0, -130.0], [-95.0, -105.0]).tolist()
@@ -60,7 +60,7 @@ def complexity_ratio(log_p: Values, complexity: Values) -> np.ndarray:
     Raises:
         ValueError: for other shapes, no numbers, or NaN.
 
-    Source: Serra et al., 2020, arXiv 1909.11480, equation 1.
+    Source: Serra et al., 2020, arXiv 1909.11480; there in bits per dimension.
 
     Example:
         >>> complexity_ratio([-100.0, -300.0], [120.0, 400.0]).tolist()

@@ -30,7 +30,7 @@ def compressed_nats(images: Array | np.ndarray, codecs: str | Sequence[str] = "p
     Raises:
         ValueError: for another dtype or shape, no images, or an unknown codec.
 
-    Source: Serra et al., 2020, arXiv 1909.11480, sections 2 and 4.
+    Source: Serra et al., 2020, arXiv 1909.11480.
 
     Example:
         >>> flat = np.zeros((1, 28, 28, 1), np.uint8)

@@ -73,7 +73,7 @@ def impute(
         ValueError, TypeError: for another shape, a mask that is not boolean, values that the model cannot score, a
             conditional model, an autoencoder without a posterior, or a likelihood whose pixels depend on each other.
 
-    Source: Mattei and Frellsen, 2019, arXiv 1812.02633, section 3; the share of the prior: Hesterberg, 1995, Weighted
+    Source: Mattei and Frellsen, 2019, arXiv 1812.02633; the share of the prior: Hesterberg, 1995, Weighted
         average importance sampling and defensive mixture distributions.
 
     Example:

@@ -10,8 +10,9 @@ from jaxvae.math.checks import positive_integer
 def inception_score(probabilities: np.ndarray, *, splits: int = 10) -> Estimate:
     r"""exp(mean_x KL(p(y | x) || p(y))), p(y) the mean of p(y | x): between 1 and the number of classes C.
 
-    The mean over splits of the samples, with its standard error; which split a sample belongs to hangs on nothing but
-    chance. A split of few samples has a p(y) of its own, which lowers the score: some hundreds in each are few.
+    The mean over random splits of the samples, with its standard error (papers often print the standard deviation,
+    which is sqrt(splits) times that). A split of few samples has a p(y) of its own, which lowers the score: some
+    hundreds in each are few.
 
     It looks at no data: a generator of one perfect image of each class has the best score there is. Compare it with
     the score of held-out data, not with C.

@@ -62,7 +62,7 @@ def information_bounds(
         ValueError: for other shapes, numbers that are not finite, or fewer than two examples.
         ValueError, TypeError: for impossible draws.
 
-    Source: Hoffman and Johnson, 2016, ELBO surgery; Poole et al., 2019, arXiv 1905.06922, section 2.3.
+    Source: Hoffman and Johnson, 2016, ELBO surgery; Poole et al., 2019, arXiv 1905.06922.
 
     Example:
         >>> mean = np.array([[-9.0], [-9.0], [9.0], [9.0]])  # two groups apart: one bit, 0.6931 nats

@@ -26,7 +26,7 @@ def posterior_covariance(mean: Array, log_var: Array, kind: str = "II") -> Array
         ValueError: for another kind or shape.
         TypeError: on integer inputs.
 
-    Source: Kumar, Sattigeri and Balakrishnan, 2018, arXiv 1711.00848, section 3.
+    Source: Kumar, Sattigeri and Balakrishnan, 2018, arXiv 1711.00848.
 
     Example:
         >>> posterior_covariance(jnp.array([[1.0], [-1.0]]), jnp.zeros((2, 1))).tolist()
