@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.math.multivariate import full_normal_kl, full_normal_log_prob, full_normal_sample
-from jaxvae.models.posteriors import emitted
-from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params
+from jaxvae.models.posteriors import correlated_gaussian, emitted
+from jaxvae.models.records import Conditional, Key, Network, Params
 
 Array = jax.Array
 
@@ -49,20 +49,4 @@ def full_covariance_posterior(
         mean, log_var, rest = emitted(outputs, latent_dim, len(below[0]), x)
         return mean, log_var, jnp.zeros((latent_dim, latent_dim), rest.dtype).at[below].set(rest)
 
-    def sample(params: Params, key: Key, x: Array) -> tuple[Array, Array]:
-        q = parts(params, x)
-        z = full_normal_sample(key, *q)
-        return z, full_normal_log_prob(z, *q)
-
-    def sample_with_kl(params: Params, key: Key, x: Array, p: DiagNormal) -> tuple[Array, Array, Array]:
-        q = parts(params, x)
-        z = full_normal_sample(key, *q)
-        return z, full_normal_log_prob(z, *q), full_normal_kl(*q, *p)
-
-    def log_prob(params: Params, z: Array, x: Array) -> Array:
-        return full_normal_log_prob(z, *parts(params, x))
-
-    def mean(params: Params, x: Array) -> Array:
-        return parts(params, x)[0]
-
-    return Conditional(init, sample, log_prob, mean, sample_with_kl=sample_with_kl)
+    return correlated_gaussian(init, parts, full_normal_sample, full_normal_log_prob, full_normal_kl)

@@ -6,8 +6,8 @@ import jax
 
 from jaxvae.math.checks import positive_integer
 from jaxvae.math.multivariate import low_rank_normal_kl, low_rank_normal_log_prob, low_rank_normal_sample
-from jaxvae.models.posteriors import emitted
-from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params
+from jaxvae.models.posteriors import correlated_gaussian, emitted
+from jaxvae.models.records import Conditional, Key, Network, Params
 
 Array = jax.Array
 
@@ -50,22 +50,6 @@ def low_rank_posterior(rank: int) -> Callable[..., Conditional]:
             mean, log_var, rest = emitted(outputs, latent_dim, latent_dim * rank, x)
             return mean, log_var, rest.reshape(latent_dim, rank)
 
-        def sample(params: Params, key: Key, x: Array) -> tuple[Array, Array]:
-            q = parts(params, x)
-            z = low_rank_normal_sample(key, *q)
-            return z, low_rank_normal_log_prob(z, *q)
-
-        def sample_with_kl(params: Params, key: Key, x: Array, p: DiagNormal) -> tuple[Array, Array, Array]:
-            q = parts(params, x)
-            z = low_rank_normal_sample(key, *q)
-            return z, low_rank_normal_log_prob(z, *q), low_rank_normal_kl(*q, *p)
-
-        def log_prob(params: Params, z: Array, x: Array) -> Array:
-            return low_rank_normal_log_prob(z, *parts(params, x))
-
-        def mean(params: Params, x: Array) -> Array:
-            return parts(params, x)[0]
-
-        return Conditional(init, sample, log_prob, mean, sample_with_kl=sample_with_kl)
+        return correlated_gaussian(init, parts, low_rank_normal_sample, low_rank_normal_log_prob, low_rank_normal_kl)
 
     return posterior

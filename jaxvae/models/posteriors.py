@@ -92,3 +92,43 @@ def emitted(outputs: Any, latent_dim: int, rest: int, x: Array) -> tuple[Array, 
         as_float("the encoder's log_var", log_var),
         as_float("the encoder's rest", rest_of_it),
     )
+
+
+def correlated_gaussian(
+    init: Callable[[Key, Any], Params],
+    parts: Callable[[Params, Any], tuple[Array, ...]],
+    draw: Callable[..., Array],
+    log_density: Callable[..., Array],
+    kl: Callable[..., Array],
+) -> Conditional:
+    """q(z | x) of a Gaussian with parameters q = parts(params, x), the mean first, by its draw, its density and its KL.
+
+    Args:
+        init: (key, x) -> params. parts: (params, x) -> q.
+        draw: (key, *q) -> z [latent_dim]; log_density: (z, *q) -> []; kl: (*q, *p) -> [] nats, p a `DiagNormal`.
+
+    Example:
+        >>> from jaxvae.math.normal import normal_kl
+        >>> two = jax.numpy.ones(2), jax.numpy.zeros(2)
+        >>> formulas = reparameterize, normal_log_prob, normal_kl
+        >>> correlated_gaussian(lambda key, x: {}, lambda params, x: two, *formulas).mean({}, None).tolist()
+        [1.0, 1.0]
+    """
+
+    def sample(params: Params, key: Key, x: Any) -> tuple[Array, Array]:
+        q = parts(params, x)
+        z = draw(key, *q)
+        return z, log_density(z, *q)
+
+    def sample_with_kl(params: Params, key: Key, x: Any, p: DiagNormal) -> tuple[Array, Array, Array]:
+        q = parts(params, x)
+        z = draw(key, *q)
+        return z, log_density(z, *q), kl(*q, *p)
+
+    def log_prob(params: Params, z: Array, x: Any) -> Array:
+        return log_density(z, *parts(params, x))
+
+    def mean(params: Params, x: Any) -> Array:
+        return parts(params, x)[0]
+
+    return Conditional(init, sample, log_prob, mean, sample_with_kl=sample_with_kl)
