@@ -1,8 +1,11 @@
 """Pictures hold exactly the pixels they were given; charts hold the numbers; nothing touches pyplot."""
 
+import importlib
+import inspect
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +13,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from jaxvae.evaluation import figures, plots
+from jaxvae.evaluation.grid_posterior import GridPosterior
+from jaxvae.evaluation.probes import LabelCurve
+from jaxvae.evaluation.projections import project
 
 pytestmark = pytest.mark.quick_compile
 
 EVENTS = [(8, 8, 1), (5, 7, 3)]
+PAIR = ([0.0, 1.0, 2.0], [1.5, 2.5])  # scores of inliers and of outliers
 
 
 def random_images(*leading, event=(8, 8, 1), seed=0):
@@ -36,6 +43,7 @@ def drawings():
     """Every public function with plain arguments, as ax -> (figure, ax)."""
     x, grid = random_images(5), random_images(3, 3)
     kl = np.array([0.5, 0.001, 2.0])
+    steps = [{"epoch": i, "kl_per_latent": [float(i), 0.0]} for i in range(3)]
     train = [{"step": i, "elbo": -100.0 + i, "log_likelihood": -80.0 + i, "kl": 20.0 + i} for i in range(5)]
     return {
         "image_grid": lambda ax: plots.image_grid(x, ax=ax),
@@ -47,11 +55,43 @@ def drawings():
         "kl_per_latent": lambda ax: plots.kl_per_latent(kl, ax=ax),
         "codes": lambda ax: plots.codes(np.eye(3), np.arange(3), ax=ax),
         "loss_curves": lambda ax: plots.loss_curves(train, ax=ax),
+        "shifts": lambda ax: plots.shifts(grid, [-1.0, 0.0, 1.0], ax=ax),
+        "projected_codes": lambda ax: plots.projected_codes(project(np.eye(6)), np.arange(6) % 2, ax=ax),
+        "score_histograms": lambda ax: plots.score_histograms(*PAIR, ax=ax),
+        "histogram_grid": lambda ax: plots.histogram_grid({"a": PAIR, "b": PAIR, "c": PAIR}, ax=ax),
+        "roc_curves": lambda ax: plots.roc_curves({"a": PAIR}, ax=ax),
+        "precision_recall_curves": lambda ax: plots.precision_recall_curves({"a": PAIR}, ax=ax),
+        "label_curves": lambda ax: plots.label_curves({"a": LabelCurve(np.array([10, 99]), np.eye(2))}, ax=ax),
+        "rate_distortion_curve": lambda ax: plots.rate_distortion_curve([0.0, 5.0], [20.0, 8.0], ["8", "1"], ax=ax),
+        "kl_over_training": lambda ax: plots.kl_over_training(steps, ax=ax),
+        "score_dots": lambda ax: plots.score_dots(["vae"], ["MIG", "SAP", "UDR"], np.ones((1, 3, 2)), ax=ax),
+        "information_map": lambda ax: plots.information_map(np.eye(2), ["shape", "x"], ax=ax),
+        "posterior_and_q": lambda ax: plots.posterior_and_q(normal_grid(), ax=ax),
+        "two_turns": lambda ax: plots.two_turns(np.array([-9.0, -7.0, -6.0]), np.array([-7.0, -7.0, -5.0]), ax=ax),
     }
 
 
-def test_every_plot_is_tried():
+def normal_grid():
+    """The posterior of an x that says nothing: the prior."""
+    z = np.linspace(-4, 4, 9)
+    log_prior = -0.5 * (z[None] ** 2 + np.log(2 * np.pi))
+    one = np.ones((1, 1))
+    return GridPosterior(np.zeros(1), one, one[None], np.exp(log_prior), 0 * log_prior, log_prior, (z,), np.zeros(1))
+
+
+def test_every_plot_is_tried_and_every_chart_of_the_library_is_a_plot():
     assert set(drawings()) == set(plots.__all__) - {"save"}
+    found = set()
+    for path in Path(figures.__file__).parent.glob("*.py"):
+        if path.stem == "pictures" or path.stem.endswith(("charts", "_pictures")):
+            module = importlib.import_module(f"jaxvae.evaluation.{path.stem}")
+            functions = inspect.getmembers(module, inspect.isfunction)
+            found |= {
+                name for name, function in functions
+                if function.__module__ == module.__name__ and "title" in inspect.signature(function).parameters
+                and name[0] != "_" and name != "show"
+            }  # fmt: skip
+    assert found | {"loss_curves", "save"} == set(plots.__all__)
 
 
 @pytest.mark.parametrize("name", drawings())
@@ -60,7 +100,7 @@ def test_a_plot_returns_its_figure_and_draws_on_the_axes_it_is_given(name):
     assert isinstance(figure, Figure)
     assert np.ravel(ax)[0].figure is figure
     mine, given = figures.new_axes(columns=3)
-    wanted = given if name == "loss_curves" else given[1]
+    wanted = given if name in ("loss_curves", "score_dots", "histogram_grid") else given[1]
     figure, ax = drawings()[name](wanted)
     assert figure is mine
     assert list(np.ravel(ax)) == list(np.ravel(wanted))

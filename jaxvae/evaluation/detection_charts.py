@@ -1,6 +1,6 @@
 """Charts of anomaly scores: the histograms of inliers and outliers, ROC curves and precision-recall curves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -151,8 +151,13 @@ def _finished(ax: "Axes", title: str | None, x: str, y: str, area: str) -> tuple
 
 
 def histogram_grid(
-    scores: Pairs, columns: int = 4, *, names: tuple[str, str] = ("inliers", "outliers"), title: str | None = None
-) -> tuple["Figure", np.ndarray]:
+    scores: Pairs,
+    columns: int = 4,
+    *,
+    names: tuple[str, str] = ("inliers", "outliers"),
+    title: str | None = None,
+    ax: Sequence["Axes"] | None = None,
+) -> tuple["Figure", Any]:
     """`score_histograms` of several scores, a panel each; returns the figure and its axes, one for each score.
 
     Args:
@@ -160,9 +165,10 @@ def histogram_grid(
         columns: panels in a row.
         names: what the two are called.
         title: above all panels.
+        ax: an axes for each score, by default those of a new figure.
 
     Raises:
-        ValueError, TypeError: for no scores, other shapes, NaN, or impossible columns.
+        ValueError, TypeError: for no scores, other shapes, NaN, impossible columns, or another number of axes.
 
     Example:
         >>> figure, axes = histogram_grid({"-ELBO": ([0.0, 1.0, 2.0], [1.5, 2.5]), "KL": ([0.0, 1.0], [0.5, 2.0])})
@@ -175,14 +181,21 @@ def histogram_grid(
         raise ValueError("scores is empty, expected {name: (scores of inliers, scores of outliers)}.")
     columns = min(positive_integer("columns", columns), len(scores))
     rows = -(-len(scores) // columns)
-    figure = Figure(figsize=(2.9 * columns, 2.1 * rows + 0.4), dpi=DPI, layout="constrained", facecolor="white")
-    axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
+    if ax is None:
+        size = (2.9 * columns, 2.1 * rows + 0.4)
+        panels = Figure(figsize=size, dpi=DPI, layout="constrained", facecolor="white").subplots(rows, columns)
+        axes = np.ravel(panels)
+    else:
+        axes = np.ravel(np.array(ax))
+        if len(axes) != len(scores):
+            raise ValueError(f"ax has {len(axes)} axes, expected {len(scores)}, one for each score.")
     for i, (name, pair) in enumerate(scores.items()):
         score_histograms(*pair, names=names, title=f"{name}: AUROC {auroc(*pair):.3f}", x="", ax=axes[i])
         if i:
             axes[i].get_legend().remove()
     for unused in axes[len(scores) :]:
         unused.remove()
+    figure: Any = axes[0].figure
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=TITLE, color=INK)
     return figure, axes[: len(scores)]

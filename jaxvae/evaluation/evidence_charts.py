@@ -31,6 +31,16 @@ def posterior_and_q(
 
     Raises:
         ValueError: for a grid of two latents, a log_q of another shape, or an example that does not exist.
+
+    Example:
+        >>> import jax
+        >>> from jaxvae.evaluation.grid_posterior import grid_posterior
+        >>> from jaxvae.models.linear_gaussian import linear_gaussian
+        >>> model = linear_gaussian(np.ones((1, 1), np.float32))
+        >>> params = model.init(jax.random.key(0), np.zeros(1, np.float32))
+        >>> figure, ax = posterior_and_q(grid_posterior(model, params, np.ones((1, 1), np.float32)))
+        >>> ax.get_legend_handles_labels()[1]
+        ['posterior p(z | x)', 'prior']
     """
     if len(grid.axes) != 1:
         raise ValueError(f"the grid has {len(grid.axes)} latents, expected 1: a curve has one axis.")
@@ -65,6 +75,9 @@ def two_turns(
 
     Raises:
         ValueError: for arrays of another shape.
+
+    Example:
+        >>> figure, ax = two_turns(np.array([-9.0, -7.0, -6.0]), np.array([-7.0, -7.0, -5.0]))
     """
     elbo, log_evidence = np.asarray(elbo, np.float64), np.asarray(log_evidence, np.float64)
     if elbo.ndim != 1 or len(elbo) < 3 or len(elbo) % 2 == 0 or elbo.shape != log_evidence.shape:

@@ -139,6 +139,11 @@ def shifts(
 
     Raises:
         ValueError: for images of another shape or scale, or labels that do not fit them.
+
+    Example:
+        >>> figure, ax = shifts(np.zeros((2, 3, 4, 4, 1)), [-1.0, 0.0, 1.0])
+        >>> [tick.get_text() for tick in ax.get_xticklabels()]
+        ['−1', '0', '1']
     """
     cells = unit_images("images", images, 2)
     rows, columns, *event = cells.shape
