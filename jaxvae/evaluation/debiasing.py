@@ -1,13 +1,19 @@
 """Rare examples drawn more often: sampling probabilities from how rare an example's code is."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
 
+from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.latents import active_latents, encode
 from jaxvae.math.checks import finite_number, positive_integer
+from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Model, Params
+from jaxvae.training.sampler import effective_examples as effective_examples
+from jaxvae.training.step import Preprocess
 
 Array = jax.Array
 COMBINATIONS = ("product", "maximum")
@@ -24,18 +30,20 @@ def resampling_weights(
     r"""W(x) = c prod_i 1 / (Q_i(z_i(x)) + alpha): the probability of each example to be drawn, the rarer the higher.
 
     Q_i is a histogram of latent i over all examples: the share of them in the bin of x, whatever the latent's units.
-    As alpha grows all examples become alike; near 0 the draws tend to be uniform over the latents' bins. A product of
-    many latents leaves few examples with most of the probability, see `effective_examples`.
+    As alpha grows all examples become alike; near 0 the draws of one latent tend to be uniform over its bins. A product
+    of many latents leaves few examples with most of the probability, see `effective_examples`.
 
     Args:
-        means: [N, Z] the posterior mean of each training example.
-        bins: of each histogram, of equal width from the smallest to the largest mean.
-        alpha: above 0, in shares of the examples.
-        combine: "product", as the paper has it, or "maximum" over latents of each latent's own probabilities, as the
-            authors' course notebook has it, which is milder.
+        means: [N, Z] the posterior mean of each training example, as in the authors' course notebook (MIT 6.S191, lab
+            2). The paper's Algorithm 1 fills the histograms with a sample z ~ q(z | x) of each.
+        bins: of each histogram, of equal width from the smallest to the largest mean; the notebook has 10.
+        alpha: above 0, in shares of the examples. The notebook adds its own (0.001) to a density, per unit of the
+            latent: divided by the width of a bin, this alpha does the same.
+        combine: "product", the paper's equation 4, or "maximum" over latents of each latent's own probabilities, as the
+            notebook has it, which is milder.
         at_least: alpha is raised until the draws are worth this share of the examples, by `effective_examples`. In
             training a small alpha feeds on itself: what is drawn often gets codes of its own, and is drawn the more.
-            This is not of the paper, which tunes alpha by hand; 0 leaves alpha alone.
+            Neither the paper nor the notebook has this: alpha is tuned by hand there; 0 leaves alpha alone.
 
     Returns:
         [N] float64, positive, with the sum 1.
@@ -97,24 +105,32 @@ def _combined(shares: np.ndarray, alpha: float, combine: str) -> np.ndarray:
 
 def latent_resampler(
     model: Model,
-    x: Array | np.ndarray,
+    x: Any,
     *,
+    preprocess: Preprocess | None = None,
     bins: int = 10,
     alpha: float = 0.01,
     combine: str = "product",
     at_least: float = 0.2,
     threshold: float = 0.01,
 ) -> Callable[[Params], np.ndarray]:
-    """params -> `resampling_weights` of the training examples by their codes: for `fit(weights=)`, epoch by epoch.
+    """params -> `resampling_weights` of the training examples by their codes: for `fit(weights=)` or `Reweighted`.
 
-    Latents that the encoder does not use are left out: their histograms would be those of noise.
+    Latents that the encoder does not use are left out: their histograms would be those of noise. The authors resample
+    the class of interest alone (faces); this draws from all examples.
 
     Args:
         model: with a diagonal Gaussian posterior.
-        x: [N, *event_shape] the training examples in their order, in the units of the likelihood.
+        x: [N, *event_shape] the training examples in their order, in the units of the likelihood; or raw.
+        preprocess: of raw examples, (key, raw) -> x, such as `jaxvae.data.protocols.dynamic`: it draws each example
+            once, the same x in every epoch, some hundred examples at a time. None takes x as it is.
         bins, alpha, combine, at_least: of `resampling_weights`.
         threshold: a latent counts where the variance of its means is above this, see `active_latents`. With none,
             all examples are alike.
+
+    Raises:
+        ValueError, TypeError: for a posterior that is no diagonal Gaussian, no examples, or options that
+            `resampling_weights` refuses.
 
     Example:
         >>> from jaxvae.models.vae import vae
@@ -125,23 +141,35 @@ def latent_resampler(
         >>> weights.shape, round(float(weights.sum()), 6)
         ((20,), 1.0)
     """
+    if model.posterior.distribution is None:
+        raise ValueError(
+            "the posterior of this model is no diagonal Gaussian (its `distribution` is None), so its codes have no "
+            "means to make histograms of. Take a vae with its usual posterior, or pass weights of your own: "
+            "resampling_weights takes codes [N, Z] of any kind."
+        )
+    finite_number("threshold", threshold)
+    rule = functools.partial(resampling_weights, bins=bins, alpha=alpha, combine=combine, at_least=at_least)
+    rule(np.zeros((2, 1)))  # options that cannot be are refused before anything is trained
+    if count_examples(x, "x") == 0:
+        raise ValueError("x is empty (0 examples), expected the training examples. Check the split and the path.")
 
     def weights(params: Params) -> np.ndarray:
-        means = encode(model, params, x).mean
-        used = means[:, active_latents(means, threshold)]
-        return resampling_weights(used, bins=bins, alpha=alpha, combine=combine, at_least=at_least)
+        params = jax.device_put(params)  # once, not for every batch
+        if preprocess is None:
+            means = encode(model, params, x).mean
+        else:
+            means = map_batches(functools.partial(_means, model, preprocess, params), x, batch_size=500)
+        return rule(means[:, active_latents(means, threshold)])
 
     return weights
 
 
-def effective_examples(weights: Array | np.ndarray) -> float:
-    """1 / sum_i w_i^2, for weights of the sum 1: how many examples the draws are worth; N where all are alike.
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _means(model: Model, preprocess: Preprocess, params: Params, index: Array, raw: Any) -> Array:
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), index)
 
-    Source: Kish, 1965, Survey sampling.
+    def one(key: Array, raw: Any) -> Array:
+        assert model.posterior.distribution is not None
+        return model.posterior.distribution(params, preprocess(key, raw)).mean
 
-    Example:
-        >>> effective_examples([1.0, 1.0, 0.0])
-        2.0
-    """
-    array = np.asarray(weights, np.float64)
-    return float(array.sum() ** 2 / np.square(array).sum())
+    return jax.vmap(one)(keys, raw)

@@ -1,14 +1,16 @@
 """Which parts of a model, an objective and an optimizer fit together, and which options nothing would read."""
 
+from dataclasses import fields
 from typing import Any
 
-from jaxvae.runs.config import Config
+from jaxvae.runs.config import Config, SamplerConfig
 from jaxvae.runs.fields import flag, flatten, mend, words
 
 FLOW_PRIORS, FLOW_POSTERIORS = ("real_nvp", "spline"), ("planar", "radial", "iaf", "coupling")
 LAYERED = ("hierarchical", "ladder")
 # Options that only some values of other fields read.
 READERS: dict[str, dict[str, tuple[Any, ...]]] = {
+    **{f"sampler.{field.name}": {"sampler.kind": ("rarity",)} for field in fields(SamplerConfig)[1:]},
     "model.prior_components": {"model.prior": ("mixture", "vamp")},
     "model.rank": {"model.posterior": ("low_rank",)},
     "model.flows": {"model.prior": FLOW_PRIORS, "model.posterior": FLOW_POSTERIORS},
@@ -38,9 +40,20 @@ def check_parts(config: Config) -> None:
                 f"{option} is {words(values[option])}, but nothing reads it here: set {ways}, or leave it at "
                 f"{words(defaults[option])}."
             )
+    _check_sampler(config)
     _check_model(config)
     _check_objective(config)
     _check_optim(config)
+
+
+def _check_sampler(config: Config) -> None:
+    model = config.model
+    if config.sampler.kind == "rarity" and (model.kind != "vae" or model.posterior != "diagonal"):
+        raise ValueError(
+            f"sampler.kind is 'rarity', which reads a diagonal Gaussian posterior, and model.kind is {model.kind!r}, "
+            f"model.posterior {model.posterior!r}. Set --model.kind vae --model.posterior diagonal, or "
+            f"--sampler.kind uniform."
+        )
 
 
 def _check_model(config: Config) -> None:

@@ -25,6 +25,7 @@ Bound = Literal["elbo", "iwae", "miwae", "ciwae", "renyi", "vr_max", "free_bits"
 Estimator = Literal["pathwise", "sticking_the_landing", "doubly_reparameterized", "score_function", "piwae"]
 Schedule = Literal["constant", "cosine", "linear", "burda"]
 Penalty = Literal["none", "mmd", "dip_i", "dip_ii", "total_correlation"]
+Sampler = Literal["uniform", "rarity"]
 Parallel = Literal["auto", "jit", "pmap", "mesh"]
 
 
@@ -40,6 +41,20 @@ class DataConfig:
     test_split: str = "test"  # Split to measure on.
     test_fraction: float = 0.1  # Part held out of your own images where no file or sub-folder is the test split.
     image_shape: tuple[int, ...] | None = None  # Height, width, channels; the run itself fills this in.
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """Which training images an epoch draws."""
+
+    kind: Sampler = "uniform"
+    """uniform: each image once an epoch. rarity: as many draws with replacement, the likelier the rarer the image's
+    code (Amini et al., 2019), by weights made anew at the start of every epoch."""
+    alpha: float = 0.01  # rarity: added to the share of a code's bin; large is nearly uniform, small extreme.
+    at_least: float = 0.2  # rarity: alpha is raised until the draws are worth this share of the images; 0 leaves it.
+    bins: int = 10  # rarity: of the histogram of each latent.
+    combine: Literal["product", "maximum"] = "product"  # rarity: of the latents; maximum is milder.
+    threshold: float = 0.01  # rarity: a latent counts where its means have a larger variance than this.
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,7 @@ class Config:
     parallel: Parallel = "auto"  # jit uses one device, pmap and mesh use all; auto is jit for one, else pmap.
     progress: bool = True  # Show a progress bar.
     data: DataConfig = DataConfig()
+    sampler: SamplerConfig = SamplerConfig()
     model: ModelConfig = ModelConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optim: OptimConfig = OptimConfig()

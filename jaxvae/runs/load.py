@@ -1,14 +1,15 @@
 """A trained model back from its folder alone."""
 
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import folder as run_folder
 from jaxvae.runs.build import abstract_state, build_model
-from jaxvae.runs.config import Config
+from jaxvae.runs.config import Config, ModelConfig
+from jaxvae.runs.sampling import restore
 from jaxvae.runs.serialize import read_config
-from jaxvae.training import checkpoint
 
 
 class Run(NamedTuple):
@@ -21,6 +22,8 @@ class Run(NamedTuple):
 
 def load(workdir: str | Path, *, step: int | None = None) -> Run:
     """Opens a run folder: the model its config.json names and the parameters of a checkpoint. Nothing is executed.
+
+    Runs of one architecture share one model, so that what was compiled to measure the first serves them all.
 
     Args:
         workdir: the run folder, such as "runs/a".
@@ -38,7 +41,12 @@ def load(workdir: str | Path, *, step: int | None = None) -> Run:
     shape = config.data.image_shape
     if shape is None:
         raise ValueError(f"{folder / run_folder.CONFIG} has no data.image_shape: no training has begun in {folder}.")
-    model = build_model(config.model, shape)
+    model = _model(config.model, shape)
     like = abstract_state(config, model)
-    state, _ = checkpoint.restore(folder / run_folder.CHECKPOINTS, like, step=step)
+    state, _, _ = restore(folder / run_folder.CHECKPOINTS, config, like, step=step)
     return Run(model, state.params if state.ema is None else state.ema, config)
+
+
+@functools.lru_cache(maxsize=8)
+def _model(config: ModelConfig, shape: tuple[int, ...]) -> Model:
+    return build_model(config, shape)

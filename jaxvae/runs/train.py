@@ -20,6 +20,7 @@ from jaxvae.runs.held_out import HeldOut, load_held_out, load_images
 from jaxvae.runs.metrics import append_metrics, truncate_after
 from jaxvae.runs.pictures import draw_pictures
 from jaxvae.runs.progress import progress_bar
+from jaxvae.runs.sampling import restore, sampled, to_save
 from jaxvae.training import checkpoint
 from jaxvae.training.folders import lock_folder
 from jaxvae.training.loop import check_data, train
@@ -89,6 +90,7 @@ def _train_locked(
     steps = config.epochs * per_epoch
 
     model = build_model(config.model, shape, images)
+    sampled(config, model, images)  # refuses what cannot be sampled before the folder is claimed
     parts = build_training(config, model, per_epoch)
     average = config.optim.ema is not None
     executor = make_executor(
@@ -101,12 +103,10 @@ def _train_locked(
     )
     resumed = run_folder.claim(folder, config, allow_changes=allow_changes, overwrite=overwrite)
 
-    state, pending = (
-        init_state(model, parts.optimizer, jax.random.key(config.seed), jnp.zeros(shape), ema=average),
-        None,
-    )
+    state = init_state(model, parts.optimizer, jax.random.key(config.seed), jnp.zeros(shape), ema=average)
+    anchor, pending = None, None
     if resumed and checkpoint.steps(folder / run_folder.CHECKPOINTS):
-        state, metadata = checkpoint.restore(folder / run_folder.CHECKPOINTS, state)
+        state, anchor, metadata = restore(folder / run_folder.CHECKPOINTS, config, state)
         pending = metadata["window"]
         say(_resumed(int(state.step), steps, metadata["devices"], executor.devices))
     if resumed:
@@ -115,7 +115,7 @@ def _train_locked(
     log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
     watch = measure.CollapseWatch(model, config.objective, test, say)
     run = _Run(config, folder, model, executor, test, log, watch, per_epoch, steps)
-    state, signal = run.train(state, images)
+    state, signal = run.train(state, sampled(config, model, images, anchor))
     params = jax.device_get(state.params if state.ema is None else state.ema)
     step = int(state.step)
     if signal:
@@ -156,9 +156,9 @@ class _Run(NamedTuple):
     per_epoch: int
     steps: int
 
-    def train(self, state: TrainState, images: np.ndarray) -> tuple[TrainState, int]:
+    def train(self, state: TrainState, images: Any) -> tuple[TrainState, int]:
         """Trains to the end or to a signal; returns the last state, which is on disk, and the signal."""
-        saved, last = int(state.step), int(state.step)
+        saved, last, anchor = int(state.step), int(state.step), None
         if last >= self.steps:
             return state, 0
         show_progress = progress_bar(self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress)
@@ -166,17 +166,17 @@ class _Run(NamedTuple):
             reports = train(self.executor, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
             try:
                 for report in reports:
-                    state, last = report.state, report.step
+                    state, last, anchor = report.state, report.step, report.anchor
                     show(report, self._measure(last, state, report.metrics))
                     if stop.signal or last == self.steps or self._due(last):
                         saved = last  # before saving: a save that fails is not tried again below
-                        self._save(state)
+                        self._save(to_save(state, anchor))
                     if stop.signal:
                         break
             except BaseException:
                 # Whatever went wrong, the last finished step is worth keeping, unless its arrays are gone.
                 if saved != last and not any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
-                    self._save(state)
+                    self._save(to_save(state, anchor))
                 raise
         return state, stop.signal
 
@@ -200,7 +200,7 @@ class _Run(NamedTuple):
         append_metrics(path, measure.line_of(step, step / self.per_epoch, estimates, use))
         return estimates
 
-    def _save(self, state: TrainState) -> Path:
+    def _save(self, state: Any) -> Path:
         metadata = {"window": self.log.pending, "devices": self.executor.devices}
         return checkpoint.save(self.folder / run_folder.CHECKPOINTS, state, keep=self.config.keep, metadata=metadata)
 

@@ -30,6 +30,10 @@ RANGES: dict[str, Range] = {
     "keep": _COUNT,
     "data.test_fraction": Range(0, 1, open=True),
     "data.image_shape": _COUNT,
+    "sampler.alpha": _POSITIVE,
+    "sampler.at_least": Range(0, 0.99),
+    "sampler.bins": _COUNT,
+    "sampler.threshold": Range(0),
     "model.hidden": _COUNT,
     "model.features": _COUNT,
     "model.dense": _COUNT,
@@ -112,7 +116,7 @@ def _check_range(path: str, value: float, accepted: Range) -> None:
     elif is_open:
         bounds = f"above {low:g}" + (f" and below {high:g}" if high < math.inf else "")
     else:
-        bounds = f"of at least {low:g}" + (f" and at most {high:.0f}" if low < high < value < math.inf else "")
+        bounds = f"of at least {low:g}" + (f" and at most {high:.10g}" if low < high < value < math.inf else "")
     off = " or None, which switches it off" if path in OPTIONAL else ""
     raise ValueError(f"{path} is {value}, expected {kind} {bounds}{off}. {mend(path)}")
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from jaxvae.math.checks import positive_integer
 from jaxvae.models.contexts import count_examples
+from jaxvae.models.records import Params
 from jaxvae.training.parallel import Executor
+from jaxvae.training.sampler import Epoch, Reweighted, Weighted, reweigh
 from jaxvae.training.state import TrainState
 from jaxvae.training.step import steps_left
 
@@ -25,12 +27,14 @@ class Report(NamedTuple):
         step: its step as a Python integer.
         metrics: NumPy arrays with a leading axis [steps of this call], in nats per example.
         seconds: wall time of the call.
+        anchor: of `Reweighted` examples the parameters that the weights of this epoch came from, else None.
     """
 
     state: TrainState
     step: int
     metrics: dict[str, np.ndarray]
     seconds: float
+    anchor: Params | None = None
 
 
 def train(
@@ -48,7 +52,8 @@ def train(
         executor: from `make_executor`.
         state: where to go on from; it is copied, so it stays usable.
         images: raw examples [N, ...], uint8, or a tree of arrays of equal leading length, such as `Labelled(images,
-            labels)`, or either with weights, `weighted(images, weights)`; they are brought to the device once.
+            labels)`, or either with weights, `weighted(images, weights)`; they are brought to the device once. Of
+            `Reweighted` examples every epoch has weights of its own, and the metrics say `effective_examples`.
         steps: the step number to stop at, counted from the start of the run.
         steps_per_call: steps in one call; by default as many as fit in a second. The numbers do not depend on it.
         max_skipped: raise after this many non-finite steps in a row.
@@ -75,17 +80,25 @@ def train(
     examples = check_data(images, executor.batch_size)
     steps, max_skipped = positive_integer("steps", steps, 0), positive_integer("max_skipped", max_skipped)
     limit = 8 if steps_per_call is None else positive_integer("steps_per_call", steps_per_call)
-    resident = executor.place_images(images)
+    source = images if isinstance(images, Reweighted) else None
+    epoch: Epoch | None = None
+    placed = resident = executor.place_images(images if source is None else source.examples)
     state, step, in_a_row, warm = executor.place_state(state), int(state.step), 0, False
     while step < steps:
         left = steps_left(step, examples, executor.batch_size)
+        begins = step % (examples // executor.batch_size) == 0
+        if source is not None and (begins or epoch is None):
+            epoch = reweigh(source, state.params, begins=begins)
+            resident = Weighted(placed, executor.place_images(epoch.edges))
         count = min(left, steps - step, limit, executor.capacity)
         start = time.perf_counter()
         state, buffers = executor.chunk(state, resident, jnp.int32(count))
         metrics = {name: value[:count] for name, value in jax.device_get(buffers).items()}
         seconds = time.perf_counter() - start
         step += count
-        yield Report(state, step, metrics, seconds)
+        if epoch is not None:
+            metrics["effective_examples"] = np.full(count, epoch.effective)
+        yield Report(state, step, metrics, seconds, None if epoch is None else epoch.anchor)
         in_a_row = _longest_run(metrics["skipped"], in_a_row, max_skipped)
         if in_a_row >= max_skipped:
             raise FloatingPointError(
@@ -110,7 +123,7 @@ def _longest_run(skipped: np.ndarray, before: int, enough: int) -> int:
 
 def check_data(images: Any, batch_size: int) -> int:
     """The number of examples; raises `ValueError` for none, fewer than one batch, or arrays of different lengths."""
-    examples = count_examples(images, "images")
+    examples = count_examples(images.examples if isinstance(images, Reweighted) else images, "images")
     if examples == 0:
         raise ValueError("images is empty (0 examples), expected at least one batch. Check the split and the path.")
     if examples < batch_size:

@@ -1,8 +1,10 @@
 """Which examples an epoch sees: each once in random order, or draws with replacement by weights that stand beside them.
 
-Either is a pure function of (key, epoch, weights), so that a run is the same however it was cut or interrupted.
+Either is a pure function of (key, epoch, weights), so that a run is the same however it was cut or interrupted. Weights
+that follow the parameters are a function of those at the start of the epoch, which a checkpoint keeps (the anchor).
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.models.contexts import count_examples
-from jaxvae.models.records import Key
+from jaxvae.models.records import Key, Params
 
 Array = jax.Array
 
@@ -64,6 +66,56 @@ def weighted(examples: Any, weights: Array | np.ndarray) -> Weighted:
     return Weighted(examples, np.rint(cumulative / cumulative[-1] * UNITS).astype(np.uint32))
 
 
+class Reweighted(NamedTuple):
+    """Examples whose weights follow the parameters: asked anew at the start of every epoch. `train` takes it.
+
+    Attributes:
+        examples: raw [N, ...], or a tree of arrays such as `Labelled(images, labels)`.
+        weights: params -> [N], as `weighted` takes them, such as `latent_resampler`; it is given NumPy arrays.
+        anchor: the parameters at the start of the epoch that training goes on in, which is `Report.anchor` of the run
+            that was cut there; None for those of the state. At the start of an epoch it is not read.
+    """
+
+    examples: Any
+    weights: Callable[[Params], Any]
+    anchor: Params | None = None
+
+
+class Epoch(NamedTuple):
+    """The draws of one epoch: the parameters they come from, the edges, and how many examples they are worth."""
+
+    anchor: Params
+    edges: np.ndarray
+    effective: float
+
+
+def reweigh(data: Reweighted, params: Params, *, begins: bool) -> Epoch:
+    """The weights of the epoch that begins with these parameters, or that goes on from the anchor.
+
+    Example:
+        >>> data = Reweighted(np.arange(3), lambda params: params["rare"])
+        >>> reweigh(data, {"rare": jnp.array([1.0, 0.0, 1.0])}, begins=True).effective
+        2.0
+    """
+    # Copies: the state's own arrays are donated to the next step. One host program for any number of devices.
+    anchor = jax.tree.map(np.array, params) if begins or data.anchor is None else data.anchor
+    given = np.asarray(data.weights(anchor), np.float64)
+    return Epoch(anchor, weighted(data.examples, given).edges, effective_examples(given))
+
+
+def effective_examples(weights: Array | np.ndarray) -> float:
+    """(sum_i w_i)^2 / sum_i w_i^2: how many examples the draws are worth; N where all are alike.
+
+    Source: Kish, 1965, Survey sampling.
+
+    Example:
+        >>> effective_examples([1.0, 1.0, 0.0])
+        2.0
+    """
+    array = np.asarray(weights, np.float64)
+    return float(array.sum() ** 2 / np.square(array).sum())
+
+
 def epoch_order(key: Key, epoch: Array, size: int) -> Array:
     """The order of the examples in an epoch, a permutation [size] that needs no earlier epoch.
 
@@ -101,4 +153,4 @@ def epoch_indices(key: Key, epoch: Array, data: Any) -> Array:
 
 def examples_of(data: Any) -> Any:
     """The examples alone, without weights if there are any."""
-    return data.examples if isinstance(data, Weighted) else data
+    return data.examples if isinstance(data, Weighted | Reweighted) else data
