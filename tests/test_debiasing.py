@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small import SHAPE, Linear, images, same_bits, small_vae
+from small import SHAPE, Linear, binarize, images, same_bits, small_vae
 
 import jaxvae
 from jaxvae.data.protocols import grey
@@ -25,7 +25,7 @@ CODES = np.random.default_rng(0).normal(size=(40, 3)) ** 3
 
 
 def by_hand(means, bins, alpha):
-    """Equation 5 of the paper by numpy.histogram: a product over latents of 1 / (Q + alpha), scaled to the sum 1."""
+    """Equation 4 of the paper by numpy.histogram: a product over latents of 1 / (Q + alpha), scaled to the sum 1."""
     weights = np.ones(len(means))
     for column in means.T:
         counts, edges = np.histogram(column, bins)
@@ -57,6 +57,16 @@ def test_the_maximum_is_of_each_latents_own_probabilities():
     found = debiasing.resampling_weights(CODES, combine="maximum", alpha=0.02)
     each = np.stack([by_hand(column[:, None], 10, 0.02) for column in CODES.T]).max(0)
     np.testing.assert_allclose(found, each / each.sum(), rtol=1e-9)
+
+
+def test_an_alpha_added_to_a_density_is_one_over_the_width_of_a_bin():
+    """The course notebook smooths densities, per unit of the latent, where this smooths shares."""
+    column, smoothing = 7.0 * CODES[:, 0], 0.003
+    density, edges = np.histogram(column, 10, density=True)
+    place = np.clip(np.searchsorted(edges, column, side="right") - 1, 0, 9)
+    inverse = 1 / (density + smoothing)[place]
+    found = debiasing.resampling_weights(column[:, None], alpha=smoothing * (edges[1] - edges[0]))
+    np.testing.assert_allclose(found, inverse / inverse.sum(), rtol=1e-9)
 
 
 def test_alpha_is_raised_until_the_draws_are_worth_the_share_asked_for_and_no_further():
@@ -114,6 +124,23 @@ def fitted(**options):
         progress=False,
         optimizer=optax.sgd(1e-2),
         **options,
+    )
+
+
+def test_raw_examples_are_drawn_once_alike_in_every_call_and_in_any_batch(monkeypatch):
+    model, raw = small_vae(), images(30)
+    params = model.init(jax.random.key(0), jnp.zeros(SHAPE))
+    options = {"threshold": 0.0, "at_least": 0.0}
+    found = debiasing.latent_resampler(model, raw, preprocess=grey, **options)(params)
+    plain = debiasing.latent_resampler(model, (raw / 255).astype(np.float32), **options)(params)
+    np.testing.assert_allclose(found, plain, rtol=1e-6)
+    drawn = debiasing.latent_resampler(model, raw, preprocess=binarize, **options)
+    np.testing.assert_array_equal(drawn(params), drawn(params))
+    assert (drawn(params) != found).any()
+    real = debiasing.map_batches
+    monkeypatch.setattr(debiasing, "map_batches", lambda *args, batch_size: real(*args, batch_size=7))
+    np.testing.assert_allclose(
+        debiasing.latent_resampler(model, raw, preprocess=binarize, **options)(params), drawn(params)
     )
 
 

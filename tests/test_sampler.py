@@ -12,7 +12,16 @@ from small import SHAPE, images, same_bits, setup
 
 from jaxvae.models.contexts import Labelled
 from jaxvae.training.loop import train
-from jaxvae.training.sampler import Weighted, epoch_indices, epoch_order, examples_of, weighted, weighted_draws
+from jaxvae.training.sampler import (
+    Reweighted,
+    Weighted,
+    effective_examples,
+    epoch_indices,
+    epoch_order,
+    examples_of,
+    weighted,
+    weighted_draws,
+)
 
 pytestmark = pytest.mark.quick_compile
 
@@ -84,6 +93,60 @@ def test_a_weighted_run_is_the_same_however_it_is_cut_or_resumed(cut):
 def test_two_devices_draw_what_one_draws(mode):
     data = weighted(images(), WEIGHTS)
     np.testing.assert_allclose(run(data, 10, mode)[1], run(data, 10)[1], rtol=1e-5)
+
+
+def following(params):
+    """Weights that any change of the parameters changes: powers of ratios of theirs."""
+    numbers = np.abs(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)])[:50], dtype=np.float64)
+    return (numbers + 0.01) ** 2
+
+
+def by_hand(mode, epochs):
+    """The last state, and Kish's number of each epoch: weights fixed for one call of `train` an epoch."""
+    state, worth = engine(mode)[0], []
+    for epoch in range(epochs):
+        weights = following(jax.device_get(state.params))
+        worth.append(weights.sum() ** 2 / (weights**2).sum())
+        state, _ = run(weighted(images(), weights), 5 * (epoch + 1), mode, state)
+    return state, worth
+
+
+@pytest.mark.parametrize("mode", ["jit", "pmap", "mesh"])
+def test_weights_that_follow_the_parameters_are_those_of_every_epochs_start(mode):
+    expected, worth = by_hand(mode, 3)
+    start, executor = engine(mode)
+    reports, logged = train(executor, start, Reweighted(images(), following), 15, steps_per_call=2), []
+    for report in reports:
+        state = report.state
+        logged += report.metrics["effective_examples"].tolist()
+    assert same_bits(state, expected)
+    np.testing.assert_allclose(logged, np.repeat(worth, 5), rtol=1e-12)
+
+
+@pytest.mark.parametrize("cut", [5, 7, 14])
+def test_an_epoch_goes_on_from_its_anchor(cut):
+    expected, _ = by_hand("jit", 3)
+    start, executor = engine("jit")
+    *_, last = train(executor, start, Reweighted(images(), following), cut)
+    data = Reweighted(images(), following, last.anchor)
+    state, _ = run(data, 15, state=last.state)
+    assert same_bits(state, expected)
+    if cut % 5:
+        without, _ = run(data._replace(anchor=None), 15, state=last.state)
+        assert not same_bits(without, expected)
+
+
+def test_steps_that_are_not_finite_are_counted_across_epochs():
+    bad = np.full((50, *SHAPE), np.nan, np.float32)
+    state, executor = setup(preprocess=lambda key, x: x / 255)
+    with pytest.raises(FloatingPointError, match="12 steps in a row"):
+        list(train(executor, state, Reweighted(bad, lambda params: np.ones(50)), 30, max_skipped=12))
+
+
+def test_draws_are_worth_as_many_examples_as_are_alike():
+    assert effective_examples(np.full(40, 0.3)) == pytest.approx(40)
+    assert effective_examples([0.0, 5.0]) == 1
+    assert effective_examples([1.0, 2.0]) == pytest.approx(9 / 5)
 
 
 def test_training_sees_what_is_drawn_and_new_weights_compile_nothing():

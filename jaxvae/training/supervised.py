@@ -42,8 +42,8 @@ def supervised_loss(
         ValueError, TypeError: for a weight that is negative or not finite, or a network that is none; later, for a
             batch without labels.
 
-    Source: the joint loss of Amini et al., 2019, doi 10.1145/3306618.3314243, equation 3 (there without a margin
-        between the code and the classifier, and with the bound of some classes only).
+    Source: the joint loss of Amini et al., 2019, doi 10.1145/3306618.3314243, equation 2 (there the encoder emits the
+        logit beside the code, and examples of the other class have the cross-entropy alone).
 
     Example:
         >>> from jaxvae.models.adversarial import with_critic
