@@ -291,7 +291,10 @@ TRAINING = {
         lambda: jaxvae.init_state(small()[0], jaxvae.make_optimizer(), jax.random.PRNGKey(0), ZERO),
         *("dtype uint32", "jax.random.key(seed)"),
     ),
-    "fitting floats": kind(lambda: fit(data=images() / 255), "images have dtype float64", "uint8", "from_array"),
+    "fitting floats by a protocol for pixels": kind(
+        lambda: fit(data=images() / 255, protocol="grey"),
+        *("images have dtype float64", "'grey'", "uint8", "Leave protocol out", "from_array"),
+    ),
     "fitting other images": value(lambda: fit(data=np.zeros((9, 5, 5, 1), np.uint8)), "(9, 5, 5, 1)", "(N, 4, 4, 1)"),
     "a misspelt protocol": value(
         lambda: fit(protocol="dynamik"), "unknown protocol 'dynamik'", "'dynamic'", "grey", "levels"

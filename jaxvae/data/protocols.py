@@ -78,6 +78,16 @@ def dequantize(key: Key, image: Array) -> Array:
     return with_noise(random_halves(key, image.shape), _uint8(image).astype(jnp.int32))
 
 
+def as_it_is(key: Key, x: Array) -> Array:
+    """x itself, for numbers that are no pixels: already in the units of the likelihood; the key is not used.
+
+    Example:
+        >>> as_it_is(jax.random.key(0), jnp.array([2.5, -1.0])).tolist()
+        [2.5, -1.0]
+    """
+    return x
+
+
 PROTOCOLS: dict[str, Preprocess] = {
     "grey": grey,
     "threshold": threshold,

@@ -13,6 +13,10 @@ Array = jax.Array
 VARIANCE, NATS = 0.01, 0.01  # below: an unused latent, by its posterior mean or by its KL
 
 
+class CollapseWarning(UserWarning):
+    """Training has left hardly any latent in use; silence it where that is meant, by `warnings.simplefilter`."""
+
+
 class LatentUse(NamedTuple):
     """How much each latent, or group of latents, carries.
 

@@ -116,6 +116,28 @@ class Model(NamedTuple):
     context: Context | None = None
 
 
+def as_model(name: str, model: Any) -> Model:
+    """Returns the model; raises `TypeError` for anything else, such as a constructor that was not called.
+
+    Example:
+        >>> as_model("model", None)
+        Traceback (most recent call last):
+        TypeError: model is None (NoneType), expected a Model, as jaxvae.vae(...) returns it.
+    """
+    if isinstance(model, Model):
+        return model
+    if hasattr(model, "model") and hasattr(model, "params"):
+        fix = f"Unpack it: model, params, config = jaxvae.load(...), or pass {name}.model."
+    elif callable(model):
+        fix = f"Call it first, as in {name} = jaxvae.vae(...)."
+    else:
+        fix = ""
+    shown = repr(model)
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    kind = type(model).__name__
+    raise TypeError(f"{name} is {shown} ({kind}), expected a Model, as jaxvae.vae(...) returns it. {fix}".rstrip())
+
+
 def check_batch(model: Model, x: Any, name: str = "x") -> None:
     """Raises an error naming the argument unless x is a batch (B, *model.event_shape) that the model can score.
 
@@ -126,6 +148,7 @@ def check_batch(model: Model, x: Any, name: str = "x") -> None:
             for a context that is missing, of another length or out of range, or that the model does not take.
         TypeError: for a dtype that the likelihood does not take, such as raw integer pixels.
     """
+    as_model("model", model)
     if model.context is not None:
         x, context = split_context(model.context, x, name)
         model.context.check(context, f"{name}.context")

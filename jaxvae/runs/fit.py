@@ -1,29 +1,28 @@
 """Training in memory, for notebooks and scripts that keep no run folder."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxvae.data.protocols import PROTOCOLS
 from jaxvae.math.checks import finite_number, positive_integer
-from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model, Params
-from jaxvae.runs.names import unknown
+from jaxvae.runs.compiled import Request, programs
+from jaxvae.runs.examples import as_examples
+from jaxvae.runs.measure import collapse_warner
 from jaxvae.runs.progress import progress_bar
 from jaxvae.training.loop import check_data, train
-from jaxvae.training.losses import Loss, bound_loss
-from jaxvae.training.optimizers import make_optimizer
-from jaxvae.training.parallel import Executor, make_executor
+from jaxvae.training.losses import Loss
+from jaxvae.training.parallel import Executor
 from jaxvae.training.sampler import weighted
-from jaxvae.training.state import TrainState, init_state
-from jaxvae.training.step import labelled
+from jaxvae.training.state import TrainState
 from jaxvae.training.windows import Windows
 
 Weights = np.ndarray | Callable[[Params], np.ndarray]
+Look = Callable[[Params, Mapping[str, Any]], None]
 
 
 class Fit(NamedTuple):
@@ -41,11 +40,11 @@ class Fit(NamedTuple):
 
 def fit(
     model: Model,
-    images: np.ndarray,
+    images: Any,
     *,
     labels: np.ndarray | None = None,
     weights: Weights | None = None,
-    protocol: str = "dynamic",
+    protocol: str | None = None,
     loss: Loss | None = None,
     optimizer: optax.GradientTransformation | None = None,
     epochs: int = 20,
@@ -54,16 +53,21 @@ def fit(
     ema: float | None = None,
     progress: bool = True,
 ) -> Fit:
-    """Trains a model on images with a progress bar and returns its parameters and history.
+    """Trains a model on images, or on any numbers, with a progress bar; returns its parameters and history.
+
+    A second call with the same model, loss, optimizer and sizes, such as one with another seed, more epochs or other
+    data of that shape, compiles nothing anew. Latents that collapse are said to, once, by a `CollapseWarning`.
 
     Args:
         model: such as `vae(...)`.
-        images: uint8 [N, H, W, C].
+        images: [N, *event_shape], for images [N, H, W, C]; the last axis may be left out where the model has 1 there.
+            uint8 are pixels, which the protocol makes x of. All others (floats, counts as integers, booleans) are x in
+            the units of the likelihood and go in as they are.
         labels: [N, ...] the context of each image, for a conditional model: integer labels [N] where it has classes. Of
             another model, for a loss that takes `Labelled` batches, such as `supervised_loss`.
         weights: [N] how often each image is drawn, with replacement, in proportion; or a function of the parameters
             that gives them anew for every epoch, such as `latent_resampler`. None: each image once an epoch.
-        protocol: how raw pixels become x: "grey", "threshold", "dynamic", "levels" or "dequantize".
+        protocol: how uint8 pixels become x: "grey", "threshold", "dynamic" (the default), "levels" or "dequantize".
         loss: (params, keys, batch, step) -> (scalar, metrics), by default minus the ELBO.
         optimizer: an Optax transformation, by default Adam at 1e-3.
         epochs: passes over the images.
@@ -73,9 +77,11 @@ def fit(
         progress: whether to show a bar.
 
     Raises:
-        ValueError: for empty data, a batch larger than the data, an unknown protocol, or images of another shape;
-            for labels that are missing, of another length or out of range, or that the model does not take.
-        TypeError: for images that are not uint8.
+        ValueError: for empty data, a batch larger than the data, an unknown protocol, images of another shape, or
+            values that the likelihood cannot score; for labels that are missing, of another length or out of range, or
+            that the model does not take.
+        TypeError: for what is no array of numbers, no model, no loss or no optimizer; for numbers other than uint8
+            with a protocol, and integers where the likelihood takes floats.
 
     Example:
         >>> import jaxvae
@@ -92,32 +98,35 @@ def fit(
     """
     epochs, seed = positive_integer("epochs", epochs), positive_integer("seed", seed, 0)
     finite_number("seed", seed, high=2**32 - 1)  # a larger one would draw what a smaller one does
-    if protocol not in PROTOCOLS:
-        raise ValueError(unknown("protocol", protocol, PROTOCOLS))
-    if images.dtype != np.uint8:
-        raise TypeError(f"images have dtype {images.dtype}, expected uint8. Use jaxvae.data.from_array(images).images.")
-    if images.shape[1:] != model.event_shape:
-        raise ValueError(f"images have shape {images.shape}, expected (N, {', '.join(map(str, model.event_shape))}).")
-    if model.context is None and labels is not None and loss is None:
-        raise ValueError("labels were given, but the model takes none. Make a conditional_vae, or leave them out.")
-    data: Any = images
-    example: Any = jnp.zeros(model.event_shape)
-    preprocess = PROTOCOLS[protocol]
-    if model.context is None and labels is not None:
-        data, preprocess = Labelled(images, np.asarray(labels)), labelled(preprocess)
-    elif model.context is not None:
-        if labels is None:
-            raise ValueError("labels are missing, but the model is conditional. Pass labels=, one for each image.")
-        model.context.check(labels, "labels")
-        data, preprocess = Labelled(images, np.asarray(labels)), labelled(preprocess)
-        example = Labelled(example, model.context.example())
-    per_epoch = check_data(data, batch_size) // batch_size
-    optimizer = make_optimizer() if optimizer is None else optimizer
-    loss = bound_loss(model) if loss is None else loss
-    executor = make_executor(loss, optimizer, preprocess, batch_size=batch_size, capacity=min(per_epoch, 2000), ema=ema)
-    state = init_state(model, optimizer, jax.random.key(seed), example, ema=ema is not None)
-    state, history = run_epochs(executor, state, data, epochs, weights=weights, progress=progress)
+    _check_parts(loss, optimizer)
+    data, preprocess, example = as_examples(model, images, labels, protocol, unconditional=loss is not None)
+    per_epoch = check_data(data, positive_integer("batch_size", batch_size)) // batch_size
+    asked = Request(model, loss, optimizer, preprocess, labels is not None, batch_size, min(per_epoch, 2000), ema)
+    init, executor = programs(asked)
+    look = collapse_warner(model, data, preprocess, warmup_steps=10 * per_epoch)
+    state, history = run_epochs(
+        executor, init(jax.random.key(seed), example), data, epochs, weights=weights, progress=progress, look=look
+    )
     return Fit(jax.device_get(state.params if ema is None else state.ema), history)
+
+
+def _check_parts(loss: Any, optimizer: Any) -> None:
+    """Raises `TypeError` for a loss or an optimizer that is none, such as a bound or the name of an optimizer."""
+    if optimizer is not None and not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        kind = type(optimizer).__name__
+        raise TypeError(
+            f"optimizer is {optimizer!r} ({kind}), expected an Optax transformation such as "
+            f"jaxvae.make_optimizer('adam', 1e-3)."
+        )
+    if loss is None:
+        return
+    try:
+        inspect.signature(loss).bind("params", "keys", "batch", "step")
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"loss is {loss!r} ({error}), expected a function (params, keys, batch, step) -> (scalar, metrics). A "
+            f"bound such as elbo becomes one by jaxvae.bound_loss(model, jaxvae.elbo)."
+        ) from error
 
 
 def run_epochs(
@@ -128,6 +137,7 @@ def run_epochs(
     *,
     weights: Weights | None = None,
     progress: bool = True,
+    look: Look | None = None,
 ) -> tuple[TrainState, list[dict[str, Any]]]:
     """Trains for some epochs from a state, wherever it comes from; (state, history), a record an epoch as in `Fit`.
 
@@ -138,6 +148,7 @@ def run_epochs(
         epochs: passes over the data, counted from the state's own step.
         weights: as in `fit`; a function of them is called at the start of every epoch, or where the state stands.
         progress: whether to show a bar.
+        look: is called with the parameters (their moving average, if there is one) and the record of every epoch.
 
     Raises:
         ValueError: for empty data, or a batch larger than the data.
@@ -157,4 +168,6 @@ def run_epochs(
                 show(report, None)
                 for at, means in log.add(report.step, report.metrics):
                     history.append({"step": at, "epoch": at // per_epoch, **means})
+                    if look is not None:
+                        look(state.params if state.ema is None else state.ema, history[-1])
     return state, history

@@ -1,19 +1,24 @@
 """What a run says of the test images: its records, its summary, and a warning where the latents have collapsed."""
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.evaluation.collapse import collapse_warning, has_collapsed, latent_use
+from jaxvae.evaluation.collapse import CollapseWarning, LatentUse, collapse_warning, has_collapsed, latent_use
 from jaxvae.evaluation.likelihood import Estimate
+from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.config import ObjectiveConfig
 from jaxvae.runs.held_out import HeldOut
+from jaxvae.training.step import Preprocess
 
-EXAMPLES = 500  # test images that tell which latents are in use
+EXAMPLES = 500  # images that tell which latents are in use
+QUIET = 0.1  # nats: latents of a larger KL, a mean over an epoch, are no reason to look closer
 
 
 class CollapseWatch:
@@ -41,6 +46,50 @@ class CollapseWatch:
             words = collapse_warning(use, beta=beta, remedies=_options(self.objective))
             self.say(f"Warning after epoch {epoch}: {words}")
         return {"kl_per_latent": use.kl.tolist(), "active_units": int(use.active.sum())}
+
+
+def collapse_warner(
+    model: Model, data: Any, preprocess: Preprocess, *, warmup_steps: int
+) -> Callable[[Params, Mapping[str, Any]], None]:
+    """look(params, record), which warns once by `CollapseWarning` where the latents of a `fit` have collapsed.
+
+    It costs nothing while the KLs of the record are large; else some training examples are encoded.
+
+    Args:
+        model: what is trained.
+        data: raw examples [N, ...], or `Labelled` of them.
+        preprocess: (key, raw example without its label) -> x.
+        warmup_steps: what it recommends.
+    """
+    warned = False
+
+    def look(params: Params, record: Mapping[str, Any]) -> None:
+        nonlocal warned
+        kl = np.asarray(record.get("kl_per_latent") or (), np.float64)
+        if warned or kl.ndim != 1 or not has_collapsed(LatentUse(kl, kl > QUIET, "")):
+            return
+        use = latent_use(model, params, kl, _seen(model, data, preprocess))
+        if has_collapsed(use):
+            warned = True
+            remedies = (
+                "a smaller weight of the KL, if the loss has one above 1",
+                f"a warm-up, loss=jaxvae.bound_loss(model, beta=jaxvae.kl_warmup({warmup_steps}))",
+                "free bits, loss=jaxvae.batch_bound_loss(model, jaxvae.free_bits_bound, free_nats=0.25)",
+                "a smaller decoder",
+            )
+            words = collapse_warning(use, remedies=remedies)
+            # The fourth caller is the one who wrote fit(...).
+            warnings.warn(f"after epoch {record['epoch']}: {words}", CollapseWarning, stacklevel=4)
+
+    return look
+
+
+def _seen(model: Model, data: Any, preprocess: Preprocess) -> Any:
+    """The first examples as the model sees them, with their labels if it takes any."""
+    first = jax.tree.map(lambda leaf: jnp.asarray(leaf[:EXAMPLES]), data)
+    raw = first.value if isinstance(first, Labelled) else first
+    x = jax.vmap(preprocess)(jax.random.split(jax.random.key(0), len(raw)), raw)
+    return Labelled(x, first.context) if model.context is not None else x
 
 
 def _options(objective: ObjectiveConfig) -> tuple[str, ...]:

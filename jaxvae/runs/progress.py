@@ -45,8 +45,8 @@ def progress_bar(steps: int, per_epoch: int, batch_size: int, *, enabled: bool =
             def show(report: Report, test: Mapping[str, Estimate] | None) -> None:
                 if test is not None:
                     last["test"] = f"  {_words(test)}"
-                rate = len(report.metrics["loss"]) * batch_size / report.seconds
-                words = f"loss {report.metrics['loss'][-1]:.2f}{last['test']}  {rate:,.0f} img/s"
+                rate = len(report.metrics["skipped"]) * batch_size / report.seconds
+                words = f"{_loss(report)}{last['test']}  {rate:,.0f} img/s"
                 bar.update(task, completed=report.step, epoch=f"{report.step // per_epoch}/{epochs}", words=words)
 
             yield show
@@ -59,11 +59,15 @@ def _lines(steps: int, per_epoch: int) -> Show:
     def show(report: Report, test: Mapping[str, Estimate] | None) -> None:
         if report.step % every == 0 or report.step == steps:
             words = "" if test is None else f", {_words(test)}"
-            loss = report.metrics["loss"][-1]
-            line = f"epoch {report.step // per_epoch}/{steps // per_epoch}: loss {loss:.2f}{words}"
+            line = f"epoch {report.step // per_epoch}/{steps // per_epoch}: {_loss(report)}{words}"
             print(line, file=sys.stderr, flush=True)
 
     return show
+
+
+def _loss(report: Report) -> str:
+    """The loss of the last step, where the metrics have one under that name."""
+    return f"loss {report.metrics['loss'][-1]:.2f}" if "loss" in report.metrics else f"step {report.step}"
 
 
 def _words(test: Mapping[str, Estimate]) -> str:

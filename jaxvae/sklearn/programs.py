@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.data.protocols import as_it_is
 from jaxvae.evaluation.importance import sample_weights
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.count_observations import negative_binomial, poisson
@@ -72,11 +73,6 @@ def executor(architecture: Architecture, beta: float, learning_rate: float, batc
     loss = bound_loss(build(architecture), beta=beta)
     optimizer = make_optimizer("adam", learning_rate)
     return make_executor(loss, optimizer, as_it_is, batch_size=batch_size, capacity=capacity, mode="jit")
-
-
-def as_it_is(key: Key, row: Array) -> Array:
-    """The preprocessing of rows: none."""
-    return row
 
 
 def filled(rows: np.ndarray) -> np.ndarray:

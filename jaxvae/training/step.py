@@ -1,5 +1,6 @@
 """One pure training step, and a chunk of them in one compiled loop."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -98,7 +99,8 @@ def make_step(
         batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, state.step, size, offset), raw)
         keys = example_keys(state.key, NOISE, state.step, size, offset)
 
-        (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, keys, batch, state.step)
+        checked = functools.partial(_value_and_metrics, loss)
+        (value, metrics), gradient = jax.value_and_grad(checked, has_aux=True)(state.params, keys, batch, state.step)
         if axis_name is not None:
             value, metrics, gradient = jax.lax.pmean((value, metrics, gradient), axis_name)
         # A norm that overflows is as bad as a NaN: clipping would turn it into a silent update of zero.
@@ -121,6 +123,20 @@ def make_step(
         return TrainState(state.step + 1, params, opt_state, state.key, average), metrics
 
     return step
+
+
+def _value_and_metrics(loss: Loss, params: Params, keys: Key, batch: Any, step: Array) -> tuple[Array, Metrics]:
+    """What the loss returned; raises `TypeError` unless it is (scalar, metrics)."""
+    found: Any = loss(params, keys, batch, step)
+    right = isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict) and jnp.shape(found[0]) == ()
+    if not right:
+        shape = f" of shape {found.shape}" if hasattr(found, "shape") else ""
+        shape = f" of {', '.join(str(part) for part in found)}" if isinstance(found, tuple) else shape
+        raise TypeError(
+            f"the loss returned a {type(found).__name__}{shape}, expected (scalar, metrics): the mean over the batch "
+            f"and a dict of arrays, such as (loss, {{}}) or (loss, {{'loss': loss}})."
+        )
+    return found
 
 
 def make_diagnosis(loss: Loss, preprocess: Preprocess, batch_size: int) -> Callable[[TrainState, Any], str]:

@@ -1,0 +1,75 @@
+"""What `fit` compiles, kept for a next call with the same model, loss, optimizer and sizes."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from jaxvae.models.records import Key, Model
+from jaxvae.training.losses import Loss, bound_loss
+from jaxvae.training.optimizers import make_optimizer
+from jaxvae.training.parallel import Executor, make_executor
+from jaxvae.training.state import TrainState, init_state
+from jaxvae.training.step import Preprocess, labelled
+
+KEPT = 8  # a program and the model it was made of take some megabytes; the least recently used goes
+
+
+class Programs(NamedTuple):
+    """A training run, compiled when it is first used: `init` (key, example) -> state, and the steps."""
+
+    init: Callable[[Key, Any], TrainState]
+    executor: Executor
+
+
+class Request(NamedTuple):
+    """What decides about the programs; None stands for minus the ELBO and for Adam at 1e-3.
+
+    All are pure functions and numbers: programs are found again by the identity of the functions.
+    """
+
+    model: Model
+    loss: Loss | None
+    optimizer: optax.GradientTransformation | None
+    preprocess: Preprocess
+    with_labels: bool
+    batch_size: int
+    capacity: int
+    ema: float | None
+
+
+def programs(request: Request) -> Programs:
+    """The programs of a request: those of an earlier equal one where they are still there.
+
+    Example:
+        >>> from jaxvae.data.protocols import as_it_is
+        >>> from jaxvae.models.linear_gaussian import linear_gaussian
+        >>> request = Request(linear_gaussian(jax.numpy.ones((2, 1))), None, None, as_it_is, False, 4, 10, None)
+        >>> programs(request) is programs(Request(*request)), programs(request._replace(ema=0.9)) is programs(request)
+        (True, False)
+    """
+    try:
+        hash(request)
+    except TypeError:  # a model or an optimizer of the user's own, with a list in it
+        return _made(request)
+    return _kept(request)
+
+
+def _made(request: Request) -> Programs:
+    model, loss, optimizer, preprocess, with_labels, batch_size, capacity, ema = request
+    optimizer = make_optimizer() if optimizer is None else optimizer
+    executor = make_executor(
+        bound_loss(model) if loss is None else loss,
+        optimizer,
+        labelled(preprocess) if with_labels else preprocess,
+        batch_size=batch_size,
+        capacity=capacity,
+        ema=ema,
+    )
+    init = jax.jit(lambda key, example: init_state(model, optimizer, key, example, ema=ema is not None))
+    return Programs(init, executor)
+
+
+_kept = functools.lru_cache(maxsize=KEPT)(_made)
