@@ -97,6 +97,7 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
     from jaxvae.runs.build import build_model, build_training
     from jaxvae.runs.fit import run_epochs
     from jaxvae.runs.held_out import load_images
+    from jaxvae.runs.sampling import sampled
     from jaxvae.training.parallel import make_executor
     from jaxvae.training.state import init_state
 
@@ -112,12 +113,12 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
         mode=config.parallel,
         skip_above=config.optim.skip_above,
     )
-    start = jnp.zeros(model.event_shape)
+    start, data = jnp.zeros(model.event_shape), sampled(config, model, images)
     state = init_state(model, parts.optimizer, jax.random.key(config.seed), start, ema=ema is not None)
     history: list[dict[str, Any]] = []
     for before, after in zip([0, *epochs], epochs, strict=False):
         if after > before:
-            state, history = run_epochs(executor, state, images, after - before, progress=False)
+            state, history = run_epochs(executor, state, data, after - before, progress=False)
         elbo = history[-1]["elbo"] if history else None
         bound = "" if elbo is None else f": \N{MINUS SIGN}ELBO {-elbo:.1f} nats".replace(" -", " \N{MINUS SIGN}")
         yield jax.device_get(state.params if ema is None else state.ema), f"epoch {after}{bound}"

@@ -15,6 +15,7 @@ from small import same_bits
 from test_run import SMALL, fingerprint, silent, wait_for
 
 import jaxvae
+from experiments import animate_training
 from experiments.cli import parse_train
 from jaxvae.data.protocols import dynamic
 from jaxvae.evaluation.debiasing import latent_resampler
@@ -145,6 +146,11 @@ def test_on_two_devices_it_resumes_to_the_bit_and_agrees_with_one(unbroken, tmp_
     assert fingerprint(tmp_path / "a") == fingerprint(whole.folder)
     one, two = (run.summary["test"]["negative_elbo"]["nats"] for run in (unbroken, whole))
     assert two == pytest.approx(one, rel=1e-3)  # a code on the edge of a bin may fall on its other side
+
+
+def test_a_film_of_its_training_takes_the_same_steps(unbroken):
+    *_, (params, _) = animate_training.anew(jaxvae.load(unbroken.folder).config, [1, 3])
+    assert same_bits(params, unbroken.params)
 
 
 def test_the_sampler_may_change_on_the_way_and_a_config_from_before_it_goes_on(tmp_path):
