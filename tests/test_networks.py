@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec as Spec
 from jaxvae.models.vae import vae
 from jaxvae.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, from_nnx
 from jaxvae.networks.convolution import conv, conv_transpose
-from jaxvae.networks.rows import matmul_rows
+from jaxvae.networks.rows import Dense, dense_product, matmul_rows
 from jaxvae.training.losses import bound_loss
 
 # Compiling costs more than running here, so XLA is told not to optimise.
@@ -81,11 +81,12 @@ TRANSFORMATIONS = {
 }
 
 
+@pytest.mark.parametrize("product", [matmul_rows, dense_product])
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_the_product_of_rows_is_the_operator_under_every_transformation(name):
+def test_the_product_of_rows_is_the_operator_under_every_transformation(name, product):
     x, kernel = jax.random.normal(jax.random.key(0), (4, 5, 3)), jax.random.normal(jax.random.key(1), (3, 6))
     case = TRANSFORMATIONS[name]
-    ours, theirs = (quick_jit(functools.partial(case, product))(x, kernel) for product in (matmul_rows, jnp.matmul))
+    ours, theirs = (quick_jit(functools.partial(case, one))(x, kernel) for one in (product, jnp.matmul))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), ours, theirs)
 
 
@@ -112,6 +113,21 @@ def test_the_compiled_gradient_of_a_batch_transposes_no_image():
         return jnp.sin(jax.vmap(lambda one: conv(one, kernel, native=False))(x)).sum()
 
     jaxpr = str(jax.make_jaxpr(jax.grad(loss, 1))(x, kernel))
+    assert "dimension_numbers=(([0], [0]), ([], []))" in jaxpr
+    assert "[0, 1], [0, 1]" not in jaxpr
+
+
+def test_the_compiled_gradient_of_many_samples_transposes_no_logits():
+    """Two batch axes join before the product: the kernel's gradient contracts one axis."""
+    layer, z = Dense(8), jax.ShapeDtypeStruct((16, 5, 3), jnp.float32)
+
+    def loss(kernel, z):
+        def apply(one):
+            return layer.apply({"params": {"kernel": kernel, "bias": jnp.zeros(8)}}, one)
+
+        return jnp.sin(jax.vmap(jax.vmap(apply))(z)).sum()
+
+    jaxpr = str(jax.make_jaxpr(jax.grad(loss))(jax.ShapeDtypeStruct((3, 8), jnp.float32), z))
     assert "dimension_numbers=(([0], [0]), ([], []))" in jaxpr
     assert "[0, 1], [0, 1]" not in jaxpr
 

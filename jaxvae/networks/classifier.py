@@ -6,6 +6,7 @@ from flax import linen as nn
 from jaxvae.math.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.mlp import check_sizes, hidden_layers
+from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
 
 Array = jax.Array
@@ -34,4 +35,4 @@ class MLPClassifier(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         with fitting("x", x):
-            return nn.Dense(self.classes)(hidden_layers(x.reshape(-1), self.hidden, self.activation))
+            return Dense(self.classes)(hidden_layers(x.reshape(-1), self.hidden, self.activation))

@@ -11,6 +11,7 @@ from jaxvae.networks.activations import activation_named
 from jaxvae.networks.conv import check_convolutional, check_image_shape
 from jaxvae.networks.convolution import Conv
 from jaxvae.networks.mlp import check_sizes, hidden_layers
+from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
 
 Array = jax.Array
@@ -39,7 +40,7 @@ class MLPCodeEncoder(nn.Module):
     def __call__(self, x: Array) -> Array:
         with fitting("x", x):
             h = hidden_layers(x.reshape(-1), self.hidden, self.activation)
-            return nn.Dense(self.latent_dim)(h)
+            return Dense(self.latent_dim)(h)
 
 
 class ConvCodeEncoder(nn.Module):
@@ -70,8 +71,8 @@ class ConvCodeEncoder(nn.Module):
             h = x
             for width in self.features:
                 h = activation(Conv(width, self.kernel_size)(h))
-            h = activation(nn.Dense(self.dense)(h.reshape(-1)))
-            return nn.Dense(self.latent_dim)(h)
+            h = activation(Dense(self.dense)(h.reshape(-1)))
+            return Dense(self.latent_dim)(h)
 
 
 class MappedInput(NamedTuple):

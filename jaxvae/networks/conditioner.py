@@ -6,6 +6,7 @@ from flax import linen as nn
 from jaxvae.math.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.mlp import check_sizes, hidden_layers
+from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
 
 Array = jax.Array
@@ -34,5 +35,5 @@ class ConditionerMLP(nn.Module):
     @nn.compact
     def __call__(self, h: Array) -> Array:
         with fitting("h", h):
-            last = nn.Dense(self.size, kernel_init=nn.initializers.zeros)
+            last = Dense(self.size, kernel_init=nn.initializers.zeros)
             return last(hidden_layers(h.reshape(-1), self.hidden, self.activation))

@@ -9,6 +9,7 @@ from jaxvae.math.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.convolution import Conv, ConvTranspose
 from jaxvae.networks.mlp import check_sizes, posterior_layers
+from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
 
 Array = jax.Array
@@ -50,7 +51,7 @@ class ConvEncoder(nn.Module):
             h = x
             for width in self.features:
                 h = activation(Conv(width, self.kernel_size)(h))
-            h = activation(nn.Dense(self.dense)(h.reshape(-1)))
+            h = activation(Dense(self.dense)(h.reshape(-1)))
             return posterior_layers(h, self.latent_dim, self.extra)
 
 
@@ -88,8 +89,8 @@ class ConvDecoder(nn.Module):
         factor = 2 ** len(self.features)
         start = (height // factor, width // factor, self.features[-1])
         with fitting("z", z):
-            h = activation(nn.Dense(self.dense)(z))
-            h = activation(nn.Dense(math.prod(start))(h)).reshape(start)
+            h = activation(Dense(self.dense)(z))
+            h = activation(Dense(math.prod(start))(h)).reshape(start)
             for features in self.features[-2::-1]:
                 h = activation(ConvTranspose(features, self.kernel_size)(h))
             return ConvTranspose(image_channels * self.channels, self.kernel_size)(h)

@@ -8,6 +8,7 @@ from jaxvae.networks.activations import activation_named
 from jaxvae.networks.conv import check_convolutional, check_image_shape
 from jaxvae.networks.convolution import Conv
 from jaxvae.networks.mlp import check_sizes, hidden_layers
+from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
 
 Array = jax.Array
@@ -35,7 +36,7 @@ class MLPCritic(nn.Module):
     def __call__(self, x: Array) -> tuple[Array, Array]:
         with fitting("x", x):
             features = hidden_layers(x.reshape(-1), self.hidden, self.activation)
-            return nn.Dense(1)(features)[0], features
+            return Dense(1)(features)[0], features
 
 
 class ConvCritic(nn.Module):
@@ -70,4 +71,4 @@ class ConvCritic(nn.Module):
             for width in self.features:
                 h = activation(Conv(width, self.kernel_size)(h))
             features = h.reshape(-1)
-            return nn.Dense(1)(activation(nn.Dense(self.dense)(features)))[0], features
+            return Dense(1)(activation(Dense(self.dense)(features)))[0], features

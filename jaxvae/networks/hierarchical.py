@@ -7,6 +7,7 @@ from flax import linen as nn
 from jaxvae.math.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.mlp import check_sizes, hidden_layers
+from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
 
 Array = jax.Array
@@ -40,5 +41,5 @@ class MLPLevel(nn.Module):
     def __call__(self, d: Array) -> tuple[Array, Array, Array]:
         with fitting("d", d):
             h = hidden_layers(d.reshape(-1), self.hidden, self.activation)
-            mean, log_var = jnp.split(nn.Dense(2 * self.latent_dim)(h), 2)
+            mean, log_var = jnp.split(Dense(2 * self.latent_dim)(h), 2)
         return h, mean, log_var

@@ -8,6 +8,7 @@ from flax import linen as nn
 from jaxvae.math.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.mlp import check_sizes
+from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
 
 Array = jax.Array
@@ -56,13 +57,13 @@ class MaskedMLP(nn.Module):
                 degrees = tuple(unit * self.latent_dim // width for unit in range(width))
                 h = MaskedDense(seen, degrees)(h)
                 if beside is not None:
-                    h, beside = h + nn.Dense(width, use_bias=False)(beside), None
+                    h, beside = h + Dense(width, use_bias=False)(beside), None
                 h, seen = activation_named(self.activation)(h), degrees
             rows = tuple(row for row in range(self.latent_dim) for _ in range(self.size))
             start = nn.initializers.zeros if self.zero_start else nn.initializers.lecun_normal()
             out = MaskedDense(seen, rows, start)(h)
             if beside is not None:
-                out += nn.Dense(out.size, use_bias=False, kernel_init=start)(beside)
+                out += Dense(out.size, use_bias=False, kernel_init=start)(beside)
         return out.reshape(self.latent_dim, self.size)
 
 

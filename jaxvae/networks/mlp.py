@@ -8,6 +8,7 @@ from flax import linen as nn
 
 from jaxvae.math.checks import positive_integer
 from jaxvae.networks.activations import activation_named
+from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
 
 Array = jax.Array
@@ -84,7 +85,7 @@ class MLPDecoder(nn.Module):
         shape = (*self.event_shape[:-1], self.event_shape[-1] * self.channels)
         with fitting("z", z):
             h = hidden_layers(z, self.hidden, self.activation)
-            return nn.Dense(math.prod(shape), bias_init=constant(self.output_bias))(h).reshape(shape)
+            return Dense(math.prod(shape), bias_init=constant(self.output_bias))(h).reshape(shape)
 
 
 def constant(values: tuple[float, ...] | None) -> nn.initializers.Initializer:
@@ -97,7 +98,7 @@ def constant(values: tuple[float, ...] | None) -> nn.initializers.Initializer:
 def hidden_layers(h: Array, widths: tuple[int, ...], activation: str) -> Array:
     """Dense layers, each followed by the activation; call it inside a compact module."""
     for width in widths:
-        h = activation_named(activation)(nn.Dense(width)(h))
+        h = activation_named(activation)(Dense(width)(h))
     return h
 
 
@@ -106,11 +107,11 @@ def posterior_layers(h: Array, latent_dim: int, extra: int) -> tuple[Array, ...]
 
     The rest starts small: as correlations of a posterior it would begin far from the prior otherwise.
     """
-    mean, log_var = jnp.split(nn.Dense(2 * latent_dim)(h), 2)
+    mean, log_var = jnp.split(Dense(2 * latent_dim)(h), 2)
     if not extra:
         return mean, log_var
     small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
-    return mean, log_var, nn.Dense(extra, kernel_init=small)(h)
+    return mean, log_var, Dense(extra, kernel_init=small)(h)
 
 
 def check_sizes(name: str, sizes: tuple[int, ...]) -> None:

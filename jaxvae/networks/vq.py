@@ -8,6 +8,7 @@ from jaxvae.networks.activations import activation_named
 from jaxvae.networks.conv import check_convolutional, check_image_shape
 from jaxvae.networks.convolution import Conv, ConvTranspose
 from jaxvae.networks.mlp import check_sizes
+from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
 
 Array = jax.Array
@@ -40,7 +41,7 @@ class ConvGridEncoder(nn.Module):
             h = x
             for width in self.features:
                 h = activation(Conv(width, self.kernel_size)(h))
-            return nn.Dense(self.size)(h)
+            return Dense(self.size)(h)
 
 
 class ConvGridDecoder(nn.Module):
@@ -75,7 +76,7 @@ class ConvGridDecoder(nn.Module):
                 f"{self.event_shape} and {len(self.features)} layer(s). Use ConvGridEncoder with the same features."
             )
         with fitting("z", z):
-            h = activation(nn.Dense(self.features[-1])(z))
+            h = activation(Dense(self.features[-1])(z))
             for width in self.features[-2::-1]:
                 h = activation(ConvTranspose(width, self.kernel_size)(h))
             return ConvTranspose(self.event_shape[2] * self.channels, self.kernel_size)(h)
