@@ -106,7 +106,8 @@ def one_way(
 
     from jaxvae.evaluation import detection, detection_charts, plots
 
-    model, params, history = trained(options, kinds[inliers].train)
+    model = build(options, kinds[inliers].train)
+    params, history = trained(options, model, kinds[inliers].train)
     pair = {
         name: scores_of(options, model, params, kinds[name].test, kinds[inliers].train, what=f"scoring {name}")
         for name in (inliers, outliers)
@@ -139,25 +140,31 @@ def one_way(
     return {"setting": setting, "elbo": history[-1]["elbo"], "nats": nats, "scores": rows_of_table}
 
 
-def trained(options: AnomalyOptions, images: Any, exposed: Any = None) -> Any:
-    """(model, params, history) of a VAE of grey levels 0..255, with found outliers as a second set if there are any."""
+def build(options: AnomalyOptions, images: Any) -> Any:
+    """The VAE of grey levels 0..255 for these images."""
     import jaxvae
-    from jaxvae.data.protocols import levels
-    from jaxvae.training.outliers import outlier_exposure_loss
 
     shape, hidden = tuple(images.shape[1:]), (options.hidden,)
     likelihood = jaxvae.discretized_logistic()
-    model = jaxvae.vae(
+    return jaxvae.vae(
         jaxvae.MLPEncoder(options.latent_dim, hidden),
         jaxvae.MLPDecoder(shape, channels=likelihood.channels, hidden=hidden),
         event_shape=shape,
         latent_dim=options.latent_dim,
         likelihood=likelihood,
     )
+
+
+def trained(options: AnomalyOptions, model: Any, images: Any, exposed: Any = None) -> Any:
+    """(params, history) of the model, with found outliers as a second set if there are any."""
+    import jaxvae
+    from jaxvae.data.protocols import levels
+    from jaxvae.training.outliers import outlier_exposure_loss
+
     loss = None
     if exposed is not None:
         loss = outlier_exposure_loss(model, exposed, margin=options.margin, preprocess=levels)
-    params, history = jaxvae.fit(
+    return jaxvae.fit(
         model,
         images,
         protocol="levels",
@@ -167,7 +174,6 @@ def trained(options: AnomalyOptions, images: Any, exposed: Any = None) -> Any:
         seed=options.seed,
         progress=options.progress,
     )
-    return model, params, history
 
 
 def scores_of(

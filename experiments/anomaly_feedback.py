@@ -20,7 +20,7 @@ def feedback(options: "AnomalyOptions", inliers: str, outliers: str, kinds: Mapp
     """
     import numpy as np
 
-    from experiments.anomaly import scores_of, trained
+    from experiments.anomaly import build, scores_of, trained
     from experiments.anomaly_data import load_kind, mixed
     from jaxvae.evaluation.auroc import auroc_interval
 
@@ -29,17 +29,18 @@ def feedback(options: "AnomalyOptions", inliers: str, outliers: str, kinds: Mapp
     tests = {name: kinds[name].test for name in (inliers, outliers)}
     tests[unseen] = load_kind(unseen, 1, options.test, images.shape[1], options.seed).test
 
-    before = trained(options, images)
-    ranked = np.argsort(-scores_of(options, before[0], before[1], images, images)[FINDER])
+    model = build(options, images)
+    before = trained(options, model, images)
+    ranked = np.argsort(-scores_of(options, model, before[0], images, images)[FINDER])
     chosen = ranked[: int(is_outlier.sum())]
     right = chosen[is_outlier[chosen]]
     cleaned, checked = np.delete(images, chosen, axis=0), np.delete(images, right, axis=0)
-    models = {"as they are": before, "found ones left out": trained(options, cleaned)}
-    models["found ones pushed away"] = trained(options, cleaned, images[chosen])
+    runs = {"as they are": before, "found ones left out": trained(options, model, cleaned)}
+    runs["found ones pushed away"] = trained(options, model, cleaned, images[chosen])
     if len(right):
-        models["found, checked, pushed away"] = trained(options, checked, images[right])
+        runs["found, checked, pushed away"] = trained(options, model, checked, images[right])
     table: dict[str, Any] = {}
-    for name, (model, params, _) in models.items():
+    for name, (params, _) in runs.items():
         scores = {kind: scores_of(options, model, params, part, cleaned) for kind, part in tests.items()}
         table[name] = {"inliers_negative_elbo": float(np.mean(scores[inliers]["negative_elbo"]))}
         for kind in (outliers, unseen):

@@ -2,11 +2,14 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments import anomaly, debiasing
 from experiments.anomaly_data import load_kind, mixed
+from experiments.anomaly_feedback import feedback
 from experiments.cli import parse_options
 from jaxvae.evaluation.groups import group_accuracy
 
@@ -41,6 +44,31 @@ def test_anomalies_in_digits_give_a_table_pictures_and_numbers(tmp_path, capsys)
     assert {path.name for path in tmp_path.glob("*.png")} == {
         f"digits_{kind}.png" for kind in ("histograms", "roc", "precision", "most_anomalous")
     }
+
+
+def test_feedback_trains_on_what_each_way_says_and_scores_what_was_seen_and_unseen(capsys, monkeypatch):
+    seen = []
+
+    def untrained(options, model, images, exposed=None):
+        seen.append((images, exposed))
+        return model.init(jax.random.key(0), jnp.zeros(model.event_shape)), []
+
+    monkeypatch.setattr(anomaly, "trained", untrained)  # the long tier trains; here what it is given is looked at
+    few = ["--train", "40", "--test", "20", "--hidden", "4", "--latent-dim", "2", "--samples", "1"]
+    small = options(anomaly.AnomalyOptions, "--inliers", "digits", "--outliers", "shapes", "--share", "0.2", *few)
+    kinds = {name: load_kind(name, 40, 20, 8, 0) for name in ("digits", "shapes")}
+    found = feedback(small, "digits", "shapes", kinds)
+    assert [len(images) for images, _ in seen] == [40, 32, 32, 40 - found["found"]]
+    assert [None if out is None else len(out) for _, out in seen] == [None, None, 8, found["found"]]
+    shapes = {image.tobytes() for image in kinds["shapes"].train}
+    assert all(image.tobytes() in shapes for image in seen[3][1])
+    assert found["outliers"] == 8 >= found["found"] > 0
+    assert list(found["models"]) == [
+        "as they are", "found ones left out", "found ones pushed away", "found, checked, pushed away",
+    ]  # fmt: skip
+    for row in found["models"].values():
+        assert {name.split()[0] for name in row} == {"inliers_negative_elbo", "shapes", "noise"}
+    assert "found ones pushed away" in capsys.readouterr().out
 
 
 @pytest.mark.full

@@ -3,10 +3,13 @@
 import importlib
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+import jaxvae
 from experiments.cli import parse_options
 from jaxvae.evaluation import figures
 from jaxvae.evaluation.density_training import train_density
@@ -53,6 +56,22 @@ def test_four_by_four_accounts_for_the_evidence_and_climbs(tmp_path, capsys):
     assert evidence[0] == evidence[1] < evidence[2]
     assert "the best Gaussian" in capsys.readouterr().out
     assert pictures(tmp_path) == ["four_by_four"]
+
+
+def test_triptych_prints_a_row_for_each_part_of_the_bound(tmp_path, capsys, monkeypatch):
+    start = {}
+
+    def untrained(model, images, **options):
+        start.setdefault("params", model.init(jax.random.key(0), jnp.zeros(model.event_shape)))
+        return start["params"], []
+
+    monkeypatch.setattr(jaxvae, "fit", untrained)  # the long tier trains; here what follows is tried
+    numbers = run("triptych", tmp_path, "--hidden", "4", "--limit", "20")
+    assert set(numbers) == {"setting", "reconstruction only", "KL only", "both"}
+    assert numbers["KL only"] == numbers["both"]
+    assert float(numbers["both"]["KL, nats"].split()[0]) > 0
+    assert "20 test images" in capsys.readouterr().out
+    assert pictures(tmp_path) == ["triptych"]
 
 
 def test_triptych_trains_for_one_part_of_the_bound_at_a_time(tmp_path, capsys):

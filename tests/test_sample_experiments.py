@@ -1,9 +1,10 @@
-"""The experiments that judge samples: every number with its setting, in the table, the JSON and the picture."""
+"""The experiments that judge a run, its samples above all: numbers with their setting, in table, JSON and picture."""
 
 import importlib
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from experiments.cli import parse_options
@@ -42,6 +43,20 @@ def test_sample_quality_scores_draws_beside_the_floor(folder, capsys):
     assert (folder / "sample_quality.png").stat().st_size > 4000
 
 
+def test_annealed_prints_a_table_for_test_images_and_one_for_its_own(folder, capsys):
+    small = ["--images", "1", "--temperatures", "2", "--chains", "1", "--leapfrog-steps", "1"]
+    run("annealed", str(folder), *small, "--samples", "2", "--steps", "0")
+    tables = capsys.readouterr().out.strip().split("\n\n")
+    assert [table.splitlines()[-1].split(": ")[1].split(",")[0] for table in tables] == [
+        "digits/test", "drawn from the model",
+    ]  # fmt: skip
+    for table, last in zip(tables, ("annealed, lower bound", "upper - lower"), strict=True):
+        rows = {line[:24].strip(): float(line[24:].split()[0]) for line in table.splitlines()[1:-1]}
+        assert list(rows)[:3] == ["ELBO", "IW-2", "annealed, lower bound"]
+        assert list(rows)[-1] == last
+        assert all(np.isfinite(value) for value in rows.values())
+
+
 @pytest.mark.full
 def test_generation_scores_an_autoencoder_and_a_vae(tmp_path, capsys):
     small = ["--epochs", "1", "--hidden", "16", "--latent-dim", "2", "--components", "2", "--samples", "40"]
@@ -68,6 +83,17 @@ def test_downstream_measures_probes_and_a_curve_for_each_way(folder, capsys):
     assert pixels["linear probe"]["mean"] > 0.5
     assert pixels["linear probe"]["standard_error"] > 0
     assert (folder / "downstream.png").stat().st_size > 4000
+
+
+def test_inpaint_writes_an_error_for_every_mask_and_a_picture(folder):
+    run("inpaint", str(folder), "--samples", "4", "--images", "2")
+    found = json.loads((folder / "inpaint.json").read_text())["errors"]
+    assert set(found) == {"lower half", "square", "random"}
+    for guesses in found.values():
+        assert set(guesses) == {"mean image", "Gaussian of the pixels", "K = 4", "effective samples"}
+        assert 1 <= guesses["effective samples"][0] <= 4
+        assert 0 < guesses["K = 4"][0] < 0.6
+    assert (folder / "inpaint.png").stat().st_size > 4000
 
 
 def test_inpaint_measures_every_mask_and_draws_it(folder, capsys):

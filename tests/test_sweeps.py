@@ -64,6 +64,20 @@ def test_a_mean_comes_with_its_standard_error_over_seeds():
     assert plus_minus([0.25]) == "0.25"
 
 
+def test_the_smallest_sweep_leaves_a_table_and_pictures(tmp_path, capsys, monkeypatch):
+    grid = {"scales": (0.6, 1.0), "orientations": (0.0, 0.4), "columns": (0.0, 1.0), "rows": (0.0, 1.0)}
+    monkeypatch.setattr(disentanglement, "GRID", grid)
+    options = disentanglement.DisentanglementOptions(
+        models=("beta",), strengths=(1.0,), seeds=2, epochs=1, size=8, hidden=(4,), latent_dim=2, batch_size=16,
+        output=str(tmp_path), progress=False,
+    )  # fmt: skip
+    disentanglement.main(options)
+    assert "beta 1" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("*.png"))) == 3
+    (row,) = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert [set(one["scores"]) for one in row["seeds"]] == [set(disentanglement_names())] * 2
+
+
 def test_the_sweep_of_models_leaves_a_table_and_pictures(tmp_path, capsys):
     options = disentanglement.DisentanglementOptions(
         models=("beta",), strengths=(1.0,), seeds=2, epochs=1, size=8, hidden=(8,), output=str(tmp_path), progress=False
