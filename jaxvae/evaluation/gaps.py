@@ -1,6 +1,5 @@
 """What an ELBO loses: how much to the family of q, and how much to the encoder that has to serve every x."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,9 +18,7 @@ def inference_gaps(
     log_p: np.ndarray | None = None,
     samples: int = 1000,
     steps: int = 500,
-    learning_rate: float = 0.05,
-    batch_size: int = 50,
-    progress: Callable[[int], None] | None = None,
+    **options: Any,
 ) -> dict[str, np.ndarray]:
     r"""Splits log p(x) - ELBO into the approximation gap and the amortisation gap.
 
@@ -36,7 +33,8 @@ def inference_gaps(
         x: [N, *event_shape], in the units of the likelihood.
         log_p: [N] another estimate of log p(x), nats, such as the lower bound of `annealed_bounds`.
         samples: K, for each of the two ELBOs, the same noise for both.
-        steps, learning_rate, batch_size, progress: as in `local_bounds`.
+        steps: of the search for q*, as in `local_bounds`.
+        **options: fit_samples, learning_rate, batch_size and progress of `local_bounds`.
 
     Returns:
         NumPy arrays [N] in nats: elbo, local_elbo (that of q*), log_p, approximation_gap and amortisation_gap; one
@@ -60,17 +58,7 @@ def inference_gaps(
     check_batch(model, x)
     if log_p is not None and np.shape(log_p) != (rows := (len(jax.tree.leaves(x)[0]),)):
         raise ValueError(f"log_p has shape {np.shape(log_p)}, expected {rows}: one for each x.")
-    found = local_bounds(
-        model,
-        params,
-        key,
-        x,
-        samples=samples,
-        steps=steps,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    found = local_bounds(model, params, key, x, samples=samples, steps=steps, **options)
     estimates = [found.pop("local_iwae"), found.pop("iwae")]
     if log_p is not None:
         estimates.append(np.asarray(log_p, np.float32))

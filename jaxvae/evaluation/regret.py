@@ -1,6 +1,5 @@
 """How much better a posterior fitted to one example explains it than the encoder does: little for inliers."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,7 @@ def likelihood_regret(
     steps: int = 100,
     fit_samples: int = 4,
     samples: int = 64,
-    learning_rate: float = 0.05,
-    batch_size: int = 50,
-    progress: Callable[[int], None] | None = None,
+    **options: Any,
 ) -> np.ndarray:
     r"""LR(x) = max_q ELBO(x, q) - ELBO(x, q(z | x)), q over diagonal Gaussians: large where the encoder fails.
 
@@ -31,8 +28,9 @@ def likelihood_regret(
         model, params: the model and its parameters.
         key: consumed.
         x: [N, *event_shape], in the units of the likelihood.
-        steps, fit_samples, learning_rate, batch_size, progress: as in `local_bounds`.
+        steps, fit_samples: of the search, as in `local_bounds`.
         samples: K, for each of the two ELBOs, the same noise for both.
+        **options: learning_rate, batch_size and progress of `local_bounds`.
 
     Returns:
         [N] nats, higher is more anomalous; 0 or above but for the noise of the K samples.
@@ -53,16 +51,5 @@ def likelihood_regret(
         >>> bool(far > near + 3)
         True
     """
-    found = local_bounds(
-        model,
-        params,
-        key,
-        x,
-        samples=samples,
-        steps=steps,
-        fit_samples=fit_samples,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    found = local_bounds(model, params, key, x, steps=steps, fit_samples=fit_samples, samples=samples, **options)
     return found["local_elbo"] - found["elbo"]
