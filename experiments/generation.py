@@ -1,12 +1,15 @@
 """Unconditional generation: an autoencoder, an autoencoder with a density fitted to its codes, and a VAE.
 
     python -m experiments.generation
-    python -m experiments.generation --data mnist --epochs 20
+    python -m experiments.generation --data mnist --epochs 10
 
 Time: about 45 s on two cores. Expected: codes from N(0, I) mean nothing to an autoencoder; a density fitted to its
 codes makes a generator of it; a VAE needs none, but gains from one (Ghosh et al., 2020, arXiv 1903.12436). Obtained,
 Frechet distance to test digits: AE 161 +- 10 from N(0, I), 25 +- 4 from a Gaussian fitted, 6.1 +- 2.1 from a mixture;
 VAE 56 +- 5 from its prior, 8.0 +- 2.9 from a mixture; training images 2.1 +- 1.4.
+
+The second command, two minutes of processor time: AE 370 +- 9, 98 +- 3 and 37 +- 4; VAE 301 +- 6 from its prior, which
+its codes fill badly, and 39 +- 4 from a mixture; training images 4.8 +- 1.6.
 """
 
 from dataclasses import dataclass

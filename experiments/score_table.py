@@ -29,7 +29,8 @@ def make_features(name: FeatureName, data: str, train: tuple[Any, Any], test: tu
         return pca_features(train[0], min(64, pixels, len(train[0]) - 1))
     if train[1] is None or test[1] is None:
         raise ValueError(f"{data} has no labels, so no classifier can give features. Pass --features pca, or pixels.")
-    classifier = train_classifier(train[0], train[1], test, seed=seed)
+    steps = max(1000, 5 * len(train[0]) // 100)  # at least five passes in batches of 100
+    classifier = train_classifier(train[0], train[1], test, seed=seed, steps=steps)
     return classifier_features(classifier, f"classifier of {data}, 64 units")
 
 
