@@ -344,6 +344,185 @@ EVALUATION = {
 }
 
 
+def terms_of(x=ZERO):
+    model, params = small()
+    return model.terms(params, KEY, x)
+
+
+def loss_with(keys):
+    model, params = small()
+    return jaxvae.bound_loss(model)(params, keys, batch(), jnp.int32(0))
+
+
+TERMS = "expected Terms, as model.terms(params, key, x) returns them"
+MODEL = "expected a Model, as jaxvae.vae(...) returns it"
+ONE_KEY = "expected one JAX random key"
+STRANGERS = {
+    **{
+        f"{name} of {what}": kind(functools.partial(function, thing), f"terms is {seen}", TERMS)
+        for what, thing, seen in (
+            ("nothing", None, "None (NoneType)"),
+            ("a number", 3.0, "3.0 (float)"),
+            ("an array", np.zeros(3), "an array of shape (3,) (ndarray)"),
+        )
+        for name, function in (
+            ("elbo", jaxvae.elbo),
+            ("iwae_bound", jaxvae.iwae_bound),
+            ("ciwae_bound", functools.partial(jaxvae.ciwae_bound, beta=0.5)),
+            ("renyi_bound", functools.partial(jaxvae.renyi_bound, alpha=0.5)),
+            ("free_bits_bound", functools.partial(jaxvae.free_bits_bound, free_nats=0.1)),
+            ("capacity_bound", functools.partial(jaxvae.capacity_bound, capacity=1.0)),
+            ("balanced_bound", jaxvae.balanced_bound),
+        )
+    },
+    "terms with one KL for all": value(
+        lambda: jaxvae.elbo(jaxvae.Terms(-80.0, 25.0, -104.0, 0.0, None, None)), "terms.kl has shape ()", "[..., L]"
+    ),
+    "a model instead of its terms": kind(lambda: jaxvae.elbo(small()[0]), "terms is Model(init=", TERMS),
+    "a weight that is a dict": kind(lambda: jaxvae.elbo(terms_of(), {}), "beta is {} (dict)", "expected a number"),
+    **{
+        f"{name} for a key": kind(functools.partial(jaxvae.reparameterize, thing, zeros(3), zeros(3)), *words)
+        for name, thing, words in (
+            ("a seed", 7, ["key is 7 (int)", ONE_KEY, "Pass jax.random.key(7)."]),
+            ("nothing", None, ["key is None", ONE_KEY, "jax.random.key(0)"]),
+            ("floats", zeros(2), ["key is of dtype float32 and shape (2,)", ONE_KEY]),
+            ("several keys", jax.random.split(KEY, 3), ["shape (3,)", ONE_KEY, "jax.vmap"]),
+        )
+    },
+    "a seed for gumbel noise": kind(lambda: jaxvae.gumbel_softmax(1, zeros(3), 1.0), "key is 1 (int)", ONE_KEY),
+    "a seed for directions": kind(
+        lambda: jaxvae.von_mises_fisher_sample(1, jnp.array([1.0, 0.0]), jnp.float32(1.0)), "key is 1 (int)", ONE_KEY
+    ),
+    "a seed for a permutation": kind(lambda: jaxvae.permute_latents(1, zeros(4, 2)), "key is 1 (int)", ONE_KEY),
+    "a seed for parameters": kind(lambda: small()[0].init(1, ZERO), "key is 1 (int)", ONE_KEY),
+    "a seed for a sample": kind(lambda: small()[0].terms(small()[1], 1, ZERO), "key is 1 (int)", ONE_KEY),
+    "a seed for an evaluation": kind(lambda: jaxvae.per_example(*small(), 1, batch()), "key is 1 (int)", ONE_KEY),
+    "a seed for prior samples": kind(lambda: generation.prior_samples(*small(), 1, 3), "key is 1 (int)", ONE_KEY),
+    "a seed for codes": kind(lambda: jaxvae.draw_codes(*small(), 1, batch()), "key is 1 (int)", ONE_KEY),
+    "a seed for a state": kind(
+        lambda: jaxvae.init_state(small()[0], jaxvae.make_optimizer(), 1, ZERO), "key is 1 (int)", ONE_KEY
+    ),
+    "one key for a batch": value(lambda: loss_with(KEY), "keys has shape ()", "(5,)", "jax.random.split(key, 5)"),
+    "keys of another batch": value(lambda: loss_with(jax.random.split(KEY, 3)), "keys has shape (3,)", "(5,)"),
+    "a number for the keys of a batch": kind(lambda: loss_with(3), "keys is 3 (int)", "5 JAX random keys"),
+    **{
+        f"{what} for a model in {where}": kind(functools.partial(function, thing), f"model is {seen}", MODEL, *fix)
+        for what, thing, seen, fix in (
+            ("nothing", None, "None (NoneType)", []),
+            ("a constructor", jaxvae.vae, "<function vae", ["Call it first"]),
+            ("a run", jaxvae.Run(None, {}, None), "Run(model=None", ["Unpack it", "model.model"]),
+        )
+        for where, function in (
+            ("fit", lambda thing: jaxvae.fit(thing, images())),
+            ("bound_loss", jaxvae.bound_loss),
+            ("batch_bound_loss", lambda thing: jaxvae.batch_bound_loss(thing, jaxvae.free_bits_bound, free_nats=0.1)),
+            ("per_example", lambda thing: jaxvae.per_example(thing, {}, KEY, batch())),
+            ("prior_samples", lambda thing: generation.prior_samples(thing, {}, KEY, 3)),
+            ("decode", lambda thing: generation.decode(thing, {}, zeros(3, 3))),
+            ("encode", lambda thing: latents.encode(thing, {}, batch())),
+            ("condition", lambda thing: jaxvae.condition(thing, 1)),
+            ("init_state", lambda thing: jaxvae.init_state(thing, jaxvae.make_optimizer(), KEY, ZERO)),
+            ("vq_loss", jaxvae.vq_loss),
+        )
+    },
+    "a fit for its parameters": kind(
+        lambda: jaxvae.per_example(small()[0], jaxvae.Fit({}, []), KEY, batch()),
+        *("params is a Fit", "dict of parameters", "Pass its .params"),
+    ),
+    "parameters of another model": value(
+        lambda: small()[0].terms({"decoder": 1}, KEY, ZERO), "no part 'encoder'", "['decoder']", "another model"
+    ),
+    "parameters and key the wrong way round": kind(
+        lambda: small()[0].terms(KEY, small()[1], ZERO), "params is a PRNGKeyArray", "dict of parameters"
+    ),
+    "no encoder": kind(
+        lambda: jaxvae.vae(None, Linear(16, SHAPE), event_shape=SHAPE, latent_dim=3), "encoder is None", "MLPEncoder(3)"
+    ),
+    "an encoder that was not called": kind(
+        lambda: build(encoder=jaxvae.MLPEncoder), "encoder is <class", "init and apply", "MLPEncoder(3)"
+    ),
+    "a decoder that was not called": kind(
+        lambda: build(decoder=jaxvae.MLPDecoder), "decoder is <class", "init and apply", "MLPDecoder("
+    ),
+    "a word for a bound": kind(lambda: jaxvae.bound_loss(small()[0], "elbo"), "bound is 'elbo'", "jaxvae.elbo"),
+    "a bound for a loss": kind(
+        lambda: fit(loss=jaxvae.elbo), "loss is <function elbo", "(params, keys, batch, step)", "bound_loss(model"
+    ),
+    "a loss that returns a number": kind(
+        lambda: fit(loss=lambda params, keys, x, step: jnp.sum(x), batch_size=10), "returned a", "(scalar, metrics)"
+    ),
+    "a loss for each example": kind(
+        lambda: fit(loss=lambda params, keys, x, step: (x, {}), batch_size=10), "float32[", "(scalar, metrics)"
+    ),
+    "the name of an optimizer": kind(
+        lambda: fit(optimizer="adam"), "optimizer is 'adam' (str)", "jaxvae.make_optimizer('adam', 1e-3)"
+    ),
+    "an optimizer that was not called": kind(
+        lambda: fit(optimizer=jaxvae.make_optimizer), "optimizer is <function make_opt", "Optax transformation"
+    ),
+    "a learning rate for an optimizer": kind(lambda: fit(optimizer=1e-3), "optimizer is 0.001 (float)"),
+    "an optimizer in a list": value(lambda: jaxvae.make_optimizer(["adam"]), "optimizer is ['adam']", "adam, "),
+    "nothing to preprocess with": kind(
+        lambda: jaxvae.make_step(jaxvae.bound_loss(small()[0]), jaxvae.make_optimizer(), None), "preprocess is None"
+    ),
+    "room for no steps": kind(lambda: executor(capacity="5"), "capacity is '5' (str)", "an integer"),
+    "no executor": kind(lambda: list(jaxvae.train(None, None, images(), 1)), "executor is None", "make_executor"),
+    "parameters for a state": kind(
+        lambda: list(jaxvae.train(executor(), small()[1], images(), 1)), "state is a dict", "init_state"
+    ),
+    "a list for images": value(lambda: fit(data=[[1, 2]]), "images have shape (1, 2)", "(N, 4, 4, 1)"),
+    "rows of different lengths": kind(lambda: fit(data=[[1], [2, 3]]), "images is a list", "inhomogeneous"),
+    "nothing for images": kind(lambda: fit(data=jaxvae.Terms), "images is <class", "array of numbers"),
+    "the name of a data set": kind(
+        lambda: fit(data="digits"), "images is 'digits' (str)", "jaxvae.data.load('digits')"
+    ),
+    "a whole data set": kind(
+        lambda: fit(data=jaxvae.data.load("digits")), "images is a Dataset", "Pass its .images", "labels=its .labels"
+    ),
+    "images and labels in one": kind(
+        lambda: fit(data=jaxvae.Labelled(images(), np.zeros(50))), "images is a Labelled", ".value", "labels="
+    ),
+    "words in the data": kind(lambda: fit(data=np.array([["a"]])), "images has dtype <U1", "array of numbers"),
+    "complex data": kind(lambda: fit(data=images() * 1j), "images has dtype complex128", "array of numbers"),
+    "wide integers where floats are scored": kind(
+        lambda: fit(data=images().astype(int)), "images has dtype int64", "float", "images / 255.0"
+    ),
+    "pixels on another scale": value(lambda: fit(data=images() * 1.0), "images has the value", "[0, 1]", "by 255"),
+    "a NaN to train on": value(lambda: fit(data=np.full((9, *SHAPE), NAN)), "value nan at index (0, 0, 0, 0)"),
+    "rows of pixels": value(lambda: fit(data=images().reshape(50, 16)), "(50, 16)", "images.reshape(-1, 4, 4, 1)"),
+    "channels before the pixels": value(
+        lambda: fit(data=np.moveaxis(images(), -1, 1)), "(50, 1, 4, 4)", "np.moveaxis(images, 1, -1)"
+    ),
+    "pixels for counts": value(
+        lambda: fit(small_vae(likelihood=jaxvae.poisson())), "protocol is missing", "protocol='levels'"
+    ),
+    "half a count": value(
+        lambda: fit(small_vae(likelihood=jaxvae.poisson()), images() + 0.5), "images has the value", "whole numbers"
+    ),
+    "a protocol in a list": value(lambda: fit(protocol=["grey"]), "unknown protocol ['grey']", "grey, threshold"),
+    "words for labels": kind(
+        lambda: fit(labels=["a", "b"], loss=lambda params, keys, x, step: (0.0, {})), "labels has dtype <U1"
+    ),
+    "words for weights": kind(lambda: fit(weights="all"), "weights is 'all' (str)"),
+    "an axis that does not exist": value(lambda: jaxvae.log_mean_exp(zeros(3), axis=1), "axis is 1", "(3,)"),
+    "a relaxed number": value(lambda: jaxvae.gumbel_softmax(KEY, 0.0, 1.0), "logits has shape ()", "[..., K]"),
+    "a surrogate of another shape": value(
+        lambda: jaxvae.straight_through(zeros(3), zeros(2)), "surrogate has shape (2,)", "expected (3,)"
+    ),
+    "a kernel in words": kind(lambda: jaxvae.mmd(zeros(3, 2), zeros(3, 2), "rbf"), "kernel is 'rbf'", "rbf_kernel()"),
+    "a matrix for a function": kind(lambda: jaxvae.jacobian_penalty(zeros(3, 3), zeros(3)), "function is an array"),
+    "an order in words": kind(lambda: jaxvae.permutation("abc"), "order is 'abc'", "[2, 0, 1]"),
+    "parameters to summarise": kind(lambda: jaxvae.summarize(small()[0]), "values is a Model", "per_example"),
+    "examples for a setting": kind(
+        lambda: jaxvae.evaluate(*small(), batch(), batch()), "setting is an array", "Setting(data, examples"
+    ),
+    "a step for a path of values": kind(
+        lambda: generation.traverse(*small(), zeros(3), 0, 5), "values is 5", "gaussian_quantiles"
+    ),
+    "bits of every example": kind(lambda: jaxvae.bits_per_dimension(np.zeros(5), 3), "shape (5,)", "a number: a mean"),
+}
+
+
 def folder_rows(tmp: Path):
     """Rows that need a folder of their own."""
     file = tmp / "config.json"
@@ -354,6 +533,10 @@ def folder_rows(tmp: Path):
         return read_config(file)
 
     return {
+        "a file for a run folder": missing(
+            lambda: (tmp / "run.txt").touch() or jaxvae.load(tmp / "run.txt"), "run.txt", "it is no folder"
+        ),
+        "nothing for a run folder": kind(lambda: jaxvae.load(None), "workdir is None", "a path"),
         "no run folder": missing(lambda: jaxvae.load(tmp / "none"), "none", "it is no folder", "Train one"),
         "a folder without a run": missing(lambda: find(tmp), "has no config.json", "--workdir"),
         "a run folder that leads out": value(lambda: create("../other"), "workdir is '../other'", "'..'", "absolute"),
@@ -414,7 +597,7 @@ RUNS = {
     "a config that is none": kind(lambda: validate({"epochs": 3}), "config is", "(dict)", "Config"),
     "a config of the wrong kind": kind(lambda: from_json('{"model": 3}'), "model is 3 (int)", "an object"),
 }
-TABLE = MATH | DATA | MODELS | TRAINING | EVALUATION | RUNS
+TABLE = MATH | DATA | MODELS | TRAINING | EVALUATION | STRANGERS | RUNS
 FOLDERS = list(folder_rows(Path("unused")))
 
 
@@ -447,6 +630,6 @@ def test_bad_files_are_refused_with_their_path_and_a_remedy(what, tmp_path):
 
 
 def test_the_table_is_long_and_no_row_hides_another():
-    parts = (MATH, DATA, MODELS, TRAINING, EVALUATION, RUNS)
+    parts = (MATH, DATA, MODELS, TRAINING, EVALUATION, STRANGERS, RUNS)
     assert len(TABLE) == sum(map(len, parts))
-    assert len(TABLE) + len(FOLDERS) >= 100
+    assert len(TABLE) + len(FOLDERS) >= 200

@@ -13,7 +13,7 @@ from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.chains import Path, backward, forward, sigmoid_schedule
 from jaxvae.evaluation.importance import effective_samples
 from jaxvae.evaluation.likelihood import has_bound
-from jaxvae.math.checks import positive_integer
+from jaxvae.math.checks import as_key, positive_integer
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.condition import condition
@@ -112,6 +112,7 @@ def annealed_bounds(
     if start not in ("prior", "posterior"):
         raise ValueError(f"start is {start!r}, expected 'prior' or 'posterior'.")
     check_batch(model, x)
+    as_key("key", key)
     if not has_bound(model, params, x):
         raise ValueError("the model is a deterministic autoencoder, expected one with a prior and a posterior.")
     _check_samples(model, params, x, z)

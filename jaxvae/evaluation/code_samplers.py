@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.evaluation.batches import map_batches
-from jaxvae.math.checks import as_float, finite_number, in_range, positive_integer
+from jaxvae.math.checks import as_float, as_key, finite_number, in_range, positive_integer
 from jaxvae.math.mixtures import mixture_log_prob
 from jaxvae.math.multivariate import full_normal_log_prob, full_normal_sample
 from jaxvae.models.records import Conditional, Key, Model, Params, check_batch
@@ -36,6 +36,7 @@ def draw_codes(model: Model, params: Params, key: Key, x: Codes, *, batch_size: 
         (5, 2)
     """
     check_batch(model, x)
+    as_key("key", key)
     return map_batches(functools.partial(_draw, model, params, key), x, batch_size=batch_size)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.models.condition import condition
 from jaxvae.models.contexts import Labelled, count_examples
-from jaxvae.models.records import Model, Params
+from jaxvae.models.records import Model, Params, as_model
 
 Array = jax.Array
 
@@ -33,7 +33,7 @@ def count_latents(model: Model, params: Params) -> int:
 
 def latent_shapes(model: Model, params: Params) -> Any:
     """The shape and dtype of one code, a tree of them where the latents come in groups."""
-    x: Any = jnp.zeros(model.event_shape)
+    x: Any = jnp.zeros(as_model("model", model).event_shape)
     if model.context is not None:
         x = Labelled(x, model.context.example())
     return jax.eval_shape(model.posterior.mean, params, x)  # of the posterior: an autoencoder may have no prior

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxvae.evaluation.figures import BLUE, FAINT, GREY, INK, MUTED, ORANGE, SMALL, WIDTH, new_axes, style
+from jaxvae.evaluation.figures import BLUE, FAINT, GREY, INK, MUTED, ORANGE, SMALL, WIDTH, halo, new_axes, style
 from jaxvae.evaluation.grid_posterior import GridPosterior
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def two_turns(
         ("\u25a0 ELBO after the M step", INK),
         ("grey: the gap", MUTED),
     )
+    look: Any = {"xycoords": "axes fraction", "ha": "right", "fontsize": SMALL, "path_effects": halo()}
     for row, (text, color) in enumerate(words):
-        where: Any = {"xycoords": "axes fraction", "ha": "right", "fontsize": SMALL, "color": color}
-        ax.annotate(text, (0.98, 0.36 - 0.1 * row), **where)
+        ax.annotate(text, (0.98, 0.36 - 0.1 * row), color=color, **look)
     figure: Any = ax.figure
     return figure, ax

@@ -51,11 +51,15 @@ def set_title(ax: "Axes", title: str | None, pad: float = 8) -> None:
 
 def halo_text(ax: "Axes", where: Sequence[float], text: str) -> None:
     """Bold words with a white halo at (x, y), legible on top of points."""
+    x, y = where
+    ax.text(x, y, text, ha="center", va="center", weight="bold", size=TEXT, color=INK, path_effects=halo())
+
+
+def halo() -> list[Any]:
+    """The `path_effects=` of words that stand on top of points or lines: a white rim."""
     from matplotlib.patheffects import withStroke
 
-    x, y = where
-    halo = [withStroke(linewidth=3, foreground="white")]
-    ax.text(x, y, text, ha="center", va="center", weight="bold", size=TEXT, color=INK, path_effects=halo)
+    return [withStroke(linewidth=3, foreground="white")]
 
 
 def thinned(count: int, most: int) -> Sequence[int]:

@@ -16,10 +16,10 @@ import numpy as np
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.decoding import contexts_for, count_latents, decode
 from jaxvae.evaluation.latents import check_latent, gaussian_quantiles, latent_grid, linear_path, posterior_means
-from jaxvae.math.checks import positive_integer
+from jaxvae.math.checks import as_key, positive_integer
 from jaxvae.models.condition import condition
 from jaxvae.models.contexts import Labelled
-from jaxvae.models.records import Key, Model, Params, check_batch
+from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 
 Array = jax.Array
 Images = Any  # [N, *event_shape], or Labelled of them and their contexts
@@ -44,6 +44,8 @@ def prior_samples(
 
 
 def _draw(model: Model, params: Params, key: Key, count: int, context: Any, batch_size: int) -> tuple[Any, Any]:
+    as_model("model", model)
+    as_key("key", key)
     draws = np.zeros(positive_integer("count", count))
     contexts = contexts_for(model, context, len(draws))
     return map_batches(functools.partial(_draw_batch, model, params, key), draws, contexts, batch_size=batch_size)
@@ -158,6 +160,8 @@ def traverse(
     latent_dim = count_latents(model, params)
     if jnp.shape(z) != (latent_dim,):
         raise ValueError(f"z has shape {jnp.shape(z)}, expected one code ({latent_dim},).")
+    if np.ndim(values) != 1 or np.asarray(values).dtype.kind not in "iuf":
+        raise TypeError(f"values is {values!r}, expected a list of numbers [n], such as gaussian_quantiles(9).")
     codes = np.repeat(np.asarray(z, np.float32)[None], len(values), axis=0)
     codes[:, check_latent(latent, latent_dim)] = values
     return decode(model, params, codes, context=context)

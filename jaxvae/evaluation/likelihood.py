@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.importance import effective_samples, sample_weights
-from jaxvae.math.checks import finite_number, positive_integer
+from jaxvae.math.checks import as_key, finite_number, positive_integer
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.records import Key, Model, Params, check_batch
 
@@ -75,6 +75,7 @@ def per_example(
     largest = max(counts)
     chunk = min(positive_integer("chunk", chunk), largest)
     check_batch(model, x)
+    as_key("key", key)
     if not has_bound(model, params, x):
         if largest > 1:
             raise ValueError(
@@ -152,6 +153,8 @@ def summarize(values: Mapping[str, np.ndarray]) -> dict[str, Estimate]:
         >>> summarize({"kl": np.array([1.0, 3.0])})["kl"]
         Estimate(mean=2.0, standard_error=1.0, examples=2)
     """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"values is a {type(values).__name__}, expected the dict of arrays that per_example returns.")
     return {name: _estimate(value) for name, value in values.items() if value.ndim == 1}
 
 
@@ -185,5 +188,7 @@ def bits_per_dimension(log_p: float, dimensions: int, *, bin_width: float = 1.0)
         8.0
     """
     dimensions = positive_integer("dimensions", dimensions)
+    if np.ndim(log_p) != 0 or isinstance(log_p, str) or log_p is None:
+        raise TypeError(f"log_p is a {type(log_p).__name__} of shape {np.shape(log_p)}, expected a number: a mean.")
     finite_number("bin_width", bin_width, above=True)
     return -(float(log_p) / dimensions + math.log(bin_width)) / math.log(2.0)

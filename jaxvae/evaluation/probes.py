@@ -38,7 +38,21 @@ def linear_probe(train: Labelled, held_out: Labelled, *, strength: float = 1.0) 
         >>> linear_probe((codes[:50], labels[:50]), (codes[50:], labels[50:])).mean > 0.9
         True
     """
-    x, y, judged, truth = _checked(train, held_out)
+    _, _, judged, truth = _checked(train, held_out)
+    return accuracy(linear_predictions(train, judged, strength=strength), truth)
+
+
+def linear_predictions(train: Labelled, features: np.ndarray, *, strength: float = 1.0) -> np.ndarray:
+    """The labels [M] that the logistic regression of `linear_probe` gives to features [M, F].
+
+    Raises:
+        ValueError, TypeError: as `linear_probe`.
+
+    Example:
+        >>> linear_predictions((np.array([[0.0], [0.1], [0.9], [1.0]]), np.array([3, 3, 7, 7])), np.array([[0.2]]))
+        array([3])
+    """
+    x, y, judged, _ = _checked(train, (features, np.zeros(len(features), int)))
     finite_number("strength", strength, above=True)
     if len(np.unique(y)) < 2:
         raise ValueError(f"the training labels are all {y[0]}, expected at least two classes.")
@@ -47,7 +61,7 @@ def linear_probe(train: Labelled, held_out: Labelled, *, strength: float = 1.0) 
     center, scale = x.mean(0), x.std(0)
     scale = np.where(scale > 0, scale, 1.0)
     probe = LogisticRegression(C=1 / strength, max_iter=5000).fit((x - center) / scale, y)
-    return accuracy(probe.predict((judged - center) / scale), truth)
+    return np.asarray(probe.predict((judged - center) / scale))
 
 
 def neighbour_probe(train: Labelled, held_out: Labelled, *, neighbours: int = 5) -> Estimate:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxvae.evaluation.latents import active_latents, encode
 from jaxvae.evaluation.likelihood import Estimate, bits_per_dimension, has_bound, per_example, sample_counts, summarize
-from jaxvae.math.checks import positive_integer
+from jaxvae.math.checks import positive_integer, shown
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Model, Params
 
@@ -111,6 +111,8 @@ def evaluate(
         >>> [row.name for row in rows]
         ['-ELBO', '-IW-5', 'rate', 'distortion', 'bits per dimension', 'active units', 'effective samples']
     """
+    if not isinstance(setting, Setting):
+        raise TypeError(f"setting is {shown(setting)}, expected a Setting(data, examples, of, protocol, seed, sha256).")
     count, given = positive_integer("examples", setting.examples), count_examples(x, "x")
     if given != setting.of or count > given:
         raise ValueError(

@@ -63,7 +63,10 @@ def permutation(order: Sequence[int]) -> Bijection:
         >>> permutation([2, 0, 1]).forward({}, jnp.array([10.0, 20.0, 30.0]), None)[0].tolist()
         [30.0, 10.0, 20.0]
     """
-    places = np.asarray(order, np.int32)
+    places = np.asarray(order)
+    if not np.issubdtype(places.dtype, np.integer):
+        raise TypeError(f"order is {order!r}, expected integers, each of 0..Z-1 once, such as [2, 0, 1].")
+    places = places.astype(np.int32)
     if places.ndim != 1 or not places.size or not np.array_equal(np.sort(places), np.arange(places.size)):
         raise ValueError(f"order is {order!r}, expected each of 0..Z-1 once, such as [2, 0, 1].")
     back = np.argsort(places).astype(np.int32)

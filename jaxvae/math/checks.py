@@ -25,7 +25,7 @@ def as_float(name: str, value: Any) -> Array:
         return array.astype(jnp.float32)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(
-            f"{name} has dtype {array.dtype}, expected a float array. "
+            f"{name} has dtype {getattr(value, 'dtype', array.dtype)}, expected a float array. "
             f"For raw 0..255 pixels pass {name} / 255.0; for other integers {name}.astype(jnp.float32)."
         )
     return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
@@ -113,6 +113,45 @@ def not_nan(**arrays: Array) -> None:
         in_range(name, array, -np.inf, np.inf, "Find its source with jax_debug_nans.")
 
 
+def shown(value: Any) -> str:
+    """What was passed, in a few words of one line.
+
+    Example:
+        >>> shown(3), shown(np.zeros((2, 3)))
+        ('3 (int)', 'an array of shape (2, 3) (ndarray)')
+    """
+    kind = type(value).__name__
+    if getattr(value, "shape", None) is not None and getattr(value, "dtype", None) is not None:
+        return f"an array of shape {value.shape} ({kind})"
+    text = " ".join(repr(value).split())
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({kind})"
+
+
+def as_key(name: str, key: Any) -> Array:
+    """Returns one random key, of the new style or the old; raises `TypeError` for anything else, such as a seed."""
+    dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+    if dtype is not None and (
+        (jnp.issubdtype(dtype, jax.dtypes.prng_key) and shape == ())
+        or (dtype == jnp.uint32 and shape is not None and len(shape) == 1)
+    ):
+        return key
+    found = shown(key) if dtype is None else f"of dtype {dtype} and shape {shape}"
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        fix = f"Pass jax.random.key({key})."
+    elif dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        fix = "Pass one of the keys, or use jax.vmap."
+    else:
+        fix = "Make one: jax.random.key(0)."
+    raise TypeError(f"{name} is {found}, expected one JAX random key. {fix}")
+
+
+def as_function(name: str, value: Any, such_as: str) -> Any:
+    """Returns what can be called; raises `TypeError` naming it for anything else."""
+    if not callable(value):
+        raise TypeError(f"{name} is {shown(value)}, expected a function such as {such_as}.")
+    return value
+
+
 def positive_integer(name: str, value: Any, at_least: int = 1) -> int:
     """Returns `value` if it is an integer of at least `at_least`; else raises an error that names it."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
@@ -127,10 +166,14 @@ def finite_number(name: str, value: Any, low: float = 0.0, high: float = np.inf,
     """Raises `ValueError` unless a concrete number is finite and in [low, high], (low, high] with `above`."""
     if not is_concrete(value):
         return
-    if isinstance(value, bool | str) or value is None or np.ndim(value) != 0:
+    if isinstance(value, bool) or np.ndim(value) != 0 or not _is_real(np.asarray(value).dtype):
         raise TypeError(f"{name} is {value!r} ({type(value).__name__}), expected a number.")
     bound = f"{'above' if above else 'of at least'} {low:g}"
     bound += f" and at most {high:g}" if high < np.inf else ""
     inside = np.isfinite(value) and (value > low if above else value >= low) and value <= high
     if not inside:
         raise ValueError(f"{name} is {value}, expected a finite number {bound}.")
+
+
+def _is_real(dtype: Any) -> bool:
+    return bool(jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.floating))

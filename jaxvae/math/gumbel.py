@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, finite_number, not_nan
+from jaxvae.math.checks import as_float, as_key, finite_number, not_nan
 from jaxvae.math.numerics import log_softmax
 
 Array = jax.Array
@@ -38,7 +38,9 @@ def gumbel_softmax(key: Array, logits: Array, temperature: Array | float) -> tup
     finite_number("temperature", temperature, above=True)
     logits = as_float("logits", logits)
     not_nan(logits=logits)
-    noisy = logits + jax.random.gumbel(key, logits.shape, logits.dtype)
+    if logits.ndim == 0:
+        raise ValueError("logits has shape (), expected [..., K], one for each category.")
+    noisy = logits + jax.random.gumbel(as_key("key", key), logits.shape, logits.dtype)
     # The largest is taken off before the division: a small temperature then sends the others to -inf and it to 0.
     top = jax.lax.stop_gradient(noisy.max(axis=-1, keepdims=True))
     relaxed = jax.nn.softmax((noisy - top) / jnp.asarray(temperature, logits.dtype), axis=-1)

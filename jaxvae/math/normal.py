@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, flat, not_nan, same_shape
+from jaxvae.math.checks import as_float, as_key, flat, not_nan, same_shape
 from jaxvae.math.numerics import expm1_minus, inverse_scale
 
 Array = jax.Array
@@ -40,7 +40,7 @@ def reparameterize(key: Array, mean: Array, log_var: Array) -> Array:
     mean, log_var = as_float("mean", mean), as_float("log_var", log_var)
     same_shape(mean=mean, log_var=log_var)
     not_nan(mean=mean, log_var=log_var)
-    noise = jax.random.normal(key, mean.shape, jnp.result_type(mean, log_var))
+    noise = jax.random.normal(as_key("key", key), mean.shape, jnp.result_type(mean, log_var))
     return mean + jnp.exp(log_var / 2.0) * noise
 
 

@@ -37,6 +37,9 @@ def log_mean_exp(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
         -1000.0
     """
     x = as_float("x", x)
+    for each in axis if isinstance(axis, tuple) else (axis,):
+        if each is not None and not (isinstance(each, int) and -x.ndim <= each < x.ndim):
+            raise ValueError(f"axis is {axis!r}, expected an axis of x, whose shape is {x.shape}, or None for all.")
     highest = jnp.max(x, axis=axis, keepdims=True, initial=-jnp.inf)
     count = math.prod(size for size, kept in zip(x.shape, highest.shape, strict=True) if size != kept)
     if count == 0:

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, flat, not_nan, same_shape
+from jaxvae.math.checks import as_float, as_key, flat, not_nan, same_shape
 from jaxvae.math.counts import as_counts, minus_log, stirling_error
 from jaxvae.math.numerics import expm1_minus
 
@@ -77,7 +77,7 @@ def poisson_sample(key: Array, log_rate: Array) -> Array:
         True
     """
     log_rate = jnp.minimum(as_float("log_rate", log_rate), 24 * math.log(2))
-    key_low, key_high = jax.random.split(key)
+    key_low, key_high = jax.random.split(as_key("key", key))
     rate = jnp.exp(log_rate)
     high = rate >= 10
     few = jax.random.poisson(key_low, jnp.where(high, 0.0, rate)).astype(log_rate.dtype)

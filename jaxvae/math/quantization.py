@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float
+from jaxvae.math.checks import as_array, as_float, same_shape
 
 Array = jax.Array
 
@@ -53,6 +53,8 @@ def straight_through(value: Array, surrogate: Array) -> Array:
         >>> float(jax.grad(lambda x: straight_through(jnp.round(x), x) ** 2)(1.2))
         2.0
     """
+    value, surrogate = as_array("value", value), as_array("surrogate", surrogate)
+    same_shape(value=value, surrogate=surrogate)
     return jax.lax.stop_gradient(value) + (surrogate - jax.lax.stop_gradient(surrogate))
 
 

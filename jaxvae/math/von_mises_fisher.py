@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.math.bessel import bessel_parts, cumulant_defect, log_cumulant, mean_defect, mean_length_slope
-from jaxvae.math.checks import as_float, in_range, is_concrete, positive_integer
+from jaxvae.math.checks import as_float, as_key, in_range, is_concrete, positive_integer
 
 Array = jax.Array
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
@@ -132,7 +132,9 @@ def von_mises_fisher_sample(key: Array, direction: Array, concentration: Array) 
         raise ValueError(f"direction has shape {direction.shape}, expected [d]. Use jax.vmap.")
     concentration, dim = _checked(concentration, direction.size)
     _check_unit("direction", direction)
-    key_angle, key_tangent = jax.random.split(key)
+    if concentration.ndim:
+        raise ValueError(f"concentration has shape {concentration.shape}, expected [], a number. Use jax.vmap.")
+    key_angle, key_tangent = jax.random.split(as_key("key", key))
     drawn = jax.lax.stop_gradient(_angle(key_angle, jax.lax.stop_gradient(concentration), dim))
     angle = _follow(drawn, concentration, dim)
     tangent = jax.random.normal(key_tangent, direction.shape, direction.dtype)

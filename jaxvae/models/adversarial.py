@@ -5,7 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxvae.models.records import Key, Model, Network, Params, merge
+from jaxvae.math.checks import as_function
+from jaxvae.models.records import Key, Model, Network, Params, as_model, as_network, merge
 
 Array = jax.Array
 SEEN = ("code", "example")
@@ -29,6 +30,9 @@ def add_parameters(model: Model, init: Callable[[Key, Array, Params], Params]) -
         >>> sorted(model.init(jax.random.key(0), jnp.zeros((4, 4, 1))))
         ['decoder', 'encoder', 'scale']
     """
+
+    as_model("model", model)
+    as_function("init", init, "lambda key, x, params: {'scale': jnp.zeros(())}")
 
     def with_more(key: Key, x: Array) -> Params:
         key_model, key_more = jax.random.split(key)
@@ -76,8 +80,7 @@ def with_critic(model: Model, network: Network, *, sees: str = "code", name: str
 
 def check_network(network: Network) -> None:
     """Raises `TypeError` for what has no `init` and `apply`, such as a class in place of its instance."""
-    if isinstance(network, type) or not (hasattr(network, "init") and hasattr(network, "apply")):
-        raise TypeError(f"network is {network!r}, expected an object with init and apply, such as MLPCritic().")
+    as_network("network", network, "MLPCritic()")
 
 
 def critic_outputs(network: Network, params: Params, x: Array, name: str = "critic") -> tuple[Array, Array | None]:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, positive_integer
+from jaxvae.math.checks import as_float, as_key, positive_integer
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
-from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
+from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, as_network, merge, part_of
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -71,7 +71,7 @@ def autoencoder(
     p_x = decoder_likelihood(decoder, observation, event_shape)
 
     def init(key: Key, x: Array) -> Params:
-        key_q, key_x, key_p = jax.random.split(key, 3)
+        key_q, key_x, key_p = jax.random.split(as_key("key", key), 3)
         code = jnp.zeros(latent_dim, jnp.float32)
         return merge(q_z.init(key_q, to_input(x)), p_x.init(key_x, code), p_z.init(key_p, None))
 
@@ -115,11 +115,14 @@ def point_posterior(encoder: Network, latent_dim: int, *, name: str = "encoder")
         ((2,), inf)
     """
 
+    latent_dim = positive_integer("latent_dim", latent_dim)
+    as_network("encoder", encoder, f"MLPCodeEncoder({latent_dim})")
+
     def init(key: Key, x: Array) -> Params:
         return {name: encoder.init(key, x)}
 
     def mean(params: Params, x: Array) -> Array:
-        z = encoder.apply(params[name], x)
+        z = encoder.apply(part_of(params, name), x)
         shape = getattr(z, "shape", type(z).__name__)
         if shape != (latent_dim,):
             raise ValueError(

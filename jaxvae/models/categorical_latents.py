@@ -11,7 +11,7 @@ from jaxvae.math.numerics import log_softmax
 from jaxvae.math.quantization import straight_through
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
-from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
+from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge, part_of
 from jaxvae.networks.code import MappedInput
 from jaxvae.objectives.terms import Terms
 
@@ -71,7 +71,7 @@ def categorical_vae(
     p_z = uniform_categories(variables, classes)
 
     def logits_of(params: Params, x: Array) -> Array:
-        logits = encoder.apply(params["encoder"], to_input(x))
+        logits = encoder.apply(part_of(params, "encoder"), to_input(x))
         shape = getattr(logits, "shape", type(logits).__name__)
         if shape not in ((variables, classes), (variables * classes,)):
             raise ValueError(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxvae.models.contexts import Labelled, split_context
-from jaxvae.models.records import Conditional, Model
+from jaxvae.models.records import Conditional, Model, as_model
 
 
 def condition(model: Model, x: Any) -> tuple[Model, Any]:
@@ -24,6 +24,7 @@ def condition(model: Model, x: Any) -> tuple[Model, Any]:
         >>> condition(model, 3.0) == (model, 3.0)
         True
     """
+    model = as_model("model", model)
     if model.context is None:
         return model, x
     value, context = split_context(model.context, x, "x")

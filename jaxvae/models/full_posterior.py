@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxvae.math.multivariate import full_normal_kl, full_normal_log_prob, full_normal_sample
 from jaxvae.models.posteriors import correlated_gaussian, emitted
-from jaxvae.models.records import Conditional, Key, Network, Params
+from jaxvae.models.records import Conditional, Key, Network, Params, part_of
 
 Array = jax.Array
 
@@ -45,7 +45,7 @@ def full_covariance_posterior(
         return {name: encoder.init(key, to_input(x))}
 
     def parts(params: Params, x: Array) -> tuple[Array, Array, Array]:
-        outputs = encoder.apply(params[name], to_input(x))
+        outputs = encoder.apply(part_of(params, name), to_input(x))
         mean, log_var, rest = emitted(outputs, latent_dim, len(below[0]), x)
         return mean, log_var, jnp.zeros((latent_dim, latent_dim), rest.dtype).at[below].set(rest)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxvae.math.checks import as_float
 from jaxvae.math.normal import normal_log_prob, reparameterize
-from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params
+from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params, part_of
 
 Array = jax.Array
 
@@ -58,7 +58,7 @@ def network_gaussian(
         return {name: network.init(key, to_input(context))}
 
     def distribution(params: Params, context: Any) -> DiagNormal:
-        return as_gaussian(name, network.apply(params[name], to_input(context)), latent_dim)
+        return as_gaussian(name, network.apply(part_of(params, name), to_input(context)), latent_dim)
 
     def sample(params: Params, key: Key, context: Any) -> tuple[Array, Array]:
         p = distribution(params, context)

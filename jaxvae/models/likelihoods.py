@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.math.checks import as_float
-from jaxvae.models.records import Conditional, Key, Network, Observation, Params, merge
+from jaxvae.models.records import Conditional, Key, Network, Observation, Params, as_network, merge, part_of
 
 Array = jax.Array
 
@@ -32,13 +32,18 @@ def decoder_likelihood(
         >>> likelihood.mean(params, jax.numpy.zeros(2)).shape
         (8, 8, 1)
     """
+    as_network("decoder", decoder, "MLPDecoder((28, 28, 1))")
+    if not isinstance(observation, Observation):
+        raise TypeError(
+            f"observation is {observation!r}, expected an observation model. Call one, such as bernoulli()."
+        )
     expected = (*event_shape[:-1], event_shape[-1] * observation.channels)
 
     def init(key: Key, z: Array) -> Params:
         return merge({name: decoder.init(key, z)}, observation.init())
 
     def decode(params: Params, z: Array) -> Array:
-        outputs = decoder.apply(params[name], z)
+        outputs = decoder.apply(part_of(params, name), z)
         shape = getattr(outputs, "shape", type(outputs).__name__)
         if shape != expected:
             raise ValueError(

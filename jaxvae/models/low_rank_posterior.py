@@ -7,7 +7,7 @@ import jax
 from jaxvae.math.checks import positive_integer
 from jaxvae.math.multivariate import low_rank_normal_kl, low_rank_normal_log_prob, low_rank_normal_sample
 from jaxvae.models.posteriors import correlated_gaussian, emitted
-from jaxvae.models.records import Conditional, Key, Network, Params
+from jaxvae.models.records import Conditional, Key, Network, Params, part_of
 
 Array = jax.Array
 
@@ -46,7 +46,7 @@ def low_rank_posterior(rank: int) -> Callable[..., Conditional]:
             return {name: encoder.init(key, to_input(x))}
 
         def parts(params: Params, x: Array) -> tuple[Array, Array, Array]:
-            outputs = encoder.apply(params[name], to_input(x))
+            outputs = encoder.apply(part_of(params, name), to_input(x))
             mean, log_var, rest = emitted(outputs, latent_dim, latent_dim * rank, x)
             return mean, log_var, rest.reshape(latent_dim, rank)
 

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float
+from jaxvae.math.checks import as_float, positive_integer
 from jaxvae.math.normal import normal_log_prob, reparameterize
-from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params
+from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params, as_network, part_of
 
 Array = jax.Array
 
@@ -39,11 +39,14 @@ def gaussian_posterior(
         ((2,), ())
     """
 
+    latent_dim = positive_integer("latent_dim", latent_dim)
+    as_network("encoder", encoder, f"MLPEncoder({latent_dim})")
+
     def init(key: Key, x: Array) -> Params:
         return {name: encoder.init(key, to_input(x))}
 
     def distribution(params: Params, x: Array) -> DiagNormal:
-        outputs = encoder.apply(params[name], to_input(x))
+        outputs = encoder.apply(part_of(params, name), to_input(x))
         found = [jnp.shape(part) for part in outputs] if isinstance(outputs, tuple) else type(outputs).__name__
         if found != [(latent_dim,)] * 2:
             raise ValueError(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 
+from jaxvae.math.checks import shown
 from jaxvae.models.contexts import Context, Labelled, count_examples, split_context
 from jaxvae.objectives.terms import Terms
 
@@ -132,10 +133,7 @@ def as_model(name: str, model: Any) -> Model:
         fix = f"Call it first, as in {name} = jaxvae.vae(...)."
     else:
         fix = ""
-    shown = repr(model)
-    shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    kind = type(model).__name__
-    raise TypeError(f"{name} is {shown} ({kind}), expected a Model, as jaxvae.vae(...) returns it. {fix}".rstrip())
+    raise TypeError(f"{name} is {shown(model)}, expected a Model, as jaxvae.vae(...) returns it. {fix}".rstrip())
 
 
 def check_batch(model: Model, x: Any, name: str = "x") -> None:
@@ -165,6 +163,41 @@ def check_batch(model: Model, x: Any, name: str = "x") -> None:
     if shape[0] == 0:
         raise ValueError(f"{name} is empty (0 examples), expected at least one. Check the split and the path.")
     model.check(x, name)
+
+
+def as_network(name: str, network: Any, such_as: str) -> Any:
+    """Returns a network; raises `TypeError` for what has no `init` and `apply`, such as a class not yet called.
+
+    Example:
+        >>> as_network("encoder", None, "MLPEncoder(2)")
+        Traceback (most recent call last):
+        TypeError: encoder is None (NoneType), expected an object with init and apply, such as MLPEncoder(2).
+    """
+    if isinstance(network, type) or not (hasattr(network, "init") and hasattr(network, "apply")):
+        raise TypeError(f"{name} is {shown(network)}, expected an object with init and apply, such as {such_as}.")
+    return network
+
+
+def part_of(params: Any, name: str) -> Any:
+    """params[name], where a model looks for the parameters of one of its parts.
+
+    Raises:
+        TypeError: for what is no dict, such as the whole result of `fit`.
+        ValueError: for parameters of another model, which lack the part.
+
+    Example:
+        >>> part_of({"encoder": 1}, "encoder")
+        1
+    """
+    if not isinstance(params, Mapping):
+        fix = "Pass its .params." if hasattr(params, "params") else ""
+        raise TypeError(
+            f"params is a {type(params).__name__}, expected the dict of parameters that model.init(key, x) or training "
+            f"returns. {fix}".rstrip()
+        )
+    if name not in params:
+        raise ValueError(f"params have no part {name!r}, only {sorted(params)}: they belong to another model.")
+    return params[name]
 
 
 def merge(*parts: Mapping[str, Any]) -> Params:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import positive_integer
+from jaxvae.math.checks import as_key, positive_integer
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
@@ -71,7 +71,7 @@ def vae(
     p_x = decoder_likelihood(decoder, observation, event_shape)
 
     def init(key: Key, x: Array) -> Params:
-        key_q, key_x, key_p = jax.random.split(key, 3)
+        key_q, key_x, key_p = jax.random.split(as_key("key", key), 3)
         return merge(q_z.init(key_q, x), p_x.init(key_x, jnp.zeros(latent_dim, jnp.float32)), p_z.init(key_p, None))
 
     def terms(params: Params, key: Key, x: Array) -> Terms:

@@ -10,7 +10,7 @@ from jaxvae.math.checks import as_float, finite_number, positive_integer
 from jaxvae.math.quantization import nearest_code, straight_through
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
-from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
+from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge, part_of
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -91,7 +91,7 @@ def vq_vae(
     p_z = uniform_codes(code_shape, codes)
 
     def encode(params: Params, x: Array) -> VectorCode:
-        encoding = encoder.apply(params["encoder"], to_input(x))
+        encoding = encoder.apply(part_of(params, "encoder"), to_input(x))
         shape = getattr(encoding, "shape", type(encoding).__name__)
         if shape != code_shape:
             raise ValueError(
@@ -99,7 +99,7 @@ def vq_vae(
                 f"{code_shape}, the code_shape. Check its last layer; it must work without a batch axis."
             )
         encoding = as_float("the encoder's output", encoding)
-        index = nearest_code(encoding, params["codebook"]["vectors"])
+        index = nearest_code(encoding, part_of(params, "codebook")["vectors"])
         vectors = params["codebook"]["vectors"].astype(encoding.dtype)[index]
         return VectorCode(straight_through(vectors, encoding), index, encoding)
 

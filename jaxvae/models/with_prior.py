@@ -3,7 +3,7 @@
 import jax
 
 from jaxvae.math.normal import normal_kl
-from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Params, merge
+from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Params, as_model, merge
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -35,6 +35,7 @@ def with_prior(model: Model, prior: Conditional) -> Model:
         >>> sorted(richer.init(jax.random.key(0), x))
         ['decoder', 'encoder', 'prior']
     """
+    as_model("model", model)
     if not isinstance(prior, Conditional):
         raise TypeError(f"prior is {prior!r}, expected a Conditional. Call a constructor, such as standard_normal(2).")
 

@@ -4,7 +4,7 @@ import jax
 
 from jaxvae.math.checks import finite_number
 from jaxvae.math.numerics import log_mean_exp
-from jaxvae.objectives.terms import Terms, log_weights
+from jaxvae.objectives.terms import Terms, as_terms, log_weights
 
 Array = jax.Array
 
@@ -33,6 +33,7 @@ def elbo(terms: Terms, beta: Array | float = 1.0) -> Array:
         (-105.0, -180.0)
     """
     finite_number("beta", beta)
+    terms = as_terms(terms)
     return (terms.log_likelihood - beta * terms.kl.sum(axis=-1)).mean()
 
 

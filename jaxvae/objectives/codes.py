@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, finite_number
+from jaxvae.math.checks import as_float, as_function, finite_number
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.objectives.terms import Terms
 
@@ -51,6 +51,7 @@ def jacobian_penalty(function: Callable[[Array], Array], x: Array) -> Array:
         12.0
     """
     x = as_float("x", x)
+    as_function("function", function, "lambda x: encoder.apply(params, x)")
     outputs = jax.eval_shape(function, x).size
     jacobian = (jax.jacfwd if x.size <= outputs else jax.jacrev)(function)(x)
     return (as_float("the Jacobian", jacobian) ** 2).sum()

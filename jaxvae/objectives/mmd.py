@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float
+from jaxvae.math.checks import as_float, as_function
 from jaxvae.math.kernels import Kernel
 
 Array = jax.Array
@@ -74,6 +74,7 @@ def mmd_biased(x: Array, y: Array, kernel: Kernel) -> Array:
 
 
 def _table(kernel: Kernel, x: Array, y: Array) -> Array:
+    as_function("kernel", kernel, "rbf_kernel()")
     return jax.vmap(jax.vmap(kernel, (None, 0)), (0, None))(x, y)
 
 

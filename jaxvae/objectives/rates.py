@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.math.checks import finite_number, positive_integer
-from jaxvae.objectives.terms import Terms
+from jaxvae.objectives.terms import Terms, as_terms
 
 Array = jax.Array
 
@@ -41,6 +41,7 @@ def capacity_bound(terms: Terms, capacity: Array | float, gamma: Array | float =
     """
     finite_number("capacity", capacity)
     finite_number("gamma", gamma)
+    terms = as_terms(terms)
     return terms.log_likelihood.mean() - gamma * jnp.abs(_mean_kl(terms).sum() - capacity)
 
 
@@ -70,6 +71,7 @@ def free_bits_bound(terms: Terms, free_nats: Array | float, groups: int | None =
         (-106.0, -105.0)
     """
     finite_number("free_nats", free_nats)
+    terms = as_terms(terms)
     kl = _mean_kl(terms)
     if groups is not None:
         groups = positive_integer("groups", groups)
@@ -107,6 +109,7 @@ def balanced_bound(terms: Terms, beta: Array | float = 1.0, sizes: Sequence[int]
         (-114.0, -105.0)
     """
     finite_number("beta", beta)
+    terms = as_terms(terms)
     kl = _mean_kl(terms)
     share = jnp.abs(jax.lax.stop_gradient(kl))
     if sizes is not None:

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxvae.math.checks import as_array, shown
+
 Array = jax.Array
 
 
@@ -37,8 +39,31 @@ class Terms(NamedTuple):
     posterior: Any
 
 
+def as_terms(terms: Any) -> Terms:
+    """Returns the terms, with arrays for numbers; raises an error for anything that no objective can take.
+
+    Raises:
+        TypeError: for what is no `Terms`.
+        ValueError: for a KL without an axis of latent groups.
+    """
+    if not isinstance(terms, Terms):
+        raise TypeError(
+            f"terms is {shown(terms)}, expected Terms, as model.terms(params, key, x) returns them. Of numbers of your "
+            f"own make Terms(log_likelihood, kl, log_weight, penalty, z, posterior)."
+        )
+    if any(not hasattr(part, "ndim") for part in terms[:4]):
+        arrays = {
+            name: as_array(f"terms.{name}", part) for name, part in zip(Terms._fields[:4], terms[:4], strict=True)
+        }
+        terms = terms._replace(**arrays)
+    if terms.kl.ndim == 0:
+        raise ValueError("terms.kl has shape (), expected [..., L]: one KL for each group of latents. Pass kl[None].")
+    return terms
+
+
 def log_weights(terms: Terms) -> Array:
     """terms.log_weight [K]; raises `ValueError` unless it has just the sample axis."""
+    terms = as_terms(terms)
     if terms.log_weight.ndim != 1:
         raise ValueError(
             f"terms.log_weight has shape {terms.log_weight.shape}, expected [K]: one example with a leading sample "

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, not_nan, positive_integer
+from jaxvae.math.checks import as_float, as_key, not_nan, positive_integer
 from jaxvae.math.normal import normal_log_prob
 
 Array = jax.Array
@@ -152,4 +152,4 @@ def permute_latents(key: Array, z: Array) -> Array:
     """
     if jnp.ndim(z) != 2:
         raise ValueError(f"z has shape {jnp.shape(z)}, expected [B, Z]: one code of each example of a batch.")
-    return jax.vmap(jax.random.permutation, (0, 1), 1)(jax.random.split(key, z.shape[1]), z)
+    return jax.vmap(jax.random.permutation, (0, 1), 1)(jax.random.split(as_key("key", key), z.shape[1]), z)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.data.protocols import PROTOCOLS, as_it_is
-from jaxvae.math.checks import in_range
+from jaxvae.math.checks import in_range, shown
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model, as_model
 from jaxvae.runs.names import unknown
@@ -53,13 +53,16 @@ def as_examples(
         ((3, 2), 'float32', 'as_it_is')
     """
     as_model("model", model)
-    if protocol is not None and protocol not in PROTOCOLS:
+    if protocol is not None and (not isinstance(protocol, str) or protocol not in PROTOCOLS):
         raise ValueError(unknown("protocol", protocol, PROTOCOLS))
-    array = _with_channel(_as_numbers("images", images, "jaxvae.data.load('digits').images"), model.event_shape)
+    array = _with_channel(as_numbers("images", images, "jaxvae.data.load('digits').images"), model.event_shape)
     if array.shape[1:] != model.event_shape:
         expected = f"(N, {', '.join(map(str, model.event_shape))})"
-        same = np.prod(array.shape[1:]) == np.prod(model.event_shape)
-        fix = f" If only the layout differs, use images.reshape{expected.replace('N', '-1')}." if same else ""
+        fix = ""
+        if array.ndim == 4 and (*array.shape[2:], array.shape[1]) == model.event_shape:
+            fix = " For channels first pass np.moveaxis(images, 1, -1)."
+        elif array.ndim == 2 and array.shape[1] == np.prod(model.event_shape):
+            fix = f" For rows of pixels pass images.reshape{expected.replace('N', '-1')}."
         raise ValueError(f"images have shape {array.shape}, expected {expected}, as the model was built.{fix}")
     if array.dtype == np.uint8:
         preprocess = PROTOCOLS["dynamic" if protocol is None else protocol]
@@ -76,7 +79,7 @@ def as_examples(
             )
         preprocess, array = as_it_is, _as_x(model, array)
     example: Any = jnp.zeros(model.event_shape)
-    given = None if labels is None else _as_numbers("labels", labels, "one integer for each image")
+    given = None if labels is None else as_numbers("labels", labels, "one integer for each image")
     if model.context is not None:
         if labels is None:
             raise ValueError("labels are missing, but the model is conditional. Pass labels=, one for each image.")
@@ -87,19 +90,19 @@ def as_examples(
     return Examples(array if given is None else Labelled(array, given), preprocess, example)
 
 
-def _as_numbers(name: str, value: Any, such_as: str) -> np.ndarray:
+def as_numbers(name: str, value: Any, such_as: str) -> np.ndarray:
     """A NumPy array of numbers; raises `TypeError` for anything that is none, records that hold arrays too."""
     kind = type(value).__name__
     if hasattr(value, "images"):
         raise TypeError(f"{name} is a {kind}, expected an array. Pass its .images (and labels=its .labels).")
-    if hasattr(value, "_fields"):
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
         raise TypeError(f"{name} is a {kind}, expected one array. Pass its .{value._fields[0]}, and labels as labels=.")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:  # rows of different lengths
         raise TypeError(f"{name} is a {kind} that makes no array ({error}), expected one such as {such_as}.") from error
     if array.dtype.kind not in NUMBERS or array.ndim == 0:
-        what = f"has dtype {array.dtype}" if array.ndim else f"is {value!r} ({kind})"
+        what = f"has dtype {array.dtype}" if array.ndim else f"is {shown(value)}"
         raise TypeError(f"{name} {what}, expected an array of numbers such as {such_as}.")
     return array
 

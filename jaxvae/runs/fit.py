@@ -1,6 +1,5 @@
 """Training in memory, for notebooks and scripts that keep no run folder."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,11 +10,12 @@ import optax
 from jaxvae.math.checks import finite_number, positive_integer
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.compiled import Request, programs
-from jaxvae.runs.examples import as_examples
+from jaxvae.runs.examples import as_examples, as_numbers
 from jaxvae.runs.measure import collapse_warner
 from jaxvae.runs.progress import progress_bar
 from jaxvae.training.loop import check_data, train
-from jaxvae.training.losses import Loss
+from jaxvae.training.losses import Loss, as_loss
+from jaxvae.training.optimizers import as_optimizer
 from jaxvae.training.parallel import Executor
 from jaxvae.training.sampler import weighted
 from jaxvae.training.state import TrainState
@@ -98,7 +98,9 @@ def fit(
     """
     epochs, seed = positive_integer("epochs", epochs), positive_integer("seed", seed, 0)
     finite_number("seed", seed, high=2**32 - 1)  # a larger one would draw what a smaller one does
-    _check_parts(loss, optimizer)
+    loss = None if loss is None else as_loss(loss)
+    optimizer = None if optimizer is None else as_optimizer(optimizer)
+    weights = weights if weights is None or callable(weights) else as_numbers("weights", weights, "one of each image")
     data, preprocess, example = as_examples(model, images, labels, protocol, unconditional=loss is not None)
     per_epoch = check_data(data, positive_integer("batch_size", batch_size)) // batch_size
     asked = Request(model, loss, optimizer, preprocess, labels is not None, batch_size, min(per_epoch, 2000), ema)
@@ -108,25 +110,6 @@ def fit(
         executor, init(jax.random.key(seed), example), data, epochs, weights=weights, progress=progress, look=look
     )
     return Fit(jax.device_get(state.params if ema is None else state.ema), history)
-
-
-def _check_parts(loss: Any, optimizer: Any) -> None:
-    """Raises `TypeError` for a loss or an optimizer that is none, such as a bound or the name of an optimizer."""
-    if optimizer is not None and not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-        kind = type(optimizer).__name__
-        raise TypeError(
-            f"optimizer is {optimizer!r} ({kind}), expected an Optax transformation such as "
-            f"jaxvae.make_optimizer('adam', 1e-3)."
-        )
-    if loss is None:
-        return
-    try:
-        inspect.signature(loss).bind("params", "keys", "batch", "step")
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"loss is {loss!r} ({error}), expected a function (params, keys, batch, step) -> (scalar, metrics). A "
-            f"bound such as elbo becomes one by jaxvae.bound_loss(model, jaxvae.elbo)."
-        ) from error
 
 
 def run_epochs(

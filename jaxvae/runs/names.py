@@ -45,7 +45,7 @@ def unknown(kind: str, name: str, options: Iterable[str]) -> str:
         "unknown preset 'mnits', did you mean 'mnist'? Valid: digits, mnist."
     """
     options = list(options)
-    guess = nearest(name[:200], options)
+    guess = nearest(name[:200], options) if isinstance(name, str) else None
     hint = f", did you mean {guess!r}? " if guess else ". "
     return f"unknown {kind} {show(name)}{hint}Valid: {', '.join(options)}."
 

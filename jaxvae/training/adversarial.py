@@ -9,7 +9,7 @@ import jax
 
 from jaxvae.math.checks import finite_number
 from jaxvae.models.adversarial import check_network
-from jaxvae.models.records import Conditional, Key, Model, Network, Params
+from jaxvae.models.records import Conditional, Key, Model, Network, Params, as_model
 from jaxvae.objectives.adversarial import Game, minimax
 from jaxvae.objectives.total_correlation import permute_latents
 from jaxvae.training.batch import batch_terms, codes, prior_draws, report, target_prior
@@ -51,6 +51,7 @@ def factor_vae_loss(model: Model, network: Network, *, gamma: float = 10.0, name
         >>> model = with_critic(model, critic)
         >>> loss = factor_vae_loss(model, critic, gamma=6.4)
     """
+    as_model("model", model)
     finite_number("gamma", gamma)
     check_network(network)
 

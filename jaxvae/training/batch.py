@@ -1,13 +1,29 @@
 """What the losses of a whole batch share: its terms, its codes, and the numbers every loss reports."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from jaxvae.models.records import Conditional, Key, Model, Params, check_batch
+from jaxvae.math.checks import shown
+from jaxvae.models.contexts import count_examples
+from jaxvae.models.records import Conditional, Key, Model, Params, as_model, check_batch
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
 Metrics = dict[str, Array]
+
+
+def check_keys(keys: Any, batch: Any) -> None:
+    """Raises an error unless there is a random key for each example of a batch."""
+    shape, dtype, size = jnp.shape(keys), getattr(keys, "dtype", None), count_examples(batch, "batch")
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    if not typed and not (dtype == jnp.uint32 and len(shape) == 2):
+        raise TypeError(f"keys is {shown(keys)}, expected {size} JAX random keys. Pass jax.random.split(key, {size}).")
+    if shape[:1] != (size,):
+        raise ValueError(
+            f"keys has shape {shape}, expected ({size},), a key for each example. Pass jax.random.split(key, {size})."
+        )
 
 
 def batch_terms(model: Model, params: Params, keys: Key, batch: Array, samples: int = 1) -> Terms:
@@ -17,6 +33,7 @@ def batch_terms(model: Model, params: Params, keys: Key, batch: Array, samples: 
         ValueError, TypeError: for a batch that the model cannot score.
     """
     check_batch(model, batch)
+    check_keys(keys, batch)
 
     def one(key: Key, x: Array) -> Terms:
         if samples == 1:  # the axis is added afterwards, as in `bound_loss`
@@ -56,7 +73,7 @@ def target_prior(model: Model, prior: Conditional | None) -> Conditional:
         ValueError: if there is none.
         TypeError: for a prior that is no `Conditional`.
     """
-    target = model.prior if prior is None else prior
+    target = as_model("model", model).prior if prior is None else prior
     if target is None:
         raise ValueError("the model has no prior, expected one to draw codes from. Pass prior=standard_normal(Z).")
     if not isinstance(target, Conditional):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxvae.math.checks import finite_number
-from jaxvae.models.records import Key, Model, Params, check_batch
+from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 from jaxvae.training.losses import Loss, Metrics
 
 Array = jax.Array
@@ -50,6 +50,7 @@ def vq_loss(model: Model, *, restart_below: float = 0.01) -> Loss:
         >>> float(metrics["code_usage"].sum()), float(metrics["dead_codes"])
         (1.0, 8.0)
     """
+    as_model("model", model)
     finite_number("restart_below", restart_below, high=1.0)
 
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:

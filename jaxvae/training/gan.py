@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxvae.math.checks import finite_number
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.adversarial import check_network
-from jaxvae.models.records import Key, Model, Network, Params, check_batch
+from jaxvae.models.records import Key, Model, Network, Params, as_model, check_batch
 from jaxvae.objectives.adversarial import Game
 from jaxvae.training.batch import batch_terms, codes, prior_draws, report
 from jaxvae.training.losses import PENALTY, Loss, Metrics
@@ -129,7 +129,7 @@ def vae_gan_loss(
 
 
 def _unconditional(model: Model) -> None:
-    if model.context is not None:
+    if as_model("model", model).context is not None:
         raise NotImplementedError(
             "the model takes a context, expected one without: the critic would not see it. Use condition(model, "
             "context) for a fixed one."

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.math.checks import positive_integer
+from jaxvae.math.checks import positive_integer, shown
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Params
 from jaxvae.training.parallel import Executor
@@ -77,6 +77,10 @@ def train(
         >>> [report.step for report in reports], reports[0].metrics["elbo"].shape
         ([4, 6], (4,))
     """
+    if not isinstance(executor, Executor):
+        raise TypeError(f"executor is {shown(executor)}, expected what make_executor(...) returns.")
+    if not isinstance(state, TrainState):
+        raise TypeError(f"state is a {type(state).__name__}, expected a TrainState, as init_state(...) returns it.")
     examples = check_data(images, executor.batch_size)
     steps, max_skipped = positive_integer("steps", steps, 0), positive_integer("max_skipped", max_skipped)
     limit = 8 if steps_per_call is None else positive_integer("steps_per_call", steps_per_call)

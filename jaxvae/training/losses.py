@@ -1,5 +1,6 @@
 """Losses: pure functions (params, keys, batch, step) -> (scalar, metrics); training knows nothing else."""
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,11 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import finite_number, positive_integer
-from jaxvae.models.records import Key, Model, Params, check_batch
+from jaxvae.math.checks import as_function, finite_number, positive_integer, shown
+from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.terms import Terms
-from jaxvae.training.batch import batch_terms, report
+from jaxvae.training.batch import batch_terms, check_keys, report
 from jaxvae.training.estimators import Estimator
 from jaxvae.training.samples import CHUNK, sample_terms
 from jaxvae.training.surrogates import estimated
@@ -23,6 +24,19 @@ Schedule = Callable[[Array], Array]
 BatchPenalty = Callable[[Params, Key, Terms], Array]
 
 PENALTY = 2**31 - 1  # folded into the first example's key, the key of what the whole batch shares
+
+
+def as_loss(loss: Any) -> Loss:
+    """Returns a loss; raises `TypeError` for what cannot be called as one, such as a bound."""
+    try:
+        inspect.signature(loss).bind("params", "keys", "batch", "step")
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"loss is {shown(loss)}, expected a function (params, keys, batch, step) -> (scalar, metrics): {error}. A "
+            f"bound such as elbo becomes one by jaxvae.bound_loss(model, jaxvae.elbo)."
+        ) from error
+    found: Loss = loss
+    return found
 
 
 def bound_loss(
@@ -71,6 +85,8 @@ def bound_loss(
         >>> sorted(metrics)
         ['elbo', 'kl', 'kl_per_latent', 'log_likelihood', 'loss', 'penalty']
     """
+    as_model("model", model)
+    as_function("bound", bound, "jaxvae.elbo")
     samples, chunk = positive_integer("samples", samples), positive_integer("chunk", chunk)
     at_step = _options(options)
     if batch_penalty is not None and (samples > chunk or estimator is not None):
@@ -79,6 +95,7 @@ def bound_loss(
             f"{estimator}, expected samples <= chunk and no estimator. Pass chunk={samples}, estimator=None."
         )
     if estimator is not None:
+        as_function("estimator", estimator, "jaxvae.doubly_reparameterized")
         shape = jax.ShapeDtypeStruct((samples,), jnp.float32)
         jax.eval_shape(partial(estimator, partial(bound, **at_step(jnp.int32(0)))), shape, shape)  # it may refuse
 
@@ -92,6 +109,7 @@ def bound_loss(
             return now(terms), terms
 
         check_batch(model, batch)
+        check_keys(keys, batch)
         bounds, terms = jax.vmap(one)(keys, batch)
         return _report(bounds.mean(), terms, _batch_penalty(batch_penalty, params, keys, terms))
 
@@ -136,6 +154,8 @@ def batch_bound_loss(
         >>> round(float(value + metrics["log_likelihood"]), 2)
         100.0
     """
+    as_model("model", model)
+    as_function("bound", bound, "jaxvae.free_bits_bound")
     samples = positive_integer("samples", samples)
     at_step = _options(options)
 

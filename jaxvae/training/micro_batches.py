@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from jaxvae.math.checks import positive_integer
+from jaxvae.math.checks import as_function, positive_integer
 from jaxvae.models.records import Key, Params
 from jaxvae.training.losses import Loss, Metrics
 
@@ -37,6 +37,7 @@ def micro_batches(loss: Loss, size: int) -> Loss:
         >>> float(gradient["mean"])
         -5.0
     """
+    as_function("loss", loss, "jaxvae.bound_loss(model)")
     size = positive_integer("size", size)
 
     def whole(params: Params, keys: Key, batch: Any, step: Array) -> tuple[Array, Metrics]:

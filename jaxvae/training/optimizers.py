@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxvae.math.checks import finite_number, positive_integer
+from jaxvae.math.checks import finite_number, positive_integer, shown
 
 Array = jax.Array
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
@@ -39,7 +39,7 @@ def make_optimizer(
     Example:
         >>> optimizer = make_optimizer("adam", 1e-3, clip=10.0)
     """
-    if name not in OPTIMIZERS:
+    if not isinstance(name, str) or name not in OPTIMIZERS:
         raise ValueError(f"optimizer is {name!r}, expected one of {', '.join(OPTIMIZERS)}.")
     if not callable(learning_rate):
         finite_number("learning_rate", learning_rate, above=True)
@@ -57,6 +57,17 @@ def make_optimizer(
         return optimizer
     finite_number("clip", clip, above=True)
     return optax.chain(optax.clip_by_global_norm(clip), optimizer)
+
+
+def as_optimizer(optimizer: Any) -> optax.GradientTransformation:
+    """Returns an Optax transformation; raises `TypeError` for what has no `init` and `update`, such as a name."""
+    if isinstance(optimizer, type) or not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(
+            f"optimizer is {shown(optimizer)}, expected an Optax transformation such as "
+            f"jaxvae.make_optimizer('adam', 1e-3)."
+        )
+    found: optax.GradientTransformation = optimizer
+    return found
 
 
 def optimizer_by_part(
@@ -117,6 +128,8 @@ def learning_rate_schedule(name: str, peak: float, steps: int, warmup_steps: int
         [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     finite_number("learning_rate", peak, above=True)
+    finite_number("peak", peak, above=True)
+    finite_number("steps", steps)
     warmup_steps = positive_integer("warmup_steps", warmup_steps, 0)
     warn_if_unfinished("learning-rate warm-up", warmup_steps, steps)
     rest = max(1, steps - warmup_steps)
@@ -125,7 +138,7 @@ def learning_rate_schedule(name: str, peak: float, steps: int, warmup_steps: int
         "cosine": optax.cosine_decay_schedule(peak, rest),
         "linear": optax.linear_schedule(peak, 0.0, rest),
     }
-    if name not in falls:
+    if not isinstance(name, str) or name not in falls:
         raise ValueError(f"schedule is {name!r}, expected one of {', '.join(falls)}.")
     if not warmup_steps:
         return falls[name]

@@ -76,7 +76,7 @@ def make_executor(
         (2, 3.0, (5,))
     """
     devices = list(jax.local_devices() if devices is None else devices)
-    batch_size = positive_integer("batch_size", batch_size)
+    batch_size, capacity = positive_integer("batch_size", batch_size), positive_integer("capacity", capacity)
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}, expected one of {', '.join(MODES)}.")
     if mode == "auto":

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxvae.models.records import Key, Model, Params
+from jaxvae.math.checks import as_key
+from jaxvae.models.records import Key, Model, Params, as_model
+from jaxvae.training.optimizers import as_optimizer
 
 Array = jax.Array
 
@@ -51,7 +53,9 @@ def init_state(
         >>> int(state.step), sorted(state.params), state.ema
         (0, ['decoder', 'encoder'], None)
     """
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+    as_model("model", model)
+    as_optimizer(optimizer)
+    if not jnp.issubdtype(as_key("key", key).dtype, jax.dtypes.prng_key):
         raise TypeError(f"key has dtype {key.dtype}, expected a typed key: use jax.random.key(seed), not PRNGKey.")
 
     @jax.jit

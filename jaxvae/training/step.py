@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxvae.math.checks import finite_number
+from jaxvae.math.checks import as_function, finite_number
 from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.records import Key, Params
-from jaxvae.training.losses import Loss, Metrics
+from jaxvae.training.losses import Loss, Metrics, as_loss
+from jaxvae.training.optimizers import as_optimizer
 from jaxvae.training.sampler import ORDER, epoch_indices, examples_of
 from jaxvae.training.state import TrainState
 
@@ -88,6 +89,9 @@ def make_step(
         >>> float(state.params), float(metrics["gradient_norm"]), int(metrics["skipped"])
         (2.0, 4.0, 0)
     """
+    as_loss(loss)
+    as_optimizer(optimizer)
+    as_function("preprocess", preprocess, "jaxvae.data.protocols.grey")
     if ema is not None:
         finite_number("ema", ema, 0.0, 1.0, above=True)
     if skip_above is not None:
