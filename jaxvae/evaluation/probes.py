@@ -49,8 +49,9 @@ def linear_predictions(train: Labelled, features: np.ndarray, *, strength: float
         ValueError, TypeError: as `linear_probe`.
 
     Example:
-        >>> linear_predictions((np.array([[0.0], [0.1], [0.9], [1.0]]), np.array([3, 3, 7, 7])), np.array([[0.2]]))
-        array([3])
+        >>> train = np.array([[0.0], [0.1], [0.9], [1.0]]), np.array([3, 3, 7, 7])
+        >>> linear_predictions(train, np.array([[0.2], [0.8]])).tolist()
+        [3, 7]
     """
     x, y, judged, _ = _checked(train, (features, np.zeros(len(features), int)))
     finite_number("strength", strength, above=True)
