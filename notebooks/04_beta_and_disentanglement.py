@@ -182,7 +182,7 @@ for name, found in scores.items():
 # %% [markdown]
 # Three things to notice.
 #
-# * The first row is 1 everywhere, and the rotated code falls; but not every score falls as far. The classifier of the beta-VAE score can undo much of a rotation.
+# * The first row is 1 everywhere, and the rotated code falls; but not every score falls as far. The classifier of the beta-VAE score can undo much of a rotation: it calls even $\beta = 1$ perfect, whose latents were seen to move several things at once.
 # * The scores do not agree on the models in between. One number alone is no finding.
 # * Look at $\beta = 16$, the collapsed one: its scores are not zero! Its posterior means still move a very little from picture to picture, and bins of means see that, although the noise of the posterior drowns it. The unused latents of $\beta = 8$ show the same pale shades in the table above. The information of the *samples* tells the truth:
 
