@@ -1,7 +1,7 @@
 """The VAE as an information bottleneck: rate against distortion over beta, and what the rate is made of.
 
     python -m experiments.rate_distortion
-    python -m experiments.rate_distortion --data mnist --size 28 --epochs 100 --hidden 400 --latent-dim 20
+    python -m experiments.rate_distortion --data mnist --epochs 20 --hidden 400 --latent-dim 20 --betas 0.1 1 4 30
 
 Time: about a minute and a half on two cores. Expected: as beta rises the rate falls to 0 and the distortion rises to
 that of a model without a code; -ELBO = R + D is best near beta = 1, the objective that asks for it; R is never below
@@ -15,6 +15,10 @@ I(x; z), and I(x; z) never above the entropy of the pictures, 8.43 nats. Obtaine
 
 A low beta buys little: of 24.7 nats only 8.43 tell the pictures apart, the rest is the distance of q(z) from the prior,
 so that draws from the prior decode badly. A high one is posterior collapse.
+
+The second command, 4.5 minutes of processor time, on 10,000 test images of a fixed binary draw: rates of 56.5, 27.1,
+10.1 and 0.02 nats (+- 0.05), distortions of 62.6, 74.2, 108.8 and 205.5 (+- 0.5), -ELBO 119.1, 101.3, 118.9 and 205.5,
+with 20, 20, 14 and no active units. The first two have I(x; z) at its cap for so many images, log 10,000 = 9.21.
 """
 
 import math

@@ -90,3 +90,8 @@ def same_bits(a, b) -> bool:
     return a[1] == b[1] and all(
         x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in zip(a[0], b[0], strict=True)
     )
+
+
+def untrained(model, *data, **options):
+    """In place of `jaxvae.fit`, where a test asks what an experiment does with a model and not how good it is."""
+    return model.init(jax.random.key(0), jnp.zeros(model.event_shape)), []

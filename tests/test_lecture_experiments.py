@@ -3,11 +3,10 @@
 import importlib
 import json
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from small import untrained
 
 import jaxvae
 from experiments.cli import parse_options
@@ -59,13 +58,7 @@ def test_four_by_four_accounts_for_the_evidence_and_climbs(tmp_path, capsys):
 
 
 def test_triptych_prints_a_row_for_each_part_of_the_bound(tmp_path, capsys, monkeypatch):
-    start = {}
-
-    def untrained(model, images, **options):
-        start.setdefault("params", model.init(jax.random.key(0), jnp.zeros(model.event_shape)))
-        return start["params"], []
-
-    monkeypatch.setattr(jaxvae, "fit", untrained)  # the long tier trains; here what follows is tried
+    monkeypatch.setattr(jaxvae, "fit", untrained)  # the long tier trains
     numbers = run("triptych", tmp_path, "--hidden", "4", "--limit", "20")
     assert set(numbers) == {"setting", "reconstruction only", "KL only", "both"}
     assert numbers["KL only"] == numbers["both"]
@@ -80,6 +73,13 @@ def test_triptych_trains_for_one_part_of_the_bound_at_a_time(tmp_path, capsys):
     assert kl["KL only"] < 0.5 < kl["both"] < kl["reconstruction only"]
     assert "40 test images" in capsys.readouterr().out
     assert pictures(tmp_path) == ["triptych"]
+
+
+def test_code_size_writes_a_row_and_two_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(jaxvae, "fit", untrained)
+    numbers = run("code_size", tmp_path, "--hidden", "4", "--limit", "12", "--latents", "2")
+    assert set(numbers["squared error"]["2"]) == {"PCA", "autoencoder", "VAE", "-ELBO"}
+    assert pictures(tmp_path) == ["reconstructions", "samples"]
 
 
 @pytest.mark.full
