@@ -17,7 +17,7 @@ from jaxvae.training.loop import check_data, train
 from jaxvae.training.losses import Loss, as_loss
 from jaxvae.training.optimizers import as_optimizer
 from jaxvae.training.parallel import Executor
-from jaxvae.training.sampler import weighted
+from jaxvae.training.sampler import Reweighted, weighted
 from jaxvae.training.state import TrainState
 from jaxvae.training.windows import Windows
 
@@ -129,7 +129,8 @@ def run_epochs(
         state: from `init_state`, or of an earlier call; it stays usable.
         data: raw examples [N, ...], or a tree of such arrays.
         epochs: passes over the data, counted from the state's own step.
-        weights: as in `fit`; a function of them is called at the start of every epoch, or where the state stands.
+        weights: as in `fit`; a function of them is called at the start of every epoch, or where the state stands, and
+            the records then say `effective_examples`.
         progress: whether to show a bar.
         look: is called with the parameters (their moving average, if there is one) and the record of every epoch.
 
@@ -140,17 +141,14 @@ def run_epochs(
     per_epoch = check_data(data, executor.batch_size) // executor.batch_size
     stop = int(state.step) + positive_integer("epochs", epochs) * per_epoch
     log, history = Windows(per_epoch, per_epoch), []
+    if weights is not None:
+        data = Reweighted(data, weights) if callable(weights) else weighted(data, weights)
     with progress_bar(stop, per_epoch, executor.batch_size, enabled=progress) as show:
-        while (step := int(state.step)) < stop:
-            drawn, end = data, stop
-            if weights is not None:
-                drawn = weighted(data, weights(state.params) if callable(weights) else weights)
-                end = min(stop, (step // per_epoch + 1) * per_epoch)
-            for report in train(executor, state, drawn, end):
-                state = report.state
-                show(report, None)
-                for at, means in log.add(report.step, report.metrics):
-                    history.append({"step": at, "epoch": at // per_epoch, **means})
-                    if look is not None:
-                        look(state.params if state.ema is None else state.ema, history[-1])
+        for report in train(executor, state, data, stop):
+            state = report.state
+            show(report, None)
+            for at, means in log.add(report.step, report.metrics):
+                history.append({"step": at, "epoch": at // per_epoch, **means})
+                if look is not None:
+                    look(state.params if state.ema is None else state.ema, history[-1])
     return state, history
