@@ -33,6 +33,7 @@ def main(options: AnimateTraversalOptions) -> None:
     import numpy as np
 
     import jaxvae
+    from experiments.kinds import need_one_vector, need_prior
     from jaxvae.evaluation import animations, generation, latents, pictures
     from jaxvae.evaluation.likelihood import per_example
     from jaxvae.math.checks import positive_integer
@@ -41,10 +42,10 @@ def main(options: AnimateTraversalOptions) -> None:
     columns, rows = positive_integer("latents", options.latents), positive_integer("images", options.images)
     values = latents.gaussian_quantiles(positive_integer("frames", options.frames, 2))
     model, params, config = jaxvae.load(options.run)
+    need_prior(options.run, config.model.kind, "no range of a latent is usual")
+    need_one_vector(options.run, config.model.kind, "there is no single one to move while the others stay")
     test = load_held_out(config.data)
     kl = per_example(model, params, jax.random.key(test.seed), test.x[:1000])["kl_per_latent"].mean(0)
-    if kl.size == 0:
-        raise ValueError(f"{options.run} is a {config.model.kind}, which has no prior to move through. Expected a VAE.")
     chosen = latents.strongest_latents(kl, min(columns, kl.size))
     codes = latents.posterior_means(model, params, test.x[:rows])
     moved = np.stack([[generation.traverse(model, params, z, latent, values) for latent in chosen] for z in codes])

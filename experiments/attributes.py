@@ -40,14 +40,14 @@ def main(options: AttributesOptions) -> None:
     from sklearn.svm import SVC
 
     import jaxvae
+    from experiments.kinds import need_one_vector
     from jaxvae.evaluation import attributes, latent_pictures, latents, plots, resynthesis
-    from jaxvae.evaluation.decoding import count_latents
     from jaxvae.math.checks import positive_integer
     from jaxvae.runs.held_out import load_held_out
 
     count, most = positive_integer("count", options.count), positive_integer("examples", options.examples, 2)
     model, params, config = jaxvae.load(options.run)
-    count_latents(model, params)  # refuses latents that are no single vector
+    need_one_vector(options.run, config.model.kind, "there is no one direction for an attribute")
     train = load_held_out(replace(config.data, test_split=config.data.train_split))
     test = load_held_out(config.data)
     if train.labels is None or test.labels is None:

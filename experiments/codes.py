@@ -36,6 +36,7 @@ def main(options: CodesOptions) -> None:
     import numpy as np
 
     import jaxvae
+    from experiments.kinds import need_one_vector
     from jaxvae.evaluation import code_charts, latents, plots
     from jaxvae.evaluation.projections import neighbour_agreement, project
     from jaxvae.math.checks import positive_integer
@@ -46,9 +47,13 @@ def main(options: CodesOptions) -> None:
         raise ValueError("method is empty, expected pca, tsne or both.")
     model, params, config = jaxvae.load(options.run)
     test = load_held_out(config.data)
+    need_one_vector(options.run, config.model.kind, "there is no one code of an image to draw")
     codes = latents.posterior_means(model, params, test.x[:limit])
-    if not isinstance(codes, np.ndarray) or codes.ndim != 2 or codes.shape[1] < 2:
-        raise ValueError(f"{options.run} has no codes of two or more latents in one vector, expected such a model.")
+    if codes.shape[1] < 2:
+        raise ValueError(
+            f"{options.run} has {codes.shape[1]} latent, expected two or more for a plane. Try python -m "
+            f"experiments.traverse {options.run}"
+        )
     labels = None if test.labels is None else test.labels[:limit]
     folder = Path(options.output or Path(options.run) / "pictures")
     folder.mkdir(parents=True, exist_ok=True)

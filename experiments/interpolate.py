@@ -47,11 +47,13 @@ def main(options: InterpolateOptions) -> None:
     a, b = different_pairs(test.labels, len(test.x), pairs, options.seed)
     ends = test.x[a], test.x[b]
     images = {name: generation.interpolate(model, params, *ends, steps, path=paths[name]) for name in options.path}
-    codes = [latents.posterior_means(model, params, end) for end in ends]
-    norm = np.mean([np.linalg.norm(code, axis=1).mean() for code in codes])
-    print(f"{codes[0].shape[1]} latents; the ends have a mean norm of {norm:.2f}, the middles of the paths")
+    codes = [jax.tree.leaves(latents.posterior_means(model, params, end)) for end in ends]  # groups of latents
+    norm = np.mean([np.linalg.norm(np.concatenate(code, axis=1), axis=1).mean() for code in codes])
+    sizes = " + ".join(str(group.shape[1]) for group in codes[0])
+    print(f"{sizes} latents; the ends have a mean norm of {norm:.2f}, the middles of the paths")
     for name in options.path:
-        middle = np.asarray(jax.vmap(lambda a, b, path=paths[name]: path(a, b, 3)[1])(*codes))
+        halfway = jax.vmap(lambda a, b, path=paths[name]: path(a, b, 3)[1])
+        middle = np.concatenate([halfway(*group) for group in zip(*codes, strict=True)], axis=1)
         print(f"{name:<10} {np.linalg.norm(middle, axis=1).mean():.2f}")
     rows = np.stack(list(images.values()), axis=1)  # the paths of a pair one under the other
     rows = np.asarray(model.to_unit(rows.reshape(-1, *rows.shape[2:])))

@@ -39,6 +39,7 @@ def main(options: ManifoldOptions) -> None:
     import numpy as np
 
     import jaxvae
+    from experiments.kinds import need_one_vector, need_prior
     from experiments.output import write_images
     from jaxvae.evaluation import generation, latents, plots
     from jaxvae.evaluation.decoding import count_latents
@@ -49,11 +50,13 @@ def main(options: ManifoldOptions) -> None:
     count = positive_integer("count", options.count, 2)
     values = latents.gaussian_quantiles(count, options.tail)
     model, params, config = jaxvae.load(options.run)
+    need_prior(options.run, config.model.kind, "there are no quantiles for a grid to cover")
+    need_one_vector(options.run, config.model.kind, "there is no plane of two of them")
     latent_dim = count_latents(model, params)
-    if latent_dim < 2 or config.model.kind == "autoencoder":
+    if latent_dim < 2:
         raise ValueError(
-            f"{options.run} is a {config.model.kind} with {latent_dim} latents, expected a VAE with two or more, whose "
-            f"prior the grid covers."
+            f"{options.run} has {latent_dim} latent, expected two or more for a plane. Try python -m "
+            f"experiments.traverse {options.run}"
         )
     plane = options.latents
     if plane is None:

@@ -28,12 +28,14 @@ def main(options: SampleOptions) -> None:
     import jax
 
     import jaxvae
+    from experiments.kinds import need_prior
     from experiments.output import write_images
     from jaxvae.evaluation import generation, plots
     from jaxvae.math.checks import positive_integer
 
     count = positive_integer("count", options.count)
-    model, params, _ = jaxvae.load(options.run)
+    model, params, config = jaxvae.load(options.run)
+    need_prior(options.run, config.model.kind, "there is nothing to draw codes from")
     draw = generation.prior_means if options.kind == "means" else generation.prior_samples
     images = model.to_unit(draw(model, params, jax.random.key(options.seed), count))
     title = f"{'Decoded draws' if options.kind == 'means' else 'Draws of x'} from the prior, seed {options.seed}"

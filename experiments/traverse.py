@@ -29,6 +29,7 @@ def main(options: TraverseOptions) -> None:
     import numpy as np
 
     import jaxvae
+    from experiments.kinds import need_one_vector, need_prior
     from experiments.output import write_images
     from jaxvae.evaluation import generation, latents, plots
     from jaxvae.evaluation.likelihood import per_example
@@ -37,11 +38,8 @@ def main(options: TraverseOptions) -> None:
 
     count, rows = positive_integer("count", options.count, 2), positive_integer("latents", options.latents)
     model, params, config = jaxvae.load(options.run)
-    if config.model.kind == "autoencoder":
-        raise ValueError(
-            f"{options.run} is a deterministic autoencoder: without a prior no range of a latent is usual, expected "
-            f"a model with one. Try python -m experiments.interpolate {options.run}"
-        )
+    need_prior(options.run, config.model.kind, "no range of a latent is usual")
+    need_one_vector(options.run, config.model.kind, "there is no single one to move while the others stay")
     test = load_held_out(config.data)
     if positive_integer("image", options.image, 0) >= len(test.x):
         raise ValueError(

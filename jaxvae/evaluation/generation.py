@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.evaluation.batches import map_batches
-from jaxvae.evaluation.decoding import contexts_for, count_latents, decode
+from jaxvae.evaluation.decoding import contexts_for, count_latents, decode, latent_shapes
 from jaxvae.evaluation.latents import check_latent, gaussian_quantiles, latent_grid, linear_path, posterior_means
 from jaxvae.math.checks import as_key, positive_integer
 from jaxvae.models.condition import condition
-from jaxvae.models.contexts import Labelled
+from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 
 Array = jax.Array
@@ -116,25 +116,30 @@ def interpolate(
     Args:
         a, b: [P, *event_shape] the two ends of each pair; the path ends in their reconstructions.
         steps: images in a row, both ends included.
-        path: (code [Z], code [Z], steps) -> codes [steps, Z]: `linear_path` or `spherical_path`.
+        path: (code [Z], code [Z], steps) -> codes [steps, Z]: `linear_path` or `spherical_path`; where latents come in
+            groups, of each group by itself.
 
     Raises:
-        ValueError: for a or b of another shape, fewer than 2 steps, latents that are no single vector, or (of a
-            conditional model) ends of different contexts.
+        ValueError: for a or b of another shape, fewer than 2 steps, latents that are no vectors (such as the indices of
+            a codebook), or (of a conditional model) ends of different contexts.
     """
     steps = positive_integer("steps", steps, 2)
-    count_latents(model, params)
+    groups = jax.tree.leaves(latent_shapes(model, params))
+    if any(len(group.shape) != 1 or not jnp.issubdtype(group.dtype, jnp.floating) for group in groups):
+        count_latents(model, params)  # says what they are
     ends = [posterior_means(model, params, x, name=name, batch_size=batch_size) for name, x in (("a", a), ("b", b))]
-    if len(ends[0]) != len(ends[1]):
-        raise ValueError(f"a has {len(ends[0])} examples and b {len(ends[1])}, expected as many: a row for each pair.")
-    z = jax.vmap(lambda a, b: path(a, b, steps))(*ends)
+    pairs, others = (count_examples(end) for end in ends)
+    if pairs != others:
+        raise ValueError(f"a has {pairs} examples and b {others}, expected as many: a row for each pair.")
+    z = jax.tree.map(jax.vmap(lambda a, b: path(a, b, steps)), *ends)
     context = _context_of(a)
     if context is not None:
         if not np.array_equal(context, _context_of(b)):
             raise ValueError("a and b have different contexts, expected pairs of one context: the path keeps it.")
         context = np.repeat(np.asarray(context), steps, axis=0)
-    images = decode(model, params, z.reshape(-1, z.shape[-1]), context=context, batch_size=batch_size)
-    return images.reshape(*z.shape[:2], *model.event_shape)
+    z = jax.tree.map(lambda leaf: leaf.reshape(-1, leaf.shape[-1]), z)
+    images = decode(model, params, z, context=context, batch_size=batch_size)
+    return images.reshape(pairs, steps, *model.event_shape)
 
 
 def traverse(
