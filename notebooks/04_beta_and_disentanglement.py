@@ -18,13 +18,15 @@
 # %%
 # %matplotlib inline
 # %config InlineBackend.print_figure_kwargs = {"dpi": 75}
+import warnings
+
 import jax
 import numpy as np
 from IPython.display import display
 
 import jaxvae
 from jaxvae.evaluation import disentanglement, generation, plots, rate_charts, score_charts
-from jaxvae.evaluation.collapse import collapse_warning, has_collapsed, latent_use
+from jaxvae.evaluation.collapse import CollapseWarning, collapse_warning, has_collapsed, latent_use
 from jaxvae.evaluation.latents import encode, gaussian_quantiles
 from jaxvae.evaluation.rate_distortion import rate_distortion
 
@@ -63,18 +65,19 @@ model = jaxvae.vae(
     latent_dim=5,
 )
 betas = [0.1, 1.0, 8.0, 16.0]
-trained = {
-    beta: jaxvae.fit(
-        model,
-        data.images,
-        protocol="threshold",
-        loss=jaxvae.bound_loss(model, jaxvae.elbo, beta=beta),
-        epochs=150,
-        batch_size=48,
-        progress=False,
-    )
-    for beta in betas
-}
+with warnings.catch_warnings(action="ignore", category=CollapseWarning):  # below we look at who collapsed
+    trained = {
+        beta: jaxvae.fit(
+            model,
+            data.images,
+            protocol="threshold",
+            loss=jaxvae.bound_loss(model, jaxvae.elbo, beta=beta),
+            epochs=150,
+            batch_size=48,
+            progress=False,
+        )
+        for beta in betas
+    }
 
 # %% [markdown]
 # ## Rate and distortion
