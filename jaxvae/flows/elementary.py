@@ -64,7 +64,7 @@ def permutation(order: Sequence[int]) -> Bijection:
         [30.0, 10.0, 20.0]
     """
     places = np.asarray(order)
-    if not np.issubdtype(places.dtype, np.integer):
+    if places.size and not np.issubdtype(places.dtype, np.integer):
         raise TypeError(f"order is {order!r}, expected integers, each of 0..Z-1 once, such as [2, 0, 1].")
     places = places.astype(np.int32)
     if places.ndim != 1 or not places.size or not np.array_equal(np.sort(places), np.arange(places.size)):
