@@ -56,7 +56,8 @@ def fit(
     """Trains a model on images, or on any numbers, with a progress bar; returns its parameters and history.
 
     A second call with the same model, loss, optimizer and sizes, such as one with another seed, more epochs or other
-    data of that shape, compiles nothing anew. Latents that collapse are said to, once, by a `CollapseWarning`.
+    data of that shape, compiles nothing anew: as under `jax.jit`, a loss must not read what changes outside it. Latents
+    that collapse are said to, once, by a `CollapseWarning`.
 
     Args:
         model: such as `vae(...)`.
