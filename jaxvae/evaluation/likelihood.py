@@ -149,6 +149,9 @@ def _bounds(
 def summarize(values: Mapping[str, np.ndarray]) -> dict[str, Estimate]:
     """Mean and standard error over examples, in float64, of every one-dimensional array.
 
+    Raises:
+        TypeError: for what is no dict of arrays.
+
     Example:
         >>> summarize({"kl": np.array([1.0, 3.0])})["kl"]
         Estimate(mean=2.0, standard_error=1.0, examples=2)

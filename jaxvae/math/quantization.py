@@ -47,6 +47,9 @@ def nearest_code(z: Array, codebook: Array) -> Array:
 def straight_through(value: Array, surrogate: Array) -> Array:
     """`value`, exactly, with the gradient of `surrogate`.
 
+    Raises:
+        ValueError, TypeError: for what is no array, or shapes that differ.
+
     Source: Bengio, Leonard and Courville, 2013, arXiv 1308.3432.
 
     Example:
