@@ -36,7 +36,7 @@ def dense_product(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
     """x [..., I] @ kernel [I, O] -> [..., O], the same for a dense layer: the `dot_general` of a Flax `Dense`.
 
     With many samples of each example, two axes of `vmap` join the rows, and XLA does not write a transposed copy of
-    the gradient of every sample's pixels: an IWAE step of 50 samples takes 0.84 times as long.
+    the gradient of every sample's pixels.
 
     Example:
         >>> dense_product(jnp.ones(3), jnp.ones((3, 4))).shape
