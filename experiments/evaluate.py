@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from experiments.cli import RunFolder, Switch, parser
 from experiments.launch import launch
 from experiments.waiting import waiting
+from jaxvae.runs.config import Precision
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class EvaluateOptions:
     run: RunFolder
     samples: tuple[int, ...] = (50,)  # Posterior samples K per image, one or several; the bound tightens with K.
     limit: int | None = None  # Only the first so many test images.
+    precision: Precision = "default"  # Of the networks' products: JAX's own, bfloat16 factors, or float32.
     step: int | None = None  # A saved step; by default the newest.
     json: Switch = False  # Print JSON instead of a table.
 
@@ -29,12 +31,13 @@ def main(options: EvaluateOptions) -> None:
     """Prints the table."""
     import jaxvae
     from jaxvae.evaluation.report import evaluate
+    from jaxvae.networks.precision import matmul_precision
     from jaxvae.runs.held_out import bin_width, load_held_out, setting_of
 
     model, params, config = jaxvae.load(options.run, step=options.step)
     test = load_held_out(config.data)
     setting = setting_of(config.data, test, options.limit)
-    with waiting("images", setting.examples) as progress:
+    with matmul_precision(options.precision), waiting("images", setting.examples) as progress:
         rows = evaluate(
             model,
             params,
@@ -55,13 +58,13 @@ def main(options: EvaluateOptions) -> None:
             }
             for row in rows
         }
-        whole = setting._asdict() | {"run": options.run, "step": options.step, "estimates": found}
+        whole = rows[0].setting._asdict() | {"run": options.run, "step": options.step, "estimates": found}
         print(json.dumps({name: value for name, value in whole.items() if name != "samples"}, indent=2))
         return
     print(f"{'nats per image':<20}{'mean +- s.e.':>20}")
     for row in rows:
         print(f"{row.name:<20}{row.number:>20} {row.unit:<8}{row.setting.samples}")
-    print(f"\n{options.run}: {setting}\nsha256 {setting.sha256}")
+    print(f"\n{options.run}: {rows[0].setting._replace(samples='')}\nsha256 {setting.sha256}")
 
 
 if __name__ == "__main__":

@@ -90,6 +90,51 @@ def test_the_product_of_rows_is_the_operator_under_every_transformation(name, pr
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), ours, theirs)
 
 
+@pytest.mark.parametrize("product", [matmul_rows, dense_product])
+@pytest.mark.parametrize("examples", [4, 3])  # an even number of rows takes a way of its own, and 15 rows the plain one
+@pytest.mark.parametrize("outputs", [2, 9])
+def test_rounded_factors_give_the_product_of_what_they_were_rounded_to_and_so_do_its_gradients(
+    product, examples, outputs
+):
+    keys = jax.random.split(jax.random.key(0), 3)
+    x, kernel = jax.random.normal(keys[0], (examples, 5, 7)), jax.random.normal(keys[1], (7, outputs))
+    weights = jax.random.normal(keys[2], (examples, 5, outputs))
+
+    def weighted(x, kernel):
+        values = jax.vmap(product, (0, None))(x, kernel)
+        return (weights * values).sum(), values
+
+    with jax.default_matmul_precision("bfloat16"):
+        (of_x, of_kernel), values = jax.jit(jax.grad(weighted, (0, 1), has_aux=True))(x, kernel)
+    round_x, round_kernel, round_weights = (
+        np.asarray(a.astype(jnp.bfloat16), np.float64) for a in (x, kernel, weights)
+    )
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+    close(values, round_x @ round_kernel)
+    close(of_x, round_weights @ round_kernel.T)
+    close(of_kernel, np.einsum("nri,nro->io", round_x, round_weights))
+    assert {a.dtype for a in (values, of_x, of_kernel)} == {jnp.dtype("float32")}
+    assert np.abs(values - np.float64(x) @ np.float64(kernel)).max() > 1e-3  # the rounding can be seen
+
+
+def test_rounded_factors_reach_every_derivative_and_no_other_precision_rounds():
+    x, kernel = jax.random.normal(jax.random.key(0), (5, 3)), jax.random.normal(jax.random.key(1), (3, 6))
+    rounded = [a.astype(jnp.bfloat16).astype(jnp.float32) for a in (x, kernel)]
+    for precision in ("bfloat16", "BF16_BF16_F32"):
+        with jax.default_matmul_precision(precision):
+            ours = jax.jit(jax.hessian(functools.partial(wave, matmul_rows)))(x, kernel)
+            value = matmul_rows(x, kernel)
+        # Up to the factors that the chain rule rounds on its way, 2^-8 of them.
+        np.testing.assert_allclose(ours, jax.hessian(functools.partial(wave, jnp.matmul))(*rounded), rtol=0, atol=0.1)
+        np.testing.assert_allclose(value, rounded[0] @ rounded[1], rtol=1e-5, atol=1e-6)
+    for precision in (None, "float32", "highest", "tensorfloat32"):
+        with jax.default_matmul_precision(precision):
+            np.testing.assert_array_equal(matmul_rows(x, kernel), x @ kernel)
+    with jax.enable_x64(True), jax.default_matmul_precision("bfloat16"):
+        double = np.random.default_rng(0).normal(size=(5, 3))
+        np.testing.assert_allclose(matmul_rows(jnp.asarray(double), jnp.eye(3, dtype=float)), double, rtol=1e-15)
+
+
 @pytest.mark.parametrize("checked", [True, False])
 def test_the_product_of_rows_has_one_gradient_on_one_device_and_on_two(checked):
     x, kernel = jax.random.normal(jax.random.key(0), (4, 5, 3)), jax.random.normal(jax.random.key(1), (3, 6))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from small import LATENTS, images, small_vae
 
+import jaxvae
 from jaxvae.evaluation.likelihood import Estimate, per_example, summarize
 from jaxvae.evaluation.report import Measured, Setting, evaluate
 from jaxvae.runs.config import Config, DataConfig, ModelConfig
@@ -54,6 +55,19 @@ def test_printed_or_shown_a_number_says_its_setting(rows):
     assert "+-" in str(rows["-ELBO"])
     assert "+-" not in rows["active units"].number
     assert "nan" not in str(Measured("-ELBO", Estimate(1.0, np.nan, 1), "nats", SETTING))
+
+
+def test_a_number_says_that_the_factors_were_rounded():
+    model = jaxvae.vae(jaxvae.MLPEncoder(2), jaxvae.MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
+    x = np.float32(images(30) > 100)
+    params = jax.jit(model.init)(jax.random.key(0), x[0])
+    found = {}
+    for precision in (None, "bfloat16"):
+        with jax.default_matmul_precision(precision):
+            found[precision] = evaluate(model, params, x, SETTING, samples=8)[1]
+    assert "K = 8, bfloat16 factors, seed 7" in str(found["bfloat16"])
+    assert "bfloat16" not in str(found[None])
+    assert 0 < abs(found["bfloat16"].estimate.mean - found[None].estimate.mean) < 0.1
 
 
 def test_bits_are_left_out_where_they_mean_nothing(small):

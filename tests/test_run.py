@@ -108,6 +108,19 @@ def test_running_a_finished_run_again_takes_no_step(finished):
     assert f"finished: step {STEPS} of {STEPS}" in lines[0]
 
 
+def test_products_of_bfloat16_make_another_run_whose_numbers_are_measured_in_float32(finished, tmp_path):
+    config = replace(SMALL, precision="bfloat16")
+    first, second = (train_run(config, tmp_path / name, say=silent) for name in "ab")
+    assert fingerprint(first.folder) == fingerprint(second.folder)
+    nats = [outcome.summary["test"]["negative_elbo"]["nats"] for outcome in (finished, first)]
+    assert 0 < abs(nats[0] - nats[1]) < 0.5
+    test = load_held_out(config.data)
+    values = jaxvae.summarize(jaxvae.per_example(first.model, first.params, jax.random.key(test.seed), test.x))
+    assert -values["elbo"].mean == pytest.approx(nats[1], rel=1e-6)
+    with pytest.raises(ValueError, match="precision: bfloat16 in the folder, default now"):
+        train_run(SMALL, first.folder, say=silent)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(finished, tmp_path, monkeypatch, number):
     from jaxvae.runs import train

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.speed import ROOT, Options, Runner, interpreter, running, show, summary
+from experiments.benchmarks.speed import ROOT, Options, Precision, Runner, interpreter, rounded, running, show, summary
 
 CONTENDERS = ("jaxvae_iwae", "pythae_iwae")
 
@@ -35,6 +35,7 @@ class IwaeOptions:
         rounds: turns of each contender after its warm-up; 0 skips the speed.
         steps: a turn trains so many batches.
         memory: numbers of samples to measure the memory with; none skips it.
+        precision: bfloat16 rounds the factors of this library's products; the memory is that of the default.
         python_peers: the interpreter that has pythae.
     """
 
@@ -43,6 +44,7 @@ class IwaeOptions:
     rounds: int = 7
     steps: int = 20
     memory: tuple[int, ...] = (50, 1000)
+    precision: Precision = "default"
     python_peers: str = sys.executable
 
 
@@ -54,7 +56,8 @@ def speed(options: IwaeOptions) -> list[Runner]:
 
     # pythae is looked for under the name that `speed` knows it by.
     pythons = (sys.executable, interpreter("pythae_trainer", options.python_peers))
-    present = [(name, python) for name, python in zip(CONTENDERS, pythons, strict=True) if python is not None]
+    names = (rounded(CONTENDERS[0], options.precision), CONTENDERS[1])
+    present = [(name, python) for name, python in zip(names, pythons, strict=True) if python is not None]
     title: Any = f"iwae-{options.samples}"
     common = Options(model=title, batch=options.batch, rounds=options.rounds)
     with tempfile.TemporaryDirectory() as folder:

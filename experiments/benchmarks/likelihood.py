@@ -34,6 +34,7 @@ class Options:
         samples: the numbers of samples, each a run of its own.
         images: test images of MNIST in a round.
         rounds: turns of each contender after its warm-up.
+        precision: bfloat16 rounds the factors of this library's products.
         python_peers: the interpreter that has pythae and torch.
     """
 
@@ -41,6 +42,7 @@ class Options:
     samples: tuple[int, ...] = (50, 5000)
     images: int = 32
     rounds: int = 5
+    precision: speed.Precision = "default"
     python_peers: str = sys.executable
 
 
@@ -55,7 +57,7 @@ def peak_megabytes(process: int) -> float:
 
 def measure(options: Options, samples: int, path: Path) -> list[tuple[speed.Runner, float]]:
     """Runs the rounds; returns each contender with its peak memory in MB."""
-    contenders = [(OWN, sys.executable)]
+    contenders = [(speed.rounded(OWN, options.precision), sys.executable)]
     if subprocess.run([options.python_peers, "-c", "import pythae"], capture_output=True).returncode == 0:
         contenders.append((PEER, options.python_peers))
     else:
@@ -75,7 +77,7 @@ def main() -> None:
     from jaxvae import data
 
     options = tyro.cli(Options, description=__doc__)
-    print(f"{'samples':>7}  {'contender':<18}{'images/s':>10}{'MB':>7}   jaxvae is faster by (min - median - max)")
+    print(f"{'samples':>7}  {'contender':<27}{'images/s':>10}{'MB':>7}   jaxvae is faster by (min - median - max)")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "images.npy"
         np.save(path, data.load("mnist", split="test").images[: options.images])
@@ -86,7 +88,7 @@ def main() -> None:
                 ratios = [own / other for own, other in zip(first, runner.rates, strict=True)]
                 span = " - ".join(f"{ratio:.2f}" for ratio in (min(ratios), median(ratios), max(ratios)))
                 rate = median(runner.rates)
-                print(f"{samples:>7}  {runner.name:<18}{rate:>10,.1f}{memory:>7.0f}   {span}", flush=True)
+                print(f"{samples:>7}  {runner.name:<27}{rate:>10,.1f}{memory:>7.0f}   {span}", flush=True)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ CONTENDERS = {
     "conv": ("jaxvae_train", "bare_scan", "torch_eager", "pythae_trainer", "products"),
 }
 EXAMPLES = {"mlp": 60000, "conv": 15360}
+Precision = Literal["default", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class Options:
         rounds: turns of each contender after its warm-up.
         examples: an epoch trains on this many first images of MNIST, cut to whole batches; by default 60,000 for mlp
             and 15,360 for conv.
-        contenders: their names, the first being the one the ratios are of; by default all that know the model.
+        contenders: their names, the first being the one the ratios are of; by default all that know the model. A name
+            may end in @bfloat16, as in pythae_trainer@bfloat16: the factors of products are then rounded to that.
+        precision: bfloat16 rounds the factors of this library's products, the peers stay as they are.
         python_peers: the interpreter that has pythae, torch and numpyro.
         output: a JSON file for the figures.
     """
@@ -61,6 +64,7 @@ class Options:
     rounds: int = 7
     examples: int | None = None
     contenders: tuple[str, ...] = ()
+    precision: Precision = "default"
     python_peers: str = sys.executable
     output: Path | None = None
 
@@ -104,6 +108,7 @@ class Runner:
 
 def interpreter(name: str, python_peers: str) -> str | None:
     """The interpreter for a contender, or None, and a word on how to get it, where its package is missing."""
+    name = name.partition("@")[0]
     if name in OWN:
         return sys.executable
     package = PACKAGES[name]
@@ -111,6 +116,11 @@ def interpreter(name: str, python_peers: str) -> str | None:
         return python_peers
     print(f"{name} skipped: {python_peers} has no {package}. Get it with: {INSTALL[package]}", file=sys.stderr)
     return None
+
+
+def rounded(name: str, precision: Precision) -> str:
+    """A contender's name, with the precision it is to be run at."""
+    return name if precision == "default" else f"{name}@{precision}"
 
 
 @contextlib.contextmanager
@@ -139,7 +149,9 @@ def measure(options: Options) -> list[Runner]:
 
     from jaxvae import data
 
-    names = [(n, interpreter(n, options.python_peers)) for n in options.contenders or CONTENDERS[options.model]]
+    asked = options.contenders or CONTENDERS[options.model]
+    asked = tuple(rounded(name, options.precision) if name == "jaxvae_train" else name for name in asked)
+    names = [(name, interpreter(name, options.python_peers)) for name in asked]
     present = [(name, python) for name, python in names if python is not None]
     count = (options.examples or EXAMPLES[options.model]) // options.batch * options.batch
     with tempfile.TemporaryDirectory() as folder, Progress(transient=True) as progress:

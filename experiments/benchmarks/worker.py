@@ -5,12 +5,13 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 
 PROCESSORS = 2
 
 
 def main() -> None:
-    """python -m experiments.benchmarks.worker <contender> <images.npy> <model> <batch>"""
+    """python -m experiments.benchmarks.worker <contender>[@bfloat16] <images.npy> <model> <batch>"""
     name, path, model, batch = sys.argv[1:]
     if hasattr(os, "sched_setaffinity"):  # two threads for all, whatever each library would choose
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSORS])
@@ -19,13 +20,26 @@ def main() -> None:
     import numpy as np
 
     images = np.load(path)
+    name, _, precision = name.partition("@")
     epoch = importlib.import_module(f"experiments.benchmarks.contenders.{name}").make(images, model, int(batch))
+    epoch = at_precision(epoch, precision)
     print(json.dumps({"ready": True}), file=answers)
     for _ in sys.stdin:
         start = time.perf_counter()
         loss = epoch()
         seconds = time.perf_counter() - start
         print(json.dumps({"seconds": seconds, "examples": len(images), "loss": loss}), file=answers)
+
+
+def at_precision(epoch: Callable[[], float], precision: str) -> Callable[[], float]:
+    """The same epoch with the factors of its products rounded to bfloat16; an empty precision leaves it as it is."""
+    if precision and "torch" in sys.modules:
+        sys.modules["torch"].set_float32_matmul_precision("medium")
+    elif precision:
+        from jaxvae.networks.precision import at_precision
+
+        return at_precision(epoch, precision)
+    return epoch
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from jaxvae.evaluation.likelihood import Estimate, bits_per_dimension, has_bound
 from jaxvae.math.checks import positive_integer, shown
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Model, Params
+from jaxvae.networks.precision import rounds
 
 Array = jax.Array
 
@@ -26,6 +27,7 @@ class Setting(NamedTuple):
         seed: of the draw of x and of all samples.
         sha256: of the whole draw of x.
         samples: posterior samples for each example, or chains and temperatures, in words.
+        precision: of the networks' products, in words where it is not JAX's own.
     """
 
     data: str
@@ -35,10 +37,11 @@ class Setting(NamedTuple):
     seed: int
     sha256: str
     samples: str = ""
+    precision: str = ""
 
     def __str__(self) -> str:
         count = f"first {self.examples} of {self.of}" if self.examples < self.of else f"all {self.of}"
-        words = [f"{self.data}, {count} examples", self.protocol, self.samples, f"seed {self.seed}"]
+        words = [f"{self.data}, {count} examples", self.protocol, self.samples, self.precision, f"seed {self.seed}"]
         return ", ".join(word for word in [*words, f"sha256 {self.sha256[:12]}"] if word)
 
 
@@ -120,6 +123,8 @@ def evaluate(
         )
     x = jax.tree.map(lambda leaf: leaf[:count], x)
     counts = sample_counts(samples)
+    if rounds():
+        setting = setting._replace(precision="bfloat16 factors")
     here = functools.partial(_measured, setting)
     key = jax.random.key(setting.seed)
     if not has_bound(model, params, x):

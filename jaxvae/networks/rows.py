@@ -9,6 +9,8 @@ from flax import linen as nn
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jaxvae.networks.precision import rounds
+
 Array = jax.Array
 
 
@@ -48,43 +50,75 @@ def dense_product(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
 def _bind(x: Array, kernel: Array, *, patches: bool) -> Array:
     dtype = jnp.promote_types(x.dtype, kernel.dtype)
     x, kernel = x.astype(dtype), kernel.astype(dtype)
+    options = {"transposed": False, "patches": patches, "rounded": dtype == jnp.float32 and rounds()}
     # This zero costs nothing: it marks the kernel, inside shard_map, as varying over the devices that x varies over.
-    return _matmul.bind(x, kernel + jax.lax.full_like(x, 0, shape=()), patches=patches)
+    return _matmul.bind(x, kernel + jax.lax.full_like(x, 0, shape=()), **options)
 
 
-def _product(x: Array, kernel: Array, *, patches: bool = False) -> Array:
+def _product(x: Array, kernel: Array, *, transposed: bool, patches: bool, rounded: bool) -> Array:
+    """x @ kernel, or x @ kernel.T.
+
+    The kernel comes as it is stored, so that its rounded copy serves the gradient too.
+    """
     del patches  # of the gradient alone
-    return jax.lax.dot_general(x, kernel, (((1,), (0,)), ((), ())))
+    return _dot(x, kernel, (1, int(transposed)), rounded)
 
 
-def _gradient_of_x(cotangent: Array, x: Any, kernel: Array, *, patches: bool) -> Array:
-    return _matmul.bind(cotangent, kernel.T, patches=patches)
+def _dot(x: Array, y: Array, axes: tuple[int, int], rounded: bool) -> Array:
+    dimensions = (((axes[0],), (axes[1],)), ((), ()))
+    if not rounded:
+        return jax.lax.dot_general(x, y, dimensions)
+    factors = (x.astype(jnp.bfloat16), y.astype(jnp.bfloat16))
+    return jax.lax.dot_general(*factors, dimensions, preferred_element_type=jnp.float32)
 
 
-def _gradient_of_kernel(cotangent: Array, x: Array, kernel: Any, *, patches: bool) -> Array:
+def _gradient_of_x(cotangent: Array, x: Any, kernel: Array, *, transposed: bool, **options: bool) -> Array:
+    return _matmul.bind(cotangent, kernel, transposed=not transposed, **options)
+
+
+def _gradient_of_kernel(
+    cotangent: Array, x: Array, kernel: Any, *, transposed: bool, patches: bool, rounded: bool
+) -> Array:
     """x.T @ cotangent; of patches, many and narrow, the narrower on the left, which is up to three times faster.
 
     The barrier keeps XLA from swapping the operands when it meets a transpose.
     """
-    swap = patches and x.shape[1] > cotangent.shape[1]
+    swap = x.shape[1] > cotangent.shape[1] if patches else transposed
     left, right = (cotangent, x) if swap else (x, cotangent)
-    product = jax.lax.optimization_barrier(jax.lax.dot_general(left, right, (((0,), (0,)), ((), ()))))
-    return product.T if swap else product
+    if rounded and jax.default_backend() == "cpu":
+        product = _dot(_transpose(left.astype(jnp.bfloat16)), right, (1, 0), rounded)
+    else:
+        product = _dot(left, right, (0, 0), rounded)
+    product = jax.lax.optimization_barrier(product)
+    return product if swap == transposed else product.T
 
 
-def _batch(arguments: tuple[Array, Array], axes: tuple[int | None, int | None], *, patches: bool) -> tuple[Array, int]:
+def _transpose(x: Array) -> Array:
+    """x.T, written so that XLA on a CPU does not fold it into the product, which would then be one of float32."""
+    rows, columns = x.shape
+    if rows % 2:
+        return x.T
+    return x.reshape(rows // 2, 2, columns).transpose(2, 0, 1).reshape(columns, rows)
+
+
+def _batch(arguments: tuple[Array, Array], axes: tuple[int | None, int | None], **options: Any) -> tuple[Array, int]:
     (x, kernel), (x_axis, kernel_axis) = arguments, axes
     if x_axis is None or kernel_axis is not None:
-        return jax.vmap(_product, (x_axis, kernel_axis))(x, kernel), 0
+        product: Any = functools.partial(_product, **options)
+        return jax.vmap(product, (x_axis, kernel_axis))(x, kernel), 0
     x = jnp.moveaxis(x, x_axis, 0)
     batch, rows, _ = x.shape
-    product = _matmul.bind(x.reshape(batch * rows, x.shape[2]), kernel, patches=patches)
-    return product.reshape(batch, rows, kernel.shape[1]), 0
+    product = _matmul.bind(x.reshape(batch * rows, x.shape[2]), kernel, **options)
+    return product.reshape(batch, rows, product.shape[1]), 0
+
+
+def _shape(x: Any, kernel: Any, *, transposed: bool, **_: bool) -> Any:
+    return x.update(shape=(x.shape[0], kernel.shape[1 - transposed]), weak_type=False)
 
 
 _matmul = Primitive("matmul_rows")
-_matmul.def_impl(jax.jit(_product, static_argnames="patches"))
-_matmul.def_abstract_eval(lambda x, kernel, **_: x.update(shape=(x.shape[0], kernel.shape[1]), weak_type=False))
+_matmul.def_impl(jax.jit(_product, static_argnames=("transposed", "patches", "rounded")))
+_matmul.def_abstract_eval(_shape)
 mlir.register_lowering(_matmul, mlir.lower_fun(_product, multiple_results=False))
 ad.defbilinear(_matmul, _gradient_of_x, _gradient_of_kernel)
 batching.primitive_batchers[_matmul] = _batch

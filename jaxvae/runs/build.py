@@ -12,6 +12,7 @@ from jaxvae.data.protocols import PROTOCOLS
 from jaxvae.models.records import Model, Network
 from jaxvae.models.vae import vae
 from jaxvae.networks.mlp import MLPDecoder
+from jaxvae.networks.precision import at_precision
 from jaxvae.runs.config import Config, ModelConfig
 from jaxvae.runs.objective import build_loss
 from jaxvae.runs.parts import build_code_encoder, build_encoder, build_observation, build_posterior, build_prior
@@ -106,7 +107,7 @@ def build_training(config: Config, model: Model, steps_per_epoch: int) -> Traini
     """Loss, optimizer and preprocessing of a run; epochs in the config become steps."""
     optim = config.optim
     steps = config.epochs * steps_per_epoch
-    loss = build_loss(config, model, steps_per_epoch)
+    loss = at_precision(build_loss(config, model, steps_per_epoch), config.precision)
     if config.micro_batch is not None:
         loss = micro_batches(loss, config.micro_batch)
     if optim.schedule == "burda":

@@ -27,6 +27,7 @@ Schedule = Literal["constant", "cosine", "linear", "burda"]
 Penalty = Literal["none", "mmd", "dip_i", "dip_ii", "total_correlation"]
 Sampler = Literal["uniform", "rarity"]
 Parallel = Literal["auto", "jit", "pmap", "mesh"]
+Precision = Literal["default", "bfloat16", "float32"]
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,9 @@ class Config:
     save_every: int = 1  # Epochs between checkpoints.
     keep: int = 3  # Checkpoints kept, the newest ones.
     parallel: Parallel = "auto"  # jit uses one device, pmap and mesh use all; auto is jit for one, else pmap.
+    precision: Precision = "default"
+    """Of the networks' products in training. bfloat16: factors rounded to 8 bits, sums in float32; faster on GPUs and
+    on CPUs with matrix units. float32: all 24 bits. default: JAX's own, float32 on a CPU."""
     progress: bool = True  # Show a progress bar.
     data: DataConfig = DataConfig()
     sampler: SamplerConfig = SamplerConfig()
