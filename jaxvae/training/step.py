@@ -49,7 +49,12 @@ def take(data: Any, indices: Array) -> Any:
         >>> take(Labelled(jnp.arange(3.0), jnp.arange(3)), jnp.array([2])).context.tolist()
         [2]
     """
-    return jax.tree.map(lambda leaf: leaf.at[indices].get(mode="promise_in_bounds"), data)
+
+    def rows(leaf: Array) -> Array:
+        flat = leaf.reshape(leaf.shape[0], -1).at[indices].get(mode="promise_in_bounds")
+        return flat.reshape(-1, *leaf.shape[1:])
+
+    return jax.tree.map(rows, data)
 
 
 def make_step(
