@@ -133,8 +133,8 @@ class Config:
     keep: int = 3  # Checkpoints kept, the newest ones.
     parallel: Parallel = "auto"  # jit uses one device, pmap and mesh use all; auto is jit for one, else pmap.
     precision: Precision = "default"
-    """Of the networks' products in training. bfloat16: factors rounded to 8 bits, sums in float32; faster on GPUs and
-    on CPUs with matrix units. float32: all 24 bits. default: JAX's own, float32 on a CPU."""
+    """Of the networks' products in training. bfloat16: factors rounded to 8 bits, sums in float32; faster on CPUs with
+    matrix units (amx_bf16). float32: all 24 bits. default: JAX's own, float32 on a CPU."""
     progress: bool = True  # Show a progress bar.
     data: DataConfig = DataConfig()
     sampler: SamplerConfig = SamplerConfig()
