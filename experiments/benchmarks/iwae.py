@@ -9,8 +9,8 @@ samples and of one that trains with 1,000.
 Expected: 2.2 times pythae's examples/s with 50 samples; at most 20 MB more for 1,000 samples than for 50. Obtained on
 two quiet cores of a Sapphire Rapids Xeon (--rounds 9 --steps 10): 2.6 times (1.8 to 3.0), at 2,190 examples/s, and 459
 MB for 50 samples, 478 MB for 1,000. pythae's rate varies with the machine's memory, 850 to 1,130 from day to day; at
-its best the ratio is 2.0. With --precision bfloat16 (--rounds 7): 4.6 times (3.4 to 5.1), at 3,730. The contender trains
-as many images at once as have 1,000 samples together.
+its best the ratio is 2.0. With --precision bfloat16 (--rounds 7): 4.6 times (3.4 to 5.1), at 3,730. The contender
+trains as many images at once as have 1,000 samples together.
 """
 
 import resource
