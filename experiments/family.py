@@ -66,7 +66,10 @@ def main(options: FamilyOptions) -> None:
             progress=False,
         )
         seconds = time.perf_counter() - start
-        rows.append((name, MEMBERS[name][0], *measured(member, params, test, options.samples), f"{seconds:.0f}"))
+        bound, elbo, reconstruction = measured(member, params, test, options.samples)
+        rows.append((name, MEMBERS[name][0], bound, elbo, reconstruction, f"{seconds:.0f}"))
+        if len(names) > 1:  # all of them take a while, and what is done should not be lost
+            console.print(f"{name}: {bound or 'no bound'}, reconstruction {reconstruction or '-'}, {seconds:.0f} s")
         pictures[name] = draws(member, params, train, 16)
     Console(width=118).print(table(rows, options, len(test.images)))
     path = Path(options.output)
