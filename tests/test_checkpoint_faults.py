@@ -261,8 +261,8 @@ def test_a_checkpoint_of_another_release_is_not_called_damaged(saved):
 def test_wrong_arrays_from_orbax_are_found_even_if_every_file_is_as_written(saved, monkeypatch):
     real = arrays.read
 
-    def wrong(folder, expected):
-        values = real(folder, expected)
+    def wrong(folder, expected, **options):
+        values = real(folder, expected, **options)
         if "000000000001" not in str(folder):
             values[-1] = np.where(np.arange(50) == 9, np.nextafter(values[-1], 0, dtype=np.float32), values[-1])
         return values

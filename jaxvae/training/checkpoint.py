@@ -78,7 +78,7 @@ def save(
         if shutil.disk_usage(folder).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         snapshot.write(unfinished, state, data, step, extra)
-        snapshot.read(unfinished, state, step)
+        snapshot.read(unfinished, state, step, own=True)
         unfinished.rename(final)
         files.fsync(folder)
     except (OSError, Damaged) as error:

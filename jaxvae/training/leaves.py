@@ -5,6 +5,7 @@ integer keys, `[0]` of a tuple or list. `None` counts as a leaf, so that a state
 pass for one that has it.
 """
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -99,8 +100,10 @@ def host_arrays(tree: Any) -> dict[str, np.ndarray]:
 
 def host_spec(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of what `to_host` returns, for an array or a `jax.ShapeDtypeStruct`."""
-    data = jax.eval_shape(jax.random.key_data, leaf) if is_key(leaf) else leaf
-    return tuple(data.shape), np.dtype(data.dtype)
+    if not is_key(leaf):
+        return tuple(leaf.shape), np.dtype(leaf.dtype)
+    _, words = _kind_of_key(leaf.dtype)
+    return (*leaf.shape, *words.shape), np.dtype(words.dtype)
 
 
 def check_finite(data: Mapping[str, np.ndarray]) -> None:
@@ -126,9 +129,20 @@ def from_host(leaf: Any, data: np.ndarray) -> Any:
     """The inverse of `to_host`: NumPy stays NumPy, key data becomes a key of the kind of `leaf`."""
     if not is_key(leaf):
         return data
-    kinds: list[Any] = []
-    jax.eval_shape(lambda key: kinds.append(jax.random.key_impl(key)), leaf)
-    return jax.random.wrap_key_data(jnp.asarray(data), impl=kinds[0])
+    return jax.random.wrap_key_data(jnp.asarray(data), impl=_kind_of_key(leaf.dtype)[0])
+
+
+@functools.cache  # JAX keeps what it traces, and every save asks again
+def _kind_of_key(dtype: Any) -> tuple[Any, jax.ShapeDtypeStruct]:
+    """The generator of keys of this dtype and the words of one, which a `jax.ShapeDtypeStruct` does not tell."""
+    found: list[Any] = []
+
+    def data(key: Any) -> jax.Array:
+        found.append(jax.random.key_impl(key))
+        return jax.random.key_data(key)
+
+    words: jax.ShapeDtypeStruct = jax.eval_shape(data, jax.ShapeDtypeStruct((), dtype))
+    return found[0], words
 
 
 def _step(key: Any) -> str:

@@ -26,10 +26,10 @@ def write(folder: Path, state: Any, data: dict[str, np.ndarray], step: int, meta
             files.fsync(Path(parent, name))
 
 
-def read(folder: Path, like: Any, step: int) -> tuple[Any, dict[str, Any]]:
+def read(folder: Path, like: Any, step: int, *, own: bool = False) -> tuple[Any, dict[str, Any]]:
     """(state, metadata) of a folder, with the structure of `like`.
 
-    Sizes are taken from `like`; the folder is compared with them and never believed.
+    Sizes are taken from `like`; the folder is compared with them and never believed, unless it is this process's `own`.
 
     Raises:
         Damaged: a file or an array is not what was saved. ValueError: the folder is whole, and of another model.
@@ -40,7 +40,7 @@ def read(folder: Path, like: Any, step: int) -> tuple[Any, dict[str, Any]]:
     _same(folder, found, [leaves.describe(path, leaf) for path, leaf in expected])
     by_path = {path: leaf for path, leaf in expected if leaf is not None}
     specs = {leaf.path: leaves.host_spec(by_path[leaf.path]) for leaf in found if leaf.path in by_path}
-    data = dict(zip(specs, arrays.read(folder / manifest.ARRAYS, list(specs.values())), strict=True))
+    data = dict(zip(specs, arrays.read(folder / manifest.ARRAYS, list(specs.values()), own=own), strict=True))
     for record in body["leaves"]:
         if record["path"] in data and leaves.sha256(data[record["path"]]) != record["sha256"]:
             raise Damaged(f"{manifest.ARRAYS}: the array {record['path']} is not the one that was saved")
