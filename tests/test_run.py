@@ -1,5 +1,6 @@
 """A whole run in its folder: what it leaves, and that nothing which interrupts it changes a bit of the result."""
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -247,6 +248,17 @@ def command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "experiments.train", "digits", "--workdir", str(folder), *options]
 
 
+@contextlib.contextmanager
+def training(folder: Path, **options):
+    """A process that trains in `folder`, and does not outlive a test that fails."""
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(command(folder), cwd=root, **options) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
 def wait_for(condition, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
@@ -256,11 +268,10 @@ def wait_for(condition, seconds: float = 60) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_training_command_stopped_by_a_signal_saves_says_where_and_exits_with_its_code(tmp_path, number, code):
-    root = Path(__file__).parent.parent
-    child = subprocess.Popen(command(tmp_path / "a"), cwd=root, stdout=subprocess.PIPE, text=True)
-    wait_for(lambda: len(checkpoint.steps(tmp_path / "a" / "checkpoints")) > 0)
-    child.send_signal(number)
-    output, _ = child.communicate(timeout=60)
+    with training(tmp_path / "a", stdout=subprocess.PIPE, text=True) as child:
+        wait_for(lambda: len(checkpoint.steps(tmp_path / "a" / "checkpoints")) > 0)
+        child.send_signal(number)
+        output, _ = child.communicate(timeout=60)
     assert child.returncode == code
     step = checkpoint.steps(tmp_path / "a" / "checkpoints")[-1]
     assert f"step {step}" in output
@@ -269,14 +280,11 @@ def test_a_training_command_stopped_by_a_signal_saves_says_where_and_exits_with_
 
 @pytest.mark.parametrize("times", [2, pytest.param(200, marks=pytest.mark.full)])
 def test_kill_nine_loses_no_confirmed_checkpoint(tmp_path, times):
-    root, rng, confirmed = Path(__file__).parent.parent, np.random.default_rng(0), -1
+    rng, confirmed = np.random.default_rng(0), -1
     for _ in range(times):
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        child = subprocess.Popen(command(tmp_path / "a"), cwd=root, **quiet)
-        wait_for(lambda floor=confirmed: (checkpoint.steps(tmp_path / "a" / "checkpoints") or [-1])[-1] > floor)
-        time.sleep(rng.uniform(0, 0.5))
-        confirmed = checkpoint.steps(tmp_path / "a" / "checkpoints")[-1]
-        child.kill()
-        child.wait()
+        with training(tmp_path / "a", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+            wait_for(lambda floor=confirmed: (checkpoint.steps(tmp_path / "a" / "checkpoints") or [-1])[-1] > floor)
+            time.sleep(rng.uniform(0, 0.5))
+            confirmed = checkpoint.steps(tmp_path / "a" / "checkpoints")[-1]
         assert checkpoint.steps(tmp_path / "a" / "checkpoints")[-1] >= confirmed
         jaxvae.load(tmp_path / "a")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_run import SMALL, STEPS, command, fingerprint, silent, wait_for
+from test_run import SMALL, STEPS, fingerprint, silent, training, wait_for
 
 from jaxvae.runs import train as runs_train
 from jaxvae.runs.train import train_run
@@ -64,11 +64,11 @@ def test_fifty_signals_at_random_moments_each_leave_the_last_finished_step(tmp_p
     rng, last = np.random.default_rng(int(number)), -1
     folder = tmp_path / "a" / "checkpoints"
     for _ in range(50):
-        child = subprocess.Popen(command(tmp_path / "a"), cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        wait_for(lambda floor=last: (checkpoint.steps(folder) or [-1])[-1] > floor)
-        time.sleep(rng.uniform(0, 0.5))
-        child.send_signal(number)
-        output, _ = child.communicate(timeout=30)
+        with training(tmp_path / "a", stdout=subprocess.PIPE, text=True) as child:
+            wait_for(lambda floor=last: (checkpoint.steps(folder) or [-1])[-1] > floor)
+            time.sleep(rng.uniform(0, 0.5))
+            child.send_signal(number)
+            output, _ = child.communicate(timeout=30)
         assert child.returncode == code
         step = checkpoint.steps(folder)[-1]
         assert step > last
