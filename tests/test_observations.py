@@ -448,3 +448,25 @@ def test_a_million_draws_agree_with_the_mean(name):
     claimed = np.float64([case.observation.mean(params, o.reshape(1, 1, -1))[0, 0, 0] for o in jnp.asarray(outputs)])
     error = means.std(0, ddof=1) / np.sqrt(50)
     assert (np.abs(means.mean(0) - claimed) <= 6 * error + 2e-6 * np.abs(claimed)).all()
+
+
+@pytest.mark.parametrize("levels", [2, 256])
+@pytest.mark.parametrize("outputs", [(0.3, -2.0), (-1.1, 0.5), (0.01, -5.0)])
+def test_the_slopes_of_the_expected_level_are_those_of_the_sum_over_levels(levels, outputs):
+    observation = discretized_logistic(levels)
+
+    def expected(outputs):
+        return (logistic_masses(*outputs, levels) * np.arange(levels)).sum()
+
+    def mean(outputs):
+        return observation.mean({}, outputs).sum()
+
+    steps = 1e-5 * np.eye(2)
+    slopes = [(expected(outputs + step) - expected(outputs - step)) / 2e-5 for step in steps]
+    at = jnp.array(outputs)
+    for derivative in (jax.grad, jax.jacfwd):
+        np.testing.assert_allclose(derivative(mean)(at), slopes, rtol=2e-4, atol=1e-5)
+    with jax.enable_x64(True):  # the slopes of the slopes have no rule of their own
+        gradient = jax.grad(mean)
+        columns = [(gradient(jnp.array(outputs + s)) - gradient(jnp.array(outputs - s))) / 2e-5 for s in steps]
+        np.testing.assert_allclose(jax.hessian(mean)(jnp.array(outputs)), np.stack(columns, 1), rtol=1e-4, atol=1e-6)
