@@ -106,6 +106,8 @@ def test_the_setting_of_a_run_says_how_much_of_the_draw_was_used():
     assert setting_of(DataConfig("digits"), test, 4).examples == 4
     assert setting_of(DataConfig("digits"), test, 400).examples == 9
     assert "all 9" in str(setting_of(DataConfig("digits"), test, 400))
+    with jax.default_matmul_precision("bfloat16"):
+        assert "bfloat16 factors" in str(setting_of(DataConfig("digits"), test))
     with pytest.raises(ValueError, match=r"limit is 0, expected"):
         setting_of(DataConfig("digits"), test, 0)
 

@@ -12,7 +12,7 @@ from jaxvae.evaluation.likelihood import Estimate, bits_per_dimension, has_bound
 from jaxvae.math.checks import positive_integer, shown
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Model, Params
-from jaxvae.networks.precision import rounds
+from jaxvae.networks.precision import in_words
 
 Array = jax.Array
 
@@ -123,8 +123,7 @@ def evaluate(
         )
     x = jax.tree.map(lambda leaf: leaf[:count], x)
     counts = sample_counts(samples)
-    if rounds():
-        setting = setting._replace(precision="bfloat16 factors")
+    setting = setting._replace(precision=in_words())
     here = functools.partial(_measured, setting)
     key = jax.random.key(setting.seed)
     if not has_bound(model, params, x):

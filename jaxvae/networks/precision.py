@@ -29,6 +29,16 @@ def rounds() -> bool:
     return config.jax_default_matmul_precision in ("bfloat16", "BF16_BF16_F32")
 
 
+def in_words() -> str:
+    """What the setting of a number says of it: "bfloat16 factors", or nothing.
+
+    Example:
+        >>> in_words()
+        ''
+    """
+    return "bfloat16 factors" if rounds() else ""
+
+
 def matmul_precision(name: str) -> contextlib.AbstractContextManager[None]:
     """`jax.default_matmul_precision(name)`, where "default" leaves what JAX is set to.
 

@@ -11,6 +11,7 @@ from jaxvae import data
 from jaxvae.data.protocols import PROTOCOLS, fixed_binarization
 from jaxvae.evaluation.report import Setting
 from jaxvae.math.checks import positive_integer
+from jaxvae.networks.precision import in_words
 from jaxvae.runs.build import build_observation
 from jaxvae.runs.config import Config, DataConfig
 
@@ -64,7 +65,8 @@ def setting_of(config: DataConfig, test: HeldOut, limit: int | None = None) -> S
     """
     of = len(test.images)
     count = of if limit is None else min(positive_integer("limit", limit), of)
-    return Setting(f"{config.name}/{config.test_split}", count, of, test.protocol, test.seed, test.sha256)
+    data = f"{config.name}/{config.test_split}"
+    return Setting(data, count, of, test.protocol, test.seed, test.sha256, precision=in_words())
 
 
 def bin_width(config: Config) -> float | None:
