@@ -36,6 +36,7 @@ class FamilyOptions:
 
 def main(options: FamilyOptions) -> None:
     """Trains, measures, prints and draws."""
+    import jax
     import numpy as np
     from rich.console import Console
     from rich.progress import track
@@ -73,6 +74,7 @@ def main(options: FamilyOptions) -> None:
         if len(names) > 1:  # all of them take a while, and what is done should not be lost
             console.print(f"{name}: {bound or 'no bound'}, reconstruction {reconstruction or '-'}, {seconds:.0f} s")
         pictures[name] = draws(member, params, train, 16)
+        jax.clear_caches()  # no program serves two members
     Console(width=118).print(table(rows, options, len(test.images)))
     path = Path(options.output)
     path.parent.mkdir(parents=True, exist_ok=True)
