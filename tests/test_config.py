@@ -50,6 +50,7 @@ BAD_CONFIGS = [
     ({"keep": 0}, "keep is 0, at least 1"),
     ({"progress": 1}, "progress is 1 (int), true or false, --progress"),
     ({"parallel": "gpu"}, "parallel, unknown name 'gpu', auto, jit, pmap, mesh"),
+    ({"precision": "float16"}, "precision, unknown name 'float16', bfloat16, float32"),
     ({"model__latent_dim": 0}, "model.latent_dim is 0, at least 1, --model.latent-dim 20"),
     ({"model__latent_dim": -1}, "model.latent_dim is -1, at least 1"),
     ({"model__latent_dim": 2.5}, "model.latent_dim is 2.5 (float), an integer"),

@@ -8,8 +8,8 @@ interpreter of an environment with the peers (pip install torch numpyro; pip ins
 they are looked for in this one, and those missing are named and skipped.
 
 Expected, in examples/s relative to pythae: mlp 4.0 at batch 128 and 3.0 at 1024, level with numpyro or better; conv
-2.0 and 1.7; at least 0.97 of the bare scan. Obtained on two cores of a Sapphire Rapids Xeon: mlp 2.5 and 1.7, numpyro
-0.96 and 0.97; conv 1.3 and 1.4, on another day 1.7 and 1.35; the bare scan 1.04 and 1.00. `products`, the matrix
+2.0 and 1.7; at least 0.97 of the bare scan. Obtained on two cores of a Sapphire Rapids Xeon: mlp 2.6 and 1.7, numpyro
+0.95 and 0.97; conv 1.3 and 1.4, on another day 1.7 and 1.35; the bare scan 1.07 and 1.00. `products`, the matrix
 products of a step and nothing else, does 4.1 and 2.2 times pythae's for mlp and 1.9 for conv at batch 128: there no
 program of float32 can reach 3.0 at 1024. With --precision bfloat16: mlp 3.8 and 3.7, numpyro 1.45 and 2.1, conv 1.85
 and 1.95; so rounded, pythae itself is slower (pythae_trainer@bfloat16, 0.84) and torch_eager 1.08 times as fast. (mlp

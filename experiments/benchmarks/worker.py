@@ -22,7 +22,7 @@ def main() -> None:
     images = np.load(path)
     name, _, precision = name.partition("@")
     epoch = importlib.import_module(f"experiments.benchmarks.contenders.{name}").make(images, model, int(batch))
-    epoch = at_precision(epoch, precision)
+    epoch = told(epoch, precision)
     print(json.dumps({"ready": True}), file=answers)
     for _ in sys.stdin:
         start = time.perf_counter()
@@ -31,7 +31,7 @@ def main() -> None:
         print(json.dumps({"seconds": seconds, "examples": len(images), "loss": loss}), file=answers)
 
 
-def at_precision(epoch: Callable[[], float], precision: str) -> Callable[[], float]:
+def told(epoch: Callable[[], float], precision: str) -> Callable[[], float]:
     """The same epoch with the factors of its products rounded to bfloat16; an empty precision leaves it as it is."""
     if precision and "torch" in sys.modules:
         sys.modules["torch"].set_float32_matmul_precision("medium")

@@ -27,7 +27,7 @@ class Setting(NamedTuple):
         seed: of the draw of x and of all samples.
         sha256: of the whole draw of x.
         samples: posterior samples for each example, or chains and temperatures, in words.
-        precision: of the networks' products, in words where it is not JAX's own.
+        precision: of the networks' products, in words where it is not JAX's own; `evaluate` fills it in.
     """
 
     data: str
