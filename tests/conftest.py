@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 # Before jax starts: the flag is read once. Tests only; the library never touches XLA_FLAGS.
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=2",
+        # Loops by XLA's older generator: programs a tenth slower, compiled in two thirds of the time, and compiling is
+        # most of what tests do. Those of digits compile as users do (`oracles.user_jit`), and so does CI's main job.
+        "--xla_cpu_use_fusion_emitters=false",
+    ]
+)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -24,6 +32,13 @@ import jax
 jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(200_000, 20, 20)  # tracing makes many small objects that do not die young
 
+# A worker and its child processes keep to one core where each can have one: two workers of two threads each spend a
+# third of their time waiting for each other. XLA asks for the cores when it is first used, which is later.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if _WORKER and hasattr(os, "sched_setaffinity"):
+    _CORES = sorted(os.sched_getaffinity(0))
+    if int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) >= len(_CORES):
+        os.sched_setaffinity(0, {_CORES[int(_WORKER.removeprefix("gw")) % len(_CORES)]})
 
 _LONG = set(Path(__file__).with_name("long_tier.txt").read_text().splitlines())
 

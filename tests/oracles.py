@@ -4,6 +4,7 @@ Each oracle takes one element in the argument order of the function it judges. D
 which at this precision are exact to some forty digits and know nothing of any closed form.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from itertools import product
 from typing import NamedTuple
@@ -14,6 +15,8 @@ import mpmath
 import numpy as np
 from mpmath import mpf
 
+# Digits are judged in the programs that a user gets; conftest.py has the other tests compile faster ones.
+user_jit = functools.partial(jax.jit, compiler_options={"xla_cpu_use_fusion_emitters": True})
 DIGITS = 100
 STEP = mpf(10) ** -25
 TINY = float(np.finfo(np.float32).tiny)  # below it float32 has no normal numbers, and a compiler may flush to 0
@@ -158,7 +161,7 @@ def assert_agrees(
     """
     exact = truth(oracle, points, active)
     arrays = [jnp.asarray(column) for column in points.T]
-    value, slopes = jax.jit(jax.vmap(jax.value_and_grad(function, argnums=tuple(active))))(*arrays)
+    value, slopes = user_jit(jax.vmap(jax.value_and_grad(function, argnums=tuple(active))))(*arrays)
     value, gradient = np.float64(value), np.stack([np.float64(slope) for slope in slopes], axis=-1)
     agree("value", value, exact.value, np.maximum(1e-5 * np.abs(exact.value), absolute), points)
     allowed = 1e-6 * (1.0 + exact.gradient_condition) * np.abs(exact.gradient) + 1e-30

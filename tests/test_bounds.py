@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
+from oracles import user_jit
 
 from jaxvae.math.normal import normal_kl_standard, normal_log_prob, reparameterize
 from jaxvae.objectives.bounds import elbo, iwae_bound
@@ -53,7 +54,7 @@ def test_exact_posterior_makes_every_bound_exact(samples, seed):
     *model, log_p = linear_gaussian()
     model = [jnp.float32(a) for a in model]
 
-    @jax.jit
+    @user_jit
     def bounds(key):
         terms = sampled(key, samples, *model)
         return elbo(terms), iwae_bound(terms)
@@ -65,7 +66,7 @@ def test_exact_posterior_makes_every_bound_exact(samples, seed):
 def test_the_closed_form_kl_gives_the_same_bound_on_average():
     *model, log_p = linear_gaussian()
     model = [jnp.float32(a) for a in model]
-    terms = jax.jit(lambda key: sampled(key, 5000, *model, analytic=True))(jax.random.key(0))
+    terms = user_jit(lambda key: sampled(key, 5000, *model, analytic=True))(jax.random.key(0))
     assert terms.kl.shape == (5000, LATENTS)
     each = np.float64(terms.log_likelihood) - np.float64(terms.kl).sum(axis=1)
     assert abs(each.mean() - log_p) < 5 * each.std() / np.sqrt(each.size)
@@ -88,7 +89,7 @@ def test_importance_weighted_bound_climbs_to_log_p_with_samples():
     model, log_p = small_model()
     model = [jnp.float32(a) for a in model]
 
-    @jax.jit
+    @user_jit
     def average(key):
         """Mean and standard error of the bound over `draws` independent sets of 1, 5 and 50 samples."""
 
@@ -115,7 +116,7 @@ def test_one_sample_bound_is_the_one_sample_elbo():
     model, _ = small_model()
     model = [jnp.float32(a) for a in model]
 
-    @jax.jit
+    @user_jit
     def bounds(key):
         terms = sampled(key, 1, *model, noise=1.0)
         return elbo(terms), iwae_bound(terms)
@@ -145,7 +146,7 @@ def test_gradients_agree_with_central_differences(name, analytic):
     with jax.enable_x64(True):
         model = [jnp.asarray(a) for a in small_model()[0]]
 
-        @jax.jit
+        @user_jit
         def value_and_slopes(weights, mean, log_var):
             def bound(weights, mean, log_var):
                 terms = sampled(jax.random.key(2), 6, weights, model[1], mean, log_var, noise=1.0, analytic=analytic)
@@ -184,7 +185,7 @@ def test_elbo_by_hand():
 
 
 def test_beta_may_follow_a_schedule_inside_jit():
-    found = jax.jit(lambda beta: elbo(hand_terms(), beta))(jnp.float32(2.0))
+    found = user_jit(lambda beta: elbo(hand_terms(), beta))(jnp.float32(2.0))
     assert float(found) == -130.0
     assert float(jax.grad(lambda beta: elbo(hand_terms(), beta))(2.0)) == -25.0
 
@@ -238,7 +239,7 @@ ALPHAS = [-500.0, -2.0, 0.0, 0.5, 0.999, 1 - 2.0**-20, 1.0, 1 + 2.0**-20, 1.001,
 
 @pytest.mark.parametrize("log_weights", [[-90.0, -91.5, -88.2, -104.0], [0.1, 0.2, -0.1], [-1e4, -1e4 - 50.0], [-3.0]])
 def test_renyi_bound_keeps_its_digits_for_every_alpha(log_weights):
-    found = jax.jit(jax.vmap(lambda alpha: renyi_bound(weighted(*log_weights), alpha)))(jnp.float32(ALPHAS))
+    found = user_jit(jax.vmap(lambda alpha: renyi_bound(weighted(*log_weights), alpha)))(jnp.float32(ALPHAS))
     exact = [of_mpmath(log_weights, alpha) for alpha in ALPHAS]
     np.testing.assert_allclose(found, exact, rtol=1e-6, atol=1e-6)
     for place in (2, 6, 9):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from oracles import user_jit
 from scipy import special, stats
 
 from jaxvae.models.discrete_observations import categorical, discretized_logistic, logistic_mixture
@@ -100,7 +101,7 @@ def log_probs(case: Case, x, outputs) -> np.ndarray:
     def one(x, outputs):
         return case.observation.log_prob(params, x.reshape(1, 1, 1), outputs.reshape(1, 1, -1))
 
-    grid = jax.jit(jax.vmap(jax.vmap(one, (0, None))))
+    grid = user_jit(jax.vmap(jax.vmap(one, (0, None))))
     return np.float64(grid(np.asarray(x, np.float32), np.asarray(outputs, np.float32)))
 
 
@@ -149,7 +150,7 @@ def test_samples_follow_the_density_and_its_mean(name):
     case, draws = CASES[name], 20_000
     outputs, params = draw_outputs(case, 4, seed=1), case.observation.init()
 
-    @jax.jit
+    @user_jit
     def experiment(key):
         def one(key, row):
             x = case.observation.sample(params, key, row.reshape(1, 1, -1))
@@ -190,7 +191,7 @@ def assert_frequencies(drawn: np.ndarray, probability: np.ndarray) -> None:
 
 def test_the_mean_of_a_continuous_bernoulli_is_right_from_tiny_to_huge_logits():
     logits = np.concatenate([-np.logspace(4, -6, 41), [0], np.logspace(-6, 4, 41)]).astype(np.float32)
-    mean, slope = jax.jit(jax.vmap(jax.value_and_grad(lambda l: continuous_bernoulli().mean({}, l))))(logits)
+    mean, slope = user_jit(jax.vmap(jax.value_and_grad(lambda l: continuous_bernoulli().mean({}, l))))(logits)
     l = np.float64(np.where(logits == 0, 1, logits))
     with np.errstate(over="ignore"):
         exact = np.where(np.abs(logits) < 1e-3, 0.5 + logits / 12, -1 / np.expm1(-l) - 1 / l)
@@ -215,7 +216,7 @@ def test_value_and_gradients_stay_finite_at_extreme_outputs(name):
     def one(outputs, x):
         return jax.value_and_grad(value, (0, 1))(outputs, case.observation.init(), x)
 
-    result = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(rows, x)
+    result = user_jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(rows, x)
     for leaf in jax.tree.leaves(result):
         assert np.isfinite(leaf).all()
 
@@ -227,14 +228,14 @@ def test_pixels_and_channels_add_up_and_keep_their_places(name):
     shape = (2, 3, 2)  # two channels a pixel
     rng = np.random.default_rng(2)
     pixels = [draw_outputs(case, shape[-1], seed) for seed in range(6)]  # [C, channels] each
-    one_channel = jax.jit(lambda x, o: observation.log_prob(params, x, o))
+    one_channel = user_jit(lambda x, o: observation.log_prob(params, x, o))
     x = rng.integers(0, case.levels, shape).astype(np.float32) if case.levels else np.float32(rng.uniform(size=shape))
     if observation.name in ("normal", "laplace", "discretized_logistic"):  # all locations, then all scales
         packed = np.stack([rows.T.reshape(-1) for rows in pixels])
     else:  # channel by channel
         packed = np.stack([rows.reshape(-1) for rows in pixels])
     outputs = packed.reshape(2, 3, -1)
-    whole, sample, mean = jax.jit(
+    whole, sample, mean = user_jit(
         lambda key: (
             observation.log_prob(params, x, outputs),
             observation.sample(params, key, outputs),
@@ -334,7 +335,7 @@ def test_the_width_starts_where_it_was_asked_for(family):
         for scale in ("fixed", "learned", "per_pixel"):
             observation = family(scale, width)
             outputs = jnp.concatenate([one] * observation.channels, axis=-1)
-            values.append(float(jax.jit(observation.log_prob)(observation.init(), x, outputs)))
+            values.append(float(user_jit(observation.log_prob)(observation.init(), x, outputs)))
         expected = (stats.norm if family is normal else stats.laplace)(0, width).logpdf(0.2)
         np.testing.assert_allclose(values, expected, rtol=1e-5)
 
@@ -346,7 +347,7 @@ def test_the_learned_width_is_a_parameter_that_moves_the_loss(family):
     assert jax.tree.map(jnp.shape, params) == {"observation": {"log_scale": ()}}
     assert family("fixed").init() == family("per_pixel").init() == {}
     x, outputs = jnp.full((4, 4, 1), 0.5), jnp.zeros((4, 4, 1))
-    slope = jax.jit(jax.grad(observation.log_prob))(params, x, outputs)["observation"]["log_scale"]
+    slope = user_jit(jax.grad(observation.log_prob))(params, x, outputs)["observation"]["log_scale"]
     # d/draw of 16 log p(0.5) with width = floor + exp(raw): (r^2 - 1) exp(raw) / width, or (|r| - 1) of it.
     residual = 0.5 / 0.1
     by_hand = 16 * ((residual**2 if family is normal else residual) - 1) * (0.1 - FLOOR) / 0.1
@@ -365,7 +366,7 @@ def test_constant_pixels_never_drive_the_width_below_its_floor(family, scale):
     def loss(free):
         return -observation.log_prob(free[0], x, free[1])
 
-    @jax.jit
+    @user_jit
     def train(free):
         def step(carry, _):
             free, opt_state = carry
@@ -392,10 +393,10 @@ def test_the_floor_of_a_logistic_leaves_nearly_all_mass_on_one_level(levels):
 
 def test_a_uniform_model_takes_eight_bits_per_dimension():
     x = np.random.default_rng(0).integers(0, 256, (28, 28, 1)).astype(np.float32)
-    nats = -jax.jit(categorical().log_prob)({}, x, jnp.zeros((28, 28, 256)))
+    nats = -user_jit(categorical().log_prob)({}, x, jnp.zeros((28, 28, 256)))
     assert float(nats) / x.size / np.log(2) == pytest.approx(8, abs=1e-4)
     # A uniform density over dequantised pixels says the same: log p(x) - log 256 for each dimension.
-    density = -jax.jit(continuous_bernoulli().log_prob)({}, (x + 0.5) / 256, jnp.zeros(x.shape))
+    density = -user_jit(continuous_bernoulli().log_prob)({}, (x + 0.5) / 256, jnp.zeros(x.shape))
     assert float(density) / x.size / np.log(2) + np.log2(256) == pytest.approx(8, abs=1e-4)
 
 
@@ -432,7 +433,7 @@ def test_a_million_draws_agree_with_the_mean(name):
     case = CASES[name]
     outputs, params = draw_outputs(case, 5, seed=3), case.observation.init()
 
-    @jax.jit
+    @user_jit
     def totals(key):
         def chunk(key):
             def row(key, outputs):
