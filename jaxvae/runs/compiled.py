@@ -4,14 +4,13 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import optax
 
 from jaxvae.models.records import Key, Model
 from jaxvae.training.losses import Loss, bound_loss
 from jaxvae.training.optimizers import make_optimizer
 from jaxvae.training.parallel import Executor, make_executor
-from jaxvae.training.state import TrainState, init_state
+from jaxvae.training.state import TrainState, compiled_init
 from jaxvae.training.step import Preprocess, labelled
 
 KEPT = 8  # a program and the model it was made of take some megabytes; the least recently used goes
@@ -44,9 +43,10 @@ def programs(request: Request) -> Programs:
     """The programs of a request: those of an earlier equal one where they are still there.
 
     Example:
+        >>> import numpy as np
         >>> from jaxvae.data.protocols import as_it_is
         >>> from jaxvae.models.linear_gaussian import linear_gaussian
-        >>> request = Request(linear_gaussian(jax.numpy.ones((2, 1))), None, None, as_it_is, False, 4, 10, None)
+        >>> request = Request(linear_gaussian(np.ones((2, 1))), None, None, as_it_is, False, 4, 10, None)
         >>> programs(request) is programs(Request(*request)), programs(request._replace(ema=0.9)) is programs(request)
         (True, False)
     """
@@ -68,8 +68,7 @@ def _made(request: Request) -> Programs:
         capacity=capacity,
         ema=ema,
     )
-    init = jax.jit(lambda key, example: init_state(model, optimizer, key, example, ema=ema is not None))
-    return Programs(init, executor)
+    return Programs(compiled_init(model, optimizer, ema=ema is not None), executor)
 
 
 _kept = functools.lru_cache(maxsize=KEPT)(_made)

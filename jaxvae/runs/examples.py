@@ -78,7 +78,7 @@ def as_examples(
                 f"protocol out to train on these numbers as they are, or pass jaxvae.data.from_array(images).images."
             )
         preprocess, array = as_it_is, _as_x(model, array)
-    example: Any = jnp.zeros(model.event_shape)
+    example: Any = np.zeros(model.event_shape, jnp.result_type(float))  # of NumPy: it compiles nothing
     given = None if labels is None else as_numbers("labels", labels, "one integer for each image")
     if model.context is not None:
         if labels is None:

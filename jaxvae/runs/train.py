@@ -26,7 +26,7 @@ from jaxvae.training.folders import lock_folder
 from jaxvae.training.loop import check_data, train
 from jaxvae.training.parallel import Executor, make_executor
 from jaxvae.training.signals import stop_on_signals
-from jaxvae.training.state import TrainState, init_state
+from jaxvae.training.state import TrainState, compiled_init
 from jaxvae.training.weights import save_weights
 from jaxvae.training.windows import Windows
 
@@ -103,7 +103,8 @@ def _train_locked(
     )
     resumed = run_folder.claim(folder, config, allow_changes=allow_changes, overwrite=overwrite)
 
-    state = init_state(model, parts.optimizer, jax.random.key(config.seed), jnp.zeros(shape), ema=average)
+    init = compiled_init(model, parts.optimizer, ema=average)
+    state = init(jax.random.key(config.seed), np.zeros(shape, jnp.result_type(float)))
     anchor, pending = None, None
     if resumed and checkpoint.steps(folder / run_folder.CHECKPOINTS):
         state, anchor, metadata = restore(folder / run_folder.CHECKPOINTS, config, state)
