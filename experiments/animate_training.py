@@ -99,7 +99,7 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
     from jaxvae.runs.held_out import load_images
     from jaxvae.runs.sampling import sampled
     from jaxvae.training.parallel import make_executor
-    from jaxvae.training.state import init_state
+    from jaxvae.training.state import compiled_init
 
     images = load_images(config.data, config.data.train_split).images
     per_epoch, ema = len(images) // config.batch_size, config.optim.ema
@@ -114,7 +114,7 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
         skip_above=config.optim.skip_above,
     )
     start, data = jnp.zeros(model.event_shape), sampled(config, model, images)
-    state = init_state(model, parts.optimizer, jax.random.key(config.seed), start, ema=ema is not None)
+    state = compiled_init(model, parts.optimizer, ema=ema is not None)(jax.random.key(config.seed), start)
     history: list[dict[str, Any]] = []
     for before, after in zip([0, *epochs], epochs, strict=False):
         if after > before:

@@ -68,7 +68,8 @@ def compiled_init(
 ) -> Callable[[Key, Any], TrainState]:
     """(key, example) -> the state of `init_state`, sooner: for a call of its own, not inside `jit` or `vmap`.
 
-    On a CPU it is compiled with fewer passes, in two thirds of the time: it runs once, for milliseconds.
+    On a CPU it is compiled with fewer passes, in two thirds of the time: it runs once, for milliseconds. The last bit
+    of a weight may be another one than `init_state` gives.
 
     Example:
         >>> from jaxvae import MLPDecoder, MLPEncoder, vae
