@@ -9,7 +9,6 @@ import pytest
 
 from jaxvae.data import PROTOCOLS, digits, fixed_binarization
 from jaxvae.data.protocols import is_white, random_halves, with_noise
-from jaxvae.data.threefry import threefry, threefry_words
 
 KEY = jax.random.key(0)
 LEVELS = np.arange(256)
@@ -80,27 +79,6 @@ def test_a_hundred_million_draws_stay_in_their_bin():
 
     for step in range(96):
         assert check(step)
-
-
-@pytest.mark.parametrize(
-    ("key", "counter", "expected"),
-    [  # the vectors that the authors publish with the cipher
-        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
-        ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
-        ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
-    ],
-)
-def test_the_cipher_gives_its_published_vectors(key, counter, expected):
-    assert tuple(int(word) for word in threefry(*(jnp.uint32(word) for word in (*key, *counter)))) == expected
-
-
-@pytest.mark.parametrize("count", [1, 2, 7, 196])
-def test_words_are_those_of_a_split(count):
-    keys = jax.random.split(jax.random.key(5), 3)
-    split = jax.vmap(lambda key: jax.random.key_data(jax.random.split(key, count)))(keys)
-    np.testing.assert_array_equal(jax.vmap(lambda key: threefry_words(key, count))(keys), split)
-    legacy = jax.random.PRNGKey(5)
-    np.testing.assert_array_equal(threefry_words(legacy, count), jax.random.split(legacy, count))
 
 
 @pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])

@@ -12,8 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.data.threefry import threefry_words
-
 Array = jax.Array
 Key = jax.Array
 Preprocess = Callable[[Key, Array], Array]
@@ -133,7 +131,7 @@ def fixed_binarization(images: np.ndarray, seed: int = 0) -> tuple[np.ndarray, s
 def random_halves(key: Key, shape: tuple[int, ...]) -> Array:
     """Uniform integers 0..65535, int32 of any shape: the 16-bit halves of random words; the key is consumed.
 
-    With threefry keys they are `threefry_words`, which keeps both words of each block where
+    With threefry keys the words are the key data of a split, which keeps both words of each block where
     `jax.random.bits` folds them into one: four pixels a block, a quarter of the work of `jax.random.bernoulli`.
 
     Example:
@@ -143,7 +141,7 @@ def random_halves(key: Key, shape: tuple[int, ...]) -> Array:
     count = int(np.prod(shape))
     blocks = -(-count // 4)
     if str(jax.random.key_impl(key)) == "threefry2x32":
-        words = threefry_words(key, blocks)
+        words = jax.random.key_data(jax.random.split(key, blocks))
     else:  # the words of other keys are not all independent
         words = jax.random.bits(key, (blocks, 2), jnp.uint32)
     return jnp.stack([words & 0xFFFF, words >> 16]).reshape(-1)[:count].reshape(shape).astype(jnp.int32)
