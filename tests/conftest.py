@@ -33,7 +33,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(200_000, 20, 20)  # tracing makes many small objects that do not die young
 
 # A worker and its child processes keep to one core where each can have one: two workers of two threads each spend a
-# third of their time waiting for each other. XLA asks for the cores when it is first used, which is later.
+# fifth of their time waiting for each other. XLA asks for the cores when it is first used, which is later.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 if _WORKER and hasattr(os, "sched_setaffinity"):
     _CORES = sorted(os.sched_getaffinity(0))

@@ -100,6 +100,12 @@ def test_random_bits_are_uniform_and_distinct(impl):
 
 
 @pytest.mark.parametrize("name", ["dynamic", "dequantize"])
+def test_a_key_used_again_after_a_protocol_drew_from_it_is_reported(name, image):
+    with jax.debug_key_reuse(True), pytest.raises(jax.errors.KeyReuseError):
+        jax.jit(lambda key: (PROTOCOLS[name](key, image), jax.random.normal(key)))(KEY)
+
+
+@pytest.mark.parametrize("name", ["dynamic", "dequantize"])
 def test_noise_differs_between_examples_and_steps(name):
     grey = jnp.full((28, 28, 1), 128, jnp.uint8)
 

@@ -16,7 +16,7 @@ from jaxvae.training.losses import bound_loss
 from jaxvae.training.optimizers import kl_warmup, learning_rate_schedule, make_optimizer
 from jaxvae.training.parallel import make_executor
 from jaxvae.training.sampler import epoch_order
-from jaxvae.training.state import init_state
+from jaxvae.training.state import compiled_init, init_state
 from jaxvae.training.step import NOISE, PREPROCESS, example_keys, make_step, steps_left
 
 pytestmark = pytest.mark.quick_compile
@@ -298,6 +298,14 @@ def test_impossible_settings_say_what_was_passed_and_what_to_do(options, words):
 def test_legacy_keys_are_refused():
     with pytest.raises(TypeError, match=r"jax\.random\.key"):
         init_state(small_vae(), optax.sgd(1.0), jax.random.PRNGKey(0), jnp.zeros(SHAPE))
+
+
+def test_a_state_compiled_with_fewer_passes_is_the_same_but_for_rounding():
+    model, optimizer, key = small_vae(), optax.adam(1e-3), jax.random.key(3)
+    one = host(init_state(model, optimizer, key, jnp.zeros(SHAPE), ema=True))
+    other = host(compiled_init(model, optimizer, ema=True)(key, np.zeros(SHAPE, np.float32)))
+    chex.assert_trees_all_equal_shapes_and_dtypes(one, other)
+    chex.assert_trees_all_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_an_executor_needs_no_images_to_be_made():
