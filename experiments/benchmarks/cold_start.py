@@ -8,7 +8,8 @@ one epoch of 60,000 grey images, batch 128, MLP 784-400-20; and the whole `pytho
 
 Expected: the first epoch done after at most 5 s where `import jax` takes 1.4 s; at most 700 MB.
 Obtained: 5.1 s (5.0 to 5.2) and 500 MB where it takes 0.6 s, on another day 4.2 s and 501 MB where it takes 0.5; the
-whole run with evaluation and pictures 11.1 s and 807 MB.
+whole run with evaluation and pictures 11.1 s and 807 MB. On two cores of a first-generation AMD EPYC (--rounds 3):
+11.3 s (10.9 to 11.8) and 501 MB where it takes 1.2 s, the whole run 23.6 s and 821 MB.
 """
 
 import json
