@@ -25,9 +25,10 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 import jaxvae
-from jaxvae.evaluation import generation, plots
-from jaxvae.evaluation.decoding import decode
-from jaxvae.evaluation.figures import BLUE, ORANGE, new_axes, style
+from jaxvae.evaluation import plots
+from jaxvae.evaluation.latents import generation
+from jaxvae.evaluation.latents.decoding import decode
+from jaxvae.evaluation.plots.figures import BLUE, ORANGE, new_axes, style
 
 # %% [markdown]
 # ## Five points

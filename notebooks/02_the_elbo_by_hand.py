@@ -24,14 +24,14 @@ import numpy as np
 
 import jaxvae
 from jaxvae.evaluation import plots
-from jaxvae.evaluation.annealed import simulate
-from jaxvae.evaluation.evidence_charts import posterior_and_q, two_turns
-from jaxvae.evaluation.evidence_parts import evidence_parts, gaussian_on_grid
-from jaxvae.evaluation.figures import new_axes, style
-from jaxvae.evaluation.grid_posterior import grid_posterior
-from jaxvae.models.four_by_four import four_by_four
+from jaxvae.evaluation.annealing.annealed import simulate
+from jaxvae.evaluation.exact.grid import grid_posterior
+from jaxvae.evaluation.exact.parts import evidence_parts, gaussian_on_grid
+from jaxvae.evaluation.plots.evidence_charts import posterior_and_q, two_turns
+from jaxvae.evaluation.plots.figures import new_axes, style
+from jaxvae.models.exact.pixels import four_by_four
 from jaxvae.models.records import DiagNormal
-from jaxvae.training.coordinate_ascent import e_step, m_step
+from jaxvae.training.search.coordinate_ascent import e_step, m_step
 
 # %% [markdown]
 # ## A data set driven by one number

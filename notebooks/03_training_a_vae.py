@@ -21,7 +21,8 @@ import jax
 import numpy as np
 
 import jaxvae
-from jaxvae.evaluation import generation, latents, plots
+from jaxvae.evaluation import latents, plots
+from jaxvae.evaluation.latents import generation
 
 # %% [markdown]
 # ## The data

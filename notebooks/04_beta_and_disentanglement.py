@@ -25,10 +25,12 @@ import numpy as np
 from IPython.display import display
 
 import jaxvae
-from jaxvae.evaluation import disentanglement, generation, plots, rate_charts, score_charts
-from jaxvae.evaluation.collapse import CollapseWarning, collapse_warning, has_collapsed, latent_use
-from jaxvae.evaluation.latents import encode, gaussian_quantiles
-from jaxvae.evaluation.rate_distortion import rate_distortion
+from jaxvae.evaluation import disentanglement, plots
+from jaxvae.evaluation.bounds.rates import rate_distortion
+from jaxvae.evaluation.latents import generation
+from jaxvae.evaluation.latents.codes import encode, gaussian_quantiles
+from jaxvae.evaluation.latents.collapse import CollapseWarning, collapse_warning, has_collapsed, latent_use
+from jaxvae.evaluation.plots import rate_charts, score_charts
 
 # %% [markdown]
 # ## Pictures whose factors we know

@@ -25,7 +25,9 @@ from IPython.display import Image
 from sklearn.svm import SVC
 
 import jaxvae
-from jaxvae.evaluation import attributes, generation, latent_pictures, latents, plots, resynthesis, sliders
+from jaxvae.evaluation import latents, plots
+from jaxvae.evaluation.latents import attributes, generation, swap_latents
+from jaxvae.evaluation.plots import latent_grids, sliders
 
 # %% [markdown]
 # ## A model that is told the class
@@ -78,8 +80,8 @@ print("class by class:", "  ".join(f"{c}: {right[asked == c].mean():.0%}" for c 
 x = test.images.astype(np.float32)  # the units of the likelihood: levels 0..255
 labelled = jaxvae.Labelled(x[:7], test.labels[:7])
 codes = latents.posterior_means(model, params, labelled)
-every = resynthesis.across_contexts(model, params, codes, np.arange(10))
-figure, _ = latent_pictures.shifts(
+every = swap_latents.across_contexts(model, params, codes, np.arange(10))
+figure, _ = latent_grids.shifts(
     model.to_unit(every),
     np.arange(10),
     model.to_unit(x[:7]),
@@ -132,10 +134,10 @@ print("direction", direction.round(2))
 # %%
 strengths = [-3, -2, -1, 0, 1, 2, 3]
 whole = jaxvae.Labelled(x, test.labels)
-moved = resynthesis.resynthesize(model, params, whole, lambda z: attributes.shift(z, direction, strengths))
+moved = swap_latents.resynthesize(model, params, whole, lambda z: attributes.shift(z, direction, strengths))
 moved = np.asarray(model.to_unit(moved))
 found = slant(moved)
-figure, _ = latent_pictures.shifts(
+figure, _ = latent_grids.shifts(
     moved[:6],
     strengths,
     model.to_unit(x[:6]),

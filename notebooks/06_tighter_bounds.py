@@ -25,7 +25,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import jaxvae
-from jaxvae.evaluation import annealed, gaps
+from jaxvae.evaluation.annealing import annealed
+from jaxvae.evaluation.local import gaps
 
 # %% [markdown]
 # ## A model with a known answer

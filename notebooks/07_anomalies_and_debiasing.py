@@ -20,9 +20,13 @@ import numpy as np
 
 import jaxvae
 from jaxvae.data import shapes
-from jaxvae.evaluation import anomaly, debiasing, detection, detection_charts, generation, groups, plots
-from jaxvae.models.adversarial import with_critic
-from jaxvae.training.supervised import supervised_loss
+from jaxvae.evaluation import anomaly, plots
+from jaxvae.evaluation.anomaly import detection_metrics
+from jaxvae.evaluation.latents import generation, rarity
+from jaxvae.evaluation.plots import detection_charts
+from jaxvae.evaluation.probes import groups
+from jaxvae.models.players.critic import with_critic
+from jaxvae.training.losses.supervised import supervised_loss
 
 digits, test = jaxvae.data.load("digits", "train"), jaxvae.data.load("digits", "test")
 
@@ -69,7 +73,7 @@ scored = [
 ]
 pairs = {name: (scored[0][name], scored[1][name]) for name in scored[0]}
 for name, pair in pairs.items():
-    area = detection.detection(*pair, resamples=100).auroc
+    area = detection_metrics.detection(*pair, resamples=100).auroc
     print(f"{name:18} AUROC {area.value:.3f}  (95 % interval {area.low:.3f} to {area.high:.3f})")
 
 # %% [markdown]
@@ -140,7 +144,7 @@ joint = jaxvae.vae(
     latent_dim=6,
 )
 joint = with_critic(joint, classifier, name="classifier")
-resampler = debiasing.latent_resampler(joint, images / np.float32(255), alpha=0.01, at_least=0.2)
+resampler = rarity.latent_resampler(joint, images / np.float32(255), alpha=0.01, at_least=0.2)
 options = {"labels": digits.labels, "protocol": "grey", "epochs": 20, "batch_size": 50, "progress": False}
 options["loss"] = supervised_loss(joint, classifier, weight=20.0)
 
@@ -161,7 +165,7 @@ order = np.argsort(-weights)
 print(
     f"inverted: {rare.mean():.1%} of the images, {weights[rare].sum():.1%} of the draws; the weights sum to {weights.sum():.6f}"
 )
-print(f"the draws are worth {debiasing.effective_examples(weights):.0f} different images of {len(images)}")
+print(f"the draws are worth {rarity.effective_examples(weights):.0f} different images of {len(images)}")
 rows = {"most likely drawn": images[order[:16]] / 255, "least likely": images[order[-16:]] / 255}
 figure, _ = plots.compare(rows, columns=16, title="Training digits by their probability to be drawn")
 figure

@@ -23,16 +23,17 @@ import jax
 import numpy as np
 
 import jaxvae
-from jaxvae.evaluation import generation, plots
-from jaxvae.evaluation.classifiers import classifier_features, train_classifier
-from jaxvae.evaluation.features import pixel_features
-from jaxvae.evaluation.frechet import frechet_distance, frechet_estimate, gaussian_distance
-from jaxvae.evaluation.imputation import impute
-from jaxvae.evaluation.inception_score import inception_score
-from jaxvae.evaluation.latents import posterior_means
-from jaxvae.evaluation.probe_charts import label_curves
-from jaxvae.evaluation.probes import cluster, label_curve, linear_probe, neighbour_probe
-from jaxvae.evaluation.scores import sample_scores
+from jaxvae.evaluation import plots
+from jaxvae.evaluation.bounds.imputation import impute
+from jaxvae.evaluation.latents import generation
+from jaxvae.evaluation.latents.codes import posterior_means
+from jaxvae.evaluation.plots.probe_charts import label_curves
+from jaxvae.evaluation.probes.probes import cluster, label_curve, linear_probe, neighbour_probe
+from jaxvae.evaluation.samples.classifiers import classifier_features, train_classifier
+from jaxvae.evaluation.samples.features import pixel_features
+from jaxvae.evaluation.samples.frechet import frechet_distance, frechet_estimate, gaussian_distance
+from jaxvae.evaluation.samples.inception import inception_score
+from jaxvae.evaluation.samples.scores import sample_scores
 
 train, test = jaxvae.data.load("digits", "train"), jaxvae.data.load("digits", "test")
 x, y = np.float32(train.images) / 255, np.float32(test.images) / 255

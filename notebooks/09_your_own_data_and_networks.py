@@ -25,7 +25,8 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_wine
 
 import jaxvae
-from jaxvae.evaluation import generation, plots
+from jaxvae.evaluation import plots
+from jaxvae.evaluation.latents import generation
 
 # %% [markdown]
 # ## Data: a NumPy array

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.models.linear_gaussian import linear_gaussian
-from jaxvae.models.observations import normal
+from jaxvae.models.exact.linear import linear_gaussian
+from jaxvae.models.observations.continuous import normal
 from jaxvae.models.records import Conditional, Model
 from jaxvae.models.vae import vae
 from jaxvae.objectives.terms import Terms

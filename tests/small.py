@@ -8,9 +8,9 @@ import numpy as np
 import optax
 
 from jaxvae.models.vae import vae
-from jaxvae.training.losses import bound_loss
-from jaxvae.training.parallel import make_executor
-from jaxvae.training.state import init_state
+from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.state import init_state
+from jaxvae.training.losses.bound import bound_loss
 
 SHAPE, LATENTS = (4, 4, 1), 3
 

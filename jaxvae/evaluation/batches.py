@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxvae.math.checks import positive_integer
+from jaxvae.checks import positive_integer
 from jaxvae.models.contexts import count_examples
 
 Array = jax.Array

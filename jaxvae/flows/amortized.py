@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from jaxvae.checks import as_float
 from jaxvae.flows.records import Bijection, Conditioner, Key, Params, check_bijection
-from jaxvae.math.checks import as_float
 
 Array = jax.Array
 

@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxvae.checks import as_float, positive_integer
 from jaxvae.flows.elementary import affine, reverse_order
 from jaxvae.flows.records import Bijection, Conditioner, Key, Params, chain, vector
 from jaxvae.flows.transforms import Transform, affine_transform, check_transform
-from jaxvae.math.checks import as_float, positive_integer
 
 Array = jax.Array
 MakeNetwork = Callable[[int], Conditioner]

@@ -6,11 +6,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxvae.checks import as_float, positive_integer
 from jaxvae.flows.elementary import affine
 from jaxvae.flows.records import Bijection, Conditioner, Key, Params, chain, vector
 from jaxvae.flows.spline import spline_transform
 from jaxvae.flows.transforms import Transform, affine_transform, check_transform
-from jaxvae.math.checks import as_float, positive_integer
 
 Array = jax.Array
 MakeNetwork = Callable[[int], Conditioner]

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.checks import finite_number, positive_integer
 from jaxvae.flows.records import Bijection, Key, Params, vector
-from jaxvae.math.checks import finite_number, positive_integer
 
 Array = jax.Array
 

@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxvae.checks import positive_integer
 from jaxvae.flows.records import Bijection, Key, Params, vector
-from jaxvae.math.checks import positive_integer
 from jaxvae.math.numerics import expm1_minus
 
 Array = jax.Array

@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxvae.checks import positive_integer
 from jaxvae.flows.planar import above_minus_one
 from jaxvae.flows.records import Bijection, Key, Params, soft_bound, vector
-from jaxvae.math.checks import positive_integer
 
 Array = jax.Array
 

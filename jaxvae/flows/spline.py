@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxvae.checks import finite_number, positive_integer
 from jaxvae.flows.records import soft_bound
 from jaxvae.flows.transforms import Transform
-from jaxvae.math.checks import finite_number, positive_integer
 
 Array = jax.Array
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxvae.checks import finite_number
 from jaxvae.flows.records import soft_bound
-from jaxvae.math.checks import finite_number
 
 Array = jax.Array
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from jaxvae.math.checks import as_float, flat, in_range, not_nan, same_shape
+from jaxvae.checks import as_float, flat, in_range, not_nan, same_shape
 from jaxvae.math.numerics import log_x_over_tanh
 
 Array = jax.Array

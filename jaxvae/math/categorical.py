@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, as_levels, not_nan
+from jaxvae.checks import as_float, as_levels, not_nan
 from jaxvae.math.numerics import log_softmax
 
 Array = jax.Array

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.math.checks import as_array, in_range, is_concrete
+from jaxvae.checks import as_array, in_range, is_concrete
 
 Array = jax.Array
 LARGEST = 2**24  # the last whole number before float32 leaves gaps

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, not_nan
+from jaxvae.checks import as_float, not_nan
 from jaxvae.math.numerics import log_softmax
 
 Array = jax.Array

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, finite_number, same_shape
+from jaxvae.checks import as_float, finite_number, same_shape
 
 Array = jax.Array
 Kernel = Callable[[Array, Array], Array]

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, flat, not_nan, same_shape
+from jaxvae.checks import as_float, flat, not_nan, same_shape
 from jaxvae.math.numerics import inverse_scale
 
 Array = jax.Array

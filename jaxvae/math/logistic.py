@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, as_levels, flat, not_nan, positive_integer, same_shape
+from jaxvae.checks import as_float, as_levels, flat, not_nan, positive_integer, same_shape
 from jaxvae.math.numerics import inverse_scale, log1mexp_of_exp, log_mean_exp, log_softmax, x_over_expm1
 
 Array = jax.Array

@@ -5,7 +5,7 @@ import math
 
 import jax
 
-from jaxvae.math.checks import as_float
+from jaxvae.checks import as_float
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.math.numerics import inverse_scale, log_mean_exp, log_softmax
 

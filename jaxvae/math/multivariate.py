@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, not_nan
+from jaxvae.checks import as_float, not_nan
 from jaxvae.math.normal import reparameterize
 from jaxvae.math.numerics import expm1_minus, inverse_scale
 

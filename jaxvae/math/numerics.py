@@ -9,7 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float
+from jaxvae.checks import as_float
 
 Array = jax.Array
 

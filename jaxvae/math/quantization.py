@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_array, as_float, same_shape
+from jaxvae.checks import as_array, as_float, same_shape
 
 Array = jax.Array
 

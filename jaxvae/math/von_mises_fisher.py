@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.checks import as_float, as_key, in_range, is_concrete, positive_integer
 from jaxvae.math.bessel import bessel_parts, cumulant_defect, log_cumulant, mean_defect, mean_length_slope
-from jaxvae.math.checks import as_float, as_key, in_range, is_concrete, positive_integer
 
 Array = jax.Array
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)

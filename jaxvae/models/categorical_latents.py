@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, finite_number, positive_integer
+from jaxvae.checks import as_float, finite_number, positive_integer
 from jaxvae.math.gumbel import categorical_kl_uniform, gumbel_softmax
 from jaxvae.math.numerics import log_softmax
 from jaxvae.math.quantization import straight_through

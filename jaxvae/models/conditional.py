@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxvae.models.contexts import Context, Labelled, as_context, split_context
-from jaxvae.models.gaussians import network_gaussian
-from jaxvae.models.posteriors import gaussian_posterior
+from jaxvae.models.posteriors.gaussian import gaussian_posterior
+from jaxvae.models.posteriors.heads import network_gaussian
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params
 from jaxvae.models.vae import vae
 from jaxvae.objectives.terms import Terms

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.math.checks import is_concrete, positive_integer
+from jaxvae.checks import is_concrete, positive_integer
 
 Array = jax.Array
 

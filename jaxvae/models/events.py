@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import positive_integer
-from jaxvae.models.observations import bernoulli
+from jaxvae.checks import positive_integer
+from jaxvae.models.observations.continuous import bernoulli
 from jaxvae.models.records import Observation
 
 Array = jax.Array

@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import positive_integer
+from jaxvae.checks import positive_integer
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
 from jaxvae.models.events import describe_event
-from jaxvae.models.gaussians import network_gaussian
 from jaxvae.models.likelihoods import decoder_likelihood
-from jaxvae.models.priors import standard_normal
+from jaxvae.models.posteriors.heads import network_gaussian
+from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
 from jaxvae.objectives.terms import Terms
 

@@ -30,7 +30,7 @@ def observed_log_prob(model: Model, params: Params, x: Incomplete, z: Any) -> Ar
         ValueError: for a mask of another shape, or a likelihood whose pixels are not independent given z.
 
     Example:
-        >>> from jaxvae.models.linear_gaussian import linear_gaussian
+        >>> from jaxvae.models.exact.linear import linear_gaussian
         >>> model = linear_gaussian(jnp.ones((2, 1)))
         >>> params = model.init(jax.random.key(0), jnp.zeros(2))
         >>> x = Incomplete(jnp.array([1.0, jnp.nan]), jnp.array([True, False]))
@@ -62,7 +62,7 @@ def observed_log_weight(
         1812.02633. (Not the MIWAE of Rainforth et al., 2018, arXiv 1802.04537, which is `miwae_bound`.)
 
     Example:
-        >>> from jaxvae.models.linear_gaussian import linear_gaussian
+        >>> from jaxvae.models.exact.linear import linear_gaussian
         >>> model = linear_gaussian(jnp.ones((2, 1)))
         >>> params = model.init(jax.random.key(0), jnp.zeros(2))
         >>> x = Incomplete(jnp.array([1.0, jnp.nan]), jnp.array([True, False]))

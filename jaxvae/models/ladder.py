@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
 from jaxvae.models.events import describe_event
-from jaxvae.models.gaussians import as_gaussian
 from jaxvae.models.hierarchical import (
     Codes,
     check_groups,
@@ -19,6 +18,7 @@ from jaxvae.models.hierarchical import (
     top_down_prior,
 )
 from jaxvae.models.likelihoods import decoder_likelihood
+from jaxvae.models.posteriors.heads import as_gaussian
 from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Observation, Params
 from jaxvae.objectives.terms import Terms
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float
+from jaxvae.checks import as_float
 from jaxvae.models.records import Conditional, Key, Network, Observation, Params, as_network, merge, part_of
 
 Array = jax.Array
@@ -25,7 +25,7 @@ def decoder_likelihood(
         ValueError: if the decoder emits another shape.
 
     Example:
-        >>> from jaxvae.models.observations import bernoulli
+        >>> from jaxvae.models.observations.continuous import bernoulli
         >>> from jaxvae.networks.mlp import MLPDecoder
         >>> likelihood = decoder_likelihood(MLPDecoder((8, 8, 1)), bernoulli(), (8, 8, 1))
         >>> params = likelihood.init(jax.random.key(0), jax.numpy.zeros(2))

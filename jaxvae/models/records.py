@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 
-from jaxvae.math.checks import shown
+from jaxvae.checks import shown
 from jaxvae.models.contexts import Context, Labelled, count_examples, split_context
 from jaxvae.objectives.terms import Terms
 

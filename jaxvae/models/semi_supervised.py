@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, finite_number
+from jaxvae.checks import as_float, finite_number
 from jaxvae.models.conditional import conditional_vae
 from jaxvae.models.contexts import Labelled, class_labels, split_context
 from jaxvae.models.events import describe_event

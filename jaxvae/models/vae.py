@@ -5,12 +5,12 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_key, positive_integer
+from jaxvae.checks import as_key, positive_integer
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
-from jaxvae.models.posteriors import gaussian_posterior
-from jaxvae.models.priors import standard_normal
+from jaxvae.models.posteriors.gaussian import gaussian_posterior
+from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
 from jaxvae.objectives.terms import Terms
 

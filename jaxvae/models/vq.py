@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, finite_number, positive_integer
+from jaxvae.checks import as_float, finite_number, positive_integer
 from jaxvae.math.quantization import nearest_code, straight_through
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood

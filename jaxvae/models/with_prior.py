@@ -26,7 +26,7 @@ def with_prior(model: Model, prior: Conditional) -> Model:
     Source: Ghosh et al., 2020, arXiv 1903.12436, section 4, for a density fitted to codes after training.
 
     Example:
-        >>> from jaxvae.models.mixture_prior import gaussian_mixture_prior
+        >>> from jaxvae.models.priors.mixture import gaussian_mixture_prior
         >>> from jaxvae.models.vae import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 from flax import linen as nn
 
-from jaxvae.math.checks import positive_integer
+from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.conv import check_convolutional, check_image_shape
 from jaxvae.networks.convolution import Conv

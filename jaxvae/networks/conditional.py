@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import positive_integer
+from jaxvae.checks import positive_integer
 
 Array = jax.Array
 

@@ -3,7 +3,7 @@
 import jax
 from flax import linen as nn
 
-from jaxvae.math.checks import positive_integer
+from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.mlp import check_sizes, hidden_layers
 from jaxvae.networks.rows import Dense

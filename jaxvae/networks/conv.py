@@ -5,7 +5,7 @@ import math
 import jax
 from flax import linen as nn
 
-from jaxvae.math.checks import positive_integer
+from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.convolution import Conv, ConvTranspose
 from jaxvae.networks.mlp import check_sizes, posterior_layers

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float
+from jaxvae.checks import as_float
 
 Array = jax.Array
 

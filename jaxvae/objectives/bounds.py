@@ -2,7 +2,7 @@
 
 import jax
 
-from jaxvae.math.checks import finite_number
+from jaxvae.checks import finite_number
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.objectives.terms import Terms, as_terms, log_weights
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, as_function, finite_number
+from jaxvae.checks import as_float, as_function, finite_number
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.objectives.terms import Terms
 

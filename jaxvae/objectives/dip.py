@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, finite_number
+from jaxvae.checks import as_float, finite_number
 
 Array = jax.Array
 KINDS = ("I", "II")

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import finite_number, positive_integer
+from jaxvae.checks import finite_number, positive_integer
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.objectives.terms import Terms, log_weights

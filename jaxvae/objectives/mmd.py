@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, as_function
+from jaxvae.checks import as_float, as_function
 from jaxvae.math.kernels import Kernel
 
 Array = jax.Array

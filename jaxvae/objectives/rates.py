@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import finite_number, positive_integer
+from jaxvae.checks import finite_number, positive_integer
 from jaxvae.objectives.terms import Terms, as_terms
 
 Array = jax.Array

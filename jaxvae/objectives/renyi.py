@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import finite_number
+from jaxvae.checks import finite_number
 from jaxvae.objectives.terms import Terms, log_weights
 
 Array = jax.Array

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxvae.math.checks import as_array, shown
+from jaxvae.checks import as_array, shown
 
 Array = jax.Array
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxvae.math.checks import as_float, as_key, not_nan, positive_integer
+from jaxvae.checks import as_float, as_key, not_nan, positive_integer
 from jaxvae.math.normal import normal_log_prob
 
 Array = jax.Array

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import optax
 
 from jaxvae.models.records import Key, Model
-from jaxvae.training.losses import Loss, bound_loss
-from jaxvae.training.optimizers import make_optimizer
-from jaxvae.training.parallel import Executor, make_executor
-from jaxvae.training.state import TrainState, compiled_init
-from jaxvae.training.step import Preprocess, labelled
+from jaxvae.training.engine.optimizers import make_optimizer
+from jaxvae.training.engine.parallel import Executor, make_executor
+from jaxvae.training.engine.state import TrainState, compiled_init
+from jaxvae.training.engine.step import Preprocess, labelled
+from jaxvae.training.losses.bound import Loss, bound_loss
 
 KEPT = 8  # a program and the model it was made of take some megabytes; the least recently used goes
 
@@ -45,7 +45,7 @@ def programs(request: Request) -> Programs:
     Example:
         >>> import numpy as np
         >>> from jaxvae.data.protocols import as_it_is
-        >>> from jaxvae.models.linear_gaussian import linear_gaussian
+        >>> from jaxvae.models.exact.linear import linear_gaussian
         >>> request = Request(linear_gaussian(np.ones((2, 1))), None, None, as_it_is, False, 4, 10, None)
         >>> programs(request) is programs(Request(*request)), programs(request._replace(ema=0.9)) is programs(request)
         (True, False)

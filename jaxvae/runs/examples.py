@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.checks import in_range, shown
 from jaxvae.data.protocols import PROTOCOLS, as_it_is
-from jaxvae.math.checks import in_range, shown
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model, as_model
-from jaxvae.runs.names import unknown
-from jaxvae.training.step import Preprocess
+from jaxvae.runs.configs.names import unknown
+from jaxvae.training.engine.step import Preprocess
 
 NUMBERS = "biuf"  # kinds of NumPy dtypes: booleans, integers, unsigned integers, floats
 
@@ -47,7 +47,7 @@ def as_examples(
         ValueError, TypeError: for what the model cannot be trained on.
 
     Example:
-        >>> from jaxvae.models.linear_gaussian import linear_gaussian
+        >>> from jaxvae.models.exact.linear import linear_gaussian
         >>> found = as_examples(linear_gaussian(jnp.ones((2, 1))), [[0.5, 1.0], [2.0, -3.0], [0.0, 0.0]])
         >>> found.data.shape, found.data.dtype.name, found.preprocess.__name__
         ((3, 2), 'float32', 'as_it_is')

@@ -7,19 +7,19 @@ import jax
 import numpy as np
 import optax
 
-from jaxvae.math.checks import finite_number, positive_integer
+from jaxvae.checks import finite_number, positive_integer
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.compiled import Request, programs
 from jaxvae.runs.examples import as_examples, as_numbers
 from jaxvae.runs.measure import collapse_warner
 from jaxvae.runs.progress import progress_bar
-from jaxvae.training.loop import check_data, train
-from jaxvae.training.losses import Loss, as_loss
-from jaxvae.training.optimizers import as_optimizer
-from jaxvae.training.parallel import Executor
-from jaxvae.training.sampler import Reweighted, weighted
-from jaxvae.training.state import TrainState
-from jaxvae.training.windows import Windows
+from jaxvae.training.engine.loop import check_data, train
+from jaxvae.training.engine.optimizers import as_optimizer
+from jaxvae.training.engine.parallel import Executor
+from jaxvae.training.engine.sampler import Reweighted, weighted
+from jaxvae.training.engine.state import TrainState
+from jaxvae.training.engine.windows import Windows
+from jaxvae.training.losses.bound import Loss, as_loss
 
 Weights = np.ndarray | Callable[[Params], np.ndarray]
 Look = Callable[[Params, Mapping[str, Any]], None]

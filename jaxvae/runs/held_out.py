@@ -8,12 +8,12 @@ import jax
 import numpy as np
 
 from jaxvae import data
+from jaxvae.checks import positive_integer
 from jaxvae.data.protocols import PROTOCOLS, fixed_binarization
-from jaxvae.evaluation.report import Setting
-from jaxvae.math.checks import positive_integer
+from jaxvae.evaluation.bounds.report import Setting
 from jaxvae.networks.precision import in_words
-from jaxvae.runs.build import build_observation
-from jaxvae.runs.config import Config, DataConfig
+from jaxvae.runs.build.from_config import build_observation
+from jaxvae.runs.configs.config import Config, DataConfig
 
 SEED = 0
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxvae.models.records import Model, Params
-from jaxvae.runs import folder as run_folder
-from jaxvae.runs.build import abstract_state, build_model
-from jaxvae.runs.config import Config, ModelConfig
-from jaxvae.runs.sampling import restore
-from jaxvae.runs.serialize import read_config
+from jaxvae.runs.build.from_config import abstract_state, build_model
+from jaxvae.runs.configs.config import Config, ModelConfig
+from jaxvae.runs.configs.serialize import read_config
+from jaxvae.runs.folder import run_folder
+from jaxvae.runs.folder.sampling import restore
 
 
 class Run(NamedTuple):

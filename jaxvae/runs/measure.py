@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.evaluation.collapse import CollapseWarning, LatentUse, collapse_warning, has_collapsed, latent_use
-from jaxvae.evaluation.likelihood import Estimate
+from jaxvae.evaluation.bounds.likelihood import Estimate
+from jaxvae.evaluation.latents.collapse import CollapseWarning, LatentUse, collapse_warning, has_collapsed, latent_use
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model, Params
-from jaxvae.runs.config import ObjectiveConfig
+from jaxvae.runs.configs.config import ObjectiveConfig
 from jaxvae.runs.held_out import HeldOut
-from jaxvae.training.step import Preprocess
+from jaxvae.training.engine.step import Preprocess
 
 EXAMPLES = 500  # images that tell which latents are in use
 QUIET = 0.1  # nats: latents of a larger KL, a mean over an epoch, are no reason to look closer

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from jaxvae.evaluation.likelihood import Estimate
-from jaxvae.training.loop import Report
+from jaxvae.evaluation.bounds.likelihood import Estimate
+from jaxvae.training.engine.loop import Report
 
 Show = Callable[[Report, Mapping[str, Estimate] | None], None]
 LINES = 10  # in a log file, over the whole run

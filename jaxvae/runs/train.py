@@ -9,26 +9,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.evaluation.likelihood import Estimate, per_example, summarize
+from jaxvae.evaluation.bounds.likelihood import Estimate, per_example, summarize
 from jaxvae.models.records import Model, Params
-from jaxvae.runs import folder as run_folder
 from jaxvae.runs import measure
-from jaxvae.runs.build import build_model, build_training
-from jaxvae.runs.config import Config
-from jaxvae.runs.files import write_json
+from jaxvae.runs.build.from_config import build_model, build_training
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.folder import run_folder
+from jaxvae.runs.folder.files import write_json
+from jaxvae.runs.folder.metrics import append_metrics, truncate_after
+from jaxvae.runs.folder.pictures import draw_pictures
+from jaxvae.runs.folder.sampling import restore, sampled, to_save
 from jaxvae.runs.held_out import HeldOut, load_held_out, load_images
-from jaxvae.runs.metrics import append_metrics, truncate_after
-from jaxvae.runs.pictures import draw_pictures
 from jaxvae.runs.progress import progress_bar
-from jaxvae.runs.sampling import restore, sampled, to_save
-from jaxvae.training import checkpoint
-from jaxvae.training.folders import lock_folder
-from jaxvae.training.loop import check_data, train
-from jaxvae.training.parallel import Executor, make_executor
-from jaxvae.training.signals import stop_on_signals
-from jaxvae.training.state import TrainState, compiled_init
-from jaxvae.training.weights import save_weights
-from jaxvae.training.windows import Windows
+from jaxvae.training.checkpoints import checkpoint
+from jaxvae.training.checkpoints.folders import lock_folder
+from jaxvae.training.checkpoints.weights import save_weights
+from jaxvae.training.engine.loop import check_data, train
+from jaxvae.training.engine.parallel import Executor, make_executor
+from jaxvae.training.engine.signals import stop_on_signals
+from jaxvae.training.engine.state import TrainState, compiled_init
+from jaxvae.training.engine.windows import Windows
 
 WATCHED = 10  # epochs after each of which the latents are looked at, measured or not; later where they are measured
 LOG_STEPS = 100  # training metrics are means over this many steps, or an epoch where that is shorter

@@ -9,16 +9,16 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from jaxvae.checks import finite_number, positive_integer
 from jaxvae.evaluation.batches import map_batches
-from jaxvae.evaluation.decoding import decode
-from jaxvae.evaluation.generation import prior_samples
-from jaxvae.evaluation.latents import encode
-from jaxvae.math.checks import finite_number, positive_integer
+from jaxvae.evaluation.latents.codes import encode
+from jaxvae.evaluation.latents.decoding import decode
+from jaxvae.evaluation.latents.generation import prior_samples
 from jaxvae.models.records import Model, check_batch
+from jaxvae.runs.configs.names import unknown
 from jaxvae.runs.fit import run_epochs
-from jaxvae.runs.names import unknown
 from jaxvae.sklearn import programs
-from jaxvae.training.state import TrainState
+from jaxvae.training.engine.state import TrainState
 
 
 class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

@@ -10,17 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.data.protocols import as_it_is
-from jaxvae.evaluation.importance import sample_weights
+from jaxvae.evaluation.bounds.importance import sample_weights
 from jaxvae.math.numerics import log_mean_exp
-from jaxvae.models.count_observations import negative_binomial, poisson
-from jaxvae.models.observations import bernoulli, laplace, normal
+from jaxvae.models.observations.continuous import bernoulli, laplace, normal
+from jaxvae.models.observations.counts import negative_binomial, poisson
 from jaxvae.models.records import Key, Model, Observation, Params
 from jaxvae.models.vae import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
-from jaxvae.training.losses import bound_loss
-from jaxvae.training.optimizers import make_optimizer
-from jaxvae.training.parallel import Executor, make_executor
-from jaxvae.training.state import TrainState, init_state
+from jaxvae.training.engine.optimizers import make_optimizer
+from jaxvae.training.engine.parallel import Executor, make_executor
+from jaxvae.training.engine.state import TrainState, init_state
+from jaxvae.training.losses.bound import bound_loss
 
 Array = jax.Array
 BATCH = 256  # rows in flight; fewer are filled up, so that one program serves all and no row feels its company

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from jaxvae.checks import positive_integer
 from jaxvae.evaluation.disentanglement.tables import check_tables, rows_sharing, varying
-from jaxvae.math.checks import positive_integer
 
 Array = np.ndarray
 

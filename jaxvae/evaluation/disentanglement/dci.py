@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxvae.checks import positive_integer
 from jaxvae.evaluation.disentanglement.tables import Tables, check_codes, check_tables, varying
-from jaxvae.math.checks import positive_integer
 
 Array = np.ndarray
 METHODS = ("forest", "lasso")

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.checks import positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.disentanglement.tables import check_codes, check_tables
-from jaxvae.math.checks import positive_integer
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.records import Key
 

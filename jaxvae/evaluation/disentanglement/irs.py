@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from jaxvae.checks import finite_number
 from jaxvae.evaluation.disentanglement.tables import check_tables, varying
-from jaxvae.math.checks import finite_number
 
 Array = np.ndarray
 

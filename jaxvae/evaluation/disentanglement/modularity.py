@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from jaxvae.checks import finite_number
 from jaxvae.evaluation.disentanglement.information import information_matrix
 from jaxvae.evaluation.disentanglement.tables import check_codes
-from jaxvae.math.checks import finite_number
 
 Array = np.ndarray
 

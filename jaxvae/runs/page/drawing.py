@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxvae.evaluation.figures import COLORS, FAINT, INK, MUTED, RED
-from jaxvae.evaluation.pictures import gap_of, tile, unit_images
+from jaxvae.evaluation.plots.figures import COLORS, FAINT, INK, MUTED, RED
+from jaxvae.evaluation.plots.image_grids import gap_of, tile, unit_images
 from jaxvae.runs.page.html import Html, tag
 
 # What matplotlib draws in these colours follows the scheme of the page, by day and by night.

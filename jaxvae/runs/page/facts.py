@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from jaxvae.runs import folder as run_folder
-from jaxvae.runs.config import Config
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.serialize import read_config
+from jaxvae.runs.folder import run_folder
+from jaxvae.runs.folder.metrics import read_metrics
 from jaxvae.runs.held_out import HeldOut, load_held_out
 from jaxvae.runs.load import Run, load
-from jaxvae.runs.metrics import read_metrics
-from jaxvae.runs.serialize import read_config
 
 Value = TypeVar("Value")
 

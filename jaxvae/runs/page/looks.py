@@ -5,13 +5,14 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from jaxvae.evaluation import generation, latents
-from jaxvae.evaluation.charts import codes, kl_per_latent
-from jaxvae.evaluation.collapse import collapse_warning, has_collapsed, latent_use
-from jaxvae.evaluation.decoding import latent_shapes
-from jaxvae.evaluation.figures import new_axes
-from jaxvae.evaluation.likelihood import per_example
-from jaxvae.evaluation.rate_charts import kl_over_training
+from jaxvae.evaluation import latents
+from jaxvae.evaluation.bounds.likelihood import per_example
+from jaxvae.evaluation.latents import generation
+from jaxvae.evaluation.latents.collapse import collapse_warning, has_collapsed, latent_use
+from jaxvae.evaluation.latents.decoding import latent_shapes
+from jaxvae.evaluation.plots.charts import codes, kl_per_latent
+from jaxvae.evaluation.plots.figures import new_axes
+from jaxvae.evaluation.plots.rate_charts import kl_over_training
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.held_out import HeldOut
 from jaxvae.runs.page.drawing import chart, images

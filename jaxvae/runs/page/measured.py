@@ -5,10 +5,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxvae.evaluation.auroc import auroc_interval
-from jaxvae.evaluation.figures import BLUE, new_axes, style
-from jaxvae.evaluation.likelihood import per_example
-from jaxvae.evaluation.report import evaluate
+from jaxvae.evaluation.anomaly.roc import auroc_interval
+from jaxvae.evaluation.bounds.likelihood import per_example
+from jaxvae.evaluation.bounds.report import evaluate
+from jaxvae.evaluation.plots.figures import BLUE, new_axes, style
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.held_out import bin_width, setting_of
 from jaxvae.runs.page.drawing import chart, images

@@ -6,9 +6,9 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from jaxvae.math.checks import positive_integer
-from jaxvae.runs.config import Config
-from jaxvae.runs.fields import flatten, words
+from jaxvae.checks import positive_integer
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.fields import flatten, words
 from jaxvae.runs.page.facts import Facts, read_facts
 from jaxvae.runs.page.html import Html, document, paragraph, section, table, tag
 from jaxvae.runs.page.looks import latent_space, pictures

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from jaxvae.evaluation.charts import PANELS, loss_curves
-from jaxvae.evaluation.figures import new_axes
+from jaxvae.evaluation.plots.charts import PANELS, loss_curves
+from jaxvae.evaluation.plots.figures import new_axes
 from jaxvae.runs.page.drawing import chart
 from jaxvae.runs.page.facts import Facts
 from jaxvae.runs.page.html import Html, absent, figures, joined, key_numbers, note, paragraph, section, tag

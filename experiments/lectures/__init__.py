@@ -1,0 +1,1 @@
+"""What the lectures show, one script each."""

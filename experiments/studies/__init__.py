@@ -1,0 +1,1 @@
+"""Questions asked of models, one script each."""

@@ -1,0 +1,141 @@
+"""Moves codes along the direction from one class to another, and asks a classifier what the images have become.
+
+    python -m experiments.attributes runs/digits --attribute 3:8 4:9
+
+Time: 6 s on two cores. Expected: at strength 0 the judge sees the source class, at strength 1 or a little beyond the
+target. The judge is a support vector machine on pixels that has seen no code and no decoded image: a judge of codes
+would confirm any direction. Obtained with the 30 test images of each class: of the 3s 7 % (95 % interval 2 to 21) are
+judged 8 at strength 0 and 77 % (59 to 88) at strength 1; of the 4s 0 % (0 to 11) and 77 % (59 to 88) are judged 9. The
+way from a 4 to a 9 may lead past a 0. With --direction logistic it is 73 % (56 to 86) for the 8s, no better, no worse.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.launch import launch
+
+
+@dataclass(frozen=True)
+class AttributesOptions:
+    """Rows of test images that turn from one class into another; writes pictures and attributes.json."""
+
+    run: RunFolder
+    attribute: tuple[str, ...] = ("3:8",)  # SOURCE:TARGET labels, or one label, which is with it against without it.
+    direction: Literal["mean", "logistic"] = "mean"  # Difference of mean codes, or normal of the plane between them.
+    strengths: tuple[float, ...] = (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # Multiples of the direction.
+    count: int = 6  # Rows in a picture.
+    examples: int = 5000  # Training images that give the direction and train the judge, at most.
+    output: str | None = None  # Folder for the pictures and the numbers; default RUN/pictures.
+
+
+def main(options: AttributesOptions) -> None:
+    """Writes a picture for each attribute, prints the verdicts and keeps them as JSON."""
+    from dataclasses import replace
+    from functools import partial
+    from pathlib import Path
+
+    import numpy as np
+    from sklearn.svm import SVC
+
+    import jaxvae
+    from jaxvae.checks import positive_integer
+    from jaxvae.commands.requirements import need_one_vector
+    from jaxvae.evaluation import latents, plots
+    from jaxvae.evaluation.latents import attributes, swap_latents
+    from jaxvae.evaluation.plots import latent_grids
+    from jaxvae.runs.held_out import load_held_out
+
+    count, most = positive_integer("count", options.count), positive_integer("examples", options.examples, 2)
+    model, params, config = jaxvae.load(options.run)
+    need_one_vector(options.run, config.model.kind, "there is no one direction for an attribute")
+    train = load_held_out(replace(config.data, test_split=config.data.train_split))
+    test = load_held_out(config.data)
+    if train.labels is None or test.labels is None:
+        raise ValueError(f"the data {config.data.name!r} of {options.run} has no labels, expected some for attributes.")
+    pairs = [parse(text, np.unique(train.labels)) for text in options.attribute]
+    labels, codes = train.labels[:most], latents.posterior_means(model, params, train.x[:most])
+    judge = SVC(C=10.0).fit(flat(train.images[:most]), labels)
+    accuracy = share(judge.predict(flat(test.images)) == test.labels)
+    print(f"the judge, an SVM on pixels, is right about {shown(accuracy, 1)} of {len(test.labels)} test images")
+
+    folder = Path(options.output or Path(options.run) / "pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    found: list[dict[str, Any]] = []
+    for source, target in pairs:
+        chosen = test.labels != target if source is None else test.labels == source
+        if options.direction == "logistic":
+            either = np.ones(len(labels), bool) if source is None else (labels == source) | (labels == target)
+            direction = attributes.logistic_direction(codes[either], labels[either] == target)
+        elif source is None:
+            direction = attributes.mean_direction(codes, labels == target)
+        else:
+            direction = attributes.class_direction(codes, labels, source, target)
+        change = partial(attributes.shift, direction=direction, strengths=options.strengths)
+        images = np.asarray(model.to_unit(swap_latents.resynthesize(model, params, test.x[chosen], change)))
+        verdicts = np.stack([judge.predict(flat(column)) for column in images.swapaxes(0, 1)], axis=1)
+        before = "others" if source is None else f"{source}"
+        print(f"\nfrom {before} towards {target}: {len(images)} test images, judged as (95 % interval)")
+        print(f"{'strength':>8}  {before:>22}  {target!s:>22}")
+        for strength, column in zip(options.strengths, verdicts.T, strict=True):
+            stayed = share(column != target if source is None else column == source)
+            turned = share(column == target)
+            print(f"{strength:8.2f}  {shown(stayed):>22}  {shown(turned):>22}")
+            row = {"source": source, "target": target, "strength": strength, "images": len(images)}
+            found.append(row | {"judged_source": stayed, "judged_target": turned})
+        figure, _ = latent_grids.shifts(
+            images[:count],
+            options.strengths,
+            model.to_unit(test.x[chosen][:count]),
+            [f"{np.mean(column == target):.0%}" for column in verdicts.T],
+            title=f"From {before} towards {target}; below, the share judged {target}",
+        )
+        print(plots.save(figure, folder / f"attribute_{before}_to_{target}.png"))
+    whole = {
+        "run": options.run,
+        "direction": options.direction,
+        "examples": len(labels),
+        "judge": "SVC(C=10) on pixels",
+    }
+    path = folder / "attributes.json"
+    path.write_text(json.dumps(whole | {"judge_accuracy": accuracy, "verdicts": found}, indent=2) + "\n")
+    print(path)
+
+
+def parse(text: str, classes: Any) -> tuple[int | None, int]:
+    """(source, target) of "3:8", or (None, 8) of "8"."""
+    known = [int(label) for label in classes]
+    words = text.split(":")
+    if len(words) > 2 or not all(word.strip().isdecimal() and int(word) in known for word in words):
+        raise ValueError(f"attribute is {text!r}, expected SOURCE:TARGET or TARGET of the classes {known}, as in 3:8.")
+    numbers = [int(word) for word in words]
+    if len(numbers) == 2 and numbers[0] == numbers[1]:
+        raise ValueError(f"attribute is {text!r}, expected two different classes.")
+    return (None if len(numbers) == 1 else numbers[0]), numbers[-1]
+
+
+def flat(images: Any) -> Any:
+    """Images as rows of numbers on [0, 1]."""
+    import numpy as np
+
+    rows = np.asarray(images).reshape(len(images), -1)
+    return rows / 255 if rows.dtype == np.uint8 else rows
+
+
+def share(flags: Any) -> dict[str, float]:
+    """The share of True with its 95 % Wilson interval."""
+    from scipy.stats import binomtest
+
+    test = binomtest(int(flags.sum()), len(flags))
+    interval = test.proportion_ci(method="wilson")
+    return {"share": float(test.statistic), "low": float(interval.low), "high": float(interval.high)}
+
+
+def shown(share: dict[str, float], digits: int = 0) -> str:
+    """A share in words."""
+    return f"{share['share']:.{digits}%} ({share['low']:.{digits}%} to {share['high']:.{digits}%})"
+
+
+if __name__ == "__main__":
+    launch(main, parser(AttributesOptions))

@@ -1,0 +1,109 @@
+"""Scores a run's samples: Frechet and kernel distance, Inception Score, precision and recall, density and coverage.
+
+    python -m experiments.sample_quality runs/digits
+    python -m experiments.sample_quality runs/mnist --features classifier pca
+
+Time: about 15 s on two cores for the digits. Expected: training images nearest to the test images, then their
+reconstructions, then draws of the prior. Obtained for the digits preset (300 epochs), Frechet distance: 2.1 +- 1.6,
+3.5 +- 1.0, 36 +- 4 for draws of x and 42 +- 4 for its means, by a classifier of 99.0 +- 0.6 % accuracy; Inception Score
+8.8, 8.6, 5.9 and 5.7.
+
+For the mnist preset (50 s of processor time) by a classifier of 96.5 +- 0.2 % accuracy: Frechet distance 4.9 +- 1.3,
+6.5 +- 1.4, 82 +- 6 and 95 +- 6; coverage 0.95, 0.97, 0.55 and 0.58 (+- 0.01); Inception Score 8.7, 8.7, 5.0 and 4.9.
+By 64 principal components the Frechet distance is 0.69, 1.66, 3.15 and 4.61: scores of different features are different
+scores.
+
+Small numbers of test images bias the Frechet distance upwards, by some 6 here: it compares columns of one table only.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.tables.score_table import FeatureName
+from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.launch import launch
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """A table of all scores of a run's samples beside those of real images, which are as good as samples can be."""
+
+    run: RunFolder
+    samples: int = 2000  # Images of each kind, at most as many as the training data has.
+    references: int = 2000  # Test images that they are compared with, at most as many as there are.
+    features: tuple[FeatureName, ...] = ("classifier",)  # What the scores look at, a table for each.
+    seed: int = 0  # Of the samples and of the classifier.
+    output: str | None = None  # A .json file; the picture lies beside it. By default in the run folder.
+
+
+def main(options: SampleOptions) -> None:
+    """Prints the tables, writes the numbers and a picture."""
+    from pathlib import Path
+
+    import jax
+    import numpy as np
+
+    import jaxvae
+    from experiments.tables.score_table import make_features, print_scores, write_scores
+    from jaxvae.checks import positive_integer
+    from jaxvae.evaluation import plots
+    from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.samples.scores import sample_scores
+
+    if not options.features:
+        raise ValueError("features is empty, expected at least one of classifier, pca, pixels.")
+    model, params, config = jaxvae.load(options.run)
+    train, test = held_out(config)
+    count = min(positive_integer("samples", options.samples, 20), len(train.x))
+    reference = test.x[: positive_integer("references", options.references, 20)]
+    path = Path(options.run) / "sample_quality.json" if options.output is None else Path(options.output)
+    if path.suffix != ".json":
+        raise ValueError(f"output is {str(path)!r}, expected a name that ends in .json.")
+
+    def unit(x: Any) -> np.ndarray:
+        return np.clip(np.asarray(model.to_unit(x), np.float32), 0, 1)
+
+    chosen = np.random.default_rng(options.seed).choice(len(train.x), count, replace=False)
+    key = jax.random.key(options.seed)
+    rows: dict[str, Any] = {
+        "training images": unit(train.x[chosen]),
+        "their reconstructions": unit(generation.reconstructions(model, params, train.x[chosen])),
+        "prior draws of x": unit(generation.prior_samples(model, params, key, count)),
+        "prior means of x": unit(generation.prior_means(model, params, key, count)),
+    }
+    tables: dict[str, Any] = {}
+    for name in options.features:
+        pair = (unit(train.x), train.labels), (unit(test.x), test.labels)
+        features = make_features(name, config.data.name, *pair, options.seed)
+        names = f"{config.data.name}/{config.data.test_split}"
+        tables[name] = {
+            label: sample_scores(images, unit(reference), features, names=(label, names), seed=options.seed)
+            for label, images in rows.items()
+        }
+        print_scores(tables[name], f"{options.run} ({config.data.protocol})")
+    write_scores(path, tables, run=options.run, protocol=config.data.protocol, sha256=test.sha256)
+    frechet = {
+        label: scores[0].number.replace("+-", "\N{PLUS-MINUS SIGN}")
+        for label, scores in next(iter(tables.values())).items()
+    }
+    pictures = {"test images": unit(reference)[:14]}
+    pictures |= {f"{label}, {frechet[label]}": images[:14] for label, images in rows.items()}
+    title = f"Frechet distance to test images: {options.features[0]} features, {count} samples"
+    print(plots.save(plots.compare(pictures, 14, title=title)[0], path.with_suffix(".png")))
+
+
+def held_out(config: Any) -> tuple[Any, Any]:
+    """Training and test images of a run, each one fixed draw of x as the model sees it.
+
+    Raises:
+        ValueError: for a model that needs labels to draw.
+    """
+    from dataclasses import replace
+
+    from jaxvae.runs.held_out import load_held_out
+
+    return load_held_out(replace(config.data, test_split=config.data.train_split)), load_held_out(config.data)
+
+
+if __name__ == "__main__":
+    launch(main, parser(SampleOptions))

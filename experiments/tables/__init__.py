@@ -1,0 +1,1 @@
+"""Tables of published kind, and the zoo of models that one of them goes through."""

@@ -1,0 +1,144 @@
+"""Small models for 8x8 digits, each made as a user would make it, for `experiments.tables.model_zoo`."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+import jaxvae
+
+SHAPE, LATENTS, HIDDEN = (8, 8, 1), 8, (256,)
+OBSERVATION = jaxvae.discretized_logistic()
+
+
+class Member(NamedTuple):
+    """What `jaxvae.fit` needs; loss and optimizer of None are minus the ELBO and Adam."""
+
+    model: Any
+    loss: Any = None
+    optimizer: Any = None
+    labels: Callable[[Any], Any] | None = None  # labels of the data -> context of each image
+
+
+def encoder(latents: int = LATENTS, extra: int = 0) -> Any:
+    return jaxvae.MLPEncoder(latents, HIDDEN, extra=extra)
+
+
+def decoder() -> Any:
+    return jaxvae.MLPDecoder(SHAPE, OBSERVATION.channels, HIDDEN)
+
+
+def code_encoder(size: int = LATENTS) -> Any:
+    return jaxvae.MLPCodeEncoder(size, HIDDEN)
+
+
+def plain(**options: Any) -> Any:
+    extra = options.pop("extra", 0)
+    options = {"latent_dim": LATENTS, "likelihood": OBSERVATION, **options}
+    return jaxvae.vae(encoder(options["latent_dim"], extra), decoder(), event_shape=SHAPE, **options)
+
+
+def code(make: Callable[..., Any] = jaxvae.autoencoder, **options: Any) -> Any:
+    sizes: dict[str, Any] = {"event_shape": SHAPE, "latent_dim": LATENTS, "likelihood": OBSERVATION}
+    return make(code_encoder(), decoder(), **sizes, **options)
+
+
+def bounded(bound: Callable[..., Any], samples: int = 1, **options: Any) -> Member:
+    model = plain()
+    return Member(model, jaxvae.bound_loss(model, bound, samples=samples, **options))
+
+
+def penalised(model: Any, penalty: Callable[..., Any], **options: Any) -> Member:
+    return Member(model, jaxvae.bound_loss(model, jaxvae.elbo, batch_penalty=penalty, **options))
+
+
+def two_players(model: Any, make_loss: Callable[..., Any], sees: str) -> Member:
+    critic = jaxvae.MLPCritic((128,))
+    model = jaxvae.with_critic(model, critic, sees=sees)
+    adam = functools.partial(jaxvae.make_optimizer, "adam")
+    return Member(model, make_loss(model, critic), jaxvae.optimizer_by_part({"critic": adam(3e-4)}, adam(1e-3)))
+
+
+def flow_networks(size: int) -> Any:
+    return jaxvae.ConditionerMLP(size, (64,))
+
+
+def masked_networks(size: int) -> Any:
+    return jaxvae.MaskedMLP(LATENTS, size, (64,))
+
+
+def amortized_layers(layer: Callable[[int], Any]) -> Any:
+    linear = functools.partial(jaxvae.ConditionerMLP, hidden=())
+    return jaxvae.flow_posterior(jaxvae.chain(*(jaxvae.amortized(layer(LATENTS), linear) for _ in range(4))))
+
+
+def autoregressive(layer: Callable[..., Any]) -> Any:
+    return jaxvae.autoregressive_flow(layer, LATENTS, masked_networks, layers=2)
+
+
+def layered(make: Callable[..., Any], level: Callable[..., Any]) -> Any:
+    up = [level(16, HIDDEN), level(LATENTS, (64,))]
+    down = [jaxvae.MLPEncoder(16, (64,))]
+    return make(up, down, decoder(), event_shape=SHAPE, latent_dims=(16, LATENTS), likelihood=OBSERVATION)
+
+
+def conditional(**options: Any) -> Any:
+    sizes: dict[str, Any] = {"event_shape": SHAPE, "latent_dim": LATENTS, "likelihood": OBSERVATION}
+    up, down = jaxvae.with_context(encoder()), jaxvae.with_context(decoder())
+    return jaxvae.conditional_vae(up, down, context=10, **{**sizes, **options})
+
+
+class Reshaped(NamedTuple):
+    """A network whose output is given another shape: any `.init` and `.apply` will do."""
+
+    network: Any
+    shape: tuple[int, ...]
+
+    def init(self, key: Any, *inputs: Any) -> Any:
+        return self.network.init(key, *inputs)
+
+    def apply(self, variables: Any, *inputs: Any) -> Any:
+        return self.network.apply(variables, *inputs).reshape(self.shape)
+
+
+def vector_quantised() -> Member:
+    networks = Reshaped(code_encoder(LATENTS * 4), (LATENTS, 4)), jaxvae.MappedInput(decoder(), jnp.ravel)
+    sizes: dict[str, Any] = {"event_shape": SHAPE, "code_shape": (LATENTS, 4), "codes": 64, "likelihood": OBSERVATION}
+    model = jaxvae.vq_vae(*networks, **sizes)
+    return Member(model, jaxvae.vq_loss(model), jaxvae.vq_optimizer(jaxvae.make_optimizer("adam", 1e-3)))
+
+
+def categorical_latents() -> Member:
+    sizes: dict[str, Any] = {"event_shape": SHAPE, "variables": 10, "classes": 8, "likelihood": OBSERVATION}
+    return Member(jaxvae.categorical_vae(code_encoder(80), decoder(), **sizes))
+
+
+def semi_supervised() -> Member:
+    networks = jaxvae.with_context(encoder()), jaxvae.with_context(decoder()), jaxvae.MLPClassifier(10, (64,))
+    sizes: dict[str, Any] = {"event_shape": SHAPE, "latent_dim": LATENTS, "classes": 10, "likelihood": OBSERVATION}
+    return Member(jaxvae.semi_supervised_vae(*networks, **sizes), labels=one_in_ten)
+
+
+def one_in_ten(labels: Any) -> Any:
+    """The labels with nine out of ten unknown, -1."""
+    return jnp.where(jnp.arange(len(labels)) % 10 == 0, labels, -1)
+
+
+def all_labels(labels: Any) -> Any:
+    return labels
+
+
+def wasserstein() -> Member:
+    model = code(prior=jaxvae.standard_normal(LATENTS))
+    return penalised(model, jaxvae.mmd_penalty(model, weight=100.0))
+
+
+def info() -> Member:
+    model = plain()
+    return penalised(model, jaxvae.mmd_penalty(model, weight=100.0), beta=0.5)
+
+
+def total_correlation() -> Member:
+    model = plain()
+    return Member(model, jaxvae.tc_vae_loss(model, 1500, beta=4.0))

@@ -1,0 +1,79 @@
+"""A table of runs: each trained in a folder of its own, all measured on the same draw of the test images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def run_cells(
+    configs: Mapping[str, Any],
+    workdir: str,
+    *,
+    samples: int,
+    limit: int | None,
+    published: Mapping[str, float | None],
+    baseline: str | None = None,
+) -> int:
+    """Trains and measures the runs one after the other and prints the table after each.
+
+    Args:
+        configs: name of a row -> `Config`; all have the same test data. A run in its folder is gone on with.
+        workdir: a run lies in workdir/name.
+        samples: K of the IWAE bound.
+        limit: how many of the first test images, or None for all.
+        published: name of a row -> the nats a paper states, or None.
+        baseline: a row that the later ones are compared with, image by image: the standard error of a difference
+            between two models on the same images is far below that of either.
+
+    Returns:
+        The exit code: 0, or 128 + the signal that stopped a run.
+    """
+    import jax
+    import numpy as np
+
+    from jaxvae.evaluation.bounds.likelihood import per_example, summarize
+    from jaxvae.runs.configs.validate import validate
+    from jaxvae.runs.held_out import load_held_out
+    from jaxvae.runs.train import train_run
+
+    checked = {name: validate(config) for name, config in configs.items()}
+    test = load_held_out(next(iter(checked.values())).data)
+    x = test.x[:limit]
+    setting = f"K = {samples}, {len(x)} test images, {test.protocol}, seed {test.seed}, sha256 {test.sha256[:12]}"
+    rows: list[tuple[str, ...]] = []
+    first: np.ndarray | None = None
+    for name, config in checked.items():
+        outcome = train_run(config, Path(workdir) / name)
+        if outcome.signal:
+            return 128 + outcome.signal
+        values = per_example(outcome.model, outcome.params, jax.random.key(test.seed), x, samples=samples)
+        estimates = summarize(values)
+        if name == baseline:
+            first = values["iwae"]
+        gain = "" if first is None or name == baseline else _gain(values["iwae"] - first)
+        number = published.get(name)
+        bound, elbo = estimates["iwae"], estimates["elbo"]
+        row = (name, f"{-bound.mean:.2f} ± {bound.standard_error:.2f}", f"{-elbo.mean:.2f}", gain)
+        rows.append((*row, f"{outcome.summary['epochs']:g}", "" if number is None else f"{number:.2f}"))
+        show(rows, setting)
+    return 0
+
+
+def _gain(difference: Any) -> str:
+    """The mean of a difference and its standard error."""
+    return f"{difference.mean():+.2f} ± {difference.std(ddof=1) / len(difference) ** 0.5:.2f}"
+
+
+def show(rows: list[tuple[str, ...]], setting: str) -> None:
+    """Prints the table; columns that are empty throughout are left out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    names = ("run", "-IWAE bound, nats", "-ELBO", "bound, against the first", "epochs", "published")
+    kept = [column for column in range(len(names)) if any(row[column] for row in rows)]
+    table = Table(title=setting)
+    for column in kept:
+        table.add_column(names[column], justify="right" if column else "left")
+    for row in rows:
+        table.add_row(*(row[column] for column in kept))
+    Console(width=118).print(table)

@@ -1,0 +1,143 @@
+"""A GIF of a training: the same draws, reconstructions or latent plane after more and more epochs.
+
+    python -m experiments.animate_training runs/digits-2d --show manifold --epochs 100
+
+It trains the run anew in memory, which gives the same steps to the bit, and takes a frame at the beginning and after
+epochs that grow by a constant factor, since the first ones change most. With --kept the frames are the checkpoints that
+the run has kept; train with --keep and --save-every to keep many.
+
+Time: 25 s on two cores. Expected and obtained: runs/digits-2d/pictures/training_manifold.gif, from noise to digits that
+spread over the plane, -ELBO falling in the title.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.launch import launch
+from jaxvae.commands.progress import waiting
+
+
+@dataclass(frozen=True)
+class AnimateTrainingOptions:
+    """Means of x after more and more training, as an animation."""
+
+    run: RunFolder
+    show: Literal["samples", "reconstructions", "manifold"] = "samples"  # What each frame shows.
+    epochs: int = 60  # Train anew for so many epochs.
+    frames: int = 24  # How many moments of that training.
+    kept: Switch = False  # The run's kept checkpoints instead.
+    count: int = 48  # Images in a frame of samples or reconstructions; the manifold has 12 x 12.
+    seconds: float = 0.2  # How long each frame is shown; the last one for two seconds more.
+    output: str | None = None  # A .gif; default RUN/pictures/training_SHOW.gif.
+
+
+def main(options: AnimateTrainingOptions) -> None:
+    """Writes the file and says where."""
+    from pathlib import Path
+
+    import jax
+    import numpy as np
+
+    import jaxvae
+    from jaxvae.checks import positive_integer
+    from jaxvae.evaluation import latents, plots
+    from jaxvae.evaluation.bounds.likelihood import per_example
+    from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.plots import animations
+    from jaxvae.runs.held_out import load_held_out
+
+    count, epochs = positive_integer("count", options.count), positive_integer("epochs", options.epochs)
+    moments = positive_integer("frames", options.frames, 2)
+    model, params, config = jaxvae.load(options.run)
+    test = load_held_out(config.data)
+    x, values, plane = test.x[:count], latents.gaussian_quantiles(12), (0, 1)
+    if config.model.kind == "autoencoder" and options.show != "reconstructions":
+        raise ValueError(f"{options.run} is an autoencoder, which has no prior. Use --show reconstructions.")
+    if options.show == "manifold":
+        kl = per_example(model, params, jax.random.key(test.seed), test.x[:1000])["kl_per_latent"].mean(0)
+        first, second = (0, 1) if kl.size == 2 else latents.strongest_latents(kl)
+        plane = (first, second)
+
+    def draw(params: Any, title: str) -> Any:
+        if options.show == "samples":
+            images = generation.prior_means(model, params, jax.random.key(0), count)
+            return plots.image_grid(model.to_unit(images), columns=12, title=f"Decoded draws of the prior, {title}")
+        if options.show == "manifold":
+            images = generation.manifold(model, params, plane, len(values))
+            return plots.manifold(model.to_unit(images), values, plane, title=f"The latent plane, {title}")
+        images = generation.reconstructions(model, params, x)
+        return plots.reconstructions(model.to_unit(x), model.to_unit(images), title=f"Reconstructions, {title}")
+
+    source = kept(options.run) if options.kept else anew(config, schedule(epochs, moments))
+    frames = []
+    with waiting("frames", moments) as progress:
+        for params, title in source:
+            frames.append(animations.rendered(draw(params, title)[0]))
+            if progress is not None:
+                progress(len(frames))
+    path = Path(options.output or Path(options.run) / "pictures" / f"training_{options.show}.gif")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    times = np.full(len(frames), options.seconds)
+    times[-1] += 2
+    print(animations.save_gif(animations.same_size(frames), path, seconds=times.tolist()))
+
+
+def schedule(epochs: int, moments: int) -> list[int]:
+    """0, then at most moments - 1 epochs from 1 on that grow by a constant factor."""
+    import numpy as np
+
+    return [0, *np.unique(np.geomspace(1, epochs, max(moments - 1, 1)).round().astype(int)).tolist()]
+
+
+def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
+    """Parameters of the config's run after so many epochs, and words for a title; the same steps as in its folder."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxvae.runs.build.from_config import build_model, build_training
+    from jaxvae.runs.fit import run_epochs
+    from jaxvae.runs.folder.sampling import sampled
+    from jaxvae.runs.held_out import load_images
+    from jaxvae.training.engine.parallel import make_executor
+    from jaxvae.training.engine.state import compiled_init
+
+    images = load_images(config.data, config.data.train_split).images
+    per_epoch, ema = len(images) // config.batch_size, config.optim.ema
+    model = build_model(config.model, config.data.image_shape, images)
+    parts = build_training(config, model, per_epoch)
+    executor = make_executor(
+        *parts,
+        batch_size=config.batch_size,
+        capacity=min(per_epoch, 2000),
+        ema=ema,
+        mode=config.parallel,
+        skip_above=config.optim.skip_above,
+    )
+    start, data = jnp.zeros(model.event_shape), sampled(config, model, images)
+    state = compiled_init(model, parts.optimizer, ema=ema is not None)(jax.random.key(config.seed), start)
+    history: list[dict[str, Any]] = []
+    for before, after in zip([0, *epochs], epochs, strict=False):
+        if after > before:
+            state, history = run_epochs(executor, state, data, after - before, progress=False)
+        elbo = history[-1]["elbo"] if history else None
+        bound = "" if elbo is None else f": \N{MINUS SIGN}ELBO {-elbo:.1f} nats".replace(" -", " \N{MINUS SIGN}")
+        yield jax.device_get(state.params if ema is None else state.ema), f"epoch {after}{bound}"
+
+
+def kept(run: str) -> Iterator[tuple[Any, str]]:
+    """Parameters of every checkpoint of a run, and words for a title."""
+    from pathlib import Path
+
+    import jaxvae
+    from jaxvae.runs.folder.run_folder import CHECKPOINTS
+    from jaxvae.training.checkpoints import checkpoint
+
+    steps = checkpoint.steps(Path(run) / CHECKPOINTS)
+    for step in steps:
+        yield jaxvae.load(run, step=step).params, f"step {step:,} of {steps[-1]:,}"
+
+
+if __name__ == "__main__":
+    launch(main, parser(AnimateTrainingOptions))

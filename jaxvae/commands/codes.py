@@ -1,0 +1,90 @@
+"""The codes of a run's test images in a plane, by PCA and t-SNE, coloured by a label that training never saw.
+
+    python -m experiments.codes runs/digits --method pca tsne
+
+Time: about 5 s on two cores. Expected: t-SNE keeps the classes that the codes tell apart, PCA shows two of their
+directions only. The number is the share of an image's five nearest neighbours that have its label, in the codes and in
+each plane, with its standard error over 297 images. Obtained: 0.839 +- 0.014 in the 8 latents, 0.408 +- 0.017 in the
+plane of PCA, 0.844 +- 0.016 in that of t-SNE.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.launch import launch
+
+
+@dataclass(frozen=True)
+class CodesOptions:
+    """Writes a picture for each method and codes.json, with what the plane keeps of the neighbourhoods."""
+
+    run: RunFolder
+    method: tuple[Literal["pca", "tsne"], ...] = ("pca", "tsne")  # One picture for each.
+    limit: int = 2000  # Only the first so many test images; t-SNE of 10,000 takes minutes.
+    neighbours: int = 5  # Whose labels are compared.
+    perplexity: float = 30.0  # Of t-SNE: about how many neighbours each code has.
+    seed: int = 0  # Of t-SNE.
+    output: str | None = None  # Folder for the pictures and the numbers; default RUN/pictures.
+
+
+def main(options: CodesOptions) -> None:
+    """Writes the files, prints the shares."""
+    from pathlib import Path
+
+    import numpy as np
+
+    import jaxvae
+    from jaxvae.checks import positive_integer
+    from jaxvae.commands.requirements import need_one_vector
+    from jaxvae.evaluation import latents, plots
+    from jaxvae.evaluation.latents.projections import neighbour_agreement, project
+    from jaxvae.evaluation.plots import code_charts
+    from jaxvae.runs.held_out import load_held_out
+
+    limit = positive_integer("limit", options.limit, 4)
+    if not options.method:
+        raise ValueError("method is empty, expected pca, tsne or both.")
+    model, params, config = jaxvae.load(options.run)
+    test = load_held_out(config.data)
+    need_one_vector(options.run, config.model.kind, "there is no one code of an image to draw")
+    codes = latents.posterior_means(model, params, test.x[:limit])
+    if codes.shape[1] < 2:
+        raise ValueError(
+            f"{options.run} has {codes.shape[1]} latent, expected two or more for a plane. Try python -m "
+            f"experiments.traverse {options.run}"
+        )
+    labels = None if test.labels is None else test.labels[:limit]
+    folder = Path(options.output or Path(options.run) / "pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def agreement(points: Any) -> dict[str, float] | None:
+        if labels is None:
+            return None
+        shares = neighbour_agreement(points, labels, min(options.neighbours, len(points) - 1))
+        return {"mean": float(shares.mean()), "standard_error": float(shares.std(ddof=1) / np.sqrt(len(shares)))}
+
+    found = {"codes": agreement(codes)}
+    for method in options.method:
+        own = {"perplexity": options.perplexity, "seed": options.seed} if method == "tsne" else {}
+        projection = project(codes, method, **own)
+        found[method] = kept = agreement(projection.points)
+        called = {"pca": "PCA", "tsne": "t-SNE"}[method]
+        title = f"{called} of the codes of {len(codes)} test images, {codes.shape[1]} latents"
+        if kept is not None and found["codes"] is not None:
+            title += f"\n{kept['mean']:.0%} of neighbours share the class, {found['codes']['mean']:.0%} in the codes"
+        figure, _ = code_charts.projected_codes(projection, labels, title=title)
+        print(plots.save(figure, folder / f"codes_{method}.png"))
+    setting = {"run": options.run, "images": len(codes), "latents": codes.shape[1], "neighbours": options.neighbours}
+    (folder / "codes.json").write_text(json.dumps(setting | {"agreement": found}, indent=2) + "\n")
+    if labels is not None:
+        print(f"share of the {options.neighbours} nearest neighbours with the same label, {len(codes)} test images")
+        for name, value in found.items():
+            assert value is not None
+            print(f"{name:<6} {value['mean']:.3f} +- {value['standard_error']:.3f}")
+    print(folder / "codes.json")
+
+
+if __name__ == "__main__":
+    launch(main, parser(CodesOptions))

@@ -1,0 +1,71 @@
+"""Measures a trained run on its test images: bounds on log p(x) in nats, with their standard errors.
+
+    python -m experiments.evaluate runs/digits --samples 1 50 5000
+
+Time: 4 s on two cores for the digits with 100 samples. Expected: -ELBO as in the run's summary.json within its standard
+error. Obtained, for a run at 164.55 +- 1.52: 164.45 +- 1.45, and 160.58 for the importance-weighted bound.
+"""
+
+import json
+from dataclasses import dataclass
+
+from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.launch import launch
+from jaxvae.commands.progress import waiting
+from jaxvae.runs.configs.config import Precision
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Bounds on log p(x) of the test images, in nats, each with its standard error."""
+
+    run: RunFolder
+    samples: tuple[int, ...] = (50,)  # Posterior samples K per image, one or several; the bound tightens with K.
+    limit: int | None = None  # Only the first so many test images.
+    precision: Precision = "default"  # Of the networks' products: JAX's own, bfloat16 factors, or float32.
+    step: int | None = None  # A saved step; by default the newest.
+    json: Switch = False  # Print JSON instead of a table.
+
+
+def main(options: EvaluateOptions) -> None:
+    """Prints the table."""
+    import jaxvae
+    from jaxvae.evaluation.bounds.report import evaluate
+    from jaxvae.networks.precision import matmul_precision
+    from jaxvae.runs.held_out import bin_width, load_held_out, setting_of
+
+    model, params, config = jaxvae.load(options.run, step=options.step)
+    test = load_held_out(config.data)
+    setting = setting_of(config.data, test, options.limit)
+    with matmul_precision(options.precision), waiting("images", setting.examples) as progress:
+        rows = evaluate(
+            model,
+            params,
+            test.x,
+            setting,
+            samples=options.samples,
+            bin_width=bin_width(config),
+            progress=progress,
+        )
+    if options.json:
+        found = {
+            row.name: {
+                "mean": row.estimate.mean,
+                # JSON has no NaN; a count of latents has no standard error.
+                "standard_error": row.estimate.standard_error if row.estimate.standard_error >= 0 else None,
+                "unit": row.unit,
+                "samples": row.setting.samples,
+            }
+            for row in rows
+        }
+        whole = rows[0].setting._asdict() | {"run": options.run, "step": options.step, "estimates": found}
+        print(json.dumps({name: value for name, value in whole.items() if name != "samples"}, indent=2))
+        return
+    print(f"{'nats per image':<20}{'mean +- s.e.':>20}")
+    for row in rows:
+        print(f"{row.name:<20}{row.number:>20} {row.unit:<8}{row.setting.samples}")
+    print(f"\n{options.run}: {rows[0].setting._replace(samples='')}\nsha256 {setting.sha256}")
+
+
+if __name__ == "__main__":
+    launch(main, parser(EvaluateOptions))

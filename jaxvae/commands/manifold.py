@@ -1,0 +1,80 @@
+"""Decodes a grid of Gaussian quantiles: the plane of two latents as a run has learned it, as means of x.
+
+    python -m experiments.train digits-2d
+    python -m experiments.manifold runs/digits-2d
+
+or for faces, of which FACES is a file such as frey_faces.npz with uint8 images [1965, 28, 20, 1]:
+
+    python -m experiments.train digits-2d --data.name FACES --data.protocol grey --model.likelihood normal \
+        --model.std 0.3 --model.output-bias data_mean --epochs 200 --workdir runs/frey
+    python -m experiments.manifold runs/frey --count 15 --tail 0.05
+
+Time: 4 s on two cores, after a training of half a minute. Expected: neighbours that resemble each other, and every
+digit, or expression and pose, somewhere. Obtained: a pixel differs by 0.029 between neighbours and by 0.188 across the
+grid of digits, by 0.022 and 0.106 on that of faces, on [0, 1]. The standard deviation 0.3 weighs the squared error
+against the KL; with 0.1, or a learned one, the codes leave regions of the prior empty, which decode to noise. Without
+the mean image as the decoder's first bias all faces lie in one corner of the plane (0.065 and 0.716).
+"""
+
+from dataclasses import dataclass
+
+from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.launch import launch
+
+
+@dataclass(frozen=True)
+class ManifoldOptions:
+    """The means of x over the plane of two latents, the others at 0."""
+
+    run: RunFolder
+    latents: tuple[int, int] | None = None  # The latent that grows to the right, and upwards; default largest KL.
+    count: int = 20  # Values of each latent.
+    tail: float = 0.025  # From this quantile of the prior to 1 minus it.
+    output: str | None = None  # A .png picture, or a .npy array [count, count, H, W, C].
+
+
+def main(options: ManifoldOptions) -> None:
+    """Writes the file and says where."""
+    import jax
+    import numpy as np
+
+    import jaxvae
+    from jaxvae.checks import positive_integer
+    from jaxvae.commands.output import write_images
+    from jaxvae.commands.requirements import need_one_vector, need_prior
+    from jaxvae.evaluation import latents, plots
+    from jaxvae.evaluation.bounds.likelihood import per_example
+    from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.latents.decoding import count_latents
+    from jaxvae.runs.held_out import load_held_out
+
+    count = positive_integer("count", options.count, 2)
+    values = latents.gaussian_quantiles(count, options.tail)
+    model, params, config = jaxvae.load(options.run)
+    need_prior(options.run, config.model.kind, "there are no quantiles for a grid to cover")
+    need_one_vector(options.run, config.model.kind, "there is no plane of two of them")
+    latent_dim = count_latents(model, params)
+    if latent_dim < 2:
+        raise ValueError(
+            f"{options.run} has {latent_dim} latent, expected two or more for a plane. Try python -m "
+            f"experiments.traverse {options.run}"
+        )
+    plane = options.latents
+    if plane is None:
+        test = load_held_out(config.data)
+        kl = per_example(model, params, jax.random.key(test.seed), test.x[:1000])["kl_per_latent"].mean(0)
+        first, second = (0, 1) if latent_dim == 2 else latents.strongest_latents(kl)
+        plane = (first, second)
+    images = generation.manifold(model, params, plane, count, tail=options.tail)
+    images = np.asarray(model.to_unit(images))
+    right, up = (np.abs(np.diff(images, axis=axis)).mean() for axis in (1, 0))
+    far = np.abs(images - images[::-1, ::-1]).mean()
+    print(f"a pixel differs by {(right + up) / 2:.3f} between neighbours, by {far:.3f} across the grid, on [0, 1]")
+    title = "Means of x over the latent plane" + (f", the other {latent_dim - 2} latents 0" if latent_dim > 2 else "")
+    write_images(
+        options.run, "manifold", options.output, images, lambda: plots.manifold(images, values, plane, title=title)
+    )
+
+
+if __name__ == "__main__":
+    launch(main, parser(ManifoldOptions))

@@ -1,0 +1,54 @@
+"""Reconstructs test images of a trained run, several times from one posterior.
+
+    python -m experiments.reconstruct runs/digits --count 12 --samples 3
+
+Time: 4 s on two cores. Expected and obtained: a PNG in runs/digits/pictures/reconstruct.png, originals on top.
+"""
+
+from dataclasses import dataclass
+
+from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.launch import launch
+
+
+@dataclass(frozen=True)
+class ReconstructOptions:
+    """Originals above reconstructions from the posterior mean and from draws of the posterior."""
+
+    run: RunFolder
+    count: int = 12  # How many test images.
+    samples: int = 3  # Reconstructions from draws of each posterior, below the one from its mean.
+    seed: int = 0  # Of the draws.
+    output: str | None = None  # A .png picture, or a .npy array [count, 2 + samples, H, W, C] of all rows.
+
+
+def main(options: ReconstructOptions) -> None:
+    """Writes the file and says where."""
+    import jax
+    import numpy as np
+
+    import jaxvae
+    from jaxvae.checks import positive_integer
+    from jaxvae.commands.output import write_images
+    from jaxvae.evaluation import plots
+    from jaxvae.evaluation.latents import generation
+    from jaxvae.runs.held_out import load_held_out
+
+    count, samples = positive_integer("count", options.count), positive_integer("samples", options.samples)
+    model, params, config = jaxvae.load(options.run)
+    x = load_held_out(config.data).x[:count]
+    draws = generation.posterior_reconstructions(model, params, jax.random.key(options.seed), x, samples)
+    rows = {"original": x, "mean": generation.reconstructions(model, params, x)}
+    rows |= {f"draw {i + 1}": draws[:, i] for i in range(samples)}
+    rows = {name: np.asarray(model.to_unit(row)) for name, row in rows.items()}
+    write_images(
+        options.run,
+        "reconstruct",
+        options.output,
+        np.stack(list(rows.values()), axis=1),
+        lambda: plots.compare(rows, columns=min(12, len(x)), title="Several reconstructions from one posterior"),
+    )
+
+
+if __name__ == "__main__":
+    launch(main, parser(ReconstructOptions))

@@ -1,0 +1,47 @@
+"""Draws images from the prior of a trained run.
+
+    python -m experiments.sample runs/digits --count 100
+
+Time: 3 s on two cores. Expected and obtained: a PNG of digits in runs/digits/pictures/samples.png.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.launch import launch
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """Draws from the prior, as a picture and, if asked, as an array."""
+
+    run: RunFolder
+    count: int = 60  # How many images.
+    kind: Literal["means", "samples"] = "means"  # E[x | z] of each draw z, or a draw of x itself.
+    seed: int = 0  # Another seed draws other images.
+    output: str | None = None  # A .png picture or a .npy array [count, H, W, C]; default RUN/pictures/samples.png.
+
+
+def main(options: SampleOptions) -> None:
+    """Writes the file and says where."""
+    import jax
+
+    import jaxvae
+    from jaxvae.checks import positive_integer
+    from jaxvae.commands.output import write_images
+    from jaxvae.commands.requirements import need_prior
+    from jaxvae.evaluation import plots
+    from jaxvae.evaluation.latents import generation
+
+    count = positive_integer("count", options.count)
+    model, params, config = jaxvae.load(options.run)
+    need_prior(options.run, config.model.kind, "there is nothing to draw codes from")
+    draw = generation.prior_means if options.kind == "means" else generation.prior_samples
+    images = model.to_unit(draw(model, params, jax.random.key(options.seed), count))
+    title = f"{'Decoded draws' if options.kind == 'means' else 'Draws of x'} from the prior, seed {options.seed}"
+    write_images(options.run, "samples", options.output, images, lambda: plots.image_grid(images, title=title))
+
+
+if __name__ == "__main__":
+    launch(main, parser(SampleOptions))

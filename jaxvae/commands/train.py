@@ -1,0 +1,38 @@
+"""Trains a VAE, measures it and draws its pictures, in a run folder; run again, it resumes by itself.
+
+    python -m experiments.train digits
+
+Time: half a minute on two cores. Expected: -ELBO 165 +- 5 nats per image of 8x8 pixels with 256 levels.
+Obtained: 164.55 +- 1.52.
+
+    python -m experiments.train mnist
+
+Time: half a minute on two cores. Expected: test -ELBO at most 103 nats after 10 epochs, dynamic binarisation.
+Obtained: 102.67 +- 0.27, in 43 s on two busy cores.
+"""
+
+from jaxvae.commands.cli import TrainOptions, parse_train
+from jaxvae.commands.launch import launch
+
+
+def main(options: TrainOptions) -> int:
+    """Trains what the options say; returns the exit code."""
+    from jaxvae.runs.train import train_run  # JAX is imported after the command line is known to be right
+
+    outcome = train_run(
+        options.config, options.workdir, allow_changes=options.allow_changes, overwrite=options.overwrite
+    )
+    if outcome.signal:
+        print(f"Stopped by a signal; step {outcome.step} is saved in {outcome.folder}. The same command goes on.")
+        return 128 + outcome.signal
+    test = outcome.summary["test"]
+    for name, label in (("negative_elbo", "-ELBO"), ("reconstruction", "reconstruction"), ("kl", "KL")):
+        if (value := test.get(name)) is None:  # an autoencoder has no bound
+            continue
+        print(f"{label:<16}{value['nats']:>9.2f} +- {value['standard_error']:.2f} nats per image")
+    print(f"on {test['images']} test images ({test['protocol']}, seed {test['seed']}); all in {outcome.folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    launch(main, parse_train)

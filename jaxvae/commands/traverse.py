@@ -1,0 +1,64 @@
+"""Moves one latent at a time while the others stay at the code of a test image.
+
+    python -m experiments.traverse runs/digits --image 3
+
+Time: 4 s on two cores. Expected and obtained: a PNG in runs/digits/pictures/traverse.png, a row for each latent,
+the one of largest KL first.
+"""
+
+from dataclasses import dataclass
+
+from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.launch import launch
+
+
+@dataclass(frozen=True)
+class TraverseOptions:
+    """A row for each latent, over quantiles of the standard normal."""
+
+    run: RunFolder
+    image: int = 0  # Which test image gives the other latents.
+    count: int = 11  # Values per latent, from the 2.5 % to the 97.5 % quantile.
+    latents: int = 10  # How many latents, those of largest KL.
+    output: str | None = None  # A .png picture, or a .npy array [latents, count, H, W, C].
+
+
+def main(options: TraverseOptions) -> None:
+    """Writes the file and says where."""
+    import jax
+    import numpy as np
+
+    import jaxvae
+    from jaxvae.checks import positive_integer
+    from jaxvae.commands.output import write_images
+    from jaxvae.commands.requirements import need_one_vector, need_prior
+    from jaxvae.evaluation import latents, plots
+    from jaxvae.evaluation.bounds.likelihood import per_example
+    from jaxvae.evaluation.latents import generation
+    from jaxvae.runs.held_out import load_held_out
+
+    count, rows = positive_integer("count", options.count, 2), positive_integer("latents", options.latents)
+    model, params, config = jaxvae.load(options.run)
+    need_prior(options.run, config.model.kind, "no range of a latent is usual")
+    need_one_vector(options.run, config.model.kind, "there is no single one to move while the others stay")
+    test = load_held_out(config.data)
+    if positive_integer("image", options.image, 0) >= len(test.x):
+        raise ValueError(
+            f"image is {options.image}, expected 0 to {len(test.x) - 1}, as many as there are test images."
+        )
+    kl = per_example(model, params, jax.random.key(test.seed), test.x[:1000])["kl_per_latent"].mean(0)
+    chosen = latents.strongest_latents(kl, min(rows, len(kl)))
+    values = latents.gaussian_quantiles(count)
+    z = latents.encode(model, params, test.x[options.image : options.image + 1]).mean[0]
+    images = np.stack([model.to_unit(generation.traverse(model, params, z, latent, values)) for latent in chosen])
+    write_images(
+        options.run,
+        "traverse",
+        options.output,
+        images,
+        lambda: plots.traversals(images, chosen, values, kl[list(chosen)]),
+    )
+
+
+if __name__ == "__main__":
+    launch(main, parser(TraverseOptions))

@@ -1,0 +1,5 @@
+"""log p(x) from both sides by annealed importance sampling."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

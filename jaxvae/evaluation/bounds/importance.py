@@ -1,0 +1,86 @@
+"""Log-weights of many samples of one example, drawn a chunk at a time, and what can be told from them."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.checks import as_float
+from jaxvae.math.numerics import log_mean_exp
+from jaxvae.models.records import Key, Model, Params
+
+Array = jax.Array
+
+
+def effective_samples(log_weights: Array) -> Array:
+    r"""How many equal weights are worth as much as these: (sum_k w_k)^2 / sum_k w_k^2, between 1 and K.
+
+    The bound log (1/K) sum_k w_k then lies about (1/ESS - 1/K) / 2 nats below log p(x), the delta method's estimate; it
+    says too little where ESS is a few, since the weights that matter most were never drawn.
+
+    Args:
+        log_weights: [K] log p(x, z_k) - log q(z_k | x), nats.
+
+    Returns:
+        [] a number of samples; NaN if every weight is 0.
+
+    Source: Kong, 1992, A note on importance sampling using standardized weights; the bias: Nowozin, 2018, Debiasing
+        evidence approximations.
+
+    Example:
+        >>> round(float(effective_samples(jnp.array([-7.0, -7.0, -7.0, -700.0]))), 4)
+        3.0
+    """
+    log_weights = as_float("log_weights", log_weights)
+    return log_weights.size * jnp.exp(2.0 * log_mean_exp(log_weights) - log_mean_exp(2.0 * log_weights))
+
+
+def sample_weights(
+    model: Model, params: Params, key: Key, x: Array, *, samples: int, chunk: int
+) -> tuple[Array, Array, Array]:
+    """Log-weights of K posterior samples of one example, with the means of log p(x | z) and of the KL.
+
+    Sample k has the key fold_in(key, k), so no number depends on the chunk. Of each sample one number is kept, so
+    memory hardly grows with K.
+
+    Args:
+        model, params: the model and its parameters.
+        key: consumed.
+        x: one example.
+        samples: K.
+        chunk: samples in flight at a time.
+
+    Returns:
+        log_weights [K], log_likelihood [] and kl [L], in nats.
+
+    Example:
+        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+        >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
+        >>> x = jnp.zeros((4, 4, 1))
+        >>> params = model.init(jax.random.key(0), x)
+        >>> log_weights, _, kl = sample_weights(model, params, jax.random.key(1), x, samples=5, chunk=2)
+        >>> log_weights.shape, kl.shape
+        ((5,), (2,))
+    """
+    chunks = math.ceil(samples / chunk)
+    size = math.ceil(samples / chunks)
+
+    def one(sample: Array) -> tuple[Array, Array, Array]:
+        terms = model.terms(params, jax.random.fold_in(key, sample), x)
+        return terms.log_weight, terms.log_likelihood, terms.kl
+
+    def step(totals: tuple[Array, Array], start: Array) -> tuple[tuple[Array, Array], Array]:
+        sample = start + jnp.arange(size)
+        log_weights, *parts = jax.vmap(one)(sample)
+        kept = sample < samples  # the last chunk is filled up
+
+        def add(total: Array, part: Array) -> Array:
+            return total + jnp.where(kept.reshape(-1, *[1] * total.ndim), part, 0.0).sum(0)
+
+        return (add(totals[0], parts[0]), add(totals[1], parts[1])), log_weights
+
+    _, *parts = jax.eval_shape(one, jnp.int32(0))
+    zeros = jnp.zeros((), parts[0].dtype), jnp.zeros(parts[1].shape, parts[1].dtype)
+    totals, log_weights = jax.lax.scan(step, zeros, size * jnp.arange(chunks))
+    return log_weights.reshape(-1)[:samples], totals[0] / samples, totals[1] / samples

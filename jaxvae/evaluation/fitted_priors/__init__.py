@@ -1,0 +1,5 @@
+"""Densities fitted to the codes of a trained model, to draw from."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

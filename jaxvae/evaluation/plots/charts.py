@@ -1,0 +1,196 @@
+"""Charts of a run: loss curves, KL per latent, and the codes of examples as points."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from jaxvae.checks import finite_number
+from jaxvae.evaluation.plots.figures import (
+    BLUE,
+    COLORS,
+    GREY,
+    INK,
+    MUTED,
+    RED,
+    SMALL,
+    TEXT,
+    WIDTH,
+    halo_text,
+    new_axes,
+    style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = jax.Array
+Records = Sequence[Mapping[str, Any]]
+PANELS = (("elbo", -1, "\N{MINUS SIGN}ELBO"), ("log_likelihood", -1, "reconstruction"), ("kl", 1, "KL"))
+
+
+def loss_curves(
+    train: Records, test: Records = (), *, x: str = "step", ax: Sequence["Axes"] | None = None
+) -> tuple["Figure", Any]:
+    """-ELBO and its two parts, -E_q[log p(x | z)] and KL(q || p), each in a panel, in nats per example.
+
+    Args:
+        train: records in order, as `metrics.jsonl` holds them, each with `x`, elbo, log_likelihood and kl. A
+            record that lacks one, or has null, is skipped.
+        test: the same of test examples, drawn as points; `elbo_standard_error` and so on become error bars.
+        x: what the horizontal axis counts: "step" or "epoch".
+        ax: three axes, by default those of a new figure.
+
+    Returns:
+        The figure and its three axes.
+
+    Raises:
+        ValueError: if no record can be drawn, or ax is not three axes.
+    """
+    panels = new_axes(WIDTH, 3.0, len(PANELS))[1] if ax is None else np.asarray(ax, object).reshape(-1)
+    if len(panels) != len(PANELS):
+        raise ValueError(f"ax has {len(panels)} axes, expected {len(PANELS)}: -ELBO, reconstruction and KL.")
+    for panel, (name, sign, title) in zip(panels, PANELS, strict=True):
+        steps, values, _ = _column(train, x, name)
+        if len(steps) == 0:
+            raise ValueError(f"none of {len(train)} train records has {x!r} and {name!r}. Train first.")
+        line_steps, line = _averaged(steps), sign * _averaged(values)
+        mark = "o" if len(line) == 1 else ""
+        panel.plot(line_steps, line, color=BLUE, linewidth=1.4, marker=mark, markersize=3.5)
+        steps, values, errors = _column(test, x, name)
+        style(panel, title=title, x=x, pad=20 if len(steps) else 8)
+        if len(steps):
+            panel.errorbar(steps, sign * values, errors, fmt="o", color=RED, markersize=3.5)
+            error = f" \N{PLUS-MINUS SIGN} {errors[-1]:.2f}" if errors[-1] else ""
+            _caption(panel, f"test {sign * values[-1]:.2f}{error}".replace("-", "\N{MINUS SIGN}"), 0, RED)
+            _caption(panel, "train", 1, BLUE)
+        panel.set_ylim(*_view(line, sign * values - errors, sign * values + errors))
+        panel.locator_params(axis="x", nbins=4)
+    panels[0].set_ylabel("nats per example", fontsize=TEXT, color=INK)
+    return panels[0].figure, panels
+
+
+def _column(records: Records, x: str, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Steps, values and standard errors (0 where there is none) of one metric."""
+    rows = [
+        (record[x], record[name], record.get(f"{name}_standard_error") or 0.0)
+        for record in records
+        if record.get(x) is not None and record.get(name) is not None and np.isfinite(record[name])
+    ]
+    steps, values, errors = np.array(rows, np.float64).reshape(-1, 3).T
+    return steps, values, errors
+
+
+def _caption(ax: "Axes", text: str, x: float, color: str) -> None:
+    """Words under the title in the colour of what they name, in place of a legend; x is 0 (left) or 1 (right)."""
+    side = "right" if x else "left"
+    where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": side}
+    ax.annotate(text, (x, 1), (0, 6), **where, fontsize=SMALL, color=color)
+
+
+def _averaged(values: np.ndarray, most: int = 150) -> np.ndarray:
+    """Means over as many neighbours each, so that a line of thousands of noisy steps stays a line."""
+    width = -(-len(values) // most)
+    return np.array([values[start : start + width].mean() for start in range(0, len(values), width)])
+
+
+def _view(line: np.ndarray, *points: np.ndarray) -> tuple[float, float]:
+    """Vertical limits that leave out the fall of the first steps, so that the rest can be read."""
+    seen = np.concatenate([line[len(line) // 20 :], *points])
+    margin = 0.08 * (np.ptp(seen) or abs(seen[0]) or 1.0)
+    return float(seen.min() - margin), float(seen.max() + margin)
+
+
+def kl_per_latent(
+    kl: Array | np.ndarray, *, threshold: float = 0.01, title: str | None = None, ax: "Axes | None" = None
+) -> tuple["Figure", "Axes"]:
+    """KL of each latent as bars, the largest first; those below `threshold` nats carry nothing and are grey.
+
+    Args:
+        kl: [Z] nats, a mean over examples, or [N, Z], averaged here.
+        threshold: in nats.
+        title: by default how many latents are above the threshold, and the sum of all.
+
+    Raises:
+        ValueError: for another shape, or values that are not finite.
+    """
+    finite_number("threshold", threshold)
+    kl = np.asarray(kl, np.float64)
+    kl = kl.mean(0) if kl.ndim == 2 else kl
+    if kl.ndim != 1 or kl.size == 0 or not np.isfinite(kl).all():
+        raise ValueError(f"kl has shape {kl.shape} and values {kl}, expected finite nats [Z] or [N, Z].")
+    order = np.argsort(-kl, kind="stable")
+    count, active = len(kl), int((kl > threshold).sum())
+    if ax is None:
+        _, ax = new_axes(WIDTH, 3.0)
+    ax.bar(range(count), kl[order], color=[BLUE] * active + [GREY] * (count - active), width=0.8)
+    if active < count:
+        ax.axvline(active - 0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        left = active > 0.75 * count  # too near the right edge for words beyond the line
+        ax.annotate(
+            f"below {threshold:g} nats " + ("\N{RIGHTWARDS ARROW}" if left else ""),
+            (active - 0.5, 1.0),
+            (-5 if left else 5, -4),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="top",
+            fontsize=SMALL,
+            color=MUTED,
+        )
+    shown = range(0, count, -(-count // 40))
+    ax.set_xticks(list(shown), [str(order[position]) for position in shown])
+    ax.set_xlim(-0.7, count - 0.3)
+    summary = f"{active} of {count} latents above {threshold:g} nats; together {kl.sum():.1f} nats"
+    style(ax, title=title or summary, x="latent, sorted by KL", y="KL, nats per example")
+    figure: Any = ax.figure
+    return figure, ax
+
+
+def codes(
+    means: Array | np.ndarray,
+    labels: Array | np.ndarray | None = None,
+    latents: tuple[int, int] = (0, 1),
+    *,
+    title: str | None = "Posterior means",
+    ax: "Axes | None" = None,
+) -> tuple["Figure", "Axes"]:
+    """Posterior means as points in the plane of two latents, coloured by label.
+
+    The circles, of radius 1 and 2, hold 39 % and 86 % of a standard normal prior. Every class is also named
+    at its median, so that nothing hangs on colour alone.
+
+    Args:
+        means: [N, Z], see `jaxvae.evaluation.latents.encode`.
+        labels: [N] class names or numbers, or None.
+        latents: which two to draw.
+
+    Raises:
+        ValueError: for other shapes, or latents that do not exist.
+    """
+    points = np.asarray(means)
+    if points.ndim != 2 or len(points) == 0 or not all(0 <= latent < points.shape[1] for latent in latents):
+        raise ValueError(f"means has shape {points.shape}, expected (N, Z) with latents {latents} in Z.")
+    points = points[:, list(latents)]
+    if labels is not None and np.shape(labels) != (len(points),):
+        raise ValueError(f"labels has shape {np.shape(labels)}, expected ({len(points)},).")
+    if ax is None:
+        _, ax = new_axes(6.0, 6.0)
+    from matplotlib.patches import Circle
+
+    for radius in (1, 2):
+        ax.add_patch(Circle((0, 0), radius, fill=False, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=3))
+    classes, index = (None, 0) if labels is None else np.unique(np.asarray(labels), return_inverse=True)
+    x, y = points.T
+    size = float(np.clip(20000 / len(points), 2, 20))
+    # All in one call, in the order of the examples, so that no class covers the others.
+    ax.scatter(x, y, s=size, color=np.array(COLORS)[index % len(COLORS)], alpha=0.7, linewidths=0)
+    for i, name in enumerate([] if classes is None else classes):
+        halo_text(ax, np.median(points[index == i], axis=0), str(name))
+    ax.set_aspect("equal", adjustable="datalim")
+    style(ax, title=title, x=f"z[{latents[0]}]", y=f"z[{latents[1]}]")
+    ax.grid(visible=False)
+    figure: Any = ax.figure
+    return figure, ax

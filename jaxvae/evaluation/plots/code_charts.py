@@ -1,0 +1,88 @@
+"""Codes in a plane as a chart: a colour, a name on the spot and an entry in the legend for each class."""
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from jaxvae.evaluation.latents.projections import Projection
+from jaxvae.evaluation.plots.figures import COLORS, SMALL, halo_text, new_axes, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST = len(COLORS)  # classes with a colour of their own
+
+
+def projected_codes(
+    projection: Projection,
+    labels: jax.Array | np.ndarray | None = None,
+    *,
+    title: str | None = None,
+    ax: "Axes | None" = None,
+) -> tuple["Figure", "Axes"]:
+    """Codes in a plane, coloured by label, in colours that stay apart for colour-blind readers.
+
+    PCA keeps its scale, and each axis names its share of the variance. t-SNE has no ticks, since its axes, the
+    distances between its clusters and their sizes mean nothing.
+
+    Args:
+        projection: see `jaxvae.evaluation.latents.projections.project`.
+        labels: [N] class names or numbers, at most 10 different ones, or None.
+        title: by default the method and the number of codes.
+
+    Raises:
+        ValueError: for labels of another length, or of more classes than there are colours to tell apart.
+
+    Example:
+        >>> from jaxvae.evaluation.latents.projections import project
+        >>> codes = np.random.default_rng(0).normal(size=(20, 3))
+        >>> figure, ax = projected_codes(project(codes), np.arange(20) % 2)
+        >>> [text.get_text() for text in ax.get_legend().get_texts()]
+        ['0', '1']
+    """
+    points, shares = projection.points, projection.variance_shares
+    classes, index = np.array(["codes"]), np.zeros(len(points), int)
+    if labels is not None:
+        if np.shape(labels) != (len(points),):
+            raise ValueError(f"labels has shape {np.shape(labels)}, expected ({len(points)},), one for each code.")
+        classes, index = np.unique(np.asarray(labels), return_inverse=True)
+        if len(classes) > MOST:
+            raise ValueError(
+                f"labels has {len(classes)} classes, expected at most {MOST}, the colours that can be told apart. "
+                f"Merge some, or draw some of them."
+            )
+    if ax is None:
+        _, ax = new_axes(6.4, 5.6)
+    size = float(np.clip(20000 / len(points), 3, 20))
+    # All in one call, in the order of the examples, so that no class covers the others.
+    x, y = points.T
+    ax.scatter(x, y, s=size, color=np.array(COLORS)[index], alpha=0.75, linewidths=0)
+    if labels is not None:
+        for i, name in enumerate(classes):
+            members = points[index == i]
+            middle = np.square(members - np.median(members, axis=0)).sum(axis=1).argmin()
+            halo_text(ax, members[middle], str(name))  # on a member: the median of two clusters may lie in a third
+        _legend(ax, [str(name) for name in classes])
+    called = {"pca": "PCA", "tsne": "t-SNE"}.get(projection.method, projection.method)
+    axes = [""] * 2 if shares is None else [f"PC {i}, {share:.0%} of the variance" for i, share in enumerate(shares, 1)]
+    style(ax, title=f"{called} of {len(points)} codes" if title is None else title, x=axes[0], y=axes[1])
+    if shares is None:
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.spines[:].set_visible(False)
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.grid(visible=False)
+    figure: Any = ax.figure
+    return figure, ax
+
+
+def _legend(ax: "Axes", names: list[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    marks = [
+        Line2D([], [], marker="o", linestyle="", color=color, markersize=5, label=name)
+        for name, color in zip(names, COLORS, strict=False)
+    ]
+    ax.legend(handles=marks, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=SMALL)

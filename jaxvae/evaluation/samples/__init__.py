@@ -1,0 +1,5 @@
+"""How good draws are: distances between sets of images, precision and recall."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

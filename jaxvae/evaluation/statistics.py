@@ -1,0 +1,117 @@
+"""The delete-a-block jackknife: a standard error, and the bias of first order, of any function of samples."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxvae.checks import positive_integer
+
+
+class Jackknife(NamedTuple):
+    """What `jackknife` finds.
+
+    Attributes:
+        value: the function of all samples, as it is, bias and all.
+        standard_error: of the value.
+        bias: the part of it that falls as 1/N; value - bias is the estimate freed of it.
+    """
+
+    value: float
+    standard_error: float
+    bias: float
+
+
+def jackknife(function: Callable[..., float], *samples: np.ndarray, blocks: int = 10) -> Jackknife:
+    r"""Leaves out one of B blocks after the other, of every array at once: theta_(b), with mean m.
+
+    standard error = sqrt((B - 1) / B sum_b (theta_(b) - m)^2),  bias = (B - 1) (m - theta)
+
+    The standard error is of fresh samples of the same size, and errs upwards for smooth functions; it is itself known
+    to about 1 / sqrt(2 (B - 1)), 24 % for 10 blocks.
+
+    Args:
+        function: (*samples) -> a number.
+        *samples: arrays [N, ...] of independent samples; they may differ in length.
+        blocks: B.
+
+    Raises:
+        ValueError, TypeError: if there are fewer than two blocks, or an array has fewer than two samples a block.
+
+    Source: Efron and Stein, 1981, The jackknife estimate of variance; Quenouille, 1956, Notes on bias in estimation.
+
+    Example:
+        >>> found = jackknife(lambda x: x.var(), np.array([1.0, 2.0, 3.0, 4.0]), blocks=2)
+        >>> found.value, found.standard_error < 2
+        (1.25, True)
+    """
+    blocks = positive_integer("blocks", blocks, 2)
+    fewest = min(map(len, samples))
+    if fewest < 2 * blocks:
+        raise ValueError(
+            f"there are {fewest} samples for {blocks} blocks, expected at least {2 * blocks}. Draw more, or take fewer "
+            f"blocks."
+        )
+    value = float(function(*samples))
+    parts = [in_blocks(len(part), blocks) for part in samples]
+    left = [[part != block for part in parts] for block in range(blocks)]
+    found = [function(*(part[kept] for part, kept in zip(samples, row, strict=True))) for row in left]
+    return from_replicates(value, np.array(found, np.float64))
+
+
+def in_blocks(count: int, blocks: int) -> np.ndarray:
+    """The block of each sample, [count] integers: equal shares in a fixed random order, so that no order does harm.
+
+    Contiguous blocks would be of one class each where samples are sorted by class, strides where they take turns.
+
+    Example:
+        >>> np.bincount(in_blocks(7, 3)).tolist()
+        [3, 2, 2]
+    """
+    return np.random.default_rng(0).permutation(count) % blocks
+
+
+def from_replicates(value: float, replicates: np.ndarray) -> Jackknife:
+    """The same from theta and theta_(b) [B], for functions that can leave out a block without starting afresh.
+
+    Example:
+        >>> from_replicates(1.25, np.array([1.0, 1.0])).standard_error
+        0.0
+    """
+    blocks, mean = len(replicates), replicates.mean()
+    error = np.sqrt((blocks - 1) / blocks * np.square(replicates - mean).sum())
+    return Jackknife(float(value), float(error), float((blocks - 1) * (mean - value)))
+
+
+def as_features(name: str, features: np.ndarray, at_least: int = 2) -> np.ndarray:
+    """Features [N, F] as float64; raises `ValueError` for another shape, too few rows, or numbers that are not finite.
+
+    Example:
+        >>> as_features("generated", np.zeros((3, 2), np.float32)).dtype
+        dtype('float64')
+    """
+    array = np.asarray(features)
+    if array.ndim != 2 or array.shape[1] == 0 or len(array) < at_least:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected features (N, F) of at least {at_least} examples. Images go "
+            f"through features first, such as pixel_features()."
+        )
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds numbers that are not finite in row {np.argwhere(~np.isfinite(array))[0][0]}.")
+    return array
+
+
+def as_pair(generated: np.ndarray, reference: np.ndarray, at_least: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Two sets of features of the same width, see `as_features`; raises `ValueError` if the widths differ.
+
+    Example:
+        >>> len(as_pair(np.zeros((3, 2)), np.zeros((5, 2)))[1])
+        5
+    """
+    a, b = as_features("generated", generated, at_least), as_features("reference", reference, at_least)
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"generated has {a.shape[1]} features and reference {b.shape[1]}, expected the same features of both."
+        )
+    return a, b

@@ -1,0 +1,5 @@
+"""Autoencoders without a posterior: plain, denoising, sparse, contractive, regularised."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+"""p(x | outputs of a decoder): constructors of `Observation`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,12 @@
+from .continuous import bernoulli as bernoulli
+from .continuous import continuous_bernoulli as continuous_bernoulli
+from .continuous import identity as identity
+from .continuous import laplace as laplace
+from .continuous import normal as normal
+from .counts import negative_binomial as negative_binomial
+from .counts import poisson as poisson
+from .counts import zero_inflated_negative_binomial as zero_inflated_negative_binomial
+from .discrete import categorical as categorical
+from .discrete import discretized_logistic as discretized_logistic
+from .discrete import logistic_mixture as logistic_mixture
+from .marginal import optimal_normal as optimal_normal

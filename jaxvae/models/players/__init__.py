@@ -1,0 +1,5 @@
+"""The players of a game: a generator, and critics beside a model."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

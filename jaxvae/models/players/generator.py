@@ -1,0 +1,68 @@
+"""The generator of a GAN as a model: it draws, and cannot score."""
+
+from typing import NoReturn
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.checks import positive_integer
+from jaxvae.models.inputs import as_observation, as_shape
+from jaxvae.models.likelihoods import decoder_likelihood
+from jaxvae.models.priors.standard import standard_normal
+from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
+
+Array = jax.Array
+
+
+def gan(
+    generator: Network,
+    *,
+    event_shape: tuple[int, ...],
+    latent_dim: int,
+    likelihood: Observation | None = None,
+    prior: Conditional | None = None,
+) -> Model:
+    """A generator without an encoder: z ~ p(z), x = mean of likelihood(generator(z)); train it by `gan_loss`.
+
+    Args:
+        generator: `.apply(variables, z)` returns [..., C * likelihood.channels] unconstrained numbers.
+        event_shape: the shape [..., C] of one example, (H, W, C) for images.
+        latent_dim: the number of latents.
+        likelihood: an observation model, of which only the mean is used; by default `bernoulli()`, a sigmoid.
+        prior: a `Conditional` with context None, by default `standard_normal(latent_dim)`.
+
+    Returns:
+        A `Model` with the parameters {"decoder": ...}; its terms and posterior raise `NotImplementedError`, since a
+        GAN has neither a likelihood nor codes. Give it a critic by `with_critic(model, network, sees="example")`.
+
+    Raises:
+        ValueError, TypeError: for an impossible latent_dim, event_shape or likelihood.
+
+    Source: Goodfellow et al., 2014, arXiv 1406.2661.
+
+    Example:
+        >>> from jaxvae.networks.mlp import MLPDecoder
+        >>> model = gan(MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
+        >>> params = model.init(jax.random.key(0), jnp.zeros((4, 4, 1)))
+        >>> z, _ = model.prior.sample(params, jax.random.key(1), None)
+        >>> model.likelihood.mean(params, z).shape
+        (4, 4, 1)
+    """
+    latent_dim = positive_integer("latent_dim", latent_dim)
+    event_shape, observation = as_shape("event_shape", event_shape), as_observation(likelihood)
+    p_x = decoder_likelihood(generator, observation, event_shape)
+    p_z = standard_normal(latent_dim) if prior is None else prior
+
+    def absent(*_: object) -> NoReturn:
+        raise NotImplementedError(
+            "a GAN has no likelihood and no posterior, so it gives no terms and no codes. Train it by gan_loss; for "
+            "codes use a VAE with vae_gan_loss."
+        )
+
+    def init(key: Key, x: Array) -> Params:
+        key_x, key_p = jax.random.split(key)
+        return merge(p_x.init(key_x, jnp.zeros(latent_dim, jnp.float32)), p_z.init(key_p, None))
+
+    likelihood_of_means = p_x._replace(log_prob=absent)
+    posterior = Conditional(lambda key, x: {}, absent, absent, absent)
+    return Model(init, absent, posterior, p_z, likelihood_of_means, event_shape, observation.to_unit, observation.check)

@@ -1,0 +1,129 @@
+"""From a config to the model, the loss and the optimizer it names."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxvae.data.protocols import PROTOCOLS
+from jaxvae.models.records import Model, Network
+from jaxvae.models.vae import vae
+from jaxvae.networks.mlp import MLPDecoder
+from jaxvae.networks.precision import at_precision
+from jaxvae.runs.configs.config import Config, ModelConfig
+from jaxvae.runs.build.objective import build_loss
+from jaxvae.runs.build.parts import build_code_encoder, build_encoder, build_observation, build_posterior, build_prior
+from jaxvae.training.losses.bound import Loss
+from jaxvae.training.losses.accumulation import micro_batches
+from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
+from jaxvae.training.engine.stages import burda_schedule, burda_stages
+from jaxvae.training.engine.state import TrainState, init_state
+from jaxvae.training.engine.step import Preprocess
+
+Array = jax.Array
+
+
+class Training(NamedTuple):
+    """What `make_executor` needs, as a config describes it."""
+
+    loss: Loss
+    optimizer: optax.GradientTransformation
+    preprocess: Preprocess
+
+
+def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.ndarray | None = None) -> Model:
+    """The model a config names, for examples of shape (H, W, C).
+
+    Args:
+        config: the model's part of a config.
+        event_shape: (H, W, C).
+        images: uint8 [N, H, W, C], the training images, for parameters that start from the data; a trained model needs
+            none.
+
+    Raises:
+        ValueError: if the image size does not fit the network's strides.
+
+    Example:
+        >>> build_model(ModelConfig(latent_dim=2), (8, 8, 1)).event_shape
+        (8, 8, 1)
+    """
+    observation = build_observation(config)
+    if config.kind in ("hierarchical", "ladder"):
+        from jaxvae.runs.build.layered import build_layered
+
+        return build_layered(config, event_shape, observation, output_bias(config, event_shape, images))
+    decoder: Network
+    if config.network == "conv":
+        from jaxvae.networks.conv import ConvDecoder  # seldom needed, so not at every start
+
+        decoder = ConvDecoder(event_shape, observation.channels, config.features, config.dense, config.activation)
+    else:
+        bias = output_bias(config, event_shape, images)
+        decoder = MLPDecoder(event_shape, observation.channels, config.hidden[::-1], config.activation, bias)
+    if config.kind == "autoencoder":
+        from jaxvae.models.autoencoders.deterministic import autoencoder
+
+        return autoencoder(
+            build_code_encoder(config),
+            decoder,
+            event_shape=event_shape,
+            latent_dim=config.latent_dim,
+            likelihood=observation,
+        )
+    encoder = build_encoder(config)
+    return vae(
+        encoder,
+        decoder,
+        event_shape=event_shape,
+        latent_dim=config.latent_dim,
+        likelihood=observation,
+        prior=build_prior(config, event_shape, encoder),
+        posterior=build_posterior(config),
+    )
+
+
+def output_bias(
+    config: ModelConfig, event_shape: tuple[int, ...], images: np.ndarray | None
+) -> tuple[float, ...] | None:
+    """The decoder outputs that give the mean image; None to start at zero.
+
+    For `normal` that image itself; for `bernoulli` its logits, kept half a grey level inside (0, 1).
+    """
+    if config.output_bias == "zero":
+        return None
+    if images is None:  # a trained model brings its own
+        return (0.0,) * math.prod(event_shape)
+    mean = images.mean(0, dtype=np.float64).ravel() / 255
+    if config.likelihood == "normal":
+        return tuple(mean.tolist())
+    mean = np.clip(mean, 1 / 510, 1 - 1 / 510)
+    return tuple(np.log(mean / (1 - mean)).tolist())
+
+
+def build_training(config: Config, model: Model, steps_per_epoch: int) -> Training:
+    """Loss, optimizer and preprocessing of a run; epochs in the config become steps."""
+    optim = config.optim
+    steps = config.epochs * steps_per_epoch
+    loss = at_precision(build_loss(config, model, steps_per_epoch), config.precision)
+    if config.micro_batch is not None:
+        loss = micro_batches(loss, config.micro_batch)
+    if optim.schedule == "burda":
+        rate = burda_schedule(steps_per_epoch, burda_stages(config.epochs), optim.lr)
+    else:
+        rate = learning_rate_schedule(optim.schedule, optim.lr, steps, round(optim.warmup_epochs * steps_per_epoch))
+    eps = None if optim.name == "sgd" else optim.eps
+    optimizer = make_optimizer(optim.name, rate, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps)
+    return Training(loss, optimizer, PROTOCOLS[config.data.protocol])
+
+
+def abstract_state(config: Config, model: Model) -> TrainState:
+    """The shapes and dtypes of a run's state, without computing any of it."""
+    optimizer = build_training(config, model, steps_per_epoch=1).optimizer
+
+    def init(key: Array) -> TrainState:
+        return init_state(model, optimizer, key, jnp.zeros(model.event_shape), ema=config.optim.ema is not None)
+
+    return jax.eval_shape(init, jax.random.key(0))

@@ -1,0 +1,112 @@
+"""The parts of a model that a config names: observation, encoder, posterior and prior."""
+
+import functools
+from collections.abc import Callable
+
+from jaxvae.models.observations.discrete import categorical, discretized_logistic, logistic_mixture
+from jaxvae.models.observations.continuous import bernoulli, continuous_bernoulli, laplace, normal
+from jaxvae.models.posteriors.gaussian import gaussian_posterior
+from jaxvae.models.priors.standard import standard_normal
+from jaxvae.models.records import Conditional, Network, Observation
+from jaxvae.networks.mlp import MLPEncoder
+from jaxvae.runs.configs.config import ModelConfig
+
+CONTEXT = 32  # numbers an encoder emits beside mean and log-variance for a flow to be conditioned on
+
+
+def build_observation(config: ModelConfig) -> Observation:
+    """The observation model a config names."""
+    constructors = {
+        "bernoulli": bernoulli,
+        "continuous_bernoulli": continuous_bernoulli,
+        "normal": lambda: normal(config.scale, config.std),
+        "laplace": lambda: laplace(config.scale, config.std),
+        "discretized_logistic": discretized_logistic,
+        "logistic_mixture": lambda: logistic_mixture(config.components),
+        "categorical": categorical,
+    }
+    return constructors[config.likelihood]()
+
+
+def build_encoder(config: ModelConfig) -> Network:
+    """The encoder, with as many outputs beside mean and log-variance as the posterior reads."""
+    latents = config.latent_dim
+    extra = {
+        "low_rank": latents * config.rank,
+        "full": latents * (latents - 1) // 2,
+        "planar": CONTEXT,
+        "radial": CONTEXT,
+        "iaf": CONTEXT,
+        "coupling": CONTEXT,
+    }.get(config.posterior, 0)
+    if config.network == "conv":
+        from jaxvae.networks.conv import ConvEncoder
+
+        return ConvEncoder(latents, config.features, config.dense, config.activation, extra=extra)
+    return MLPEncoder(latents, config.hidden, activation=config.activation, extra=extra)
+
+
+def build_code_encoder(config: ModelConfig) -> Network:
+    """The encoder of an autoencoder, which emits a code and no distribution."""
+    from jaxvae.networks.code import ConvCodeEncoder, MLPCodeEncoder
+
+    if config.network == "conv":
+        return ConvCodeEncoder(config.latent_dim, config.features, config.dense, config.activation)
+    return MLPCodeEncoder(config.latent_dim, config.hidden, config.activation)
+
+
+def build_posterior(config: ModelConfig) -> Callable[..., Conditional]:
+    """(encoder, latent_dim, *, to_input) -> q(z | x), as `vae` takes it."""
+    if config.posterior == "diagonal":
+        return gaussian_posterior
+    if config.posterior == "low_rank":
+        from jaxvae.models.posteriors.low_rank import low_rank_posterior
+
+        return low_rank_posterior(config.rank)
+    if config.posterior == "full":
+        from jaxvae.models.posteriors.full_covariance import full_covariance_posterior
+
+        return full_covariance_posterior
+    from jaxvae.flows.amortized import amortized
+    from jaxvae.flows.autoregressive import autoregressive_flow, inverse_autoregressive
+    from jaxvae.flows.coupling import real_nvp
+    from jaxvae.flows.planar import planar
+    from jaxvae.flows.radial import radial
+    from jaxvae.flows.records import chain
+    from jaxvae.models.posteriors.flow import flow_posterior
+    from jaxvae.networks.conditioner import ConditionerMLP
+    from jaxvae.networks.masked import MaskedMLP
+
+    latents, layers, hidden = config.latent_dim, config.flows, config.flow_hidden
+    network = functools.partial(ConditionerMLP, hidden=hidden)
+    if config.posterior == "iaf":
+        masked = functools.partial(MaskedMLP, latents, hidden=hidden)
+        return flow_posterior(autoregressive_flow(inverse_autoregressive, latents, masked, layers=layers))
+    if config.posterior == "coupling":
+        return flow_posterior(real_nvp(latents, network, layers))
+    layer = {"planar": planar, "radial": radial}[config.posterior]
+    linear = functools.partial(ConditionerMLP, hidden=())
+    return flow_posterior(chain(*(amortized(layer(latents), linear) for _ in range(layers))))
+
+
+def build_prior(config: ModelConfig, event_shape: tuple[int, ...], encoder: Network) -> Conditional:
+    """p(z)."""
+    latents, components = config.latent_dim, config.prior_components
+    if config.prior == "standard_normal":
+        return standard_normal(latents)
+    if config.prior == "mixture":
+        from jaxvae.models.priors.mixture import gaussian_mixture_prior
+
+        return gaussian_mixture_prior(components, latents)
+    if config.prior == "vamp":
+        from jaxvae.models.priors.vamp import vamp_prior
+
+        return vamp_prior(encoder, latents, event_shape, pseudo_inputs=components, posterior=build_posterior(config))
+    from jaxvae.flows.coupling import neural_spline, real_nvp
+    from jaxvae.flows.records import Bijection
+    from jaxvae.models.priors.flow import flow_prior
+    from jaxvae.networks.conditioner import ConditionerMLP
+
+    make: Callable[..., Bijection] = real_nvp if config.prior == "real_nvp" else neural_spline
+    network = functools.partial(ConditionerMLP, hidden=config.flow_hidden)
+    return flow_prior(make(latents, network, config.flows), latents)

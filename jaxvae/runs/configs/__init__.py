@@ -1,0 +1,1 @@
+"""What a run is: its config, how it is read, written and checked; no JAX is imported."""

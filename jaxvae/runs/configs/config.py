@@ -1,0 +1,174 @@
+"""What a run is: frozen dataclasses, read from the command line and kept as config.json; no JAX is imported.
+
+The comment after each field is its text in --help. `jaxvae.runs.configs.validate` says which values are accepted.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Protocol = Literal["grey", "threshold", "dynamic", "levels", "dequantize"]
+Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus"]
+Likelihood = Literal[
+    "bernoulli",
+    "continuous_bernoulli",
+    "normal",
+    "laplace",
+    "discretized_logistic",
+    "logistic_mixture",
+    "categorical",
+]
+Scale = Literal["fixed", "learned", "per_pixel"]
+Kind = Literal["vae", "hierarchical", "ladder", "autoencoder"]
+Prior = Literal["standard_normal", "mixture", "vamp", "real_nvp", "spline"]
+Posterior = Literal["diagonal", "low_rank", "full", "planar", "radial", "iaf", "coupling"]
+Bound = Literal["elbo", "iwae", "miwae", "ciwae", "renyi", "vr_max", "free_bits", "capacity"]
+Estimator = Literal["pathwise", "sticking_the_landing", "doubly_reparameterized", "score_function", "piwae"]
+Schedule = Literal["constant", "cosine", "linear", "burda"]
+Penalty = Literal["none", "mmd", "dip_i", "dip_ii", "total_correlation"]
+Sampler = Literal["uniform", "rarity"]
+Parallel = Literal["auto", "jit", "pmap", "mesh"]
+Precision = Literal["default", "bfloat16", "float32"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, and how raw pixels 0..255 become x."""
+
+    name: str = "digits"  # digits, shapes, mnist, any other TFDS name, or a .npy, .npz or folder of images.
+    protocol: Protocol = "dynamic"
+    """grey: x/255. threshold: 1 from 128 on, else 0. dynamic: 1 with probability x/255, drawn anew each time.
+    levels: the integers 0..255. dequantize: (x + u)/256 with uniform u."""
+    train_split: str = "train"  # Split to train on.
+    test_split: str = "test"  # Split to measure on.
+    test_fraction: float = 0.1  # Part held out of your own images where no file or sub-folder is the test split.
+    image_shape: tuple[int, ...] | None = None  # Height, width, channels; the run itself fills this in.
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """Which training images an epoch draws."""
+
+    kind: Sampler = "uniform"
+    """uniform: each image once an epoch. rarity: as many draws with replacement, the likelier the rarer the image's
+    code (Amini et al., 2019), by weights made anew at the start of every epoch."""
+    alpha: float = 0.01  # rarity: added to the share of a code's bin; large is nearly uniform, small extreme.
+    at_least: float = 0.2  # rarity: alpha is raised until the draws are worth this share of the images; 0 leaves it.
+    bins: int = 10  # rarity: of the histogram of each latent.
+    combine: Literal["product", "maximum"] = "product"  # rarity: of the latents; maximum is milder.
+    threshold: float = 0.01  # rarity: a latent counts where its means have a larger variance than this.
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Encoder q(z | x), decoder and likelihood p(x | z), prior p(z)."""
+
+    kind: Kind = "vae"  # One layer of latents, two (hierarchical, ladder), or a deterministic autoencoder.
+    network: Literal["mlp", "conv"] = "mlp"  # Kind of encoder and decoder.
+    hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
+    features: tuple[int, ...] = (32, 64)  # Conv: channels of the encoder's layers, each of stride 2.
+    dense: int = 256  # Conv: units of the dense layer between convolutions and latents.
+    activation: Activation = "relu"  # Non-linearity.
+    latent_dim: int = 20  # Number of latents.
+    likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel.
+    scale: Scale = "fixed"  # Of normal and laplace: fixed, learned as one number, or decoded for each pixel.
+    std: float = 0.1  # Fixed or initial standard deviation of normal (width of laplace), for x on [0, 1].
+    components: int = 5  # Components of logistic_mixture.
+    prior: Prior = "standard_normal"  # p(z): N(0, I), a Gaussian mixture, a VampPrior, or a flow.
+    prior_components: int = 500  # Components of mixture, pseudo-inputs of vamp.
+    posterior: Posterior = "diagonal"  # q(z | x): Gaussian with that covariance, or a diagonal one through a flow.
+    rank: int = 4  # Rank of the low_rank posterior.
+    flows: int = 4  # Layers of a flow, in the prior or the posterior.
+    flow_hidden: tuple[int, ...] = (100,)  # Units of the hidden layers of a flow's networks.
+    first_latents: int = 100  # Hierarchical, ladder: latents of the layer next to x; latent_dim is that of the top.
+    upper_hidden: tuple[int, ...] = (100, 100)  # Hierarchical, ladder: hidden layers between the two layers of latents.
+    output_bias: Literal["zero", "data_mean"] = "zero"  # Where the decoder's last bias starts (mlp; bernoulli, normal).
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """The bound that training maximises, in nats per example."""
+
+    bound: Bound = "elbo"  # Evidence lower bound, the importance-weighted one, or a relative of theirs.
+    samples: int = 1  # Posterior samples per example and step.
+    estimator: Estimator = "pathwise"  # How the gradient of the bound is estimated.
+    groups: int = 1  # miwae, piwae: groups that the samples are split into.
+    mix: float = 0.5  # ciwae: weight of the ELBO, the rest goes to the IWAE bound.
+    alpha: float = 0.5  # renyi: order; 1 is the ELBO, 0 the IWAE bound.
+    free_bits: float = 0.1  # free_bits: nats of each latent that cost nothing.
+    capacity: float = 25.0  # capacity: nats that the KL is held at.
+    capacity_weight: float = 10.0  # capacity: weight of the distance from it.
+    penalty: Penalty = "none"  # What is asked of all codes of a batch together.
+    penalty_weight: float = 1.0  # Its weight.
+    beta: float = 1.0  # Weight of the KL (elbo only); 1 is a VAE.
+    warmup_epochs: float = 0.0  # Epochs over which the weight of the KL rises from 0 to beta.
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How the parameters move."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"  # Optax optimizer.
+    lr: float = 1e-3  # Learning rate after the warm-up.
+    eps: float = 1e-8  # Adam's epsilon.
+    weight_decay: float = 0.0  # Decoupled weight decay (adamw only).
+    schedule: Schedule = "constant"  # After the warm-up: stays, falls to 0, or in Burda's stages to a tenth.
+    warmup_epochs: float = 0.0  # Epochs over which the learning rate rises from 0 to lr.
+    clip: float | None = None  # Largest global norm of the gradient; None never clips.
+    ema: float | None = None  # Decay per step of the moving average of the weights; None keeps no average.
+    skip_above: float | None = None  # Skip steps whose gradient has a larger norm; None: those not finite.
+    max_skipped: int = 100  # Stop after so many steps in a row whose loss or gradient is not finite.
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training run, resolved: with the versions and devices, all that decides its numbers."""
+
+    seed: int = 0  # Seed of everything random, 0 to 4294967295.
+    epochs: int = 20  # Passes over the training images, in all.
+    batch_size: int = 128  # Images per step, over all devices together.
+    micro_batch: int | None = None  # Images of a device at a time, for large batches; None takes them all at once.
+    evaluate_every: int = 1  # Epochs between measurements on the test images.
+    test_samples: int = 1  # Posterior samples per test image in the -ELBO.
+    save_every: int = 1  # Epochs between checkpoints.
+    keep: int = 3  # Checkpoints kept, the newest ones.
+    parallel: Parallel = "auto"  # jit uses one device, pmap and mesh use all; auto is jit for one, else pmap.
+    precision: Precision = "default"
+    """Of the networks' products in training. bfloat16: factors rounded to 8 bits, sums in float32; faster on CPUs with
+    matrix units (amx_bf16). float32: all 24 bits. default: JAX's own, float32 on a CPU."""
+    progress: bool = True  # Show a progress bar.
+    data: DataConfig = DataConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optim: OptimConfig = OptimConfig()
+
+
+# On 8x8 images the grey levels say as much as the shapes, so they are modelled, not thrown away by binarisation.
+_digits = Config(
+    epochs=300,
+    evaluate_every=5,
+    save_every=50,
+    data=DataConfig("digits", protocol="levels"),
+    model=ModelConfig(hidden=(256,), latent_dim=8, likelihood="discretized_logistic"),
+)
+
+_digits_conv = replace(_digits.model, network="conv", features=(16, 32), dense=128)
+
+PRESETS: dict[str, Config] = {
+    "digits": _digits,
+    "digits-2d": replace(_digits, model=replace(_digits.model, latent_dim=2)),
+    "digits-conv": replace(_digits, model=_digits_conv),
+    "mnist": Config(epochs=10, data=DataConfig("mnist")),
+    "mnist-conv": Config(epochs=10, data=DataConfig("mnist"), model=ModelConfig(network="conv")),
+    "fashion-mnist": Config(epochs=10, data=DataConfig("fashion_mnist")),
+}
+
+# One line for each preset in --help.
+ABOUT: dict[str, str] = {
+    "digits": "MLP on scikit-learn's 8x8 digits: no download, under a minute",
+    "digits-2d": "the same with two latents, for pictures of the latent plane",
+    "digits-conv": "convolutions on the same digits",
+    "mnist": "MLP 784-400-20 on dynamically binarised MNIST, 10 epochs",
+    "mnist-conv": "convolutions 32-64 of stride 2, dense 256, on the same data",
+    "fashion-mnist": "MLP 784-400-20 on dynamically binarised Fashion-MNIST",
+}

@@ -1,0 +1,130 @@
+"""A config as strict JSON and back, and the difference of two configs."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jaxvae import __version__
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.fields import flatten, typed
+from jaxvae.runs.configs.names import show
+from jaxvae.runs.configs.validate import validate
+from jaxvae.runs.folder.files import explain, write_text
+
+LIMIT = 1_000_000  # bytes; a config has about two thousand
+VERSION = "jaxvae"  # the key under which config.json keeps the version that wrote it
+# What may change between two parts of one run without changing its numbers.
+FREE = (
+    "epochs",
+    "evaluate_every",
+    "test_samples",
+    "save_every",
+    "keep",
+    "parallel",
+    "progress",
+    "optim.max_skipped",
+)
+
+
+def to_json(config: Config) -> str:
+    """The validated config as indented JSON, the version of the library first.
+
+    Example:
+        >>> from_json(to_json(Config())) == Config()
+        True
+    """
+    content = {VERSION: __version__, **asdict(validate(config))}
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def from_json(text: str | bytes, source: str = "the config") -> Config:
+    """A validated config from strict JSON; fields left out have their defaults, strings are never evaluated.
+
+    Args:
+        text: a JSON object of at most 1 MB, without duplicate keys, NaN or Infinity.
+        source: what the messages call it, such as a path.
+
+    Raises:
+        ValueError: naming the source and the fault, or the field, as `validate` does.
+        TypeError: for a value of the wrong type.
+    """
+    if len(text) > LIMIT:
+        raise ValueError(f"{source} has over {LIMIT} bytes, expected a config of a few thousand.")
+    if not text.strip():
+        raise ValueError(f"{source} is empty, expected a JSON object. Write {{}} for a config of defaults.")
+    try:
+        decoded = text if isinstance(text, str) else text.decode("utf-8")
+        content = json.loads(decoded, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError(f"{source} nests too deeply, expected a JSON object of plain fields.") from None
+    except ValueError as error:
+        raise ValueError(f"{source} is not strict JSON: {error}. Mend that place in the file.") from None
+    if not isinstance(content, dict):
+        raise ValueError(f'{source} holds {show(content)}, expected an object such as {{"epochs": 20}}.')
+    version = content.pop(VERSION, __version__)
+    try:
+        return validate(typed("", Config, content))
+    except (TypeError, ValueError) as error:
+        other = f" Written by jaxvae {show(version)}, this is {__version__}." if version != __version__ else ""
+        raise type(error)(f"{source}: {error}{other}") from None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"the key {show(key)} appears twice")
+        result[key] = value
+    return result
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def read_config(path: str | Path) -> Config:
+    """The config in a file, such as the config.json of a run folder.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError, TypeError, OSError: as `from_json`, and for what is no readable file, naming the path.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no config file {path}. A run writes config.json into its folder.")
+    if not path.is_file():
+        raise ValueError(f"{path} is no file, expected a config file such as {path / 'config.json'}.")
+    try:
+        with path.open("rb") as file:
+            text = file.read(LIMIT + 1)
+    except OSError as error:
+        raise explain(error, "read the config", path) from error
+    return from_json(text, str(path))
+
+
+def write_config(path: str | Path, config: Config) -> None:
+    """Writes the validated config, atomically."""
+    write_text(Path(path), to_json(config))
+
+
+def difference(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
+    """The fields in which two configs differ: (dotted field, old value, new value).
+
+    Example:
+        >>> from dataclasses import replace
+        >>> difference(Config(), replace(Config(), seed=1))
+        [('seed', 0, 1)]
+    """
+    after = dict(flatten(new))
+    return [(path, value, after[path]) for path, value in flatten(old) if value != after[path]]
+
+
+def changed_numbers(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
+    """The part of `difference` that makes `new` another run, so that it must not be resumed in silence.
+
+    The number of epochs is free as long as the learning rate does not depend on it.
+    """
+    free: Iterable[str] = FREE if new.optim.schedule == "constant" else FREE[1:]
+    return [entry for entry in difference(old, new) if entry[0] not in free]

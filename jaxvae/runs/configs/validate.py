@@ -1,0 +1,139 @@
+"""What a config accepts: types from its annotations, ranges from a table, then fields that must fit."""
+
+import math
+from typing import NamedTuple
+
+from jaxvae.runs.configs.combinations import check_parts
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.fields import flatten, mend, typed
+from jaxvae.runs.configs.names import show
+
+
+class Range(NamedTuple):
+    """Accepted numbers: [low, high], or (low, high) where open."""
+
+    low: float
+    high: float = math.inf
+    open: bool = False
+
+
+_COUNT = Range(1, 2**31 - 1)
+_POSITIVE = Range(0, open=True)
+RANGES: dict[str, Range] = {
+    "seed": Range(0, 2**32 - 1),
+    "epochs": _COUNT,
+    "batch_size": _COUNT,
+    "micro_batch": _COUNT,
+    "evaluate_every": _COUNT,
+    "test_samples": _COUNT,
+    "save_every": _COUNT,
+    "keep": _COUNT,
+    "data.test_fraction": Range(0, 1, open=True),
+    "data.image_shape": _COUNT,
+    "sampler.alpha": _POSITIVE,
+    "sampler.at_least": Range(0, 0.99),
+    "sampler.bins": _COUNT,
+    "sampler.threshold": Range(0),
+    "model.hidden": _COUNT,
+    "model.features": _COUNT,
+    "model.dense": _COUNT,
+    "model.latent_dim": _COUNT,
+    "model.std": _POSITIVE,
+    "model.components": _COUNT,
+    "model.prior_components": _COUNT,
+    "model.rank": _COUNT,
+    "model.flows": _COUNT,
+    "model.flow_hidden": _COUNT,
+    "model.first_latents": _COUNT,
+    "model.upper_hidden": _COUNT,
+    "objective.samples": _COUNT,
+    "objective.groups": _COUNT,
+    "objective.mix": Range(0, 1),
+    "objective.alpha": Range(-math.inf),
+    "objective.free_bits": Range(0),
+    "objective.capacity": Range(0),
+    "objective.capacity_weight": Range(0),
+    "objective.penalty_weight": Range(0),
+    "objective.beta": Range(0),
+    "objective.warmup_epochs": Range(0),
+    "optim.lr": _POSITIVE,
+    "optim.eps": _POSITIVE,
+    "optim.weight_decay": Range(0),
+    "optim.warmup_epochs": Range(0),
+    "optim.clip": _POSITIVE,
+    "optim.skip_above": _POSITIVE,
+    "optim.ema": Range(0, 1, open=True),
+    "optim.max_skipped": _COUNT,
+}
+OPTIONAL = ("optim.clip", "optim.ema", "optim.skip_above", "micro_batch")
+# The protocols whose values a likelihood can score, the usual one first.
+PROTOCOLS: dict[str, tuple[str, ...]] = {
+    "bernoulli": ("dynamic", "threshold", "grey"),
+    "continuous_bernoulli": ("grey", "dequantize"),
+    "normal": ("grey", "dequantize"),
+    "laplace": ("grey", "dequantize"),
+    "discretized_logistic": ("levels",),
+    "logistic_mixture": ("levels",),
+    "categorical": ("levels",),
+}
+
+
+def validate(config: Config) -> Config:
+    """The same config with plain Python numbers, once every field is acceptable.
+
+    Raises:
+        TypeError: for a value of the wrong type, naming the dotted field, the value and what is accepted.
+        ValueError: for an unknown name, a number out of range, or two fields that do not fit.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> validate(replace(Config(), keep=0))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: keep is 0, expected an integer of at least 1. The default is 3...
+    """
+    if not isinstance(config, Config):
+        raise TypeError(
+            f"config is {show(config)} ({type(config).__name__}), expected a jaxvae.runs.configs.config.Config. "
+            f"Take one from PRESETS, or read one with jaxvae.runs.configs.serialize.read_config."
+        )
+    config = typed("", Config, config)
+    for path, value in flatten(config):
+        if path in RANGES and value is not None:
+            for number in value if isinstance(value, tuple) else (value,):
+                _check_range(path, number, RANGES[path])
+    _check_pairs(config)
+    return config
+
+
+def _check_range(path: str, value: float, accepted: Range) -> None:
+    low, high, is_open = accepted
+    inside = low < value < high if is_open else low <= value <= high
+    if inside and math.isfinite(value):
+        return
+    kind = "an integer" if isinstance(value, int) else "a finite number"
+    if low == -math.inf:
+        bounds = ""
+    elif is_open:
+        bounds = f"above {low:g}" + (f" and below {high:g}" if high < math.inf else "")
+    else:
+        bounds = f"of at least {low:g}" + (f" and at most {high:.10g}" if low < high < value < math.inf else "")
+    off = " or None, which switches it off" if path in OPTIONAL else ""
+    raise ValueError(f"{path} is {value}, expected {kind} {bounds}{off}. {mend(path)}")
+
+
+def _check_pairs(config: Config) -> None:
+    """Raises where two fields, each right by itself, do not fit."""
+    data, model = config.data, config.model
+    for field in ("name", "train_split", "test_split"):
+        text = getattr(data, field)
+        if not text.strip() or "\0" in text:
+            raise ValueError(f"data.{field} is {show(text)}, expected a name. {mend('data.' + field)}")
+    fitting = PROTOCOLS[model.likelihood]
+    if data.protocol not in fitting:
+        others = [name for name, protocols in PROTOCOLS.items() if data.protocol in protocols]
+        raise ValueError(
+            f"data.protocol is {data.protocol!r}, but model.likelihood {model.likelihood!r} scores values of "
+            f"the protocol {' or '.join(fitting)}. Set --data.protocol {fitting[0]}, or --model.likelihood "
+            f"to one of {', '.join(others)}."
+        )
+    check_parts(config)

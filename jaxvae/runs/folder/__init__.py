@@ -1,0 +1,1 @@
+"""The folder of a run: what lies in it, and how it is written."""

@@ -1,0 +1,99 @@
+"""The pictures of a run: what one would look at first."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxvae.evaluation import latents, plots
+from jaxvae.evaluation.latents import generation
+from jaxvae.evaluation.latents.decoding import latent_shapes
+from jaxvae.evaluation.plots import rate_charts
+from jaxvae.models.records import Model, Params
+from jaxvae.runs.folder.metrics import read_metrics
+from jaxvae.runs.held_out import HeldOut
+
+SEED = 0
+
+
+def draw_pictures(
+    folder: Path,
+    model: Model,
+    params: Params,
+    test: HeldOut,
+    kl_per_latent: np.ndarray,
+    metrics: Path,
+    say: Callable[[str], None],
+    *,
+    prior: bool = True,
+) -> list[Path]:
+    """Writes the pictures of a run into a folder and returns their paths.
+
+    Args:
+        folder: where to write; made if need be.
+        model, params: the trained model.
+        test: the held-out images.
+        kl_per_latent: [L], nats, averaged over test images; L = 0 for an autoencoder.
+        metrics: the run's metrics.jsonl.
+        say: is given one line.
+        prior: whether the model has a prior to draw from.
+    """
+    folder.mkdir(exist_ok=True)
+    count = min(12, len(test.x))
+    x = test.x[:count]
+    unit = model.to_unit
+    pairs = _different_pairs(test, 5)
+    records: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
+    for record in read_metrics(metrics):
+        records[record["split"]].append(record)
+    pictures: dict[str, Any] = {
+        "reconstructions": lambda: plots.reconstructions(
+            unit(x), unit(generation.reconstructions(model, params, x)), columns=count
+        ),
+        "curves": lambda: plots.loss_curves(records["train"], records["test"], x="epoch"),
+    }
+    if isinstance(latent_shapes(model, params), jax.ShapeDtypeStruct):  # one vector, no layers of them
+        pictures["interpolations"] = lambda: plots.interpolations(
+            unit(generation.interpolate(model, params, test.x[pairs[0]], test.x[pairs[1]], 9)),
+            unit(test.x[pairs[0]]),
+            unit(test.x[pairs[1]]),
+        )
+    if prior:
+        pictures["prior_samples"] = lambda: plots.image_grid(
+            unit(generation.prior_means(model, params, jax.random.key(SEED), 60)),
+            columns=12,
+            title="Decoded draws from the prior",
+        )
+    if len(kl_per_latent):
+        pictures["kl_per_latent"] = lambda: plots.kl_per_latent(kl_per_latent)
+        pictures["kl_over_training"] = lambda: rate_charts.kl_over_training(records["train"])
+    if len(kl_per_latent) >= 2 and model.posterior.distribution is not None:
+        first, second = latents.strongest_latents(kl_per_latent)
+        plane = (first, second)
+        pictures |= {
+            "manifold": lambda: plots.manifold(
+                unit(generation.manifold(model, params, plane, 20)), latents.gaussian_quantiles(20), plane
+            ),
+            "codes": lambda: plots.codes(latents.encode(model, params, test.x).mean, test.labels, plane),
+        }
+    paths = []
+    for name, draw in pictures.items():
+        figure, _ = draw()
+        paths.append(plots.save(figure, folder / f"{name}.png"))
+    say(f"Pictures: {', '.join(path.name for path in paths)} in {folder}")
+    return paths
+
+
+def _different_pairs(test: HeldOut, count: int) -> np.ndarray:
+    """Indices [2, count] of pairs to interpolate, of different classes where labels are known."""
+    rng = np.random.default_rng(SEED)
+    if test.labels is None:
+        return rng.integers(0, len(test.x), (2, count))
+    first = rng.permutation(len(test.x))[:count]
+    second = []
+    for index in first:
+        others = np.flatnonzero(test.labels != test.labels[index])
+        second.append(rng.choice(others) if len(others) else index)
+    return np.stack([first, np.array(second)])

@@ -1,0 +1,123 @@
+"""The run folder: made and tried before any work, never shared by two different runs."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.fields import flag, words
+from jaxvae.runs.configs.names import folder_path, nearest, show
+from jaxvae.runs.configs.serialize import changed_numbers, read_config, write_config
+from jaxvae.runs.folder.files import explain
+
+CONFIG, METRICS, SUMMARY = "config.json", "metrics.jsonl", "summary.json"
+CHECKPOINTS, PICTURES, WEIGHTS, REPORT = "checkpoints", "pictures", "weights.safetensors", "report.html"
+# The config comes last: while it is there, the folder is a run that can be removed.
+_OURS = (CHECKPOINTS, PICTURES, METRICS, SUMMARY, WEIGHTS, REPORT, CONFIG)
+
+
+def create(workdir: str | os.PathLike[str]) -> Path:
+    """Makes the run folder with its parents, unless it is there, and tries to write into it.
+
+    Raises:
+        ValueError, TypeError: for an impossible path, as `folder_path`.
+        OSError: naming the path and a remedy, if it is a file, may not be written to, or the disk is full.
+    """
+    path = folder_path(workdir)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe-{os.getpid()}"
+        try:
+            probe.write_bytes(b"\0" * 4096)
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise explain(error, "write into the run folder", path) from error
+    return path
+
+
+def claim(folder: Path, config: Config, *, allow_changes: bool = False, overwrite: bool = False) -> bool:
+    """Makes a folder the home of the run `config`; writes its config.json. Hold the folder's lock.
+
+    Args:
+        folder: as `create` made it.
+        config: the run to start or to resume.
+        allow_changes: go on with the new values where they differ from those of the run in the folder.
+        overwrite: remove the run in the folder (its own files, nothing else) and start afresh.
+
+    Returns:
+        True if the folder already held this run, which is then to be resumed.
+
+    Raises:
+        ValueError: if the folder holds another run, naming each differing field with both values, or files
+            of a run without its config. Nothing is changed then.
+    """
+    file = folder / CONFIG
+    if not file.exists():
+        left = [name for name in _OURS if (folder / name).exists()]
+        if left:
+            raise ValueError(
+                f"{folder} holds {', '.join(left)} but no {CONFIG}, so nobody can tell whose they are. Choose"
+                f"  another --workdir, or move them away."
+            )
+        write_config(file, config)
+        return False
+    try:
+        old = read_config(file)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{error} Choose another --workdir, or move that file away.") from error
+    if overwrite:
+        _remove_run(folder)
+        write_config(file, config)
+        return False
+    changes = changed_numbers(old, config)
+    if changes and not allow_changes:
+        raise ValueError(other_run(folder, changes))
+    if old != config:
+        write_config(file, config)
+    return True
+
+
+def other_run(folder: Path, changes: list[tuple[str, Any, Any]]) -> str:
+    """What to say when a folder holds a run with other values."""
+    lines = [f"  {path}: {words(old)} in the folder, {words(new)} now" for path, old, new in changes]
+    back = " ".join(f"{flag(path)} {words(old)}" for path, old, _ in changes[:4])
+    return (
+        "\n".join([f"{folder} holds another run:", *lines])
+        + f"\nChoose another --workdir; or go on with that run: {back}; or go on with the new values: "
+        f"--allow-changes; or remove it and start afresh: --overwrite."
+    )
+
+
+def _remove_run(folder: Path) -> None:
+    for name in _OURS:
+        path = folder / name
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise explain(error, "remove", path) from error
+
+
+def find(workdir: str | os.PathLike[str]) -> Path:
+    """The folder of a run that exists; it is not written to.
+
+    Raises:
+        FileNotFoundError: if there is no such folder or it holds no run, naming the nearest runs beside it.
+        ValueError, TypeError: for an impossible path.
+    """
+    path = folder_path(workdir)
+    if (path / CONFIG).is_file():
+        return path
+    try:
+        beside = sorted(other.name for other in path.parent.iterdir() if (other / CONFIG).is_file())
+    except OSError:
+        beside = []
+    why = f"has no {CONFIG}" if path.is_dir() else "is no folder"
+    guess = nearest(path.name, beside)
+    hint = f" Did you mean {path.parent / guess}?" if guess else ""
+    runs = f" Runs in {path.parent}: {', '.join(beside[:10])}." if beside else ""
+    raise FileNotFoundError(f"no run in {show(str(path))}: it {why}.{hint}{runs} Train one: --workdir {path}.")

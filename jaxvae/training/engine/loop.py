@@ -1,0 +1,138 @@
+"""The host's side of training: call the compiled chunk, look at the metrics, stop when something is wrong."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae.checks import positive_integer, shown
+from jaxvae.models.contexts import count_examples
+from jaxvae.models.records import Params
+from jaxvae.training.engine.parallel import Executor
+from jaxvae.training.engine.sampler import Epoch, Reweighted, Weighted, reweigh
+from jaxvae.training.engine.state import TrainState
+from jaxvae.training.engine.step import steps_left
+
+SECONDS_PER_CALL = 1.0  # long enough to cost nothing, short enough for a smooth bar and a prompt Ctrl-C
+
+
+class Report(NamedTuple):
+    """What one call of the chunk did.
+
+    Attributes:
+        state: the state after it; gone once the next report is asked for, since it is donated.
+        step: its step as a Python integer.
+        metrics: NumPy arrays with a leading axis [steps of this call], in nats per example.
+        seconds: wall time of the call.
+        anchor: of `Reweighted` examples the parameters that the weights of this epoch came from, else None.
+    """
+
+    state: TrainState
+    step: int
+    metrics: dict[str, np.ndarray]
+    seconds: float
+    anchor: Params | None = None
+
+
+def train(
+    executor: Executor,
+    state: TrainState,
+    images: Any,
+    steps: int,
+    *,
+    steps_per_call: int | None = None,
+    max_skipped: int = 20,
+) -> Iterator[Report]:
+    """Trains up to step number `steps`, a report at a time; the caller logs, saves, evaluates or stops in between.
+
+    Args:
+        executor: from `make_executor`.
+        state: where to go on from; it is copied, so it stays usable.
+        images: raw examples [N, ...], uint8, or a tree of arrays of equal leading length, such as `Labelled(images,
+            labels)`, or either with weights, `weighted(images, weights)`; they are brought to the device once. Of
+            `Reweighted` examples every epoch has weights of its own, and the metrics say `effective_examples`.
+        steps: the step number to stop at, counted from the start of the run.
+        steps_per_call: steps in one call; by default as many as fit in a second. The numbers do not depend on it.
+        max_skipped: raise after this many non-finite steps in a row.
+
+    Raises:
+        ValueError: for empty data, a batch larger than the data, or arrays of different lengths.
+        FloatingPointError: after `max_skipped` non-finite steps in a row, naming the step and what was not finite.
+
+    Example:
+        >>> import optax
+        >>> from jaxvae import MLPDecoder, MLPEncoder, bound_loss, vae
+        >>> from jaxvae.training.engine.parallel import make_executor
+        >>> from jaxvae.training.engine.state import init_state
+        >>> model = vae(MLPEncoder(2, hidden=(8,)), MLPDecoder((4,), hidden=(8,)), event_shape=(4,), latent_dim=2)
+        >>> optimizer = optax.adam(1e-2)
+        >>> state = init_state(model, optimizer, jax.random.key(0), jnp.zeros(4))
+        >>> scale = lambda key, raw: raw / 255.0
+        >>> executor = make_executor(bound_loss(model), optimizer, scale, batch_size=5, capacity=4, mode="jit")
+        >>> pixels = 255 * np.eye(4, dtype=np.uint8)[np.arange(20) % 4]
+        >>> reports = list(train(executor, state, pixels, steps=6))  # 4 steps are an epoch, and a call
+        >>> [report.step for report in reports], reports[0].metrics["elbo"].shape
+        ([4, 6], (4,))
+    """
+    if not isinstance(executor, Executor):
+        raise TypeError(f"executor is {shown(executor)}, expected what make_executor(...) returns.")
+    if not isinstance(state, TrainState):
+        raise TypeError(f"state is a {type(state).__name__}, expected a TrainState, as init_state(...) returns it.")
+    examples = check_data(images, executor.batch_size)
+    steps, max_skipped = positive_integer("steps", steps, 0), positive_integer("max_skipped", max_skipped)
+    limit = 8 if steps_per_call is None else positive_integer("steps_per_call", steps_per_call)
+    source = images if isinstance(images, Reweighted) else None
+    epoch: Epoch | None = None
+    placed = resident = executor.place_images(images if source is None else source.examples)
+    state, step, in_a_row, warm = executor.place_state(state), int(state.step), 0, False
+    while step < steps:
+        left = steps_left(step, examples, executor.batch_size)
+        begins = step % (examples // executor.batch_size) == 0
+        if source is not None and (begins or epoch is None):
+            epoch = reweigh(source, state.params, begins=begins)
+            resident = Weighted(placed, executor.place_images(epoch.edges))
+        count = min(left, steps - step, limit, executor.capacity)
+        start = time.perf_counter()
+        state, buffers = executor.chunk(state, resident, jnp.int32(count))
+        metrics = {name: value[:count] for name, value in jax.device_get(buffers).items()}
+        seconds = time.perf_counter() - start
+        step += count
+        if epoch is not None:
+            metrics["effective_examples"] = np.full(count, epoch.effective)
+        yield Report(state, step, metrics, seconds, None if epoch is None else epoch.anchor)
+        in_a_row = _longest_run(metrics["skipped"], in_a_row, max_skipped)
+        if in_a_row >= max_skipped:
+            raise FloatingPointError(
+                f"{in_a_row} steps in a row, up to step {step}, were not finite and were skipped: "
+                f"{executor.diagnose(state, resident)}. The parameters are those of the last good step. Lower the "
+                f"learning rate, clip the gradient, or look for bad pixels."
+            )
+        if steps_per_call is None and warm:  # the first call compiles, so its time says nothing
+            limit = max(1, min(8 * limit, int(SECONDS_PER_CALL * count / seconds)))
+        warm = True
+
+
+def _longest_run(skipped: np.ndarray, before: int, enough: int) -> int:
+    """Skipped steps in a row at the end, counting those `before`; stops early at `enough`."""
+    run = before
+    for flag in skipped:
+        run = run + 1 if flag else 0
+        if run >= enough:
+            break
+    return run
+
+
+def check_data(images: Any, batch_size: int) -> int:
+    """The number of examples; raises `ValueError` for none, fewer than one batch, or arrays of different lengths."""
+    examples = count_examples(images.examples if isinstance(images, Reweighted) else images, "images")
+    if examples == 0:
+        raise ValueError("images is empty (0 examples), expected at least one batch. Check the split and the path.")
+    if examples < batch_size:
+        raise ValueError(
+            f"batch_size is {batch_size}, larger than the data ({examples} examples), so an epoch would have 0 "
+            f"steps. Use a batch_size of at most {examples}."
+        )
+    return examples

@@ -1,0 +1,89 @@
+"""Everything that changes while training: a tuple of arrays without a device axis."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxvae.checks import as_key
+from jaxvae.models.records import Key, Model, Params, as_model
+from jaxvae.training.engine.optimizers import as_optimizer
+
+Array = jax.Array
+
+
+class TrainState(NamedTuple):
+    """The whole state of a run; a step's randomness is a function of (key, step, example), so nothing else is kept.
+
+    Attributes:
+        step: int32 [], how many steps have been taken, skipped ones included.
+        params: the model's parameters.
+        opt_state: the optimizer's state.
+        key: the run's typed PRNG key, which never changes.
+        ema: exponential moving average of params, or None.
+    """
+
+    step: Array
+    params: Params
+    opt_state: Any
+    key: Key
+    ema: Params | None
+
+
+def init_state(
+    model: Model, optimizer: optax.GradientTransformation, key: Key, example: Array, *, ema: bool = False
+) -> TrainState:
+    """A fresh state, in one compiled call; the key is consumed and kept as the run's key.
+
+    Args:
+        model: what to train.
+        optimizer: any Optax transformation.
+        key: a typed key, `jax.random.key(seed)`.
+        example: one example, as the model sees it (after preprocessing).
+        ema: whether to keep a moving average of the parameters, which starts at the parameters.
+
+    Raises:
+        TypeError: for a legacy uint32 key, which the checkpoint and the key checker could not tell from numbers.
+
+    Example:
+        >>> from jaxvae import MLPDecoder, MLPEncoder, vae
+        >>> model = vae(MLPEncoder(2, hidden=(8,)), MLPDecoder((4,), hidden=(8,)), event_shape=(4,), latent_dim=2)
+        >>> state = init_state(model, optax.adam(1e-3), jax.random.key(0), jnp.zeros(4))
+        >>> int(state.step), sorted(state.params), state.ema
+        (0, ['decoder', 'encoder'], None)
+    """
+    as_model("model", model)
+    as_optimizer(optimizer)
+    if not jnp.issubdtype(as_key("key", key).dtype, jax.dtypes.prng_key):
+        raise TypeError(f"key has dtype {key.dtype}, expected a typed key: use jax.random.key(seed), not PRNGKey.")
+
+    return jax.jit(functools.partial(_fresh, model, optimizer, ema))(key, example)
+
+
+def compiled_init(
+    model: Model, optimizer: optax.GradientTransformation, *, ema: bool = False
+) -> Callable[[Key, Any], TrainState]:
+    """(key, example) -> the state of `init_state`, sooner: for a call of its own, not inside `jit` or `vmap`.
+
+    On a CPU it is compiled with fewer passes, in two thirds of the time: it runs once, for milliseconds. The last bit
+    of a weight may be another one than `init_state` gives.
+
+    Example:
+        >>> from jaxvae import MLPDecoder, MLPEncoder, vae
+        >>> model = vae(MLPEncoder(2, hidden=(8,)), MLPDecoder((4,), hidden=(8,)), event_shape=(4,), latent_dim=2)
+        >>> init = compiled_init(model, optax.adam(1e-3))
+        >>> sorted(init(jax.random.key(0), jnp.zeros(4)).params)
+        ['decoder', 'encoder']
+    """
+    options: Any = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    return jax.jit(functools.partial(_fresh, model, optimizer, ema), compiler_options=options)
+
+
+def _fresh(model: Model, optimizer: optax.GradientTransformation, ema: bool, key: Key, example: Any) -> TrainState:
+    key_init, key_run = jax.random.split(key)
+    params = model.init(key_init, example)
+    average = jax.tree.map(jnp.copy, params) if ema else None
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), key_run, average)

@@ -1,0 +1,226 @@
+"""One pure training step, and a chunk of them in one compiled loop."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxvae.checks import as_function, finite_number
+from jaxvae.models.contexts import Labelled, count_examples
+from jaxvae.models.records import Key, Params
+from jaxvae.training.engine.optimizers import as_optimizer
+from jaxvae.training.engine.sampler import ORDER, epoch_indices, examples_of
+from jaxvae.training.engine.state import TrainState
+from jaxvae.training.losses.bound import Loss, Metrics, as_loss
+
+Array = jax.Array
+Preprocess = Callable[[Key, Any], Any]
+Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+Chunk = Callable[[TrainState, Any, Array], tuple[TrainState, Metrics]]
+
+# Independent streams of the run's key, beside ORDER.
+NOISE, PREPROCESS = ORDER + 1, ORDER + 2
+
+
+def example_keys(key: Key, stream: int, step: Array, size: int, offset: Array | int = 0) -> Key:
+    """Keys [size], one for each example: a function of (key, stream, step, index in the global batch) alone."""
+    step_key = jax.random.fold_in(jax.random.fold_in(key, stream), step)
+    return jax.vmap(jax.random.fold_in, (None, 0))(step_key, offset + jnp.arange(size))
+
+
+def labelled(preprocess: Preprocess) -> Preprocess:
+    """The same preprocessing for `Labelled` raw examples: of the value alone, the context stays as it is.
+
+    Example:
+        >>> halve = labelled(lambda key, image: image / 2)
+        >>> halve(jax.random.key(0), Labelled(8.0, 3))
+        Labelled(value=4.0, context=3)
+    """
+    return lambda key, raw: Labelled(preprocess(key, raw.value), raw.context)
+
+
+def take(data: Any, indices: Array) -> Any:
+    """The rows of every array of the data; the indices must be in bounds.
+
+    Example:
+        >>> take(Labelled(jnp.arange(3.0), jnp.arange(3)), jnp.array([2])).context.tolist()
+        [2]
+    """
+
+    def rows(leaf: Array) -> Array:
+        # One axis of numbers: with the one channel of a grey image last, XLA on a CPU copies byte by byte.
+        flat = leaf.reshape(leaf.shape[0], math.prod(leaf.shape[1:]))
+        return flat.at[indices].get(mode="promise_in_bounds").reshape(*indices.shape, *leaf.shape[1:])
+
+    return jax.tree.map(rows, data)
+
+
+def make_step(
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    preprocess: Preprocess,
+    *,
+    ema: float | None = None,
+    axis_name: str | None = None,
+    skip_above: float | None = None,
+) -> Step:
+    """A step(state, raw) -> (state, metrics), to be compiled by the caller; raw is [B, ...], or a tree of such.
+
+    The update is skipped, bit for bit, when the loss or the squared norm of the gradient is not finite; the metric
+    `skipped` is then 1. The step counter advances all the same, so that the next batch is another one.
+
+    Args:
+        loss: (params, keys, batch, step) -> (scalar, metrics).
+        optimizer: any Optax transformation.
+        preprocess: (key, raw example) -> example, run on the device.
+        ema: decay of the moving average of the parameters, or None.
+        axis_name: the mapped device axis over which gradients and metrics are averaged; raw is then this device's
+            share of the batch.
+        skip_above: skip the update, too, where the norm of the gradient is above this number; None never does.
+            Deep hierarchies need it: one bad batch can throw a KL far off while all numbers stay finite.
+
+    Raises:
+        ValueError: for a decay outside (0, 1], or a skip_above that is not above 0.
+
+    Source: skipping by the norm: Child, 2021, arXiv 2011.10650.
+
+    Example:
+        >>> loss = lambda params, keys, batch, step: (((batch - params) ** 2).mean(), {})
+        >>> step = make_step(loss, optax.sgd(0.5), lambda key, raw: raw)
+        >>> start = TrainState(jnp.int32(0), jnp.zeros(()), optax.sgd(0.5).init(0.0), jax.random.key(0), None)
+        >>> state, metrics = jax.jit(step)(start, jnp.array([1.0, 3.0]))
+        >>> float(state.params), float(metrics["gradient_norm"]), int(metrics["skipped"])
+        (2.0, 4.0, 0)
+    """
+    as_loss(loss)
+    as_optimizer(optimizer)
+    as_function("preprocess", preprocess, "jaxvae.data.protocols.grey")
+    if ema is not None:
+        finite_number("ema", ema, 0.0, 1.0, above=True)
+    if skip_above is not None:
+        finite_number("skip_above", skip_above, above=True)
+
+    def step(state: TrainState, raw: Any) -> tuple[TrainState, Metrics]:
+        size = count_examples(raw, "raw")
+        offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * size
+        batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, state.step, size, offset), raw)
+        keys = example_keys(state.key, NOISE, state.step, size, offset)
+
+        checked = functools.partial(_value_and_metrics, loss)
+        (value, metrics), gradient = jax.value_and_grad(checked, has_aux=True)(state.params, keys, batch, state.step)
+        if axis_name is not None:
+            value, metrics, gradient = jax.lax.pmean((value, metrics, gradient), axis_name)
+        # A norm that overflows is as bad as a NaN: clipping would turn it into a silent update of zero.
+        norm = optax.tree.norm(gradient)
+        good = jnp.isfinite(value) & jnp.isfinite(norm)
+        if skip_above is not None:
+            good &= norm <= skip_above
+
+        def update() -> tuple[Params, Any, Params | None]:
+            updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+            params = optax.apply_updates(state.params, updates)
+            average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
+            return params, opt_state, average
+
+        def skip() -> tuple[Params, Any, Params | None]:
+            return state.params, state.opt_state, state.ema
+
+        params, opt_state, average = jax.lax.cond(good, update, skip)
+        metrics = {**metrics, "gradient_norm": norm, "skipped": 1.0 - good}
+        return TrainState(state.step + 1, params, opt_state, state.key, average), metrics
+
+    return step
+
+
+def _value_and_metrics(loss: Loss, params: Params, keys: Key, batch: Any, step: Array) -> tuple[Array, Metrics]:
+    """What the loss returned; raises `TypeError` unless it is (scalar, metrics)."""
+    found: Any = loss(params, keys, batch, step)
+    right = isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict) and jnp.shape(found[0]) == ()
+    if not right:
+        shape = f" of shape {found.shape}" if hasattr(found, "shape") else ""
+        shape = f" of {', '.join(str(part) for part in found)}" if isinstance(found, tuple) else shape
+        raise TypeError(
+            f"the loss returned a {type(found).__name__}{shape}, expected (scalar, metrics): the mean over the batch "
+            f"and a dict of arrays, such as (loss, {{}}) or (loss, {{'loss': loss}})."
+        )
+    return found
+
+
+def make_diagnosis(loss: Loss, preprocess: Preprocess, batch_size: int) -> Callable[[TrainState, Any], str]:
+    """diagnose(state, images) -> which of batch, parameters, loss and gradient of the next step is not finite first."""
+
+    @jax.jit
+    def parts(state: TrainState, images: Any) -> Any:
+        step = state.step - 1  # the step just skipped
+        examples = count_examples(images, "images")
+        per_epoch = examples // batch_size
+        order = epoch_indices(state.key, step // per_epoch, images)
+        indices = jax.lax.dynamic_slice_in_dim(order, step % per_epoch * batch_size, batch_size)
+        raw = take(examples_of(images), indices)
+        batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, step, batch_size), raw)
+        keys = example_keys(state.key, NOISE, step, batch_size)
+        (value, _), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, keys, batch, step)
+        tree = {"1 batch": batch, "2 parameter": state.params, "3 loss": value, "4 gradient": gradient}
+        return jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), tree)
+
+    def diagnose(state: TrainState, images: Any) -> str:
+        for path, finite in jax.tree.leaves_with_path(parts(state, images)):
+            if not finite:
+                kind, *rest = (str(getattr(key, "key", key)) for key in path)
+                return f"the first bad leaf is the {kind[2:]} {'/'.join(rest)}".rstrip()
+        return "the norm of the gradient overflows, or is above the limit"
+
+    return diagnose
+
+
+def make_chunk(step: Step, batch_size: int, capacity: int, *, axis_name: str | None = None, devices: int = 1) -> Chunk:
+    """chunk(state, images, count) -> (state, metrics [capacity, ...]): `count` steps in one compiled loop.
+
+    The count is an array, so one program serves every length up to `capacity` and a run gives the same bits however it
+    is cut. The chunk must not cross the end of an epoch (`steps_left`): the order of the examples is drawn once. Of
+    `Weighted` images an epoch is as many draws with replacement.
+
+    Args:
+        step: from `make_step`.
+        batch_size: the global batch; the last `N % batch_size` examples of an epoch's order wait for another epoch.
+        capacity: the longest chunk; metrics beyond `count` are zero.
+        axis_name: the mapped device axis, with the number of `devices` on it.
+    """
+    share = batch_size // devices
+
+    def chunk(state: TrainState, images: Any, count: Array) -> tuple[TrainState, Metrics]:
+        examples = count_examples(images, "images")
+        per_epoch = examples // batch_size
+        order = epoch_indices(state.key, state.step // per_epoch, images)
+        offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * share
+
+        def one(state: TrainState) -> tuple[TrainState, Metrics]:
+            start = state.step % per_epoch * batch_size + offset
+            indices = jax.lax.dynamic_slice_in_dim(order, start, share)
+            return step(state, take(examples_of(images), indices))
+
+        def body(i: Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+            state, metrics = one(carry[0])
+            return state, jax.tree.map(lambda buffer, m: buffer.at[i].set(m), carry[1], metrics)
+
+        shapes = jax.eval_shape(one, state)[1]
+        buffers = jax.tree.map(lambda m: jnp.zeros((capacity, *m.shape), m.dtype), shapes)
+        carry: Any = jax.lax.fori_loop(0, count, body, (state, buffers))
+        return carry
+
+    return chunk
+
+
+def steps_left(step: int, examples: int, batch_size: int) -> int:
+    """How many steps are left in the epoch that `step` falls in.
+
+    Example:
+        >>> steps_left(3, examples=100, batch_size=10)
+        7
+    """
+    per_epoch = examples // batch_size
+    return per_epoch - step % per_epoch

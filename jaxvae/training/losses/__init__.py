@@ -1,0 +1,5 @@
+"""Losses: pure functions (params, keys, batch, step) -> (scalar, metrics)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,132 @@
+"""Losses of two players over codes, in one step: total = generator_loss(g, stop(d)) + critic_loss(stop(g), d).
+
+One gradient of the total holds exactly the gradient of each player's own loss, since each loss is constant in the
+other player's parameters. `optimizer_by_part({"critic": ...}, ...)` then gives each its own optimiser. Of several
+devices each sees its share of the batch, for examples, codes and permuted codes, and the gradients are averaged.
+"""
+
+import jax
+
+from jaxvae.checks import finite_number
+from jaxvae.models.players.critic import check_network
+from jaxvae.models.records import Conditional, Key, Model, Network, Params, as_model
+from jaxvae.objectives.adversarial import Game, minimax
+from jaxvae.objectives.total_correlation import permute_latents
+from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report, target_prior
+from jaxvae.training.losses.bound import PENALTY, Loss, Metrics
+from jaxvae.training.losses.critic import check_game, critic_loss, held, logits
+
+Array = jax.Array
+
+
+def factor_vae_loss(model: Model, network: Network, *, gamma: float = 10.0, name: str = "critic") -> Loss:
+    r"""FactorVAE: minus the ELBO + gamma E_q(z) log D(z) / (1 - D(z)), the total correlation as the critic sees it.
+
+    The critic tells codes from codes whose latents were permuted; its logit is then log q(z) / prod_l q(z_l). It sees
+    the first half of the batch as it is and the second half permuted, so that no code is on both sides (the paper
+    draws two batches). The ELBO and the total correlation are of the whole batch.
+
+    Args:
+        model: `with_critic(model, network)`, a model with codes [Z].
+        network: the critic, `.apply(variables, z [Z])` -> logit [] or (logit, features).
+        gamma: weight of the total correlation, >= 0.
+        name: of the critic's parameters.
+
+    Returns:
+        loss(params, keys [B], batch, step) -> (scalar, metrics); B is at least 4. Metrics are those of `bound_loss`
+        with total_correlation and critic_loss, in nats; loss is the sum of both players' losses.
+
+    Raises:
+        ValueError, TypeError: for a gamma that is negative or not finite, or a network that is none; later, for
+            parameters without a critic or a batch below 4.
+
+    Source: Kim and Mnih, 2018, arXiv 1802.05983, algorithm 2.
+
+    Example:
+        >>> from jaxvae.models.players.critic import with_critic
+        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.networks.discriminator import MLPCritic
+        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+        >>> model, critic = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2), MLPCritic()
+        >>> model = with_critic(model, critic)
+        >>> loss = factor_vae_loss(model, critic, gamma=6.4)
+    """
+    as_model("model", model)
+    finite_number("gamma", gamma)
+    check_network(network)
+
+    def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
+        frozen = held(params, name)
+        terms = batch_terms(model, params, keys, batch)
+        z = codes(terms)[0]
+        half = z.shape[0] // 2
+        if half < 2:
+            raise ValueError(f"the batch has {z.shape[0]} examples (of one device), expected at least 4: two halves.")
+        total_correlation = logits(network, frozen, z, name).mean()
+        permuted = permute_latents(jax.random.fold_in(keys[0], PENALTY), z[half:])
+        judged = 0.5 * critic_loss(network, params, None, z[:half], permuted, minimax(), 0.0, name)
+        elbo = terms.log_likelihood.mean() - terms.kl.mean((0, 1)).sum()
+        value = terms.penalty.mean() - elbo + gamma * total_correlation + judged
+        return value, report(terms, value, total_correlation=total_correlation, critic_loss=judged)
+
+    return loss
+
+
+def adversarial_autoencoder_loss(
+    model: Model,
+    network: Network,
+    *,
+    weight: float = 1.0,
+    game: Game | None = None,
+    slope_weight: float = 0.0,
+    prior: Conditional | None = None,
+    name: str = "critic",
+) -> Loss:
+    r"""Adversarial autoencoder: minus the log-likelihood, plus the encoder's part of a game over codes.
+
+    The critic tells draws of the prior (real) from codes (fake); no KL is used, so an encoder without noise will do.
+
+    Args:
+        model: `with_critic(model, network)`, an autoencoder or a VAE with codes [Z].
+        network: the critic, `.apply(variables, z [Z])` -> logit [] or (logit, features).
+        weight: of the encoder's part of the game, >= 0.
+        game: by default `non_saturating()`.
+        slope_weight: of `gradient_penalty`, for `wasserstein()`; 0 leaves it out.
+        prior: the target of the codes, by default the model's. The game does not train it.
+        name: of the critic's parameters.
+
+    Returns:
+        loss(params, keys [B], batch, step) -> (scalar, metrics): those of `bound_loss` with generator_loss and
+        critic_loss; loss is the sum of both players' losses.
+
+    Raises:
+        ValueError, TypeError: for a weight that is negative or not finite, or a network or prior that is none; later,
+            for parameters without a critic.
+
+    Source: Makhzani et al., 2015, arXiv 1511.05644.
+
+    Example:
+        >>> from jaxvae.models.players.critic import with_critic
+        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.networks.discriminator import MLPCritic
+        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+        >>> model, critic = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2), MLPCritic()
+        >>> loss = adversarial_autoencoder_loss(with_critic(model, critic), critic)
+    """
+    finite_number("weight", weight)
+    finite_number("slope_weight", slope_weight)
+    check_network(network)
+    target, rules = target_prior(model, prior), check_game(game)
+
+    def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
+        frozen = held(params, name)
+        terms = batch_terms(model, params, keys, batch)
+        z = codes(terms)[0]
+        key_draw, key_slope = jax.random.split(jax.random.fold_in(keys[0], PENALTY))
+        real = prior_draws(target, params, key_draw, z.shape[0])
+        deceived = rules.generator(logits(network, frozen, z, name))
+        judged = critic_loss(network, params, key_slope, real, z, rules, slope_weight, name)
+        value = terms.penalty.mean() - terms.log_likelihood.mean() + weight * deceived + judged
+        return value, report(terms, value, generator_loss=deceived, critic_loss=judged)
+
+    return loss

@@ -1,0 +1,171 @@
+"""Posterior collapse: found in a run that is forced into it, not in a healthy one; and the charts of rates."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from small import images, small_vae
+
+from jaxvae.evaluation.latents.collapse import LatentUse, collapse_warning, has_collapsed, latent_use
+from jaxvae.evaluation.plots import rate_charts, score_charts
+from jaxvae.runs import train
+from jaxvae.runs.configs.config import PRESETS, ModelConfig, ObjectiveConfig
+from jaxvae.runs.folder.metrics import read_metrics
+
+pytestmark = pytest.mark.quick_compile
+
+DIGITS = replace(
+    PRESETS["digits"],
+    epochs=2,
+    batch_size=10,
+    evaluate_every=2,
+    save_every=2,
+    parallel="jit",
+    progress=False,
+    model=replace(PRESETS["digits"].model, hidden=(32,), latent_dim=8),
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+    monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
+
+
+def run(folder, **changes):
+    """(warnings, outcome) of a short run."""
+    said = []
+    outcome = train.train_run(replace(DIGITS, **changes), folder / "run", say=said.append)
+    return [line for line in said if "collapse" in line], outcome
+
+
+def test_a_run_that_is_forced_to_collapse_says_so_after_one_epoch_and_how_to_mend_it(tmp_path):
+    warnings, outcome = run(tmp_path, objective=ObjectiveConfig(beta=100.0))
+    assert len(warnings) == 1  # once, though every later epoch has collapsed as well
+    for words in (
+        "Warning after epoch 1: Posterior collapse",
+        "variance of the posterior mean above 0.01",
+        "KL per latent, nats, largest first: 0.0",
+        "lower beta (now 100)",
+        "--objective.warmup-epochs",
+        "--objective.bound free_bits",
+    ):
+        assert words in warnings[0]
+    assert outcome.summary["active_units"] <= 1
+    assert f"{outcome.summary['active_units']} of 8 latents are active" in warnings[0].replace("1 of 8", "0 of 8")
+    assert max(outcome.summary["kl_per_latent"]) < 0.02
+
+
+def test_a_healthy_run_is_not_warned_of_and_logs_the_kl_of_each_latent(tmp_path):
+    warnings, outcome = run(tmp_path)
+    assert warnings == []
+    records = read_metrics(outcome.folder / "metrics.jsonl")
+    tests = [record for record in records if record["split"] == "test"]
+    assert len(tests) == 1  # looking at the latents after every epoch measures no more than was asked for
+    assert tests[0]["active_units"] == outcome.summary["active_units"] == 8
+    assert sum(tests[0]["kl_per_latent"]) == pytest.approx(tests[0]["kl"], rel=1e-4)
+    assert all(len(record["kl_per_latent"]) == 8 for record in records)
+    _, ax = rate_charts.kl_over_training([record for record in records if record["split"] == "train"])
+    assert len(ax.lines) == 8
+    assert ax.get_title(loc="left") == "8 of 8 latents above 0.01 nats at the end"
+
+
+@pytest.mark.full
+def test_free_bits_keep_the_latents_in_use(tmp_path):
+    warnings, outcome = run(tmp_path, objective=ObjectiveConfig(bound="free_bits", free_bits=0.5))
+    assert warnings == []
+    assert outcome.summary["active_units"] == 8
+
+
+def test_an_autoencoder_has_nothing_to_collapse(tmp_path):
+    code = ModelConfig(kind="autoencoder", hidden=(8,), latent_dim=4, likelihood="discretized_logistic")
+    warnings, outcome = run(tmp_path / "code", model=code, epochs=1)
+    assert warnings == []
+    assert outcome.summary["active_units"] is None
+    assert outcome.summary["kl_per_latent"] == []
+
+
+def test_active_units_are_those_whose_posterior_mean_varies():
+    model = small_vae()
+    x = images(40).astype(np.float32) / 255
+    params = jax.jit(model.init)(jax.random.key(0), x[0])
+    weights = np.array(params["encoder"]["w"])
+    weights[:, 1] = 0.0  # the mean of the second latent no longer depends on x
+    params["encoder"]["w"] = weights
+    use = latent_use(model, params, np.ones((40, 3)), x)
+    assert use.active.tolist() == [True, False, True]
+    assert use.kl.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_without_a_gaussian_posterior_the_kl_decides():
+    model = small_vae()
+    model = model._replace(posterior=model.posterior._replace(distribution=None))
+    use = latent_use(model, {}, np.array([0.5, 0.001]), np.zeros((2, 4, 4, 1), np.float32))
+    assert use.active.tolist() == [True, False]
+    assert use.by == "KL above 0.01 nats"
+
+
+@pytest.mark.parametrize(
+    ("active", "collapsed"),
+    [([0], True), ([1], False), ([1, 0, 0], False), ([0, 0, 0], True), ([1, 0, 0, 0], True), ([1, 1, 0, 0], False)],
+)
+def test_one_latent_of_four_is_a_collapse_and_one_of_three_is_none(active, collapsed):
+    assert has_collapsed(LatentUse(np.ones(len(active)), np.array(active, bool), "")) is collapsed
+
+
+def test_the_warning_names_what_the_caller_can_do():
+    use = LatentUse(np.linspace(0, 0.001, 12), np.zeros(12, bool), "variance above 0.01")
+    text = collapse_warning(use, remedies=("raise epochs",))
+    assert text.endswith("To mend it: raise epochs.")
+    assert "0.001 0.001" in text
+    assert "0.000 and less. The decoder" in text
+    assert "beta" not in collapse_warning(use, beta=1.0)
+
+
+def test_the_rate_distortion_chart_names_the_best_bound_and_takes_axes():
+    rate, distortion = [0.0, 4.0, 9.0], [30.0, 12.0, 10.0]
+    figure, ax = rate_charts.rate_distortion_curve(rate, distortion, ["4", "1", "0.1"], entropy=9.0)
+    assert ax.get_title(loc="left") == "Best \N{MINUS SIGN}ELBO: 16.0 nats, at 1"
+    assert {text.get_text() for text in ax.texts} >= {"4", "1", "0.1", "R + D = 16.0, the best"}
+    again, same = rate_charts.rate_distortion_curve(
+        rate, distortion, ["4", "1", "0.1"], errors=([0.1] * 3, [1.0] * 3), title="mine", ax=figure.add_subplot()
+    )
+    assert again is figure
+    assert same is not ax
+    assert same.get_title(loc="left") == "mine"
+
+
+def test_score_charts_draw_every_model_and_shade_every_cell():
+    values = np.random.default_rng(0).random((3, 2, 4))
+    values[0, 1] = np.nan
+    _, axes = score_charts.score_dots(["a", "b", "c"], ["MIG", "UDR"], values, groups=[0, 0, 1], title="all")
+    assert [len(ax.collections) + len(ax.containers) for ax in axes] == [6, 4]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["a", "b", "c"]
+    _, ax = score_charts.information_map(np.eye(3)[:, :2], ["x", "y"], limits=np.array([1.0, 2.0]))
+    assert ax.images[0].get_array().tolist() == [[1.0, 0.0], [0.0, 0.5], [0.0, 0.0]]
+    assert [text.get_text() for text in ax.texts][:3] == ["1.00", "0.00", "0.00"]
+
+
+ONE = np.ones((2, 2))
+BAD = {
+    "kl of three axes": (lambda: latent_use(small_vae(), {}, np.ones((1, 1, 1)), None), ["kl has shape (1, 1, 1)"]),
+    "beta below 0": (lambda: collapse_warning(LatentUse(ONE[0], ONE[0] > 0, ""), beta=-1.0), ["beta is -1.0"]),
+    "no records": (lambda: rate_charts.kl_over_training([{"epoch": 1}]), ["none of 1 records", "'kl_per_latent'"]),
+    "labels": (lambda: rate_charts.rate_distortion_curve([1], [2], []), ["0 labels", "every model"]),
+    "a rate of NaN": (lambda: rate_charts.rate_distortion_curve([np.nan], [2], ["a"]), ["not finite"]),
+    "scores": (lambda: score_charts.score_dots(["a"], ["b"], np.ones((1, 2, 3))), ["(1, 2, 3)", "(1, 1, S)"]),
+    "groups": (lambda: score_charts.score_dots(["a"], ["b"], np.ones((1, 1, 1)), groups=[]), ["0 numbers for 1 rows"]),
+    "axes": (lambda: score_charts.score_dots(["a"], ["b"], np.ones((1, 1, 1)), ax=[]), ["ax has 0 axes"]),
+    "factors": (lambda: score_charts.information_map(ONE, ["x"]), ["(2, 2)", "(Z, 1)"]),
+    "latents": (lambda: score_charts.information_map(ONE, ["x", "y"], latent_names=["z"]), ["1 names for 2 latents"]),
+    "limits": (lambda: score_charts.information_map(ONE, ["x", "y"], limits=np.zeros(2)), ["2 positive numbers"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_in_words(case):
+    call, words = BAD[case]
+    with pytest.raises(ValueError, match=r".") as error:
+        call()
+    for word in words:
+        assert word in str(error.value)

@@ -1,0 +1,156 @@
+"""Features, the classifier that gives them, and scores that say which they saw."""
+
+import jax
+import numpy as np
+import pytest
+from small import Linear, images, small_vae
+
+from jaxvae.data import load
+from jaxvae.evaluation.bounds.likelihood import Estimate
+from jaxvae.evaluation.samples.classifiers import (
+    Classifier,
+    PosteriorMean,
+    classifier_features,
+    classifier_of,
+    classifier_trainer,
+    train_classifier,
+)
+from jaxvae.evaluation.samples.features import Features, check_labels, pca_features, pixel_features
+from jaxvae.evaluation.samples.frechet import frechet_estimate
+from jaxvae.evaluation.samples.scores import sample_scores
+
+pytestmark = pytest.mark.quick_compile
+
+TRAIN, TEST = load("digits", "train"), load("digits", "test")
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return train_classifier(TRAIN.images, TRAIN.labels, (TEST.images, TEST.labels), steps=300)
+
+
+def test_the_classifier_is_as_accurate_as_it_says_and_as_scikit_learn_is(classifier):
+    from sklearn.linear_model import LogisticRegression
+
+    named = classifier.probabilities(TEST.images).argmax(1)
+    assert classifier.accuracy.mean == np.mean(named == TEST.labels)
+    assert classifier.accuracy.examples == len(TEST.labels)
+    error = np.sqrt(classifier.accuracy.mean * (1 - classifier.accuracy.mean) / 297)
+    assert classifier.accuracy.standard_error == pytest.approx(error)
+    flat = [part.images.reshape(len(part.images), -1) / 255 for part in (TRAIN, TEST)]
+    linear = LogisticRegression(max_iter=300).fit(flat[0], TRAIN.labels).score(flat[1], TEST.labels)
+    assert classifier.accuracy.mean > linear - 2.5 * error
+
+
+def test_the_softmax_is_that_of_the_features(classifier):
+    logits = classifier.features(TEST.images) @ classifier.params["weights"] + classifier.params["bias"]
+    expected = np.exp(logits - logits.max(1, keepdims=True))
+    assert classifier.probabilities(TEST.images) == pytest.approx(expected / expected.sum(1, keepdims=True), abs=1e-5)
+
+
+def test_raw_pixels_and_those_divided_by_255_are_the_same_images(classifier):
+    assert np.array_equal(classifier.features(TEST.images[:9]), classifier.features(np.float32(TEST.images[:9]) / 255))
+
+
+def test_a_training_starts_from_the_variables_it_is_given_and_the_same_seed_gives_the_same_bits():
+    model, x = small_vae(), np.float32(images(40) > 100)
+    params = jax.jit(model.init)(jax.random.key(0), x[0])
+    labels = np.arange(40) % 2
+    trainer = classifier_trainer(PosteriorMean(model), 2, steps=2, learning_rate=1e-6, size=60)
+    found, again = (trainer(x, labels, seed=0, start=params) for _ in range(2))
+    fresh = trainer(x, labels, seed=0)
+    assert jax.tree.all(jax.tree.map(np.array_equal, found, again))
+    weights = [tree["encoder"]["w"] for tree in (params, found["network"], fresh["network"])]
+    assert weights[1] == pytest.approx(np.asarray(weights[0]), abs=1e-5)
+    assert np.abs(weights[2] - weights[0]).max() > 0.1
+    judged = classifier_of(PosteriorMean(model), found, x, labels)
+    assert judged.features(x) == pytest.approx(
+        np.asarray(jax.vmap(model.posterior.mean, (None, 0))(found["network"], x)), abs=1e-5
+    )
+
+
+def test_few_examples_are_repeated_in_turns_and_learnt():
+    x = np.float32(images(50) > 100)
+    labels = np.int32(x[:, 0, 0, 0])
+    trainer = classifier_trainer(Linear(8, (8,)), 2, steps=100, size=50, learning_rate=0.03)
+    params = trainer(x[:8], labels[:8], seed=0)
+    assert classifier_of(Linear(8, (8,)), params, x[8:], labels[8:]).accuracy.mean == 1
+
+
+def test_principal_components_are_scikit_learns_up_to_sign():
+    from sklearn.decomposition import PCA
+
+    found = pca_features(TRAIN.images, 5)
+    expected = PCA(5, svd_solver="full").fit(TRAIN.images.reshape(1500, -1) / 255)
+    codes = expected.transform(TEST.images.reshape(297, -1) / 255)
+    assert np.abs(found.vectors(TEST.images)) == pytest.approx(np.abs(codes), abs=1e-6)
+    left_out = 100 * (1 - expected.explained_variance_ratio_.sum())
+    assert f"{left_out:.0f} % of the variance left out" in found.name
+
+
+def test_a_score_says_its_features_their_accuracy_the_counts_and_the_seed(classifier):
+    features = classifier_features(classifier, "classifier of digits")
+    x, y = TRAIN.images[:200] / 255, TEST.images / 255
+    scores = {
+        score.name: score for score in sample_scores(x, y, features, names=("training digits", "digits/test"), seed=7)
+    }
+    assert set(scores) >= {"Frechet distance", "kernel distance", "precision", "recall", "Inception Score"}
+    for score in scores.values():
+        for words in ("200 training digits", "297 of digits/test", "classifier of digits", "accuracy 9", "seed 7"):
+            assert words in str(score)
+            assert words in f"{[score]}"
+    expected = frechet_estimate(classifier.features(x), classifier.features(y))
+    found = scores["Frechet distance"]
+    assert (found.value, found.standard_error, found.bias) == tuple(expected)
+    assert f"{expected.bias:.1f}"[:2] in str(found)
+    assert 5 < scores["Inception Score"].value < 10
+
+
+def test_without_a_classifier_there_is_no_inception_score_and_any_function_will_do():
+    mean = Features("brightness", lambda x: x.mean((1, 2)))
+    x = TRAIN.images[:50] / 255
+    names = [score.name for score in sample_scores(x, x, mean, seed=0)]
+    assert "Inception Score" not in names
+    assert pixel_features().vectors(x) == pytest.approx(x.reshape(50, -1))
+
+
+def test_the_same_images_are_perfect_and_noise_is_not():
+    x, y = TRAIN.images[:200] / 255, TRAIN.images[200:400] / 255
+    noise = np.random.default_rng(0).uniform(size=(200, 8, 8, 1))
+    floor, bad = (
+        {score.name: score.value for score in sample_scores(part, y, pixel_features(), seed=0)} for part in (x, noise)
+    )
+    assert bad["Frechet distance"] > 5 * floor["Frechet distance"]
+    assert bad["kernel distance"] > 0.01 > floor["kernel distance"]
+    assert bad["precision"] == bad["coverage"] == 0
+    assert floor["precision"] > 0.7
+
+
+MODEL = Classifier(lambda x: x, lambda x: x, Estimate(1.0, 0.0, 1), {})
+X = np.zeros((30, 4, 4, 1))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: sample_scores(X[:19], X, pixel_features(), seed=0), ValueError, ["generated has 19 images", "20"]),
+        (lambda: sample_scores(X, X, pixel_features(), seed=-1), ValueError, ["seed is -1"]),
+        (lambda: pixel_features().vectors(X[..., 0]), ValueError, ["(30, 4, 4)", "(N, H, W, C)"]),
+        (lambda: pca_features(X, 17), ValueError, ["components is 17", "at most 16"]),
+        (lambda: check_labels("labels", [0.5], 1), TypeError, ["labels have dtype float64"]),
+        (lambda: check_labels("labels", [0, 1], 3), ValueError, ["(2,)", "(3,)"]),
+        (lambda: check_labels("labels", [-1], 1), ValueError, ["labels hold -1", "Leave out"]),
+        (lambda: classifier_trainer(Linear(2, (2,)), 1), ValueError, ["classes is 1"]),
+        (lambda: classifier_trainer(Linear(2, (2,)), 2, steps=0), ValueError, ["steps is 0"]),
+        (lambda: classifier_trainer(Linear(2, (2,)), 2)(X[:2], [0, 2], seed=0), ValueError, ["go up to 2", "0 to 1"]),
+    ],
+)
+def test_what_cannot_be_done_is_named(call, error, words):
+    with pytest.raises(error, match=r"expected|Leave out") as found:
+        call()
+    for word in words:
+        assert word in str(found.value)
+
+
+def test_the_name_of_the_features_carries_the_accuracy():
+    assert classifier_features(MODEL, "net").note == "held-out accuracy 100.0 +- 0.0 %"

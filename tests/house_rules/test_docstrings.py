@@ -1,0 +1,104 @@
+"""What the docstrings say: every example runs, every public name is described, every density names its source."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import jaxvae
+
+pytestmark = pytest.mark.quick_compile
+
+MODULES = ["jaxvae", *(module.name for module in pkgutil.walk_packages(jaxvae.__path__, "jaxvae."))]
+STUB = Path(jaxvae.__file__).with_suffix(".pyi")
+# Examples that need what only a trained run leaves behind; others try them.
+NOT_RUN = {"jaxvae.runs.load.load"}
+DENSITIES = [
+    *(f"jaxvae.math.{module}" for module in ("normal", "bernoulli", "categorical", "laplace", "logistic")),
+    *("jaxvae.objectives.bounds", *(f"jaxvae.models.observations.{module}" for module in ("continuous", "discrete"))),
+]
+
+
+def own(module) -> dict[str, object]:
+    """The public functions and classes that a module defines, wrapped ones too."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_") and callable(value) and getattr(value, "__module__", None) == module.__name__
+    }
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    runner = doctest.DocTestRunner(verbose=False)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
+        skipped = [example for example in test.examples if example.options.get(doctest.SKIP)]
+        assert not skipped or test.name in NOT_RUN, f"{test.name} skips its own example"
+        report = []
+        runner.run(test, out=report.append)
+        assert not runner.failures, "".join(report)
+
+
+def test_examples_are_found_even_in_wrapped_functions():
+    """The finder passes over what it takes for an object: each `>>>` in the source belongs to a test it found."""
+    for name in MODULES:
+        module = importlib.import_module(name)
+        written = sum(line.lstrip().startswith(">>> ") for line in inspect.getsource(module).splitlines())
+        found = sum(len(test.examples) for test in doctest.DocTestFinder().find(module, name))
+        assert found == written, f"{name} has {written} examples, of which doctest finds {found}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_name_is_described_in_a_sentence(name):
+    module = importlib.import_module(name)
+    assert (module.__doc__ or "").strip(), f"{name} has no docstring"
+    for what, value in own(module).items():
+        text = inspect.getdoc(value) or ""
+        # A NamedTuple, dataclass or module class without one inherits a line that Python or Flax made up.
+        given = getattr(value, "__doc__", None) or ""
+        assert text.strip(), f"{name}.{what} has no docstring"
+        assert not given.startswith(f"{what}("), f"{name}.{what} has no docstring of its own"
+
+
+def advertised() -> dict[str, object]:
+    """The names that `import jaxvae` offers, but for sub-packages and plain types."""
+    names = [
+        alias.asname or alias.name
+        for node in ast.walk(ast.parse(STUB.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    return {name: value for name in names if inspect.isfunction(value := getattr(jaxvae, name))}
+
+
+@pytest.mark.parametrize("module", DENSITIES)
+def test_every_density_and_bound_names_its_source_its_units_and_shows_itself(module):
+    found = own(importlib.import_module(module))
+    for name, value in found.items():
+        if name == "identity":
+            continue
+        text = inspect.getdoc(value)
+        assert "Source" in text or "arXiv" in text, f"{module}.{name} names no source"
+        assert "Example:" in text, f"{module}.{name} has no example"
+        if "models" not in module and name != "reparameterize":
+            assert "nats" in text, f"{module}.{name} does not say that it returns nats"
+            assert "Args:" in text, f"{module}.{name} does not describe its arguments"
+            assert "Raises:" in text, f"{module}.{name} does not say what it raises"
+    assert found
+
+
+def test_what_can_be_refused_says_so():
+    """An advertised function whose own body raises, or checks its arguments, has a Raises section."""
+    checks = ("raise ", "positive_integer(", "finite_number(", "check_batch(", "same_shape(")
+    silent = []
+    for name, function in advertised().items():
+        body = inspect.getsource(function).split('"""')[-1]
+        if any(check in body for check in checks) and "Raises:" not in inspect.getdoc(function):
+            silent.append(name)
+    assert not silent, f"{', '.join(silent)} raise and do not say so"

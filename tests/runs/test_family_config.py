@@ -1,0 +1,132 @@
+"""Every prior, posterior, bound, estimator and kind that the command line names trains, is measured and comes back."""
+
+import typing
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+import jaxvae
+from jaxvae.runs.build.from_config import build_model, build_training
+from jaxvae.runs.configs import config as configs
+from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, ObjectiveConfig, OptimConfig
+from jaxvae.runs.configs.validate import validate
+from jaxvae.runs.train import train_run
+from jaxvae.training.engine.loop import train
+from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.state import init_state
+
+pytestmark = pytest.mark.quick_compile
+
+TINY = ModelConfig(hidden=(16,), latent_dim=3)
+IMAGES = jaxvae.data.load("digits").images[:200]
+FLOWS = {"flows": 2, "flow_hidden": (8,)}
+MODELS = {
+    **{f"prior {name}": {"prior": name} for name in typing.get_args(configs.Prior)},
+    **{f"posterior {name}": {"posterior": name} for name in typing.get_args(configs.Posterior)},
+    **{f"kind {name}": {"kind": name} for name in typing.get_args(configs.Kind)},
+}
+MODELS["prior mixture"] |= {"prior_components": 5}
+MODELS["prior vamp"] |= {"prior_components": 5}
+for name in ("prior real_nvp", "prior spline", "posterior iaf", "posterior coupling"):
+    MODELS[name] |= FLOWS
+for name in ("kind hierarchical", "kind ladder"):
+    MODELS[name] |= {"first_latents": 4, "upper_hidden": (8,)}
+OBJECTIVES = {
+    **{f"bound {name}": {"bound": name, "samples": 4} for name in typing.get_args(configs.Bound)},
+    **{f"estimator {name}": {"estimator": name, "samples": 4} for name in typing.get_args(configs.Estimator)},
+    **{f"penalty {name}": {"penalty": name} for name in typing.get_args(configs.Penalty)},
+}
+OBJECTIVES["bound miwae"] |= {"groups": 2}
+OBJECTIVES["estimator piwae"] |= {"groups": 2, "bound": "iwae"}
+OBJECTIVES["estimator doubly_reparameterized"] |= {"bound": "iwae"}
+
+
+def tiny(model=None, objective=None) -> Config:
+    return validate(
+        Config(
+            epochs=2,
+            batch_size=50,
+            progress=False,
+            parallel="jit",
+            data=DataConfig("digits"),
+            model=replace(TINY, **(model or {})),
+            objective=ObjectiveConfig(**(objective or {})),
+            optim=OptimConfig(lr=1e-2),
+        )
+    )
+
+
+def losses(config: Config) -> np.ndarray:
+    model = build_model(config.model, (8, 8, 1), IMAGES)
+    parts = build_training(config, model, 4)
+    state = init_state(model, parts.optimizer, jax.random.key(0), np.zeros((8, 8, 1), np.float32))
+    executor = make_executor(*parts, batch_size=50, capacity=4, mode="jit")
+    return np.concatenate([report.metrics["loss"] for report in train(executor, state, IMAGES, 40)])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_the_command_line_names_trains(name):
+    found = losses(tiny(MODELS[name]))
+    assert np.isfinite(found).all()
+    assert found[-8:].mean() < found[:8].mean() - 1.0
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_the_command_line_names_trains(name):
+    found = losses(tiny(objective=OBJECTIVES[name]))
+    assert np.isfinite(found).all()
+    assert found[-8:].mean() < found[:8].mean() - 1.0
+
+
+@pytest.mark.parametrize("name", ["prior vamp", "posterior iaf", "kind hierarchical", "kind autoencoder"])
+def test_a_run_leaves_pictures_and_a_summary_and_opens_again(name, tmp_path):
+    lines: list[str] = []
+    outcome = train_run(tiny(MODELS[name]), tmp_path / "a", say=lines.append)
+    assert outcome.summary["test"]["reconstruction"]["nats"] > 0
+    assert (tmp_path / "a" / "pictures" / "reconstructions.png").stat().st_size > 4000
+    model, params, _ = jaxvae.load(tmp_path / "a")
+    x = np.zeros((2, 8, 8, 1), np.float32)
+    found = jaxvae.per_example(model, params, jax.random.key(0), x)
+    np.testing.assert_allclose(
+        found["log_likelihood"],
+        jaxvae.per_example(outcome.model, outcome.params, jax.random.key(0), x)["log_likelihood"],
+        rtol=1e-6,
+    )
+
+
+def test_the_decoder_starts_at_the_mean_image():
+    model = build_model(replace(TINY, output_bias="data_mean"), (8, 8, 1), IMAGES)
+    params = model.init(jax.random.key(0), np.zeros((8, 8, 1), np.float32))
+    means = jax.vmap(lambda key: model.likelihood.mean(params, 0.01 * jax.random.normal(key, (3,))))(
+        jax.random.split(jax.random.key(1), 50)
+    )
+    np.testing.assert_allclose(means.mean(0), np.clip(IMAGES.mean(0) / 255, 1 / 510, 1), atol=0.02)
+
+
+UNREAD = [
+    ({"rank": 3}, {}, "model.rank is 3", "--model.posterior"),
+    ({"flows": 2}, {}, "model.flows is 2", "real_nvp"),
+    ({"prior_components": 3}, {}, "model.prior_components is 3", "vamp"),
+    ({"first_latents": 3}, {}, "model.first_latents is 3", "ladder"),
+    ({"kind": "ladder", "prior": "vamp"}, {}, "model.prior is 'vamp'", "--model.kind vae"),
+    ({"kind": "hierarchical", "network": "conv"}, {}, "model.network is 'conv'", "mlp"),
+    ({"network": "conv", "output_bias": "data_mean"}, {}, "model.output_bias is 'data_mean'", "bias zero"),
+    ({}, {"alpha": 0.2}, "objective.alpha is 0.2", "renyi"),
+    ({}, {"mix": 2.0, "bound": "ciwae"}, "objective.mix is 2.0", "at least 0"),
+    ({}, {"groups": 3, "bound": "miwae", "samples": 4}, "objective.groups is 3", "samples 4"),
+    ({"kind": "autoencoder"}, {"bound": "iwae"}, "objective.bound is 'iwae'", "no posterior"),
+    ({"kind": "autoencoder"}, {"beta": 2.0}, "objective.beta is 2.0", "no posterior"),
+    ({"kind": "ladder"}, {"penalty": "mmd"}, "objective.penalty is 'mmd'", "two layers"),
+    ({"posterior": "iaf"}, {"penalty": "dip_i"}, "objective.penalty is 'dip_i'", "diagonal"),
+    ({}, {"penalty_weight": 2.0}, "objective.penalty_weight is 2.0", "mmd"),
+]
+
+
+@pytest.mark.parametrize(("model", "objective", "found", "mend"), UNREAD, ids=lambda value: str(value)[:40])
+def test_options_that_nothing_reads_or_that_do_not_fit_are_named(model, objective, found, mend):
+    with pytest.raises(ValueError, match=found.split()[0]) as caught:
+        tiny(model, objective)
+    assert found in str(caught.value)
+    assert mend in str(caught.value)
