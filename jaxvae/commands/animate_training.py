@@ -96,7 +96,7 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
     import jax
     import jax.numpy as jnp
 
-    from jaxvae.runs.build.from_config import build_model, build_training
+    from jaxvae.runs.builders.from_config import build_model, build_training
     from jaxvae.runs.fit import run_epochs
     from jaxvae.runs.folder.sampling import sampled
     from jaxvae.runs.held_out import load_images

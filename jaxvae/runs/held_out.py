@@ -12,7 +12,7 @@ from jaxvae.checks import positive_integer
 from jaxvae.data.protocols import PROTOCOLS, fixed_binarization
 from jaxvae.evaluation.bounds.report import Setting
 from jaxvae.networks.precision import in_words
-from jaxvae.runs.build.from_config import build_observation
+from jaxvae.runs.builders.from_config import build_observation
 from jaxvae.runs.configs.config import Config, DataConfig
 
 SEED = 0

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxvae.models.records import Model, Params
-from jaxvae.runs.build.from_config import abstract_state, build_model
+from jaxvae.runs.builders.from_config import abstract_state, build_model
 from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.folder import run_folder

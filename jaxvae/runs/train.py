@@ -12,7 +12,7 @@ import numpy as np
 from jaxvae.evaluation.bounds.likelihood import Estimate, per_example, summarize
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
-from jaxvae.runs.build.from_config import build_model, build_training
+from jaxvae.runs.builders.from_config import build_model, build_training
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.files import write_json

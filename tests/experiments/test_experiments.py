@@ -9,7 +9,7 @@ from experiments.tables.model_zoo import MEMBERS
 from experiments.tables.priors import PriorsOptions, row_config
 from jaxvae.commands.cli import parse_options
 from jaxvae.data import prepared
-from jaxvae.runs.build.from_config import build_model
+from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.configs.validate import validate
 
 pytestmark = pytest.mark.quick_compile

@@ -15,7 +15,7 @@ from jaxvae.commands.cli import parse_options
 from jaxvae.evaluation import latents
 from jaxvae.evaluation.latents import generation
 from jaxvae.runs import train
-from jaxvae.runs.build.from_config import build_model
+from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.configs.config import PRESETS, ModelConfig
 from jaxvae.runs.configs.validate import validate
 

@@ -82,7 +82,7 @@ def test_the_log_says_what_the_draws_of_each_epoch_are_worth(unbroken):
 
 
 def saved_like(outcome):
-    from jaxvae.runs.build.from_config import abstract_state
+    from jaxvae.runs.builders.from_config import abstract_state
     from jaxvae.runs.folder.sampling import Anchored
 
     state = abstract_state(RARE, outcome.model)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxvae
-from jaxvae.runs.build.from_config import build_model, build_training
+from jaxvae.runs.builders.from_config import build_model, build_training
 from jaxvae.runs.configs import config as configs
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, ObjectiveConfig, OptimConfig
 from jaxvae.runs.configs.validate import validate

@@ -6,8 +6,8 @@ from typing import Any
 from jaxvae.models.records import Model
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.runs.configs.config import Config, ObjectiveConfig
-from jaxvae.training.losses.bound import Loss, bound_loss
 from jaxvae.training.engine.optimizers import kl_warmup
+from jaxvae.training.losses.bound import Loss, bound_loss
 
 
 def build_loss(config: Config, model: Model, steps_per_epoch: int) -> Loss:

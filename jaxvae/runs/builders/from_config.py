@@ -13,15 +13,21 @@ from jaxvae.models.records import Model, Network
 from jaxvae.models.vae import vae
 from jaxvae.networks.mlp import MLPDecoder
 from jaxvae.networks.precision import at_precision
+from jaxvae.runs.builders.objective import build_loss
+from jaxvae.runs.builders.parts import (
+    build_code_encoder,
+    build_encoder,
+    build_observation,
+    build_posterior,
+    build_prior,
+)
 from jaxvae.runs.configs.config import Config, ModelConfig
-from jaxvae.runs.build.objective import build_loss
-from jaxvae.runs.build.parts import build_code_encoder, build_encoder, build_observation, build_posterior, build_prior
-from jaxvae.training.losses.bound import Loss
-from jaxvae.training.losses.accumulation import micro_batches
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.stages import burda_schedule, burda_stages
 from jaxvae.training.engine.state import TrainState, init_state
 from jaxvae.training.engine.step import Preprocess
+from jaxvae.training.losses.accumulation import micro_batches
+from jaxvae.training.losses.bound import Loss
 
 Array = jax.Array
 
@@ -52,7 +58,7 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.nd
     """
     observation = build_observation(config)
     if config.kind in ("hierarchical", "ladder"):
-        from jaxvae.runs.build.layered import build_layered
+        from jaxvae.runs.builders.layered import build_layered
 
         return build_layered(config, event_shape, observation, output_bias(config, event_shape, images))
     decoder: Network

@@ -3,8 +3,8 @@
 import functools
 from collections.abc import Callable
 
-from jaxvae.models.observations.discrete import categorical, discretized_logistic, logistic_mixture
 from jaxvae.models.observations.continuous import bernoulli, continuous_bernoulli, laplace, normal
+from jaxvae.models.observations.discrete import categorical, discretized_logistic, logistic_mixture
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Network, Observation
