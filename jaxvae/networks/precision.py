@@ -25,8 +25,19 @@ def rounds() -> bool:
         ...     rounds(), dense_product(x, kernel).tolist(), dense_product(x, kernel).dtype.name
         (True, [1.0], 'float32')
     """
+    return in_force() in ("bfloat16", "BF16_BF16_F32")
+
+
+def in_force() -> str:
+    """The precision that `jax.default_matmul_precision` asks for here, "default" where nothing does.
+
+    Example:
+        >>> with matmul_precision("float32"):
+        ...     in_force()
+        'float32'
+    """
     config: Any = jax.config  # which declares its options at run time
-    return config.jax_default_matmul_precision in ("bfloat16", "BF16_BF16_F32")
+    return config.jax_default_matmul_precision or "default"
 
 
 def in_words() -> str:

@@ -9,7 +9,7 @@ from flax import linen as nn
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from jaxvae.networks.precision import rounds
+from jaxvae.networks.precision import in_force, rounds
 
 Array = jax.Array
 
@@ -50,34 +50,36 @@ def dense_product(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
 def _bind(x: Array, kernel: Array, *, patches: bool) -> Array:
     dtype = jnp.promote_types(x.dtype, kernel.dtype)
     x, kernel = x.astype(dtype), kernel.astype(dtype)
-    options = {"transposed": False, "patches": patches, "rounded": dtype == jnp.float32 and rounds()}
+    rounded = dtype == jnp.float32 and rounds()
+    options = {"transposed": False, "patches": patches, "rounded": rounded, "precision": in_force()}
     # This zero costs nothing: it marks the kernel, inside shard_map, as varying over the devices that x varies over.
     return _matmul.bind(x, kernel + jax.lax.full_like(x, 0, shape=()), **options)
 
 
-def _product(x: Array, kernel: Array, *, transposed: bool, patches: bool, rounded: bool) -> Array:
+def _product(x: Array, kernel: Array, *, transposed: bool, patches: bool, rounded: bool, precision: str) -> Array:
     """x @ kernel, or x @ kernel.T.
 
     The kernel comes as it is stored, so that its rounded copy serves the gradient too.
     """
     del patches  # of the gradient alone
-    return _dot(x, kernel, (1, int(transposed)), rounded)
+    return _dot(x, kernel, (1, int(transposed)), rounded, precision)
 
 
-def _dot(x: Array, y: Array, axes: tuple[int, int], rounded: bool) -> Array:
+def _dot(x: Array, y: Array, axes: tuple[int, int], rounded: bool, precision: str) -> Array:
     dimensions = (((axes[0],), (axes[1],)), ((), ()))
     if not rounded:
-        return jax.lax.dot_general(x, y, dimensions)
+        # As it was where the product was written: this is lowered later, when the context manager may have ended.
+        return jax.lax.dot_general(x, y, dimensions, precision=precision)
     factors = (x.astype(jnp.bfloat16), y.astype(jnp.bfloat16))
     return jax.lax.dot_general(*factors, dimensions, preferred_element_type=jnp.float32)
 
 
-def _gradient_of_x(cotangent: Array, x: Any, kernel: Array, *, transposed: bool, **options: bool) -> Array:
+def _gradient_of_x(cotangent: Array, x: Any, kernel: Array, *, transposed: bool, **options: Any) -> Array:
     return _matmul.bind(cotangent, kernel, transposed=not transposed, **options)
 
 
 def _gradient_of_kernel(
-    cotangent: Array, x: Array, kernel: Any, *, transposed: bool, patches: bool, rounded: bool
+    cotangent: Array, x: Array, kernel: Any, *, transposed: bool, patches: bool, rounded: bool, precision: str
 ) -> Array:
     """x.T @ cotangent; of patches, many and narrow, the narrower on the left, which is up to three times faster.
 
@@ -86,9 +88,9 @@ def _gradient_of_kernel(
     swap = x.shape[1] > cotangent.shape[1] if patches else transposed
     left, right = (cotangent, x) if swap else (x, cotangent)
     if rounded and jax.default_backend() == "cpu":
-        product = _dot(_transpose(left.astype(jnp.bfloat16)), right, (1, 0), rounded)
+        product = _dot(_transpose(left.astype(jnp.bfloat16)), right, (1, 0), rounded, precision)
     else:
-        product = _dot(left, right, (0, 0), rounded)
+        product = _dot(left, right, (0, 0), rounded, precision)
     product = jax.lax.optimization_barrier(product)
     return product if swap == transposed else product.T
 
@@ -112,12 +114,12 @@ def _batch(arguments: tuple[Array, Array], axes: tuple[int | None, int | None], 
     return product.reshape(batch, rows, product.shape[1]), 0
 
 
-def _shape(x: Any, kernel: Any, *, transposed: bool, **_: bool) -> Any:
+def _shape(x: Any, kernel: Any, *, transposed: bool, **_: Any) -> Any:
     return x.update(shape=(x.shape[0], kernel.shape[1 - transposed]), weak_type=False)
 
 
 _matmul = Primitive("matmul_rows")
-_matmul.def_impl(jax.jit(_product, static_argnames=("transposed", "patches", "rounded")))
+_matmul.def_impl(jax.jit(_product, static_argnames=("transposed", "patches", "rounded", "precision")))
 _matmul.def_abstract_eval(_shape)
 mlir.register_lowering(_matmul, mlir.lower_fun(_product, multiple_results=False))
 ad.defbilinear(_matmul, _gradient_of_x, _gradient_of_kernel)

@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec as Spec
 from jaxvae.models.vae import vae
 from jaxvae.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, from_nnx
 from jaxvae.networks.convolution import conv, conv_transpose
+from jaxvae.networks.precision import at_precision
 from jaxvae.networks.rows import Dense, dense_product, matmul_rows
 from jaxvae.training.losses.bound import bound_loss
 
@@ -133,6 +134,20 @@ def test_rounded_factors_reach_every_derivative_and_no_other_precision_rounds():
     with jax.enable_x64(True), jax.default_matmul_precision("bfloat16"):
         double = np.random.default_rng(0).normal(size=(5, 3))
         np.testing.assert_allclose(matmul_rows(jnp.asarray(double), jnp.eye(3, dtype=float)), double, rtol=1e-15)
+
+
+def test_the_precision_asked_for_holds_in_every_product_though_the_program_is_lowered_after_it():
+    x, kernel = jax.ShapeDtypeStruct((5, 3), jnp.float32), jax.ShapeDtypeStruct((3, 6), jnp.float32)
+
+    def loss(product, x, kernel):
+        return jnp.sin(product(x, kernel)).sum()
+
+    for product in (matmul_rows, dense_product):
+        slope = jax.grad(functools.partial(loss, product), (0, 1))
+        for name, word in (("float32", "HIGHEST"), ("tensorfloat32", "HIGH"), ("default", "DEFAULT")):
+            lowered = jax.jit(at_precision(slope, name)).lower(x, kernel).as_text()
+            assert lowered.count("dot_general") == 3
+            assert lowered.count(f"precision = [{word}, {word}]") == 3
 
 
 @pytest.mark.parametrize("checked", [True, False])
