@@ -20,7 +20,8 @@ class ConvEncoder(nn.Module):
 
     H and W must be multiples of 2 to the number of layers. Weights start as LeCun normal, biases at zero. A kernel of
     4 x 4 costs 1.4 times the time of one of 3 x 3. With `extra` numbers the output is (mean, log_var, rest [extra]),
-    for posteriors that need more than a diagonal Gaussian; rest starts near 0.
+    for posteriors that need more than a diagonal Gaussian; rest starts near 0. `native` says whether convolutions are
+    left to `jax.lax`: by default they are, unless the backend is a CPU.
 
     Example:
         >>> encoder = ConvEncoder(latent_dim=2, features=(4, 8), dense=16)
@@ -36,6 +37,7 @@ class ConvEncoder(nn.Module):
     activation: str = "relu"
     kernel_size: int = 3
     extra: int = 0
+    native: bool | None = None
 
     def __post_init__(self) -> None:
         positive_integer("latent_dim", self.latent_dim)
@@ -50,7 +52,7 @@ class ConvEncoder(nn.Module):
         with fitting("x", x):
             h = x
             for width in self.features:
-                h = activation(Conv(width, self.kernel_size)(h))
+                h = activation(Conv(width, self.kernel_size, native=self.native)(h))
             h = activation(Dense(self.dense)(h.reshape(-1)))
             return posterior_layers(h, self.latent_dim, self.extra)
 
@@ -58,7 +60,7 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """z [Z] -> outputs [H, W, C * channels], unconstrained: the encoder's layers in reverse.
 
-    `features` are listed as the encoder's, the widest last.
+    `features` are listed as the encoder's, the widest last; `native` is the encoder's.
 
     Example:
         >>> decoder = ConvDecoder((8, 8, 1), features=(4, 8), dense=16)
@@ -73,6 +75,7 @@ class ConvDecoder(nn.Module):
     dense: int = 256
     activation: str = "relu"
     kernel_size: int = 3
+    native: bool | None = None
 
     def __post_init__(self) -> None:
         check_sizes("event_shape", self.event_shape)
@@ -92,8 +95,8 @@ class ConvDecoder(nn.Module):
             h = activation(Dense(self.dense)(z))
             h = activation(Dense(math.prod(start))(h)).reshape(start)
             for features in self.features[-2::-1]:
-                h = activation(ConvTranspose(features, self.kernel_size)(h))
-            return ConvTranspose(image_channels * self.channels, self.kernel_size)(h)
+                h = activation(ConvTranspose(features, self.kernel_size, native=self.native)(h))
+            return ConvTranspose(image_channels * self.channels, self.kernel_size, native=self.native)(h)
 
 
 def check_convolutional(features: tuple[int, ...], dense: int, activation: str, kernel_size: int) -> None:

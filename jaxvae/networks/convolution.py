@@ -112,13 +112,14 @@ class Conv(nn.Module):
     features: int
     kernel_size: int = 3
     stride: int = 2
+    native: bool | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return conv(x, kernel, self.stride) + bias[None, None]
+        return conv(x, kernel, self.stride, native=self.native) + bias[None, None]
 
 
 class ConvTranspose(nn.Module):
@@ -127,10 +128,11 @@ class ConvTranspose(nn.Module):
     features: int
     kernel_size: int = 3
     stride: int = 2
+    native: bool | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         shape = (self.kernel_size, self.kernel_size, self.features, x.shape[-1])
         kernel = self.param("kernel", nn.initializers.lecun_normal(in_axis=-1, out_axis=-2), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return conv_transpose(x, kernel, self.stride) + bias[None, None]
+        return conv_transpose(x, kernel, self.stride, native=self.native) + bias[None, None]

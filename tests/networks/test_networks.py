@@ -269,6 +269,20 @@ def test_the_size_of_the_kernel_is_an_option_of_both_networks():
     assert {leaf.dtype for leaf in jax.tree.leaves((down, up))} == {jnp.dtype("float32")}
 
 
+def test_both_networks_can_be_told_to_use_native_convolutions_or_none_and_compute_the_same():
+    native, product = (
+        (ConvEncoder(2, (3, 4), 8, native=native), ConvDecoder((8, 8, 1), 1, (3, 4), 8, native=native))
+        for native in (True, False)
+    )
+    for ours, theirs, x in zip(native, product, (jnp.ones((8, 8, 1)), jnp.ones(2)), strict=True):
+        params = jax.jit(ours.init)(jax.random.key(0), x)
+        assert str(jax.make_jaxpr(ours.apply)(params, x)).count("conv_general_dilated[") == 2
+        assert "conv_general_dilated[" not in str(jax.make_jaxpr(theirs.apply)(params, x))
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), ours.apply(params, x), theirs.apply(params, x)
+        )
+
+
 class NnxEncoder(nnx.Module):
     def __init__(self, rngs):
         self.layers = nnx.List([nnx.Linear(16, 8, rngs=rngs), nnx.Linear(8, 6, rngs=rngs)])
