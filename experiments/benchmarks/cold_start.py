@@ -23,6 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from jaxvae.files import write_text
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_EPOCH = """
 import jaxvae
@@ -123,7 +125,7 @@ def main() -> None:
     rows = measure(options)
     show(rows)
     if options.output is not None:
-        options.output.write_text(json.dumps(rows, indent=1))
+        write_text(options.output, json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":

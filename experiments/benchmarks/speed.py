@@ -28,6 +28,8 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Any, Literal
 
+from jaxvae.files import write_json
+
 ROOT = Path(__file__).resolve().parents[2]
 OWN = ("jaxvae_train", "bare_scan", "products")
 PACKAGES = {"pythae_trainer": "pythae", "torch_eager": "torch", "numpyro_svi": "numpyro"}
@@ -211,7 +213,7 @@ def main() -> None:
     rows = summary(measure(options))
     show(rows, options)
     if options.output is not None:
-        options.output.write_text(json.dumps({"model": options.model, "batch": options.batch, "rows": rows}, indent=1))
+        write_json(options.output, {"model": options.model, "batch": options.batch, "rows": rows})
 
 
 if __name__ == "__main__":

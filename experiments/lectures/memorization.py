@@ -16,6 +16,7 @@ from typing import Any
 
 from jaxvae.commands.cli import parser
 from jaxvae.commands.launch import launch
+from jaxvae.files import make_folder
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def main(options: MemorizationOptions) -> None:
         if len(pictures) > 12:
             print(f"{label:34}  {nearest(pictures, train / 255):10.2f}")
     rows = {label: images[:12] for label, images in rows.items()}
-    Path(options.output).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(options.output).parent)
     figure = plots.compare(rows, columns=12, title="Memorisation and gaps in code space")[0]
     plots.save(figure, Path(options.output))
     print(options.output)

@@ -58,7 +58,7 @@ def main(options: RateOptions) -> None:
     import jaxvae
     from jaxvae.checks import finite_number, positive_integer
     from jaxvae.evaluation.bounds.rates import rate_distortion
-    from jaxvae.runs.folder.files import write_json
+    from jaxvae.files import make_folder, write_json
     from jaxvae.training.engine.sweep import member, train_sweep
 
     if not options.betas:
@@ -90,7 +90,7 @@ def main(options: RateOptions) -> None:
     cap = math.log(len(x))
     Console(width=118).print(table(points, f"{about}, {epochs} epochs; {min(options.draws, len(x))} draws", cap))
     folder = Path(options.output)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_json(
         folder / "results.json",
         {

@@ -75,7 +75,7 @@ def main(options: AnomalyOptions) -> None:
     """Prints the tables and writes anomaly.json and the pictures."""
     from experiments.studies.anomaly_feedback import feedback
     from jaxvae.checks import finite_number, positive_integer
-    from jaxvae.runs.folder.files import write_json
+    from jaxvae.files import make_folder, write_json
 
     positive_integer("test", options.test, 20)
     finite_number("share", options.share, high=0.5, above=True)
@@ -86,7 +86,7 @@ def main(options: AnomalyOptions) -> None:
         name: load_kind(name, options.train, options.test, size, options.seed)
         for name in (options.inliers, options.outliers)
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     found: dict[str, Any] = {"options": asdict(options)}
     ways = [(options.inliers, options.outliers)]
     for inliers, outliers in [*ways, *([ways[0][::-1]] if options.both_ways else [])]:

@@ -9,12 +9,12 @@ judged 8 at strength 0 and 77 % (59 to 88) at strength 1; of the 4s 0 % (0 to 11
 way from a 4 to a 9 may lead past a 0. With --direction logistic it is 73 % (56 to 86) for the 8s, no better, no worse.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.files import make_folder, write_json
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def main(options: AttributesOptions) -> None:
     print(f"the judge, an SVM on pixels, is right about {shown(accuracy, 1)} of {len(test.labels)} test images")
 
     folder = Path(options.output or Path(options.run) / "pictures")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     found: list[dict[str, Any]] = []
     for source, target in pairs:
         chosen = test.labels != target if source is None else test.labels == source
@@ -99,7 +99,7 @@ def main(options: AttributesOptions) -> None:
         "judge": "SVC(C=10) on pixels",
     }
     path = folder / "attributes.json"
-    path.write_text(json.dumps(whole | {"judge_accuracy": accuracy, "verdicts": found}, indent=2) + "\n")
+    write_json(path, whole | {"judge_accuracy": accuracy, "verdicts": found})
     print(path)
 
 

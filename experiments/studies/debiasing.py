@@ -47,11 +47,11 @@ from jaxvae.commands.launch import launch
 
 def main(options: DebiasingOptions) -> None:
     """Prints the table and writes debiasing.json and a picture of each way of drawing that follows the parameters."""
-    from jaxvae.runs.folder.files import write_json
+    from jaxvae.files import make_folder, write_json
 
     check(options)
     start, folder = time.perf_counter(), Path(options.workdir)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     runs: dict[str, list[dict[str, float]]] = {way: [] for way in options.ways}
     for seed in range(options.seeds):
         images, labels, group = split(options, "train", seed)

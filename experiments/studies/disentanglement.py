@@ -62,8 +62,8 @@ def main(options: DisentanglementOptions) -> None:
     import jaxvae
     from experiments.studies.disentanglement_pictures import draw
     from jaxvae.checks import finite_number, positive_integer
+    from jaxvae.files import make_folder, write_json
     from jaxvae.runs.configs.names import unknown
-    from jaxvae.runs.folder.files import write_json
     from jaxvae.training.engine.sweep import member, train_sweep
 
     for name in options.models:
@@ -74,7 +74,7 @@ def main(options: DisentanglementOptions) -> None:
     seeds, epochs = positive_integer("seeds", options.seeds), positive_integer("epochs", options.epochs)
     data = jaxvae.data.load("shapes", "all", size=options.size, **({} if options.full else GRID))
     folder = Path(options.output)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     plain = build(options)
     results: list[dict[str, Any]] = []
     best: tuple[float, Any] = (-1.0, None)

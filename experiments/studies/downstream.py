@@ -38,7 +38,6 @@ class DownstreamOptions:
 
 def main(options: DownstreamOptions) -> None:
     """Prints the tables, writes the numbers and the chart."""
-    import json
     from dataclasses import replace
     from pathlib import Path
 
@@ -46,6 +45,7 @@ def main(options: DownstreamOptions) -> None:
     from jaxvae.checks import positive_integer
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.plots.probe_charts import label_curves
+    from jaxvae.files import make_folder, write_json
     from jaxvae.runs.held_out import load_held_out
 
     path = Path(options.run) / "downstream.json" if options.output is None else Path(options.output)
@@ -75,7 +75,8 @@ def main(options: DownstreamOptions) -> None:
         },
         "setting": {"training": len(train.x), "test": len(test.x), "sha256": test.sha256, "seeds": options.seeds},
     }
-    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    make_folder(path.parent)
+    write_json(path, found)
     print(path)
     title = f"{config.data.name}: accuracy as labels become fewer, mean of {options.seeds} draws"
     print(plots.save(label_curves(curves, title=title)[0], path.with_suffix(".png")))

@@ -34,7 +34,6 @@ class InpaintOptions:
 
 def main(options: InpaintOptions) -> None:
     """Prints the table, writes the numbers and the picture."""
-    import json
     from dataclasses import replace
     from pathlib import Path
 
@@ -46,6 +45,7 @@ def main(options: InpaintOptions) -> None:
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.bounds.imputation import impute
     from jaxvae.evaluation.bounds.likelihood import sample_counts
+    from jaxvae.files import make_folder, write_json
     from jaxvae.runs.held_out import load_held_out
 
     path = Path(options.run) / "inpaint.json" if options.output is None else Path(options.output)
@@ -76,7 +76,8 @@ def main(options: InpaintOptions) -> None:
         pictures |= {f"{name}: {kind}": images[:10] for kind, images in shown.items()}
     print_errors(rows, f"{options.run}: root mean square error on missing pixels, {len(x)} images")
     setting = {"images": len(x), "seed": options.seed, "missing": options.missing, "sha256": test.sha256}
-    path.write_text(json.dumps({"run": options.run, "setting": setting, "errors": rows}, indent=2) + "\n")
+    make_folder(path.parent)
+    write_json(path, {"run": options.run, "setting": setting, "errors": rows})
     print(path)
     title = f"Missing pixels (grey) filled in with K = {counts[-1]} importance samples"
     print(plots.save(plots.compare(pictures, 10, title=title)[0], path.with_suffix(".png")))

@@ -17,6 +17,7 @@ from typing import Any
 
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
+from jaxvae.files import make_folder
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def main(options: ConditionalOptions) -> None:
     print(f"beyond the class{gain.mean() - np.log(10):>19.2f}, with log 10 = 2.30 nats for the class itself")
     print(f"K = {options.test_samples}, {len(x)} test images, {test.protocol}, seed {test.seed}, {test.sha256[:12]}")
     figure, _ = plots.compare({str(c): row for c, row in enumerate(rows)}, title="Draws of each class")
-    Path(options.output).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(options.output).parent)
     print(plots.save(figure, Path(options.output)))
 
 

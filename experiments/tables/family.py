@@ -21,6 +21,7 @@ from typing import Any
 
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
+from jaxvae.files import make_folder
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def main(options: FamilyOptions) -> None:
         jax.clear_caches()  # no program serves two members
     Console(width=118).print(table(rows, options, len(test.images)))
     path = Path(options.output)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     figure, _ = plots.compare({name: images / 255 for name, images in pictures.items()}, columns=16)
     print(plots.save(figure, path))
 

@@ -1,6 +1,5 @@
 """What an experiment leaves behind: its numbers as JSON and its pictures as PNGs, in one folder."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,13 @@ from typing import Any
 def write_results(folder: str, numbers: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
     """Writes numbers.json and NAME.png for each figure, and prints where."""
     from jaxvae.evaluation import plots
+    from jaxvae.files import make_folder, write_json
 
     path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     for name, figure in figures.items():
         print(plots.save(figure, path / f"{name}.png"))
-    (path / "numbers.json").write_text(json.dumps(numbers, indent=2, default=float) + "\n", encoding="utf-8")
+    write_json(path / "numbers.json", numbers)
     print(path / "numbers.json")
 
 

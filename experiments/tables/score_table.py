@@ -1,6 +1,5 @@
 """Scores of several sets of samples as a table, as JSON, and the features that they need."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,12 +59,14 @@ def print_scores(rows: Mapping[str, Sequence["Score"]], title: str) -> None:
 
 def write_scores(path: Path, tables: Mapping[str, Mapping[str, Sequence["Score"]]], **more: Any) -> None:
     """{features: {samples: [scores]}} with every setting, as JSON, and what else should be kept."""
+    from jaxvae.files import make_folder, write_json
+
     found = {
         features: {name: [_as_dict(score) for score in scores] for name, scores in rows.items()}
         for features, rows in tables.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**more, "scores": found}, indent=2) + "\n", encoding="utf-8")
+    make_folder(path.parent)
+    write_json(path, {**more, "scores": found})
     print(path)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.progress import waiting
+from jaxvae.files import make_folder
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def main(options: AnimateTrainingOptions) -> None:
             if progress is not None:
                 progress(len(frames))
     path = Path(options.output or Path(options.run) / "pictures" / f"training_{options.show}.gif")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     times = np.full(len(frames), options.seconds)
     times[-1] += 2
     print(animations.save_gif(animations.same_size(frames), path, seconds=times.tolist()))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.progress import waiting
+from jaxvae.files import make_folder
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def main(options: AnimateTraversalOptions) -> None:
             if progress is not None:
                 progress(i + 1)
     path = Path(options.output or Path(options.run) / "pictures" / "traversal.gif")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     print(animations.save_gif(animations.there_and_back(animations.same_size(frames)), path, seconds=options.seconds))
 
 

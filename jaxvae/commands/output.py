@@ -1,10 +1,13 @@
 """Where the looking scripts write: a picture beside the run's own, or the array that was asked for."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from jaxvae.files import make_folder, whole_file
 
 
 def write_images(run: str, name: str, output: str | None, images: Any, draw: Callable[[], tuple[Any, Any]]) -> Path:
@@ -12,15 +15,19 @@ def write_images(run: str, name: str, output: str | None, images: Any, draw: Cal
 
     Raises:
         ValueError: for an output that ends in neither .png nor .npy.
+        OSError: naming the path and a remedy; no part of a file is left.
     """
     from jaxvae.evaluation import plots
 
     path = Path(run) / "pictures" / f"{name}.png" if output is None else Path(output)
     if path.suffix not in (".png", ".npy"):
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .png or .npy.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     if path.suffix == ".npy":
-        np.save(path, np.asarray(images), allow_pickle=False)
+        buffer = io.BytesIO()  # into a file itself NumPy writes in a way that does not say that the disk is full
+        np.save(buffer, np.asarray(images), allow_pickle=False)
+        with whole_file(path, needed=len(buffer.getbuffer())) as file:
+            file.write(buffer.getbuffer())
     else:
         plots.save(draw()[0], path)
     print(path)

@@ -26,7 +26,7 @@ def main(options: ReportOptions) -> None:
     """Writes the page and says where."""
     from pathlib import Path
 
-    from jaxvae.runs.folder.files import write_text
+    from jaxvae.files import make_folder, write_text
     from jaxvae.runs.folder.run_folder import REPORT
     from jaxvae.runs.page import report_page
 
@@ -34,7 +34,7 @@ def main(options: ReportOptions) -> None:
     if path.suffix != ".html":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .html.")
     page = report_page(options.run, samples=options.samples, limit=options.limit)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_text(path, page)
     print(path)
 

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.evaluation.bounds.likelihood import Estimate, per_example, summarize
+from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
 from jaxvae.runs.builders.from_config import build_model, build_training
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.folder import run_folder
-from jaxvae.runs.folder.files import write_json
 from jaxvae.runs.folder.metrics import append_metrics, truncate_after
 from jaxvae.runs.folder.pictures import draw_pictures
 from jaxvae.runs.folder.sampling import restore, sampled, to_save

@@ -15,11 +15,11 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from disks import mounted
 
 from jaxvae.training.checkpoints import arrays, files, folders, manifest
 from jaxvae.training.checkpoints.checkpoint import restore, save, steps
@@ -269,14 +269,14 @@ def test_wrong_arrays_from_orbax_are_found_even_if_every_file_is_as_written(save
 
     monkeypatch.setattr(arrays, "read", wrong)
     falls_back(saved, naming=r"the array \['w'\]")
-    with pytest.raises(OSError, match="was not saved"):
+    with pytest.raises(OSError, match="cannot save"):
         save(saved, state_at(2), step=3)
     assert steps(saved) == [1, 2]
     assert len(list(saved.iterdir())) == 2
 
 
 def not_saved(
-    folder, state, code=None, match=r"000000000003 was not saved: it needs about \d+ bytes, and \d+ are free"
+    folder, state, code=None, match=r"cannot save .*000000000003: .* (It needs about \d+ bytes, and \d+ are free)?"
 ):
     """The save of step 3 fails loudly and leaves the folder as it was."""
     before = regular_files(folder)
@@ -290,7 +290,12 @@ def not_saved(
 def test_a_full_disk_is_known_before_anything_is_written(saved, monkeypatch):
     usage = shutil.disk_usage(saved)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    not_saved(saved, state_at(3), errno.ENOSPC, match="needs about 1056580 bytes, and 1000 are free")
+    not_saved(
+        saved,
+        state_at(3),
+        errno.ENOSPC,
+        match="No space left on device. It needs about 1056580 bytes, and 1000 are free",
+    )
 
 
 MOMENTS = [(files, "fsync"), (arrays, "write"), (manifest, "compose"), (Path, "rename")]
@@ -309,22 +314,6 @@ def test_a_disk_that_fills_at_any_moment_leaves_no_partial_folder(saved, monkeyp
     monkeypatch.setattr(module, name, fail)
     not_saved(saved, state_at(3), errno.ENOSPC)
     assert calls
-
-
-@contextmanager
-def mounted(folder, *options):
-    """A small disk of its own; skips where this process may not mount one."""
-    folder.mkdir()
-    command = shutil.which("mount")
-    if os.name != "posix" or command is None or os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
-    done = subprocess.run([command, "-t", "tmpfs", "-o", ",".join(options), "tmpfs", folder], capture_output=True)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.mark.parametrize("foreseen", [True, False])

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import tempfile
 import typing
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxvae import files
 from jaxvae.runs.configs import config as configs
 from jaxvae.runs.configs import names, serialize
 from jaxvae.runs.configs.config import ABOUT, PRESETS, Config, DataConfig
 from jaxvae.runs.configs.fields import flatten
 from jaxvae.runs.configs.validate import PROTOCOLS, RANGES, validate
-from jaxvae.runs.folder import files, metrics, run_folder
+from jaxvae.runs.folder import metrics, run_folder
 
 
 def changed(**values: object) -> Config:
@@ -262,7 +264,7 @@ def test_good_run_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_folder_that_cannot_be_made_names_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("mine")
     for path in (tmp_path / "file", tmp_path / "file" / "a"):
-        with pytest.raises(OSError, match=rf"{path}.*another --workdir"):
+        with pytest.raises(OSError, match=rf"{path}.*another folder"):
             run_folder.create(path)
     assert (tmp_path / "file").read_text() == "mine"
     for code, fix in (
@@ -271,10 +273,10 @@ def test_a_folder_that_cannot_be_made_names_the_path(tmp_path: Path, monkeypatch
         (errno.EACCES, "permission"),
     ):
 
-        def fail(*_: object, code: int = code) -> None:
+        def fail(*_: object, code: int = code, **__: object) -> None:
             raise OSError(code, os.strerror(code))
 
-        monkeypatch.setattr(Path, "write_bytes", fail)
+        monkeypatch.setattr(tempfile, "TemporaryFile", fail)
         with pytest.raises(OSError, match=fix) as caught:
             run_folder.create(tmp_path / "a")
         assert str(tmp_path / "a") in str(caught.value)
@@ -284,7 +286,7 @@ def test_a_folder_that_cannot_be_made_names_the_path(tmp_path: Path, monkeypatch
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_names_the_path(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(PermissionError, match=r"You have no permission.*--workdir"):
+    with pytest.raises(PermissionError, match=r"You have no permission.*another folder"):
         run_folder.create(tmp_path / "a")
     with pytest.raises(PermissionError, match=str(tmp_path)):
         run_folder.create(tmp_path)
@@ -378,7 +380,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match=r"cannot write .*summary\.json.*disk is full.*it resumes"):
+    with pytest.raises(OSError, match=r"cannot write .*summary\.json.*disk is full.*run the same command again"):
         files.write_text(path, "new")
     assert json.loads(path.read_text())["loss"] == 1.5
     assert [entry.name for entry in tmp_path.iterdir()] == ["summary.json"]
@@ -456,7 +458,9 @@ def test_metrics_need_a_step(record: dict, tmp_path: Path) -> None:
 def test_metrics_on_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.symlink_to("/dev/full")
-    with pytest.raises(OSError, match=r"cannot append to .*metrics\.jsonl.*disk is full.*it resumes") as caught:
+    with pytest.raises(
+        OSError, match=r"cannot append to .*metrics\.jsonl.*disk is full.*the same command again"
+    ) as caught:
         metrics.append_metrics(path, {"step": 1})
     assert caught.value.errno == errno.ENOSPC
 

@@ -8,7 +8,6 @@ Pillow and matplotlib are imported when the first frame is made.
 
 import io
 import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxvae.checks import finite_number
+from jaxvae.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -110,10 +110,9 @@ def save_gif(
     for time in times:
         finite_number("seconds", time, 0.02, 655)
     first, *rest = [_indexed(array) for array in arrays]
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
+    with whole_file(path) as file:
         first.save(
-            temporary,
+            file,
             format="GIF",
             save_all=True,
             append_images=rest,
@@ -121,9 +120,6 @@ def save_gif(
             loop=0,
             optimize=False,
         )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

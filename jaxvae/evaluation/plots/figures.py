@@ -4,10 +4,11 @@ matplotlib is imported when the first figure is made.
 """
 
 import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from jaxvae.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,19 +88,15 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: if the name does not end in .png.
         FileNotFoundError: if the folder does not exist.
-        OSError: from the file system, as on a full disk; an older file of that name is then unharmed.
+        OSError: naming the path and a remedy, as on a full disk; an older file of that name is then unharmed.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"path is {str(path)!r}, expected a name that ends in .png.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent}, expected one for {path.name}. Make it.")
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        # "tight" widens the page to what is drawn: no title or label is cut off, however long a caller makes it.
-        # Without the metadata matplotlib's version would be written into the file.
-        figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.08, metadata={"Software": None})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # "tight" widens the page to what is drawn: no title or label is cut off, however long a caller makes it.
+    # Without the metadata matplotlib's version would be written into the file.
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.08, metadata={"Software": None})
     return path

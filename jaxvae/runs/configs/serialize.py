@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxvae import __version__
+from jaxvae.files import explain, write_text
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten, typed
 from jaxvae.runs.configs.names import show
 from jaxvae.runs.configs.validate import validate
-from jaxvae.runs.folder.files import explain, write_text
 
 LIMIT = 1_000_000  # bytes; a config has about two thousand
 VERSION = "jaxvae"  # the key under which config.json keeps the version that wrote it

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxvae.runs.folder.files import explain, plain, write_text
+from jaxvae.files import explain, plain, write_text
 
 
 def append_metrics(path: Path, record: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from jaxvae.evaluation import latents, plots
 from jaxvae.evaluation.latents import generation
 from jaxvae.evaluation.latents.decoding import latent_shapes
 from jaxvae.evaluation.plots import rate_charts
+from jaxvae.files import make_folder
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.folder.metrics import read_metrics
 from jaxvae.runs.held_out import HeldOut
@@ -40,7 +41,7 @@ def draw_pictures(
         say: is given one line.
         prior: whether the model has a prior to draw from.
     """
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     count = min(12, len(test.x))
     x = test.x[:count]
     unit = model.to_unit

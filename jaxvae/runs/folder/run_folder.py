@@ -2,14 +2,15 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from jaxvae.files import explain
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flag, words
 from jaxvae.runs.configs.names import folder_path, nearest, show
 from jaxvae.runs.configs.serialize import changed_numbers, read_config, write_config
-from jaxvae.runs.folder.files import explain
 
 CONFIG, METRICS, SUMMARY = "config.json", "metrics.jsonl", "summary.json"
 CHECKPOINTS, PICTURES, WEIGHTS, REPORT = "checkpoints", "pictures", "weights.safetensors", "report.html"
@@ -27,11 +28,9 @@ def create(workdir: str | os.PathLike[str]) -> Path:
     path = folder_path(workdir)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe-{os.getpid()}"
-        try:
-            probe.write_bytes(b"\0" * 4096)
-        finally:
-            probe.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=path) as probe:
+            probe.write(b"\0" * 4096)
+            probe.flush()
     except OSError as error:
         raise explain(error, "write into the run folder", path) from error
     return path

@@ -48,8 +48,8 @@ def save(
         ValueError: a NaN or an infinity in the state (scalars of the optimiser may be infinite), a dict key that is
             neither text nor an integer, an older step, metadata that is no JSON, a backslash in the path.
         TypeError: a leaf that is no array.
-        OSError: the folder cannot be written; names the path, the bytes needed and the bytes free. Older checkpoints
-            are untouched and the unfinished one is removed.
+        OSError: the folder cannot be written; names the path, the cause and, on a full disk, the bytes needed and free.
+            Older checkpoints are untouched and the unfinished one is removed.
 
     Example:
         >>> import tempfile
@@ -83,7 +83,7 @@ def save(
         files.fsync(folder)
     except (OSError, Damaged) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise files.not_written(final, needed, error) from error
+        raise files.not_saved(final, needed, error) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     folders.remove_old(folder, final, keep)

@@ -3,8 +3,9 @@
 import errno
 import hashlib
 import os
-import shutil
 from pathlib import Path
+
+from jaxvae.files import explain
 
 
 class Damaged(ValueError):
@@ -47,12 +48,8 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def not_written(path: Path, needed: int, error: Exception) -> OSError:
-    """The error for a path that could not be written: its name, the bytes needed, the bytes free, and the cause."""
-    parent = next(folder for folder in path.parents if folder.is_dir())
-    free = shutil.disk_usage(parent).free
-    return OSError(
-        getattr(error, "errno", None) or errno.EIO,
-        f"{path} was not saved: it needs about {needed} bytes, and {free} are free ({error}). What was saved before is "
-        f"untouched. Free some space, or choose a folder that can be written",
-    )
+def not_saved(path: Path, needed: int, error: Exception) -> OSError:
+    """The error for a checkpoint that could not be written: its path, the cause, and on a full disk the sizes."""
+    cause = error if isinstance(error, OSError) else OSError(errno.EIO, str(error))
+    said = explain(cause, "save", path, needed)
+    return OSError(said.errno, f"{said.strerror} What was saved before is untouched.")

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.training.checkpoints import files, leaves
+from jaxvae.files import make_folder, whole_file
+from jaxvae.training.checkpoints import leaves
 
 DTYPES: dict[str, Any] = {
     "BOOL": np.bool_,
@@ -38,7 +38,7 @@ def save_weights(path: str | Path, params: Mapping[str, Any]) -> Path:
     Raises:
         ValueError: a key that is empty or has a "/" or a ".", an empty dict, an array that is split over processes.
         TypeError: a node that is no dict, a leaf that is no array, a complex or a typed-key leaf.
-        OSError: the file cannot be written; names the path, the bytes needed and the bytes free.
+        OSError: the file cannot be written; names the path and a remedy, on a full disk the bytes needed and free.
 
     Example:
         >>> import tempfile
@@ -54,18 +54,9 @@ def save_weights(path: str | Path, params: Mapping[str, Any]) -> Path:
     data = _flat(params, "")
     # One note alone: safetensors writes several in random order, and equal weights should be equal files.
     text = save(data, metadata={"sha256": _digest(data)})
-    unfinished = path.with_name(f".unfinished-{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(unfinished, "xb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-        files.fsync(path.parent)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise files.not_written(path, len(text), error) from error
+    make_folder(path.parent)
+    with whole_file(path, needed=len(text)) as file:
+        file.write(text)
     return path
 
 
