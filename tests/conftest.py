@@ -1,8 +1,9 @@
 """Two virtual devices so that `pmap` is real, no silent broadcasting; warnings are errors (pyproject.toml)."""
 
 import gc
+import hashlib
 import os
-import tempfile
+import platform
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,21 @@ os.environ["XLA_FLAGS"] = " ".join(
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-# Many tests, their workers and their child processes compile the same small programs: once a session.
+
+def _processor() -> str:
+    """What compiled programs may use: the features of the processor, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+
+
+# Many tests, their workers and their child processes compile the same small programs, and so does the next session:
+# programs are kept in JAX_COMPILATION_CACHE_DIR, or in .cache/ of this checkout, apart for each kind of processor.
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    _CACHE = tempfile.TemporaryDirectory(prefix="jaxvae-compiled-")
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+    _KIND = hashlib.sha256(f"{platform.machine()} {_processor()}".encode()).hexdigest()[:12]
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / f"compiled-{_KIND}"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
@@ -40,15 +52,22 @@ if _WORKER and hasattr(os, "sched_setaffinity"):
     if int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) >= len(_CORES):
         os.sched_setaffinity(0, {_CORES[int(_WORKER.removeprefix("gw")) % len(_CORES)]})
 
-_LONG = set(Path(__file__).with_name("long_tier.txt").read_text().splitlines())
-
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks as `full` what long_tier.txt lists: rows of tables that took longer than the quick tier can give them."""
+    """Spreads the rows of a table over the tiers, as its marks say.
+
+    `@pytest.mark.rows(full=["a"], slow=["b"])` names rows of the other tiers by their ids; `quick=["a"]` names those
+    that stay, and all others are slow.
+    """
     for item in items:
-        if item.nodeid in _LONG:
-            item.add_marker(pytest.mark.full)
+        for mark in item.iter_markers("rows"):
+            row = item.callspec.id
+            for tier in ("slow", "full"):
+                if row in mark.kwargs.get(tier, ()):
+                    item.add_marker(tier)
+            if row not in mark.kwargs.get("quick", [row]) and row not in mark.kwargs.get("full", ()):
+                item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True, scope="module")

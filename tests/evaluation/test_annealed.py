@@ -143,6 +143,7 @@ def test_simulated_data_are_draws_of_the_model(linear):
 OPTIONS = {"temperatures": 600, "chains": 16, "leapfrog_steps": 5}
 
 
+@pytest.mark.rows(full=["posterior", "prior"])
 @pytest.mark.parametrize("start", ["prior", "posterior"])
 def test_both_bounds_are_near_the_truth_and_on_their_sides(linear, start):
     model, params, x, z, log_p = linear
@@ -160,6 +161,7 @@ def test_both_bounds_are_near_the_truth_and_on_their_sides(linear, start):
     assert (found["effective_samples"] <= 16.001).all()
 
 
+@pytest.mark.full
 def test_few_temperatures_leave_a_gap_that_many_close(linear):
     model, params, x, z, log_p = linear
     gaps = []
@@ -173,6 +175,7 @@ def test_few_temperatures_leave_a_gap_that_many_close(linear):
     assert gaps[1] < 0.3 * gaps[0]
 
 
+@pytest.mark.full
 def test_exponentials_of_the_weights_have_the_promised_means(linear):
     """E[exp(lower)] = p(x) with one chain, and E[exp(-upper)] = 1 / p(x) with exact samples, for any temperatures."""
     model, params, x, z, log_p = linear
@@ -189,6 +192,7 @@ def test_exponentials_of_the_weights_have_the_promised_means(linear):
         assert weights.std() > 0.05  # so few temperatures that the weights do vary
 
 
+@pytest.mark.full
 def test_annealing_is_tighter_than_importance_weights_of_a_q_that_is_off(linear):
     model, params, x, z, log_p = linear
     params = {**params, "encoder": {**params["encoder"], "bias": jnp.full(3, 1.5), "log_var": jnp.full(3, -3.0)}}
@@ -198,6 +202,7 @@ def test_annealing_is_tighter_than_importance_weights_of_a_q_that_is_off(linear)
     assert abs(lower.mean() - log_p.mean()) < 0.1
 
 
+@pytest.mark.full
 def test_a_vae_of_pixels_and_no_dependence_on_the_batch():
     model = small_vae()
     x = np.float32(images(5) > 100)
@@ -250,6 +255,7 @@ def test_models_without_the_densities_are_refused():
     assert x.shape[1:] == SHAPE
 
 
+@pytest.mark.full
 def test_latents_may_be_a_tree(linear):
     """The same model with z in two pieces has the same bounds, to the rounding of a different layout."""
     model, params, x, z, log_p = linear

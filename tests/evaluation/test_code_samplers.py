@@ -67,6 +67,7 @@ def scores(prior, z):
     return np.float64(jax.jit(jax.vmap(prior.log_prob, (None, 0, None)))({}, jnp.asarray(z, jnp.float32), None))
 
 
+@pytest.mark.rows(full=["flow", "trained mixture", "two stages"])
 @every
 def test_codes_never_seen_are_likelier_than_under_the_prior_of_the_model(name):
     held_out = crescents(1000, seed=1)
@@ -77,6 +78,7 @@ def test_codes_never_seen_are_likelier_than_under_the_prior_of_the_model(name):
         assert gain.mean() > 4 * gain.std() / math.sqrt(len(gain))
 
 
+@pytest.mark.rows(full=["flow", "trained mixture", "two stages"])
 @every
 def test_draws_are_where_the_codes_are_and_know_their_density(name):
     prior = fitted(name)
@@ -97,6 +99,7 @@ def test_draws_are_where_the_codes_are_and_know_their_density(name):
     assert prior.mean({}, None).shape == (2,)
 
 
+@pytest.mark.rows(full=["kernel density"])
 @pytest.mark.parametrize("name", ["normal", "mixture", "diagonal mixture", "kernel density", "flow"])
 def test_a_density_integrates_to_one(name):
     axis = np.linspace(-6, 10, 401)
@@ -105,6 +108,7 @@ def test_a_density_integrates_to_one(name):
     assert total == pytest.approx(1.0, abs=1e-3 if name != "flow" else 5e-3)
 
 
+@pytest.mark.full
 def test_the_second_stage_is_bounded_by_a_density():
     axis = np.linspace(-6, 10, 161)
     points = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
@@ -155,6 +159,7 @@ def model_and_params():
 X = np.random.default_rng(0).integers(0, 2, (40, *SHAPE)).astype(np.float32)
 
 
+@pytest.mark.full
 def test_codes_of_examples_are_draws_of_their_posteriors():
     model, params = model_and_params()
     codes = draw_codes(model, params, KEY, np.repeat(X[:1], 4000, axis=0), batch_size=1000)
@@ -190,6 +195,7 @@ def test_with_another_prior_a_model_is_the_one_built_with_it(prior, posterior):
     assert found.kl.shape == ((3,) if (prior, posterior) == ("standard", "gaussian") else (1,))
 
 
+@pytest.mark.full
 def test_a_fitted_prior_draws_images_and_counts_in_the_bound():
     model, params = model_and_params()
     prior = fit_normal(draw_codes(model, params, KEY, X))

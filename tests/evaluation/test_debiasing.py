@@ -144,6 +144,7 @@ def test_raw_examples_are_drawn_once_alike_in_every_call_and_in_any_batch(monkey
     )
 
 
+@pytest.mark.full
 def test_fit_draws_by_weights_that_follow_the_parameters_epoch_by_epoch():
     model, x = small_vae(), (images() / 255).astype(np.float32)
     resampler, seen = rarity.latent_resampler(model, x), []
@@ -200,6 +201,7 @@ def test_the_joint_loss_is_the_bound_and_the_cross_entropy_of_scikit_learn():
     assert float(metrics["accuracy"]) == np.mean(np.argmax(logits, 1) == labels)
 
 
+@pytest.mark.full
 def test_outliers_end_a_margin_below_those_of_a_set_never_seen_too():
     model = small_vae()
     inliers, outliers = images(200), np.moveaxis(images(50, seed=1), 1, 2)

@@ -119,6 +119,7 @@ def test_the_closed_form_elbo_is_what_algebra_says(misspecified):
     assert gap.std() < 1
 
 
+@pytest.mark.full
 def test_the_importance_weighted_bound_climbs_to_log_p_with_samples(misspecified):
     model, params, x, log_p = misspecified
     gaps = []
@@ -146,6 +147,7 @@ def many():
     return model, jax.jit(model.init)(jax.random.key(0), x[0]), x
 
 
+@pytest.mark.full
 def test_no_number_depends_on_how_the_examples_are_batched(many):
     model, params, x = many
     key = jax.random.key(3)
@@ -235,6 +237,7 @@ def test_one_example_has_no_standard_error():
     assert found.examples == 1
 
 
+@pytest.mark.full
 def test_evaluation_between_steps_leaves_training_as_it_was():
     model = small_vae()
     x = np.float32(images(20) > 100)

@@ -62,12 +62,14 @@ def agrees(found, i, params, x, mask):
     assert found.log_evidence[i] == pytest.approx(log_evidence, abs=4.5 * share)
 
 
+@pytest.mark.rows(full=["3"])
 def test_the_mean_and_the_evidence_are_exact_in_the_limit_whatever_the_encoder_saw(found, linear):
     _, params, x, mask = linear
     for i in range(3):
         agrees(found, i, params, x[i], mask)
 
 
+@pytest.mark.rows(full=["3"])
 def test_draws_have_the_exact_conditional_mean_and_covariance(found, linear):
     _, params, x, mask = linear
     mean, cov, _ = exact(params, np.float64(x[0]), mask)

@@ -54,6 +54,7 @@ def test_reconstructions_decode_the_posterior_mean():
     close(generation.reconstructions(model, params, x), by_hand(latents.encode(model, params, x).mean))
 
 
+@pytest.mark.full
 def test_no_number_depends_on_the_batching():
     model, params, x = setup()
     key = jax.random.key(3)

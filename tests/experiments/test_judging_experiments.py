@@ -95,6 +95,7 @@ def test_images_of_another_size_or_name_are_refused():
     assert load_kind("shapes", 10, 5, 8, 0).test.shape == (5, 8, 8, 1)
 
 
+@pytest.mark.full
 def test_debiasing_prints_both_rows_and_draws_the_small_group_more_often(tmp_path, capsys):
     debiasing.main(
         options(

@@ -67,6 +67,7 @@ def test_triptych_prints_a_row_for_each_part_of_the_bound(tmp_path, capsys, monk
     assert pictures(tmp_path) == ["triptych"]
 
 
+@pytest.mark.full
 def test_triptych_trains_for_one_part_of_the_bound_at_a_time(tmp_path, capsys):
     numbers = run("triptych", tmp_path, "--epochs", "4", "--hidden", "16", "--limit", "40")
     kl = {name: float(part["KL, nats"].split()[0]) for name, part in numbers.items() if name != "setting"}

@@ -96,6 +96,7 @@ def test_inpaint_writes_an_error_for_every_mask_and_a_picture(folder):
     assert (folder / "inpaint.png").stat().st_size > 4000
 
 
+@pytest.mark.full
 def test_inpaint_measures_every_mask_and_draws_it(folder, capsys):
     run("inpaint", str(folder), "--samples", "1", "40", "--images", "12")
     assert "K = 40" in capsys.readouterr().out

@@ -81,6 +81,7 @@ def test_an_output_of_another_kind_is_refused(run, tmp_path):
         call("sample", run, "--output", str(tmp_path / "x.gif"))
 
 
+@pytest.mark.full
 def test_annealed_prints_both_sides_and_the_parts_of_the_gap(run, capsys):
     small = ["--images", "2", "--temperatures", "8", "--chains", "2", "--leapfrog-steps", "2"]
     call("annealed", run, *small, "--samples", "5", "--steps", "3", "--json")

@@ -32,6 +32,37 @@ def own(module) -> dict[str, object]:
     }
 
 
+@pytest.mark.rows(
+    full=[
+        "jaxvae.evaluation.annealing.annealed",
+        "jaxvae.evaluation.anomaly.scores",
+        "jaxvae.evaluation.bounds.imputation",
+        "jaxvae.evaluation.fitted_priors.closed_form",
+        "jaxvae.evaluation.fitted_priors.trained",
+        "jaxvae.evaluation.samples.classifiers",
+        "jaxvae.flows.coupling",
+        "jaxvae.math.logistic",
+        "jaxvae.math.poisson",
+        "jaxvae.math.von_mises_fisher",
+        "jaxvae.models.categorical_latents",
+        "jaxvae.models.posteriors.hyperspherical",
+        "jaxvae.models.priors.vamp",
+        "jaxvae.models.semi_supervised",
+        "jaxvae.networks.code",
+        "jaxvae.networks.conv",
+        "jaxvae.networks.convolution",
+        "jaxvae.networks.discriminator",
+        "jaxvae.networks.vq",
+        "jaxvae.objectives.estimators",
+        "jaxvae.objectives.total_correlation",
+        "jaxvae.runs.fit",
+        "jaxvae.training.losses.bound",
+        "jaxvae.training.losses.codebook",
+        "jaxvae.training.losses.incomplete",
+        "jaxvae.training.losses.outliers",
+        "jaxvae.training.losses.penalties",
+    ]
+)
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -53,6 +53,7 @@ def test_poisson_keeps_five_digits_to_a_million():
     assert_precise(poisson_log_prob, oracles.poisson_log_prob, around(), (1,))
 
 
+@pytest.mark.full
 def test_negative_binomial_keeps_five_digits_from_the_widest_to_the_poisson_limit():
     points = around(CONCENTRATIONS)
     assert_precise(negative_binomial_log_prob, oracles.negative_binomial_log_prob, points, (1, 2))
@@ -104,6 +105,7 @@ def test_the_parts_are_those_of_high_precision():
     np.testing.assert_allclose(difference, np.float64(logs), atol=6e-8)
 
 
+@pytest.mark.rows(full=["0.0001"])
 @pytest.mark.parametrize("rate", [1e-4, 0.5, 9.9, 10.0, 300.0, 1e5, 1e6, 1e7])
 def test_poisson_samples_follow_their_distribution_at_any_rate(rate):
     """At 1e5 and above `jax.random.poisson` fails this by ten orders of magnitude in float32."""
@@ -180,6 +182,7 @@ def test_probabilities_sum_to_one_and_are_those_of_scipy(name):
     assert observation.channels == len(case.ranges)
 
 
+@pytest.mark.rows(full=["nb-learned", "nb-per_pixel", "poisson", "zinb-learned", "zinb-per_pixel"])
 @every
 def test_samples_follow_the_probabilities_the_mean_and_the_key(name):
     case, draws = CASES[name], 40_000
@@ -229,6 +232,7 @@ def test_channels_keep_their_places(name):
     assert mean.shape == (2, 2, 3, 2)
 
 
+@pytest.mark.rows(full=["zinb-per_pixel"])
 @every
 def test_values_and_gradients_stay_finite_where_a_poisson_of_that_mean_fits_a_float(name):
     observation = CASES[name].observation
@@ -256,6 +260,7 @@ def test_networks_see_logarithms(name):
     assert float(poisson(largest=15).to_unit(jnp.float32(255))) == pytest.approx(2)
 
 
+@pytest.mark.full
 def test_training_finds_the_concentration_of_overdispersed_counts():
     """Counts of one mean and concentration 3: the bound is highest where the model says so."""
     draw = np.random.default_rng(0)

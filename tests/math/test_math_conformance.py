@@ -112,6 +112,7 @@ def test_half_precision_is_summed_in_single(case, dtype):
     assert float(found) == pytest.approx(64 * case.exact(arguments), rel=2e-5)
 
 
+@pytest.mark.rows(full=["negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"])
 @every
 def test_double_precision_stays_double_and_single_single(case):
     arguments = case.example((5,))
@@ -124,6 +125,9 @@ def test_double_precision_stays_double_and_single_single(case):
     assert float(double) == pytest.approx(case.exact(arguments), rel=1e-13)
 
 
+@pytest.mark.rows(
+    full=["logistic_mixture_log_prob", "negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"]
+)
 @every
 def test_the_same_under_every_transformation(case):
     batch = [np.stack(rows) for rows in zip(*(case.example((6,), seed) for seed in range(2)), strict=True)]
@@ -143,6 +147,9 @@ def test_the_same_under_every_transformation(case):
             assert np.abs(np.asarray(a) - np.asarray(b)).max() <= 4 * np.spacing(scale), name
 
 
+@pytest.mark.rows(
+    full=["logistic_mixture_log_prob", "negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"]
+)
 @every
 def test_forward_mode_agrees_with_reverse_mode(case):
     arguments = case.example((6,))
@@ -178,6 +185,7 @@ def test_a_gradient_is_the_slope_of_the_value(case):
             assert np.vdot(slope, push) == pytest.approx(central, rel=1e-6, abs=1e-8)
 
 
+@pytest.mark.rows(full=["negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"])
 @every
 def test_scalars_stand_for_constant_arrays(case):
     arguments = case.example((5,))
@@ -294,12 +302,14 @@ def hypothesis_sweep(case, examples):
     sweep()
 
 
+@pytest.mark.rows(full=["150-logistic_mixture_log_prob", "150-zero_inflated_negative_binomial_log_prob"])
 @every
 @pytest.mark.parametrize("examples", [150, pytest.param(10_000, marks=pytest.mark.full)])
 def test_any_floats_in_range_lose_few_bits(case, examples):
     hypothesis_sweep(case, examples)
 
 
+@pytest.mark.full
 def test_numpyro_says_the_same():
     from numpyro import distributions as dist
 

@@ -139,6 +139,7 @@ LEVEL_FUNCTIONS = {
 }
 
 
+@pytest.mark.rows(full=["mixture"])
 @pytest.mark.parametrize("function", LEVEL_FUNCTIONS.values(), ids=LEVEL_FUNCTIONS)
 def test_levels_come_as_any_whole_numbers_and_nothing_else(function):
     expected = float(function(jnp.array([0, 7, 255])))

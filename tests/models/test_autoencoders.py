@@ -103,6 +103,7 @@ def pca(x, rank):
     return mean, axes[:rank], (rest**2).sum(1).mean()
 
 
+@pytest.mark.full
 def test_a_trained_linear_autoencoder_spans_the_principal_subspace():
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(200, 3)) @ rng.normal(size=(3, 6)) + 0.3 * rng.normal(size=(200, 6))).astype(np.float32)
@@ -123,6 +124,7 @@ def test_a_trained_linear_autoencoder_spans_the_principal_subspace():
     assert np.degrees(np.arccos(np.clip(cosines, -1, 1))).max() < 1
 
 
+@pytest.mark.full
 def test_the_jacobian_penalty_is_that_of_finite_differences():
     model = small(functools.partial(contractive_autoencoder, weight=0.7))
     with jax.enable_x64(True):
@@ -137,6 +139,7 @@ def test_the_jacobian_penalty_is_that_of_finite_differences():
         assert expected == pytest.approx(0.7 * float(((1 - h**2) ** 2 * (w**2).sum(0)).sum()), rel=1e-8)
 
 
+@pytest.mark.full
 def test_the_gradient_penalty_of_a_decoder_is_that_of_finite_differences():
     model = small(
         functools.partial(regularized_autoencoder, decoder_penalty="gradient", code_weight=0.3, decoder_weight=0.7)
@@ -181,6 +184,7 @@ def test_sparsity_from_logits_is_right_where_activations_round_to_0_or_1(logits)
     np.testing.assert_allclose(slope[:, 0], [float(s) for s in slopes], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.full
 def test_the_sparsity_of_a_batch_pulls_its_mean_activation_to_the_rate():
     model = autoencoder(
         MLPCodeEncoder(LATENTS, ()),

@@ -50,6 +50,7 @@ def enumerated():
     return params, np.logaddexp.reduce(joint), (np.exp(q) * (joint - q)).sum()
 
 
+@pytest.mark.rows(full=["False-shape0"])
 @pytest.mark.parametrize("shape", [(N * K,), (N, K)])
 @pytest.mark.parametrize("relaxed", [False, True])
 def test_every_setting_keeps_the_contract_of_a_model(shape, relaxed):
@@ -85,6 +86,7 @@ def test_hard_samples_average_to_the_enumerated_bound_and_lie_below_the_evidence
     assert float(elbo(terms)) < float(iwae_bound(terms))
 
 
+@pytest.mark.full
 def test_a_relaxed_value_is_not_the_bound_and_says_so():
     params, _, exact = enumerated()
     model = small(relaxed=True, temperature=5.0)
@@ -128,6 +130,7 @@ def model_logits(params):
     return Linear(N * K, (N, K)).apply(params["encoder"], X)
 
 
+@pytest.mark.rows(full=["1e-30"])
 @pytest.mark.parametrize("temperature", [1e-30, 1e-6, 0.1, 1.0, 1e6, 1e30])
 def test_every_temperature_gives_the_same_hard_draws_and_finite_gradients(temperature):
     logits = jnp.array([[0.0, 1.0, -1.0], [1e4, -1e4, 0.0], [-jnp.inf, 0.0, 0.0]])
@@ -169,6 +172,7 @@ def test_impossible_classes_and_the_dtypes_of_halves():
     assert categorical_kl_uniform(jnp.zeros(3, jnp.bfloat16)).dtype == jnp.float32
 
 
+@pytest.mark.full
 def test_a_temperature_follows_its_schedule_and_the_bound_rises():
     def build(temperature):
         return bound_loss(small(temperature=temperature, relaxed=True))

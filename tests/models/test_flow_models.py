@@ -64,6 +64,7 @@ def shaken(params, noise=0.3):
     return jax.tree.map(lambda leaf: leaf + noise * jnp.asarray(draw.normal(size=leaf.shape), jnp.float32), params)
 
 
+@pytest.mark.rows(full=["real_nvp"])
 @pytest.mark.parametrize("name", quick(PRIORS, "neural_spline"))
 def test_a_flow_prior_integrates_to_one_and_samples_from_its_density(name):
     prior = flow_prior(PRIORS[name](2), 2)

@@ -209,6 +209,7 @@ def test_the_weight_is_what_the_three_conditionals_say(kind):
     assert all((a != b).all() for a, b in zip(t.z, other.z, strict=True))
 
 
+@pytest.mark.rows(full=["ladder"])
 @pytest.mark.parametrize("kind", ["hierarchical", "ladder"])
 def test_groups_are_drawn_and_networks_started_from_different_keys(kind):
     model = small_model(kind)
@@ -223,6 +224,7 @@ def test_groups_are_drawn_and_networks_started_from_different_keys(kind):
     assert abs(np.corrcoef(((z1 - z2 * A - C) / np.sqrt(S))[:, 0], z2[:, 0])[0, 1]) < 0.1
 
 
+@pytest.mark.rows(full=["hierarchical", "ladder"])
 @pytest.mark.parametrize("kind", ["hierarchical", "ladder"])
 def test_a_fit_falls_below_what_independent_pixels_cost_and_evaluation_understands_the_groups(kind):
     model = small_model(kind)
@@ -240,6 +242,7 @@ def test_a_fit_falls_below_what_independent_pixels_cost_and_evaluation_understan
     assert values["iwae"].mean() > values["elbo"].mean()
 
 
+@pytest.mark.rows(full=["finite", "overflows"])
 @pytest.mark.parametrize(("deaf", "options"), [(True, {"skip_above": 1e3}), (False, {})], ids=["finite", "overflows"])
 def test_a_kl_driven_to_a_hundred_millions_is_skipped_and_leaves_the_state_as_it_was(deaf, options):
     model, params = ready("hierarchical")
@@ -274,6 +277,7 @@ def test_the_networks_of_burda_have_his_shapes():
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == expected
 
 
+@pytest.mark.full
 def test_three_groups_work_as_two_do():
     networks = [MLPEncoder(2, (4,)) for _ in range(3)]
     model = hierarchical_vae(networks, networks[:2], Linear(16, SHAPE), event_shape=SHAPE, latent_dims=(2, 2, 2))

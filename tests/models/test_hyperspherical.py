@@ -90,6 +90,7 @@ def test_on_the_circle_and_the_sphere_it_is_the_closed_form():
         assert float(mean_length(jnp.float32(kappa), 3)) == pytest.approx(1 / np.tanh(kappa) - 1 / kappa, rel=1e-4)
 
 
+@pytest.mark.full
 def test_at_no_concentration_it_is_uniform_and_every_slope_is_finite():
     for dim in (2, 784):
         zero = jnp.float32(0)
@@ -174,6 +175,7 @@ def test_an_angle_keeps_its_quantile_as_the_concentration_moves(dim, kappa):
         assert float(found) == pytest.approx(moved, rel=2e-3, abs=1e-7)
 
 
+@pytest.mark.full
 def test_the_gradient_in_the_direction_is_that_of_the_expectation():
     """E[w'z] = A w'm, with m the direction of what the encoder emits."""
     mean, weight = jnp.array([1.0, -2.0, 0.5, 1.5]), jnp.array([0.3, 1.0, -1.0, 0.2])
@@ -200,6 +202,7 @@ def sphere_vae():
     )  # fmt: skip
 
 
+@pytest.mark.full
 def test_a_vae_on_the_sphere_has_a_kl_a_bound_and_a_falling_loss():
     model, x = sphere_vae(), jnp.asarray(images(60) > 100, jnp.float32)
     params = model.init(jax.random.key(0), x[0])
@@ -228,6 +231,7 @@ def test_a_vae_on_the_sphere_has_a_kl_a_bound_and_a_falling_loss():
     assert values[-20:].mean() < values[:5].mean() - 4
 
 
+@pytest.mark.full
 def test_the_conditionals_keep_their_contract():
     posterior, x = hyperspherical_posterior(Encoder(), LATENTS), jnp.ones(SHAPE)
     params = posterior.init(jax.random.key(0), x)

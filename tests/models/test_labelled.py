@@ -46,6 +46,7 @@ def run(loss, raw, steps, *, mode="jit", preprocess=binarize, batch_size=10, **o
     return reports[-1][0], np.concatenate([m["loss"] for _, m in reports])
 
 
+@pytest.mark.rows(full=["mesh", "pmap"])
 @pytest.mark.parametrize("mode", ["pmap", "mesh"])
 def test_two_devices_compute_the_numbers_of_one(mode):
     one, expected = run(bound_loss(MODEL), data(), 30)
@@ -71,6 +72,7 @@ def test_every_picture_keeps_its_label_and_only_the_picture_is_preprocessed():
     np.testing.assert_array_equal(label, number % 2)
 
 
+@pytest.mark.full
 def test_micro_batches_and_the_whole_batch_agree():
     whole, expected = run(bound_loss(MODEL), data(), 5)
     pieces, found = run(micro_batches(bound_loss(MODEL), 5), data(), 5)
@@ -78,6 +80,7 @@ def test_micro_batches_and_the_whole_batch_agree():
     chex.assert_trees_all_close(host(pieces.params), host(whole.params), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.full
 def test_a_step_is_skipped_where_the_gradient_is_longer_than_the_limit():
     start = host(init_state(MODEL, optax.sgd(1e-2), jax.random.key(0), Labelled(jnp.zeros(SHAPE), jnp.int32(0))))
     never, _ = run(bound_loss(MODEL), data(), 3, skip_above=1e-3)
@@ -100,6 +103,7 @@ def test_map_batches_cuts_trees_and_fills_up_the_last_batch():
     assert set(shapes) == {(3, 2)}
 
 
+@pytest.mark.full
 def test_a_fit_with_labels_explains_the_label():
     options = {"epochs": 60, "batch_size": 20, "optimizer": optax.adam(0.03), "progress": False}
     told = jaxvae.fit(MODEL, data().value, labels=data().context, **options)

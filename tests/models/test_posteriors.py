@@ -83,6 +83,7 @@ def test_the_density_is_the_one_of_the_covariance_matrix(kind, size, rank):
     assert float(found[0]) == pytest.approx(scipy, rel=1e-5)
 
 
+@pytest.mark.rows(full=["low_rank"])
 @kinds
 def test_the_divergence_to_a_diagonal_gaussian_is_exact(kind):
     mean_p, mean, log_var, matrix = settings(kind)
@@ -128,6 +129,7 @@ def test_samples_have_the_mean_and_the_covariance(kind):
     assert (np.abs(np.cov(draws.T) - cov) < 5 * spread).all()
 
 
+@pytest.mark.full
 def test_a_tiny_variance_beside_a_repeated_direction_is_no_nan():
     """Here 1 + W^T W has no Cholesky factor in float32."""
     draw = np.random.default_rng(0)
@@ -197,6 +199,7 @@ def bounds_of(posterior, outputs, weights, x, samples=2000):
     return run(jnp.float32(x))
 
 
+@pytest.mark.full
 def test_the_right_covariance_makes_the_bound_exact_and_the_best_diagonal_does_not():
     weights, x, mean, cov, log_p = correlated_model()
     scale = np.linalg.cholesky(cov)
@@ -260,6 +263,7 @@ def test_a_density_integrates_to_one(name):
     assert float(np.float64(density).sum() * (axis[1] - axis[0]) ** 2) == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.rows(full=["full"])
 @every
 def test_a_sample_knows_its_density_and_follows_the_mean(name):
     posterior, params, x = standing(name, 3)
@@ -280,6 +284,7 @@ def test_a_sample_knows_its_density_and_follows_the_mean(name):
     assert entropy.mean() == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.rows(full=["full", "gaussian", "low_rank"])
 @every
 def test_keys_gradients_and_transformations(name):
     posterior, params, x = standing(name, 3)
@@ -299,6 +304,7 @@ def test_keys_gradients_and_transformations(name):
         quick_jit(posterior.sample)(params, jax.random.key(3), x)
 
 
+@pytest.mark.rows(full=["low_rank"])
 @every
 def test_the_closed_form_kl_is_the_average_of_the_sampled_one(name):
     posterior, params, x = standing(name, 3)
@@ -319,6 +325,7 @@ def test_the_closed_form_kl_is_the_average_of_the_sampled_one(name):
     np.testing.assert_allclose(with_kl[0], posterior.sample(params, KEY, x)[0], rtol=1e-6)
 
 
+@pytest.mark.rows(full=["full", "gaussian", "low_rank"])
 @every
 def test_a_small_vae_trains(name):
     make, extra = POSTERIORS[name]
@@ -329,6 +336,7 @@ def test_a_small_vae_trains(name):
     assert np.shape(history[-1]["kl_per_latent"]) == ((3,) if name == "gaussian" else (1,))
 
 
+@pytest.mark.rows(full=["conv"])
 @pytest.mark.parametrize(
     "encoder", [MLPEncoder(2, (4,), extra=5), ConvEncoder(2, (4,), 8, extra=5)], ids=["mlp", "conv"]
 )

@@ -49,6 +49,7 @@ def test_the_mixture_density_is_scikit_learns_and_the_definition():
     np.testing.assert_allclose(found[:-1], np.log(sum(parts)), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.full
 def test_a_weight_of_zero_and_a_far_component_leave_finite_gradients():
     def density(logits, means, log_vars):
         return gaussian_mixture_log_prob(jnp.zeros(2), logits, means, log_vars)
@@ -119,6 +120,7 @@ def standing(name, size):
     return prior, moved
 
 
+@pytest.mark.rows(full=["flow", "vamp of low-rank Gaussians", "vamp"])
 @every
 def test_a_density_integrates_to_one(name):
     prior, params = standing(name, 2)
@@ -128,6 +130,7 @@ def test_a_density_integrates_to_one(name):
     assert float(np.float64(density).sum() * (axis[1] - axis[0]) ** 2) == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.rows(full=["flow", "vamp of low-rank Gaussians"])
 @every
 def test_samples_know_their_density_and_have_its_moments(name):
     """Moments of 100,000 draws against those of the density, integrated on a grid."""
@@ -154,6 +157,7 @@ def test_samples_know_their_density_and_have_its_moments(name):
         np.testing.assert_allclose(prior.mean(params, None), weight @ points, atol=2e-3)
 
 
+@pytest.mark.rows(full=["flow", "gaussian mixture", "vamp of low-rank Gaussians", "vamp"])
 @every
 def test_keys_gradients_and_transformations(name):
     prior, params = standing(name, 3)
@@ -175,6 +179,7 @@ def test_keys_gradients_and_transformations(name):
     assert [(leaf.shape, leaf.dtype) for leaf in found] == [((3,), jnp.float32), ((), jnp.float32)]
 
 
+@pytest.mark.rows(full=["flow", "gaussian mixture", "vamp"])
 @pytest.mark.parametrize("name", ["gaussian mixture", "vamp", "flow"])
 def test_a_small_vae_trains_and_its_prior_moves(name):
     prior, encoder = PRIORS[name](3), MLPEncoder(3, (6,), "tanh")
@@ -193,6 +198,7 @@ def test_a_small_vae_trains_and_its_prior_moves(name):
     )
 
 
+@pytest.mark.full
 def test_a_mixture_starts_near_a_standard_normal_with_components_of_its_own():
     prior = gaussian_mixture_prior(2000, 3, spread=0.7)
     params = prior.init(KEY, None)
@@ -203,6 +209,7 @@ def test_a_mixture_starts_near_a_standard_normal_with_components_of_its_own():
     assert float(found) == pytest.approx(float(standard_normal(3).log_prob({}, jnp.ones(3), None)), abs=0.1)
 
 
+@pytest.mark.full
 def test_the_vamp_prior_is_the_mixture_of_the_posteriors_at_its_pseudo_inputs():
     data = np.random.default_rng(0).uniform(size=(10, *SHAPE)).astype(np.float32)
     prior, encoder = vamp(2, 4, data=data), MLPEncoder(2, (6,), "tanh")
@@ -215,6 +222,7 @@ def test_the_vamp_prior_is_the_mixture_of_the_posteriors_at_its_pseudo_inputs():
     assert float(prior.log_prob(params, jnp.float32(z), None)) == pytest.approx(np.log(np.mean(parts)), rel=1e-5)
 
 
+@pytest.mark.full
 def test_the_encoder_is_trained_through_the_prior_too():
     prior, params = standing("vamp", 2)
     slopes = jax.grad(prior.log_prob)(params, jnp.ones(2), None)
@@ -222,6 +230,7 @@ def test_the_encoder_is_trained_through_the_prior_too():
     assert (slopes["pseudo_inputs"]["raw"] != 0).all()
 
 
+@pytest.mark.full
 def test_a_batch_and_its_samples_share_one_pass_of_the_encoder_over_the_pseudo_inputs():
     count, encoder = 50, MLPEncoder(3, (64,))
 

@@ -163,6 +163,7 @@ def test_posterior_prior_and_likelihood_draw_one_class_and_agree_with_the_weight
     np.testing.assert_allclose(call(params, jax.random.key(3), example(-1))[2], 0, atol=1e-5)
 
 
+@pytest.mark.full
 def test_a_few_labels_and_many_pictures_without_teach_the_classes():
     raw = images(200)
     truth = (raw[:, 0, 0, 0] > 100).astype(np.int32)
@@ -232,6 +233,7 @@ def test_impossible_options_say_what_was_passed_and_what_to_do(what):
         assert word in str(caught.value), f"{word!r} is not in: {caught.value}"
 
 
+@pytest.mark.full
 def test_an_estimator_that_needs_a_path_through_the_class_is_refused():
     model, params, _ = ready()
     x = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], example(-1))

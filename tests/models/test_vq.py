@@ -34,6 +34,7 @@ def small(code_shape=(D,), codes=K, **options):
     return vq_vae(encoder, decoder, **{"event_shape": SHAPE, **options}, code_shape=code_shape, codes=codes)
 
 
+@pytest.mark.rows(full=["a grid"])
 @pytest.mark.parametrize("name", CODES)
 def test_a_code_keeps_the_contract_of_a_model(name):
     shape = CODES[name]
@@ -81,6 +82,7 @@ def test_the_nearest_code_is_that_of_brute_force_in_float64(offset):
     assert (found == distance.argmin(1)).mean() > 0.99
 
 
+@pytest.mark.full
 def test_ties_go_to_the_lowest_index_and_identical_points_have_finite_gradients():
     assert nearest_code(jnp.zeros((1, 2)), jnp.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])).tolist() == [0]
     model = small()
@@ -174,6 +176,7 @@ def trained(codebook, *, codes=64, steps=60, data=None, **options):
     return model, state, history
 
 
+@pytest.mark.rows(full=["gradient"])
 @pytest.mark.parametrize("codebook", ["moving_average", "gradient"])
 def test_training_improves_the_bound(codebook):
     _, _, history = trained(codebook)
@@ -182,6 +185,7 @@ def test_training_improves_the_bound(codebook):
     np.testing.assert_allclose(history["code_usage"].sum(1), 1.0, rtol=1e-5)
 
 
+@pytest.mark.full
 def test_ten_inputs_use_at_most_ten_of_512_codes_and_the_rest_are_reported_dead():
     data = np.random.default_rng(0).integers(0, 256, (10, *SHAPE), np.uint8)
     _, _, history = trained("moving_average", codes=512, steps=40, data=data)

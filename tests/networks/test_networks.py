@@ -22,6 +22,7 @@ from jaxvae.training.losses.bound import bound_loss
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
+@pytest.mark.rows(full=["3-2-8-8-conv"])
 @pytest.mark.parametrize("function", [conv, conv_transpose])
 @pytest.mark.parametrize(
     ("size", "stride", "height", "width"),

@@ -130,6 +130,7 @@ CASES = {
 QUICK = ("pathwise, iwae", "landing, elbo", "doubly, iwae", "score, iwae")
 
 
+@pytest.mark.rows(full=["pathwise, iwae", "score, iwae"])
 @pytest.mark.parametrize(
     "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.full) for case in CASES]
 )
@@ -285,6 +286,7 @@ def signal_to_noise(samples, estimator, count=200):
     return np.mean(abs(found.mean(0)) / found.std(0))
 
 
+@pytest.mark.full
 def test_the_doubly_reparameterised_encoder_signal_grows_with_samples_and_the_pathwise_one_drowns():
     few, many = (signal_to_noise(samples, doubly_reparameterized) for samples in (1, 1000))
     assert many > 5 * few

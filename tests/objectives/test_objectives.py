@@ -79,6 +79,7 @@ def loss_of(model, whole=False, **options):
 QUICK = ("renyi", "free bits of the batch", "doubly in chunks", "score", "piwae")
 
 
+@pytest.mark.rows(full=["doubly in chunks", "renyi"])
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.full) for n in OBJECTIVES])
 def test_a_users_network_trains(name):
     model, batch = users_model(), jnp.float32(images(40) > 100)
@@ -126,6 +127,7 @@ def test_every_number_changes_the_objective(name):
     assert abs(float(bound(terms, **others, **{option: one}) - bound(terms, **others, **{option: other}))) > 0.01
 
 
+@pytest.mark.full
 def test_sizes_of_the_groups_change_the_balanced_loss():
     model, batch = small_vae(), jnp.float32(images(4) > 100)
     params, keys = model.init(jax.random.key(0), batch[0]), jax.random.split(jax.random.key(1), 4)
@@ -138,6 +140,7 @@ def test_sizes_of_the_groups_change_the_balanced_loss():
     assert abs(value((1, 10, 100)) - value(None)) > 1e-3
 
 
+@pytest.mark.full
 def test_the_rule_for_the_batch_is_the_rule_for_the_mean_kl():
     model, batch = small_vae(), jnp.float32(images(6) > 100)
     params, keys = model.init(jax.random.key(0), batch[0]), jax.random.split(jax.random.key(1), 6)
@@ -157,6 +160,7 @@ def test_the_rule_for_the_batch_is_the_rule_for_the_mean_kl():
 MODEL = small_vae()
 
 
+@pytest.mark.rows(full=["<lambda>-ValueError-log_weight has shape \\(2, 1\\), expected \\[K\\]"])
 @pytest.mark.parametrize(
     ("call", "exception", "words"),
     [

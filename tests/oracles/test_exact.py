@@ -89,6 +89,7 @@ def test_no_diagonal_encoder_does_better_and_the_gap_is_what_it_misses(options):
         assert float(gap) > 0.05
 
 
+@pytest.mark.rows(full=["1"])
 @pytest.mark.parametrize("samples", [1, 5, 50])
 def test_where_the_posterior_is_diagonal_every_sample_tells_the_evidence(samples):
     model, truth, x, params = ready(orthogonal=True, size=784, latents=20, noise=0.3)
@@ -142,6 +143,7 @@ def test_maximising_the_elbo_over_the_encoder_reaches_the_closed_form():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), found, best["encoder"])
 
 
+@pytest.mark.full
 def test_images_keep_their_shape():
     weights = jnp.float32(np.random.default_rng(0).normal(size=(4, 4, 1, 2)))
     model = linear_gaussian(weights)
@@ -165,6 +167,7 @@ def test_the_discrete_model_adds_up_and_its_bounds_rise_to_the_evidence():
         assert bounds[0] < bounds[1] < bounds[2] < log_p
 
 
+@pytest.mark.full
 def test_the_discrete_model_says_of_each_state_what_its_tables_say():
     model = exact.discrete()
     x = jnp.asarray(exact.EVERY_X[5])

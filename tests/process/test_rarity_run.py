@@ -89,6 +89,7 @@ def saved_like(outcome):
     return Anchored(*state, state.params)
 
 
+@pytest.mark.full
 def test_a_run_by_rarity_is_another_run_and_opens_from_its_folder_alone(unbroken, tmp_path):
     model, params, config = jaxvae.load(unbroken.folder)
     assert config.sampler == RARE.sampler
@@ -100,6 +101,7 @@ def test_a_run_by_rarity_is_another_run_and_opens_from_its_folder_alone(unbroken
     assert any(path.startswith(".anchor") for path in leaves(unbroken.folder))
 
 
+@pytest.mark.rows(full=["17", "1", "6"])
 @pytest.mark.parametrize("cut", [1, 6, 8, 17])
 def test_a_run_by_rarity_resumed_from_any_checkpoint_is_the_unbroken_run(unbroken, tmp_path, monkeypatch, cut):
     undo = cut_at(monkeypatch, cut)
@@ -112,6 +114,7 @@ def test_a_run_by_rarity_resumed_from_any_checkpoint_is_the_unbroken_run(unbroke
     assert fingerprint(tmp_path / "a") == fingerprint(unbroken.folder)
 
 
+@pytest.mark.full
 def test_cut_twice_in_one_epoch_and_by_a_signal_it_is_the_unbroken_run(unbroken, tmp_path, monkeypatch):
     for cut in (7, 9):
         undo = cut_at(monkeypatch, cut)
@@ -134,6 +137,7 @@ def test_cut_twice_in_one_epoch_and_by_a_signal_it_is_the_unbroken_run(unbroken,
     assert fingerprint(tmp_path / "a") == fingerprint(unbroken.folder)
 
 
+@pytest.mark.rows(full=["mesh", "pmap"])
 @pytest.mark.parametrize("mode", ["pmap", "mesh"])
 def test_on_two_devices_it_resumes_to_the_bit_and_agrees_with_one(unbroken, tmp_path, monkeypatch, mode):
     config = replace(RARE, parallel=mode)
@@ -148,11 +152,13 @@ def test_on_two_devices_it_resumes_to_the_bit_and_agrees_with_one(unbroken, tmp_
     assert two == pytest.approx(one, rel=1e-3)  # a code on the edge of a bin may fall on its other side
 
 
+@pytest.mark.full
 def test_a_film_of_its_training_takes_the_same_steps(unbroken):
     *_, (params, _) = animate_training.anew(jaxvae.load(unbroken.folder).config, [1, 3])
     assert same_bits(params, unbroken.params)
 
 
+@pytest.mark.full
 def test_the_sampler_may_change_on_the_way_and_a_config_from_before_it_goes_on(tmp_path):
     short = replace(SMALL, epochs=1, objective=ObjectiveConfig(), optim=replace(SMALL.optim, schedule="constant"))
     folder = train_run(short, tmp_path / "a", say=silent).folder

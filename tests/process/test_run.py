@@ -122,6 +122,7 @@ def test_products_of_bfloat16_make_another_run_whose_numbers_are_measured_in_flo
         train_run(SMALL, first.folder, say=silent)
 
 
+@pytest.mark.rows(full=["2"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(finished, tmp_path, monkeypatch, number):
     from jaxvae.runs import train
@@ -144,6 +145,7 @@ def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(finished, tmp_pa
     assert fingerprint(tmp_path / "a") == fingerprint(finished.folder)
 
 
+@pytest.mark.rows(full=["13", "6"])
 @pytest.mark.parametrize("cut", [1, 5, 6, 13])
 def test_a_run_resumed_from_any_checkpoint_is_the_unbroken_run(finished, tmp_path, monkeypatch, cut):
     from jaxvae.runs import train
@@ -194,6 +196,7 @@ def test_a_run_that_ceases_to_be_finite_leaves_its_last_good_step(tmp_path):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
 
+@pytest.mark.full
 def test_more_epochs_train_on(finished, tmp_path):
     config = replace(SMALL, optim=OptimConfig(), objective=ObjectiveConfig(), epochs=1)
     train_run(config, tmp_path / "a", say=silent)
@@ -266,6 +269,7 @@ def wait_for(condition, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.rows(full=["15-143"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_training_command_stopped_by_a_signal_saves_says_where_and_exits_with_its_code(tmp_path, number, code):
     with training(tmp_path / "a", stdout=subprocess.PIPE, text=True) as child:

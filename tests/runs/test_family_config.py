@@ -66,6 +66,23 @@ def losses(config: Config) -> np.ndarray:
     return np.concatenate([report.metrics["loss"] for report in train(executor, state, IMAGES, 40)])
 
 
+@pytest.mark.rows(
+    full=[
+        "kind autoencoder",
+        "kind ladder",
+        "posterior coupling",
+        "posterior full",
+        "posterior iaf",
+        "posterior low_rank",
+        "posterior planar",
+        "posterior radial",
+        "prior mixture",
+        "prior real_nvp",
+        "prior spline",
+        "prior standard_normal",
+        "prior vamp",
+    ]
+)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_the_command_line_names_trains(name):
     found = losses(tiny(MODELS[name]))
@@ -73,6 +90,22 @@ def test_every_model_the_command_line_names_trains(name):
     assert found[-8:].mean() < found[:8].mean() - 1.0
 
 
+@pytest.mark.rows(
+    full=[
+        "bound capacity",
+        "bound ciwae",
+        "bound elbo",
+        "bound free_bits",
+        "bound iwae",
+        "bound miwae",
+        "bound renyi",
+        "bound vr_max",
+        "estimator piwae",
+        "estimator score_function",
+        "estimator sticking_the_landing",
+        "penalty mmd",
+    ]
+)
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_the_command_line_names_trains(name):
     found = losses(tiny(objective=OBJECTIVES[name]))
@@ -80,6 +113,7 @@ def test_every_objective_the_command_line_names_trains(name):
     assert found[-8:].mean() < found[:8].mean() - 1.0
 
 
+@pytest.mark.rows(full=["kind autoencoder", "kind hierarchical", "posterior iaf", "prior vamp"])
 @pytest.mark.parametrize("name", ["prior vamp", "posterior iaf", "kind hierarchical", "kind autoencoder"])
 def test_a_run_leaves_pictures_and_a_summary_and_opens_again(name, tmp_path):
     lines: list[str] = []

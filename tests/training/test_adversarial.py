@@ -246,6 +246,7 @@ def far_draws(params, key, context):
     return 3.0 + jax.random.normal(key, (LATENTS,)), jnp.zeros(())
 
 
+@pytest.mark.full
 def test_an_adversarial_autoencoder_brings_its_codes_to_the_prior_on_two_devices():
     critic = MLPCritic((16,))
     model = with_critic(coded_autoencoder(), critic)
@@ -262,6 +263,7 @@ def test_an_adversarial_autoencoder_brings_its_codes_to_the_prior_on_two_devices
     assert last.metrics["log_likelihood"][-20:].mean() > last.metrics["log_likelihood"][:5].mean() + 0.5
 
 
+@pytest.mark.full
 def test_a_gan_learns_where_the_light_is():
     """Half of the pictures are bright on the left and half on the right: never both, never none."""
     critic = MLPCritic((32,))

@@ -65,6 +65,7 @@ def test_the_m_step_is_the_regression_of_probabilistic_pca(latents):
     jax.tree.map(np.testing.assert_array_equal, found["encoder"], params["encoder"])
 
 
+@pytest.mark.full
 def test_turn_by_turn_the_elbo_never_falls_and_the_decoder_finds_the_truth():
     truth = four_by_four(noise=0.4)
     blank = jnp.zeros((4, 4, 1))

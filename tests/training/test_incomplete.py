@@ -54,6 +54,7 @@ def test_with_every_pixel_observed_it_is_the_importance_weighted_bound():
     assert -float(value) == pytest.approx(float(iwae_bound(terms)), rel=1e-5)
 
 
+@pytest.mark.full
 def test_a_model_learns_from_halves_what_it_never_saw_whole():
     model, raw = small_vae(), images(400)
     masks = np.random.default_rng(2).uniform(size=raw.shape) < 0.5

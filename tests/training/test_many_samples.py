@@ -25,6 +25,7 @@ OBJECTIVES = {
 QUICK = ("iwae", "doubly")
 
 
+@pytest.mark.rows(full=["doubly", "iwae"])
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.full) for n in OBJECTIVES])
 def test_no_number_depends_on_the_chunk(name):
     params, keys = MODEL.init(jax.random.key(0), BATCH[0]), jax.random.split(jax.random.key(1), len(BATCH))
@@ -44,6 +45,7 @@ def test_chunks_keep_what_is_kept_and_add_up_the_rest():
     assert float(total) == 45.0
 
 
+@pytest.mark.rows(full=["None"])
 @pytest.mark.parametrize("estimator", [None, pytest.param(jaxvae.doubly_reparameterized, marks=pytest.mark.full)])
 def test_memory_is_flat_in_the_number_of_samples(estimator):
     """VAE of MNIST's size and batch 128: at most 20 MB more for 1,000 samples than for 50, as the compiler plans it."""

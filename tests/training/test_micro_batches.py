@@ -22,6 +22,7 @@ def of(loss, size=12):
     return jax.jit(jax.value_and_grad(loss, has_aux=True))(params, keys, batch, jnp.int32(3))
 
 
+@pytest.mark.rows(full=["1"])
 @pytest.mark.parametrize("size", [1, 3, 4, 6])
 def test_pieces_give_the_whole(size):
     loss = bound_loss(small_vae(), iwae_bound, samples=3)
@@ -35,6 +36,7 @@ def test_one_piece_is_the_whole_to_the_bit():
     assert same_bits(of(loss), of(micro_batches(loss, 1000)))
 
 
+@pytest.mark.rows(full=["jit", "pmap"])
 @pytest.mark.parametrize("mode", ["jit", "pmap"])
 def test_pieces_train_as_the_whole_does(mode):
     ends = []

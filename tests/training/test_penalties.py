@@ -311,6 +311,7 @@ def test_every_loss_falls_on_one_device_and_on_two(name, mode):
     assert losses[-10:].mean() < losses[:5].mean() - 1
 
 
+@pytest.mark.full
 def test_mmd_pulls_the_codes_to_the_prior_on_two_devices():
     model = small_vae()
     model = model._replace(prior=standard_normal(LATENTS)._replace(sample=far_draws))

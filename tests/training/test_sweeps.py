@@ -79,6 +79,7 @@ def test_the_smallest_sweep_leaves_a_table_and_pictures(tmp_path, capsys, monkey
     assert [set(one["scores"]) for one in row["seeds"]] == [set(disentanglement_names())] * 2
 
 
+@pytest.mark.full
 def test_the_sweep_of_models_leaves_a_table_and_pictures(tmp_path, capsys):
     options = disentanglement.DisentanglementOptions(
         models=("beta",), strengths=(1.0,), seeds=2, epochs=1, size=8, hidden=(8,), output=str(tmp_path), progress=False
