@@ -22,19 +22,13 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 
-def _processor() -> str:
-    """What compiled programs may use: the features of the processor, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
-
-
 # Many tests, their workers and their child processes compile the same small programs, and so does the next session:
 # programs are kept in JAX_COMPILATION_CACHE_DIR, or in .cache/ of this checkout, apart for each kind of processor.
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    _KIND = hashlib.sha256(f"{platform.machine()} {_processor()}".encode()).hexdigest()[:12]
+    _INFO = Path("/proc/cpuinfo")  # what compiled programs may use: the processor's features, where the system tells
+    _LINES = _INFO.read_text().splitlines() if _INFO.exists() else []
+    _FEATURES = next((line for line in _LINES if line.startswith(("flags", "Features"))), platform.processor())
+    _KIND = hashlib.sha256(f"{platform.machine()} {_FEATURES}".encode()).hexdigest()[:12]
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / f"compiled-{_KIND}"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
