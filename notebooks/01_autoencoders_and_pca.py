@@ -72,11 +72,11 @@ def fit(
 ):
     """An autoencoder of the digits and its parameters."""
     model = make(
-        jaxvae.MLPCodeEncoder(latents, hidden),
+        jaxvae.MLPDeterministicEncoder(latents, hidden),
         jaxvae.MLPDecoder((8, 8, 1), hidden=hidden),
         event_shape=(8, 8, 1),
         latent_dim=latents,
-        likelihood=jaxvae.normal(std=0.2),
+        observation=jaxvae.normal(std=0.2),
         **options,
     )
     steps = epochs * (len(images) // 50)

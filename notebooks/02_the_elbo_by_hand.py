@@ -24,7 +24,7 @@ import numpy as np
 
 import jaxvae
 from jaxvae.evaluation import plots
-from jaxvae.evaluation.annealing.annealed import simulate
+from jaxvae.evaluation.annealing.annealed import ancestral_sample
 from jaxvae.evaluation.exact.grid import grid_posterior
 from jaxvae.evaluation.exact.parts import evidence_parts, gaussian_on_grid
 from jaxvae.evaluation.plots.evidence_charts import posterior_and_q, two_turns
@@ -41,7 +41,7 @@ from jaxvae.training.search.coordinate_ascent import e_step, m_step
 # %%
 model = four_by_four(noise=0.3)
 params = model.init(jax.random.key(0), jnp.zeros((4, 4, 1)))
-x, z = simulate(model, params, jax.random.key(0), 36)
+x, z = ancestral_sample(model, params, jax.random.key(0), 36)
 order = np.argsort(z[:, 0])
 x, z = np.asarray(x)[order], np.asarray(z)[order]
 clean = jax.vmap(model.likelihood.mean, (None, 0))(params, z)
@@ -127,7 +127,7 @@ figure
 # We start from a spot that is too wide (1.2 pixels instead of 0.8) on a circle that is too small (0.8 instead of 1.2).
 
 # %%
-data = np.asarray(simulate(model, params, jax.random.key(5), 100)[0])
+data = np.asarray(ancestral_sample(model, params, jax.random.key(5), 100)[0])
 learner = four_by_four(radius=0.8, width=1.2, noise=0.3)
 theta = learner.init(jax.random.key(0), jnp.zeros((4, 4, 1)))
 exact = grid_posterior(learner, theta, data, low=-8.0, high=8.0)

@@ -46,7 +46,7 @@ model = jaxvae.vae(
     jaxvae.MLPDecoder((8, 8, 1), channels=2, hidden=(256,)),  # two numbers a pixel: mean and log-scale
     event_shape=(8, 8, 1),
     latent_dim=2,
-    likelihood=jaxvae.discretized_logistic(),
+    observation=jaxvae.discretized_logistic(),
 )
 params, history = jaxvae.fit(model, train.images, protocol="levels", epochs=200, progress=False)
 figure, _ = plots.loss_curves(history, x="epoch")

@@ -42,7 +42,7 @@ model = jaxvae.conditional_vae(
     event_shape=(8, 8, 1),
     latent_dim=4,
     context=10,  # ten classes
-    likelihood=jaxvae.discretized_logistic(),
+    observation=jaxvae.discretized_logistic(),
 )
 params, history = jaxvae.fit(model, train.images, labels=train.labels, protocol="levels", epochs=120, progress=False)
 print(f"-ELBO {-history[-1]['elbo']:.1f} nats per training image, of which KL {history[-1]['kl']:.1f}")
@@ -81,7 +81,7 @@ x = test.images.astype(np.float32)  # the units of the likelihood: levels 0..255
 labelled = jaxvae.Labelled(x[:7], test.labels[:7])
 codes = latents.posterior_means(model, params, labelled)
 every = swap_latents.across_contexts(model, params, codes, np.arange(10))
-figure, _ = latent_grids.shifts(
+figure, _ = latent_grids.attribute_traversals(
     model.to_unit(every),
     np.arange(10),
     model.to_unit(x[:7]),
@@ -128,16 +128,18 @@ measured = slant(train.images)
 typical = np.array([np.median(measured[train.labels == c]) for c in range(10)])
 leans = measured > typical[train.labels]  # more than is usual for its class
 everyone = jaxvae.Labelled(train.images.astype(np.float32), train.labels)
-direction = attributes.mean_direction(latents.posterior_means(model, params, everyone), leans)
+direction = attributes.attribute_vector(latents.posterior_means(model, params, everyone), leans)
 print("direction", direction.round(2))
 
 # %%
 strengths = [-3, -2, -1, 0, 1, 2, 3]
 whole = jaxvae.Labelled(x, test.labels)
-moved = swap_latents.resynthesize(model, params, whole, lambda z: attributes.shift(z, direction, strengths))
+moved = swap_latents.resynthesize(
+    model, params, whole, lambda z: attributes.traverse_attribute(z, direction, strengths)
+)
 moved = np.asarray(model.to_unit(moved))
 found = slant(moved)
-figure, _ = latent_grids.shifts(
+figure, _ = latent_grids.attribute_traversals(
     moved[:6],
     strengths,
     model.to_unit(x[:6]),

@@ -132,7 +132,7 @@ for name, params in fitted.items():
 
 # %%
 params = fitted["ELBO"]
-drawn, z = annealed.simulate(model, params, jax.random.key(3), 20)
+drawn, z = annealed.ancestral_sample(model, params, jax.random.key(3), 20)
 sides = annealed.annealed_bounds(model, params, jax.random.key(4), drawn, z, temperatures=200, chains=8)
 for name, value in jaxvae.summarize({**sides, "upper - lower": sides["upper"] - sides["lower"]}).items():
     if name in ("lower", "upper", "upper - lower"):

@@ -48,7 +48,7 @@ model = jaxvae.vae(
     jaxvae.MLPDecoder((8, 8, 1), channels=2, hidden=(128,)),
     event_shape=(8, 8, 1),
     latent_dim=8,
-    likelihood=jaxvae.discretized_logistic(),  # grey levels 0..255
+    observation=jaxvae.discretized_logistic(),  # grey levels 0..255
 )
 params, history = jaxvae.fit(model, digits.images, protocol="levels", epochs=60, progress=False)
 print(f"-ELBO {-history[-1]['elbo']:.0f} nats a digit after {history[-1]['epoch']} epochs")

@@ -28,7 +28,7 @@ from jaxvae.evaluation.bounds.imputation import impute
 from jaxvae.evaluation.latents import generation
 from jaxvae.evaluation.latents.codes import posterior_means
 from jaxvae.evaluation.plots.probe_charts import label_curves
-from jaxvae.evaluation.probes.probes import cluster, label_curve, linear_probe, neighbour_probe
+from jaxvae.evaluation.probes.probes import cluster, knn_probe, label_curve, linear_probe
 from jaxvae.evaluation.samples.classifiers import classifier_features, train_classifier
 from jaxvae.evaluation.samples.features import pixel_features
 from jaxvae.evaluation.samples.frechet import frechet_distance, frechet_estimate, gaussian_distance
@@ -79,13 +79,13 @@ common = {"event_shape": (8, 8, 1), "latent_dim": latents}
 vae = jaxvae.vae(
     jaxvae.MLPEncoder(latents, hidden),
     jaxvae.MLPDecoder((8, 8, 1), hidden=hidden),
-    likelihood=jaxvae.normal("learned", std=0.2),
+    observation=jaxvae.normal("learned", std=0.2),
     **common,
 )
 autoencoder = jaxvae.autoencoder(
-    jaxvae.MLPCodeEncoder(latents, hidden),
+    jaxvae.MLPDeterministicEncoder(latents, hidden),
     jaxvae.MLPDecoder((8, 8, 1), hidden=hidden),
-    likelihood=jaxvae.normal(std=0.2),
+    observation=jaxvae.normal(std=0.2),
     **common,
 )
 vae_params, _ = jaxvae.fit(vae, train.images, protocol="grey", epochs=60, progress=False)
@@ -153,7 +153,7 @@ represented = {
 }
 for name, (one, other) in represented.items():
     pair = (one, train.labels), (other, test.labels)
-    probes, clusters = [linear_probe(*pair), neighbour_probe(*pair)], cluster(other, test.labels)
+    probes, clusters = [linear_probe(*pair), knn_probe(*pair)], cluster(other, test.labels)
     words = [f"{probe.mean:.3f} +- {probe.standard_error:.3f}" for probe in probes]
     print(f"{name:9} linear {words[0]}, 5 nearest {words[1]}, NMI of k-means {clusters.nmi.value:.2f}")
 

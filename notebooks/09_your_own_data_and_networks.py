@@ -152,7 +152,7 @@ integral = np.trapezoid(np.asarray(density, np.float64), np.asarray(grid, np.flo
 print(f"integral {integral:.4f}")
 
 # %%
-robust = jaxvae.vae(Encoder(), Decoder(), likelihood=student(), **shape)
+robust = jaxvae.vae(Encoder(), Decoder(), observation=student(), **shape)
 params, history = jaxvae.fit(robust, images, protocol="grey", epochs=30, progress=False)
 print(f"-ELBO {-history[0]['elbo']:.1f} -> {-history[-1]['elbo']:.1f} nats per image (a density: it may be negative)")
 
@@ -204,6 +204,6 @@ for hidden, score in zip(sizes, search.cv_results_["mean_test_score"], strict=Tr
 #
 # ## Where to go on
 #
-# - `jaxvae.bound_loss`, `jaxvae.make_step` and `jaxvae.make_executor` are what `fit` is made of.
+# - `jaxvae.bound_loss`, `jaxvae.make_step` and `jaxvae.compile_steps` are what `fit` is made of.
 # - A module of your own with `load(split) -> Dataset` is a data set of the command line: `--data.name package.module`.
 # - Before you believe a new likelihood or bound: integrate it, compare it with a closed form where there is one, and try it on data that you drew yourself.

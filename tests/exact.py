@@ -178,7 +178,7 @@ class Spot(NamedTuple):
 
 def pictures(encoder) -> Model:
     """The 4x4 model with its true decoder and an encoder of your own (of one latent)."""
-    return vae(encoder, Spot(), event_shape=(4, 4, 1), latent_dim=1, likelihood=normal(std=NOISE))
+    return vae(encoder, Spot(), event_shape=(4, 4, 1), latent_dim=1, observation=normal(std=NOISE))
 
 
 def draw_pictures(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 from jaxvae.models.vae import vae
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
 from jaxvae.training.losses.bound import bound_loss
 
@@ -61,17 +61,17 @@ def grey(key, image):
 
 
 def setup(
-    loss=None, optimizer=None, *, mode="jit", batch_size=10, ema=None, capacity=20, preprocess=binarize, **options
+    loss=None, optimizer=None, *, mode="jit", batch_size=10, ema=None, steps_per_call=20, preprocess=binarize, **options
 ):
-    """(state, executor) for the small VAE."""
+    """(state, compiled) for the small VAE."""
     model = small_vae()
     optimizer = optax.sgd(1e-2) if optimizer is None else optimizer
     loss = bound_loss(model) if loss is None else loss
     state = init_state(model, optimizer, jax.random.key(0), jnp.zeros(SHAPE), ema=ema is not None)
-    executor = make_executor(
-        loss, optimizer, preprocess, batch_size=batch_size, capacity=capacity, mode=mode, ema=ema, **options
+    compiled = compile_steps(
+        loss, optimizer, preprocess, batch_size=batch_size, steps_per_call=steps_per_call, mode=mode, ema=ema, **options
     )
-    return state, executor
+    return state, compiled
 
 
 def host(tree):

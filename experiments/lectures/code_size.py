@@ -41,7 +41,7 @@ def main(options: CodeSizeOptions) -> None:
     from experiments.lectures.linear_autoencoder import pca
     from experiments.tables.results import print_table, with_error, write_results
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.progress import waiting
+    from jaxvae.commands.progress import progress_bar
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
@@ -62,7 +62,7 @@ def main(options: CodeSizeOptions) -> None:
     rows: list[tuple[str, ...]] = []
     again: dict[str, Any] = {"original": test[:12]}
     drawn: dict[str, Any] = {}
-    with waiting("training", 2 * len(sizes)) as progress:
+    with progress_bar("training", 2 * len(sizes)) as progress:
         for done, size in enumerate(sizes):
             axes = pca(flat, size)[2]
             centred = test.reshape(len(test), -1) - flat.mean(0)
@@ -100,10 +100,10 @@ def build(options: CodeSizeOptions, shape: tuple[int, ...], size: int, variation
 
     hidden = (options.hidden,)
     decoder = jaxvae.MLPDecoder(shape, hidden=hidden)
-    common: dict[str, Any] = {"event_shape": shape, "latent_dim": size, "likelihood": jaxvae.normal(std=0.2)}
+    common: dict[str, Any] = {"event_shape": shape, "latent_dim": size, "observation": jaxvae.normal(std=0.2)}
     if variational:
         return jaxvae.vae(jaxvae.MLPEncoder(size, hidden), decoder, **common)
-    return jaxvae.autoencoder(jaxvae.MLPCodeEncoder(size, hidden), decoder, **common)
+    return jaxvae.autoencoder(jaxvae.MLPDeterministicEncoder(size, hidden), decoder, **common)
 
 
 if __name__ == "__main__":

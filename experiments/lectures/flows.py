@@ -40,7 +40,7 @@ def main(options: FlowsOptions) -> None:
     import jaxvae
     from experiments.tables.results import print_table, with_error, write_results
     from jaxvae.checks import finite_number, positive_integer
-    from jaxvae.commands.progress import waiting
+    from jaxvae.commands.progress import progress_bar
     from jaxvae.evaluation.fitted_priors.maximum_likelihood import train_density
 
     fitted, judged = (positive_integer(name, getattr(options, name), 20) for name in ("points", "held_out"))
@@ -53,7 +53,7 @@ def main(options: FlowsOptions) -> None:
     test = make_moons(judged, noise=options.noise, random_state=seed + 1)[0].astype(np.float32)
     bijection = jaxvae.neural_spline(2, jaxvae.ConditionerMLP, layers=options.layers)
     flow = jaxvae.flow_prior(bijection, 2)
-    with waiting("fitting", 3) as progress:
+    with progress_bar("fitting", 3) as progress:
         tell = progress or (lambda done: None)
         kernels = jaxvae.fit_kde(train, "cross_validation")
         tell(1)

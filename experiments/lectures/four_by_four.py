@@ -41,7 +41,7 @@ def main(options: FourByFourOptions) -> None:
 
     from experiments.tables.results import print_table, write_results
     from jaxvae.checks import positive_integer
-    from jaxvae.evaluation.annealing.annealed import simulate
+    from jaxvae.evaluation.annealing.annealed import ancestral_sample
     from jaxvae.evaluation.exact.grid import grid_posterior
     from jaxvae.evaluation.exact.parts import evidence_parts, gaussian_on_grid
     from jaxvae.models.exact.pixels import four_by_four
@@ -74,7 +74,7 @@ def main(options: FourByFourOptions) -> None:
         "three pictures, nats", ("drawn at", "q", "log p(x)", "E_q log p(x|z)", "KL", "ELBO", "gap", "ELBO + gap"), rows
     )
 
-    x, z = (np.asarray(part) for part in simulate(model, params, key_data, count))
+    x, z = (np.asarray(part) for part in ancestral_sample(model, params, key_data, count))
     learned = learn(options.noise, x, rounds)
     truth = float(grid_posterior(model, params, x).log_evidence.mean())
     steps = [
@@ -117,7 +117,7 @@ def learn(noise: float, x: Any, rounds: int) -> dict[str, Any]:
     import jax.numpy as jnp
     import numpy as np
 
-    from jaxvae.commands.progress import waiting
+    from jaxvae.commands.progress import progress_bar
     from jaxvae.evaluation.exact.grid import grid_posterior
     from jaxvae.evaluation.exact.parts import evidence_parts, gaussian_on_grid
     from jaxvae.models.exact.pixels import four_by_four
@@ -139,7 +139,7 @@ def learn(noise: float, x: Any, rounds: int) -> dict[str, Any]:
 
     note()
     q = at_the_mode(grid)
-    with waiting("EM", rounds) as progress:
+    with progress_bar("EM", rounds) as progress:
         for done in range(rounds):
             q = e_step(model, params, x, q)
             note()

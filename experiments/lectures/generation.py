@@ -106,10 +106,12 @@ def build(options: GenerationOptions, shape: tuple[int, ...], variational: bool)
         "latent_dim": options.latent_dim,
     }
     if variational:
-        likelihood = jaxvae.normal("learned", std=0.2)
-        return jaxvae.vae(jaxvae.MLPEncoder(options.latent_dim, hidden), likelihood=likelihood, **common)
-    likelihood = jaxvae.normal(std=0.2)
-    return jaxvae.autoencoder(jaxvae.MLPCodeEncoder(options.latent_dim, hidden), likelihood=likelihood, **common)
+        observation = jaxvae.normal("learned", std=0.2)
+        return jaxvae.vae(jaxvae.MLPEncoder(options.latent_dim, hidden), observation=observation, **common)
+    observation = jaxvae.normal(std=0.2)
+    return jaxvae.autoencoder(
+        jaxvae.MLPDeterministicEncoder(options.latent_dim, hidden), observation=observation, **common
+    )
 
 
 if __name__ == "__main__":

@@ -83,18 +83,18 @@ def trained(x: Any, latent_dim: int, steps: int, seed: int) -> tuple[Any, Any, A
 
     size = x.shape[1]
     model = jaxvae.autoencoder(
-        jaxvae.MLPCodeEncoder(latent_dim, ()),
+        jaxvae.MLPDeterministicEncoder(latent_dim, ()),
         jaxvae.MLPDecoder((size,), hidden=()),
         event_shape=(size,),
         latent_dim=latent_dim,
-        likelihood=jaxvae.normal(std=1.0),
+        observation=jaxvae.normal(std=1.0),
     )
     optimizer = optax.adam(optax.cosine_decay_schedule(0.02, steps))
-    executor = jaxvae.make_executor(
-        jaxvae.bound_loss(model), optimizer, lambda key, row: row, batch_size=len(x), capacity=COPIES, mode="jit"
+    compiled = jaxvae.compile_steps(
+        jaxvae.bound_loss(model), optimizer, lambda key, row: row, batch_size=len(x), steps_per_call=COPIES, mode="jit"
     )
     state = jaxvae.init_state(model, optimizer, jax.random.key(seed), jnp.zeros(size))
-    for report in jaxvae.train(executor, state, np.tile(x, (COPIES, 1)), steps):
+    for report in jaxvae.train(compiled, state, np.tile(x, (COPIES, 1)), steps):
         state = report.state
     z = jax.vmap(model.posterior.mean, (None, 0))(state.params, jnp.asarray(x))
     again = np.float64(jax.vmap(model.likelihood.mean, (None, 0))(state.params, z))

@@ -109,10 +109,10 @@ def build(options: MemorizationOptions, variational: bool) -> Any:
     hidden = (options.hidden, options.hidden)
     decoder = jaxvae.MLPDecoder((8, 8, 1), hidden=hidden)
     common: dict[str, Any] = {"event_shape": (8, 8, 1), "latent_dim": options.latent_dim}
-    common["likelihood"] = jaxvae.normal(std=0.2)
+    common["observation"] = jaxvae.normal(std=0.2)
     if variational:
         return jaxvae.vae(jaxvae.MLPEncoder(options.latent_dim, hidden), decoder, **common)
-    return jaxvae.autoencoder(jaxvae.MLPCodeEncoder(options.latent_dim, hidden), decoder, **common)
+    return jaxvae.autoencoder(jaxvae.MLPDeterministicEncoder(options.latent_dim, hidden), decoder, **common)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main(options: TriptychOptions) -> None:
     import jaxvae
     from experiments.tables.results import print_table, with_error, write_results
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.progress import waiting
+    from jaxvae.commands.progress import progress_bar
     from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.latents.codes import encode
@@ -62,7 +62,7 @@ def main(options: TriptychOptions) -> None:
         jaxvae.MLPDecoder(train.images.shape[1:], hidden=(options.hidden,)),
         event_shape=train.images.shape[1:],
         latent_dim=2,
-        likelihood=jaxvae.normal(std=0.2),
+        observation=jaxvae.normal(std=0.2),
     )
     losses = {
         "reconstruction only": jaxvae.bound_loss(model, jaxvae.elbo, beta=0.0),
@@ -70,7 +70,7 @@ def main(options: TriptychOptions) -> None:
         "both": jaxvae.bound_loss(model),
     }
     found: dict[str, dict[str, Any]] = {}
-    with waiting("training", len(losses)) as progress:
+    with progress_bar("training", len(losses)) as progress:
         for done, (name, loss) in enumerate(losses.items()):
             with warnings.catch_warnings(action="ignore", category=CollapseWarning):  # the KL alone is to collapse
                 params, _ = jaxvae.fit(

@@ -32,7 +32,7 @@ from typing import Any
 from experiments.studies.anomaly_data import Images, load_kind, size_of
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.progress import waiting
+from jaxvae.commands.progress import progress_bar
 
 LABELS = {
     "negative_elbo": "\N{MINUS SIGN}ELBO",
@@ -147,13 +147,13 @@ def build(options: AnomalyOptions, images: Any) -> Any:
     import jaxvae
 
     shape, hidden = tuple(images.shape[1:]), (options.hidden,)
-    likelihood = jaxvae.discretized_logistic()
+    observation = jaxvae.discretized_logistic()
     return jaxvae.vae(
         jaxvae.MLPEncoder(options.latent_dim, hidden),
-        jaxvae.MLPDecoder(shape, channels=likelihood.channels, hidden=hidden),
+        jaxvae.MLPDecoder(shape, channels=observation.channels, hidden=hidden),
         event_shape=shape,
         latent_dim=options.latent_dim,
-        likelihood=likelihood,
+        observation=observation,
     )
 
 
@@ -188,7 +188,7 @@ def scores_of(
     from jaxvae.evaluation.anomaly.scores import anomaly_scores
 
     key = jax.random.key(options.seed + 1)
-    with waiting(what or "scoring", len(images)) as progress:
+    with progress_bar(what or "scoring", len(images)) as progress:
         return anomaly_scores(
             model,
             params,

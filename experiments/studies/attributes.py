@@ -67,12 +67,12 @@ def main(options: AttributesOptions) -> None:
         chosen = test.labels != target if source is None else test.labels == source
         if options.direction == "logistic":
             either = np.ones(len(labels), bool) if source is None else (labels == source) | (labels == target)
-            direction = attributes.logistic_direction(codes[either], labels[either] == target)
+            direction = attributes.logistic_attribute_vector(codes[either], labels[either] == target)
         elif source is None:
-            direction = attributes.mean_direction(codes, labels == target)
+            direction = attributes.attribute_vector(codes, labels == target)
         else:
-            direction = attributes.class_direction(codes, labels, source, target)
-        change = partial(attributes.shift, direction=direction, strengths=options.strengths)
+            direction = attributes.class_attribute_vector(codes, labels, source, target)
+        change = partial(attributes.traverse_attribute, direction=direction, strengths=options.strengths)
         images = np.asarray(model.to_unit(swap_latents.resynthesize(model, params, test.x[chosen], change)))
         verdicts = np.stack([judge.predict(flat(column)) for column in images.swapaxes(0, 1)], axis=1)
         before = "others" if source is None else f"{source}"
@@ -84,7 +84,7 @@ def main(options: AttributesOptions) -> None:
             print(f"{strength:8.2f}  {shown(stayed):>22}  {shown(turned):>22}")
             row = {"source": source, "target": target, "strength": strength, "images": len(images)}
             found.append(row | {"judged_source": stayed, "judged_target": turned})
-        figure, _ = latent_grids.shifts(
+        figure, _ = latent_grids.attribute_traversals(
             images[:count],
             options.strengths,
             model.to_unit(test.x[chosen][:count]),

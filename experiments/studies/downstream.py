@@ -20,7 +20,7 @@ from typing import Any
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.progress import waiting
+from jaxvae.commands.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,13 @@ def features_of(model: Any, params: Any, train: Any, test: Any) -> dict[str, Any
 def probe(train: Any, test: Any, seed: int) -> dict[str, Any]:
     """Accuracy of two probes on test examples, and how clusters of test examples agree with their classes."""
     from jaxvae.evaluation.bounds.likelihood import Estimate
-    from jaxvae.evaluation.probes.probes import cluster, linear_probe, neighbour_probe
+    from jaxvae.evaluation.probes.probes import cluster, knn_probe, linear_probe
 
     clusters = cluster(*test, seed=seed)
     agreement = {"NMI of k-means": clusters.nmi, "ARI of k-means": clusters.ari}
     return {
         "linear probe": linear_probe(train, test),
-        "5 nearest": neighbour_probe(train, test),
+        "5 nearest": knn_probe(train, test),
         **{name: Estimate(found.value, found.standard_error, len(test[0])) for name, found in agreement.items()},
     }
 
@@ -138,7 +138,7 @@ def few_labels(model: Any, params: Any, train: Any, test: Any, codes: Any, optio
         "linear probe of the codes": lambda rows, _: linear_probe((codes[0][0][rows], labels[rows]), codes[1]).mean,
     }
     done = [0]
-    with waiting("classifiers", 2 * len(counts) * options.seeds) as progress:
+    with progress_bar("classifiers", 2 * len(counts) * options.seeds) as progress:
         return {name: label_curve(way, labels, counts, seeds=options.seeds) for name, way in ways.items()}
 
 

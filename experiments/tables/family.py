@@ -44,39 +44,39 @@ def main(options: FamilyOptions) -> None:
     from rich.progress import track
 
     import jaxvae
-    from experiments.tables.model_zoo import MEMBERS
+    from experiments.tables.model_zoo import MODEL_ZOO
     from jaxvae.evaluation import plots
     from jaxvae.runs.configs.names import unknown
 
-    names = options.members or tuple(MEMBERS)
+    names = options.members or tuple(MODEL_ZOO)
     for name in names:
-        if name not in MEMBERS:
-            raise ValueError(unknown("member", name, MEMBERS))
+        if name not in MODEL_ZOO:
+            raise ValueError(unknown("member", name, MODEL_ZOO))
     train, test = jaxvae.data.load("digits", split="train"), jaxvae.data.load("digits", split="test")
     rows: list[tuple[str, ...]] = []
     pictures = {}
     console = Console(width=118, stderr=True)
     for name in track(names, "training", console=console, transient=True, disable=not options.progress):
-        member, start = MEMBERS[name][1](), time.perf_counter()
-        labels = None if member.labels is None else np.asarray(member.labels(train.labels))
+        entry, start = MODEL_ZOO[name][1](), time.perf_counter()
+        labels = None if entry.labels is None else np.asarray(entry.labels(train.labels))
         params, _ = jaxvae.fit(
-            member.model,
+            entry.model,
             train.images,
             labels=labels,
             protocol="levels",
-            loss=member.loss,
-            optimizer=member.optimizer,
+            loss=entry.loss,
+            optimizer=entry.optimizer,
             epochs=options.epochs,
             seed=options.seed,
             progress=False,
         )
         seconds = time.perf_counter() - start
-        bound, elbo, reconstruction = measured(member, params, test, options.samples)
-        rows.append((name, MEMBERS[name][0], bound, elbo, reconstruction, f"{seconds:.0f}"))
+        bound, elbo, reconstruction = measured(entry, params, test, options.samples)
+        rows.append((name, MODEL_ZOO[name][0], bound, elbo, reconstruction, f"{seconds:.0f}"))
         if len(names) > 1:  # all of them take a while, and what is done should not be lost
             console.print(f"{name}: {bound or 'no bound'}, reconstruction {reconstruction or '-'}, {seconds:.0f} s")
-        pictures[name] = draws(member, params, train, 16)
-        jax.clear_caches()  # no program serves two members
+        pictures[name] = draws(entry, params, train, 16)
+        jax.clear_caches()  # no program serves two models
     Console(width=118).print(table(rows, options, len(test.images)))
     path = Path(options.output)
     make_folder(path.parent)
@@ -84,7 +84,7 @@ def main(options: FamilyOptions) -> None:
     print(plots.save(figure, path))
 
 
-def measured(member: Any, params: Any, test: Any, samples: int) -> tuple[str, str, str]:
+def measured(entry: Any, params: Any, test: Any, samples: int) -> tuple[str, str, str]:
     """-IWAE bound, -ELBO and reconstruction on the test images in nats; empty where the model has none."""
     import jax
     import numpy as np
@@ -93,13 +93,13 @@ def measured(member: Any, params: Any, test: Any, samples: int) -> tuple[str, st
     from jaxvae.evaluation.bounds.likelihood import has_bound
 
     x: Any = np.asarray(test.images, np.float32)
-    if member.labels is not None:
+    if entry.labels is not None:
         x = jaxvae.Labelled(x, np.asarray(test.labels))
     try:
-        bound = has_bound(member.model, params, x)
+        bound = has_bound(entry.model, params, x)
     except NotImplementedError:  # a generator without an encoder
         return "", "", ""
-    values = jaxvae.per_example(member.model, params, jax.random.key(0), x, samples=samples if bound else 1)
+    values = jaxvae.per_example(entry.model, params, jax.random.key(0), x, samples=samples if bound else 1)
     found = jaxvae.summarize(values)
     reconstruction = f"{-found['log_likelihood'].mean:.1f}"
     if not bound:
@@ -108,7 +108,7 @@ def measured(member: Any, params: Any, test: Any, samples: int) -> tuple[str, st
     return bound_text, f"{-found['elbo'].mean:.1f}", reconstruction
 
 
-def draws(member: Any, params: Any, train: Any, count: int) -> Any:
+def draws(entry: Any, params: Any, train: Any, count: int) -> Any:
     """Means of x for draws of the prior, [count, 8, 8, 1]; of an autoencoder, of a mixture fitted to its codes."""
     import jax
     import numpy as np
@@ -116,8 +116,8 @@ def draws(member: Any, params: Any, train: Any, count: int) -> Any:
     import jaxvae
     from jaxvae.evaluation.latents import generation
 
-    model, key = member.model, jax.random.key(1)
-    context = None if member.labels is None else np.arange(count) % 10
+    model, key = entry.model, jax.random.key(1)
+    context = None if entry.labels is None else np.arange(count) % 10
     try:
         return generation.prior_means(model, params, key, count, context=context)
     except ValueError as error:
@@ -135,8 +135,8 @@ def table(rows: list[tuple[str, ...]], options: FamilyOptions, images: int) -> A
 
     title = f"{options.epochs} epochs, K = {options.samples}, {images} test images, 256 levels, seed {options.seed}"
     result = Table(title=title)
-    for name in ("member", "what it is", "-IWAE bound, nats", "-ELBO", "reconstruction", "s"):
-        result.add_column(name, justify="left" if name in ("member", "what it is") else "right")
+    for name in ("model", "what it is", "-IWAE bound, nats", "-ELBO", "reconstruction", "s"):
+        result.add_column(name, justify="left" if name in ("model", "what it is") else "right")
     for row in rows:
         result.add_row(*row)
     return result

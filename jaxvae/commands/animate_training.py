@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.progress import waiting
+from jaxvae.commands.progress import progress_bar
 from jaxvae.files import make_folder
 
 
@@ -73,7 +73,7 @@ def main(options: AnimateTrainingOptions) -> None:
 
     source = kept(options.run) if options.kept else anew(config, schedule(epochs, moments))
     frames = []
-    with waiting("frames", moments) as progress:
+    with progress_bar("frames", moments) as progress:
         for params, title in source:
             frames.append(animations.rendered(draw(params, title)[0]))
             if progress is not None:
@@ -101,17 +101,17 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
     from jaxvae.runs.fit import run_epochs
     from jaxvae.runs.folder.sampling import sampled
     from jaxvae.runs.held_out import load_images
-    from jaxvae.training.engine.parallel import make_executor
+    from jaxvae.training.engine.parallel import compile_steps
     from jaxvae.training.engine.state import compiled_init
 
     images = load_images(config.data, config.data.train_split).images
     per_epoch, ema = len(images) // config.batch_size, config.optim.ema
     model = build_model(config.model, config.data.image_shape, images)
     parts = build_training(config, model, per_epoch)
-    executor = make_executor(
+    compiled = compile_steps(
         *parts,
         batch_size=config.batch_size,
-        capacity=min(per_epoch, 2000),
+        steps_per_call=min(per_epoch, 2000),
         ema=ema,
         mode=config.parallel,
         skip_above=config.optim.skip_above,
@@ -121,7 +121,7 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
     history: list[dict[str, Any]] = []
     for before, after in zip([0, *epochs], epochs, strict=False):
         if after > before:
-            state, history = run_epochs(executor, state, data, after - before, progress=False)
+            state, history = run_epochs(compiled, state, data, after - before, progress=False)
         elbo = history[-1]["elbo"] if history else None
         bound = "" if elbo is None else f": \N{MINUS SIGN}ELBO {-elbo:.1f} nats".replace(" -", " \N{MINUS SIGN}")
         yield jax.device_get(state.params if ema is None else state.ema), f"epoch {after}{bound}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.progress import waiting
+from jaxvae.commands.progress import progress_bar
 from jaxvae.files import make_folder
 
 
@@ -55,7 +55,7 @@ def main(options: AnimateTraversalOptions) -> None:
     cells = np.asarray(model.to_unit(moved)).swapaxes(0, 2).swapaxes(1, 2)  # [frames, rows, columns, H, W, C]
     gap = image_grids.gap_of(cells)
     frames = []
-    with waiting("frames", len(values)) as progress:
+    with progress_bar("frames", len(values)) as progress:
         for i, value in enumerate(values):
             figure, _ = image_grids.show(
                 cells[i],

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.progress import waiting
+from jaxvae.commands.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def main(options: AnnealedOptions) -> None:
     import numpy as np
 
     import jaxvae
-    from jaxvae.evaluation.annealing.annealed import simulate
+    from jaxvae.evaluation.annealing.annealed import ancestral_sample
     from jaxvae.evaluation.bounds.report import Setting
     from jaxvae.runs.held_out import load_held_out, setting_of
 
@@ -59,7 +59,7 @@ def main(options: AnnealedOptions) -> None:
     x = jax.tree.map(lambda leaf: leaf[: setting.examples], test.x)
     rows = _measure(model, params, keys[0], x, None, options, setting)
     if model.context is None:
-        drawn, z = simulate(model, params, keys[1], options.images)
+        drawn, z = ancestral_sample(model, params, keys[1], options.images)
         digest = hashlib.sha256(np.asarray(drawn).tobytes()).hexdigest()
         there = Setting("drawn from the model", options.images, options.images, "", test.seed, digest)
         rows += _measure(model, params, keys[2], drawn, z, options, there)
@@ -85,7 +85,7 @@ def _measure(model: Any, params: Any, key: Any, x: Any, z: Any, options: Anneale
     from jaxvae.evaluation.local.gaps import inference_gaps
 
     keys = jax.random.split(key, 3)
-    with waiting(f"annealing, {setting.data}", setting.examples) as progress:
+    with progress_bar(f"annealing, {setting.data}", setting.examples) as progress:
         chains = annealed_bounds(
             model,
             params,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.progress import waiting
+from jaxvae.commands.progress import progress_bar
 from jaxvae.runs.configs.config import Precision
 
 
@@ -37,7 +37,7 @@ def main(options: EvaluateOptions) -> None:
     model, params, config = jaxvae.load(options.run, step=options.step)
     test = load_held_out(config.data)
     setting = setting_of(config.data, test, options.limit)
-    with matmul_precision(options.precision), waiting("images", setting.examples) as progress:
+    with matmul_precision(options.precision), progress_bar("images", setting.examples) as progress:
         rows = evaluate(
             model,
             params,

@@ -24,7 +24,7 @@ def masked_autoregressive(network: Conditioner, latent_dim: int, transform: Tran
 
     Args:
         network: `.apply(variables, v [Z])`, or `(variables, v, context)` where there is a context, returns
-            [Z, transform.size]; row i must not depend on v_i or any later element, as in `MaskedMLP`. With another
+            [Z, transform.size]; row i must not depend on v_i or any later element, as in `MADE`. With another
             network the density is wrong, and nothing can notice.
         latent_dim: the number of dimensions Z.
         transform: how one element is moved, by default `affine_transform()`.
@@ -36,8 +36,8 @@ def masked_autoregressive(network: Conditioner, latent_dim: int, transform: Tran
     Source: Papamakarios, Pavlakou and Murray, 2017, arXiv 1705.07057.
 
     Example:
-        >>> from jaxvae.networks.masked import MaskedMLP
-        >>> layer = masked_autoregressive(MaskedMLP(3, 2), 3)
+        >>> from jaxvae.networks.made import MADE
+        >>> layer = masked_autoregressive(MADE(3, 2), 3)
         >>> params = layer.init(jax.random.key(0), jnp.zeros(3), None)
         >>> layer.inverse(params, jnp.array([1.0, 2.0, 3.0]), None)[0].tolist()
         [1.0, 2.0, 3.0]
@@ -63,8 +63,8 @@ def inverse_autoregressive(network: Conditioner, latent_dim: int, transform: Tra
         log-scale of `affine_transform`.
 
     Example:
-        >>> from jaxvae.networks.masked import MaskedMLP
-        >>> layer = inverse_autoregressive(MaskedMLP(3, 2), 3)
+        >>> from jaxvae.networks.made import MADE
+        >>> layer = inverse_autoregressive(MADE(3, 2), 3)
         >>> params = layer.init(jax.random.key(0), jnp.zeros(3), None)
         >>> layer.forward(params, jnp.array([1.0, 2.0, 3.0]), None)[0].tolist()
         [1.0, 2.0, 3.0]
@@ -90,7 +90,7 @@ def _passes(network: Conditioner, latent_dim: int, transform: Transform | None) 
         if raw.shape != expected:
             raise ValueError(
                 f"the autoregressive network returned shape {raw.shape}, expected {expected}: {transform.size} numbers "
-                f"for each of {latent_dim} dimensions, as MaskedMLP({latent_dim}, {transform.size}) gives."
+                f"for each of {latent_dim} dimensions, as MADE({latent_dim}, {transform.size}) gives."
             )
         return raw
 
@@ -135,7 +135,7 @@ def autoregressive_flow(
         layer: `masked_autoregressive` for a prior, whose density must be fast, or `inverse_autoregressive` for a
             posterior, whose sampling must be.
         latent_dim: the number of dimensions Z.
-        make_network: (size) -> a masked network that emits [Z, size], as `lambda size: MaskedMLP(Z, size)`.
+        make_network: (size) -> a masked network that emits [Z, size], as `lambda size: MADE(Z, size)`.
         transform: see `masked_autoregressive`.
         layers: the number of autoregressive layers.
 
@@ -143,8 +143,8 @@ def autoregressive_flow(
         ValueError, TypeError: for an impossible latent_dim, transform or number of layers.
 
     Example:
-        >>> from jaxvae.networks.masked import MaskedMLP
-        >>> flow = autoregressive_flow(inverse_autoregressive, 3, lambda size: MaskedMLP(3, size), layers=2)
+        >>> from jaxvae.networks.made import MADE
+        >>> flow = autoregressive_flow(inverse_autoregressive, 3, lambda size: MADE(3, size), layers=2)
         >>> params = flow.init(jax.random.key(0), jnp.zeros(3), None)
         >>> flow.forward(params, jnp.array([1.0, 2.0, 3.0]), None)[0].tolist()
         [1.0, 2.0, 3.0]

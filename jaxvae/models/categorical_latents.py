@@ -12,7 +12,7 @@ from jaxvae.math.quantization import straight_through
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge, part_of
-from jaxvae.networks.code import MappedInput
+from jaxvae.networks.deterministic import MappedInput
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -25,7 +25,7 @@ def categorical_vae(
     event_shape: tuple[int, ...],
     variables: int,
     classes: int,
-    likelihood: Observation | None = None,
+    observation: Observation | None = None,
     temperature: Array | float = 1.0,
     relaxed: bool = False,
 ) -> Model:
@@ -45,7 +45,7 @@ def categorical_vae(
         event_shape: the shape [..., C] of one example.
         variables: N.
         classes: K, at least 2.
-        likelihood: an observation model, by default `bernoulli()`.
+        observation: an observation model, by default `bernoulli()`.
         temperature: [] positive; may be traced.
         relaxed: whether `terms` relaxes z.
 
@@ -55,9 +55,9 @@ def categorical_vae(
     Source: Jang, Gu and Poole, 2017, arXiv 1611.01144; Maddison, Mnih and Teh, 2017, arXiv 1611.00712.
 
     Example:
-        >>> from jaxvae.networks.code import MLPCodeEncoder
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
         >>> from jaxvae.networks.mlp import MLPDecoder
-        >>> networks = MLPCodeEncoder(6, ()), MLPDecoder((4, 1), hidden=())
+        >>> networks = MLPDeterministicEncoder(6, ()), MLPDecoder((4, 1), hidden=())
         >>> model = categorical_vae(*networks, event_shape=(4, 1), variables=2, classes=3)
         >>> terms = model.terms(model.init(jax.random.key(0), jnp.ones((4, 1))), jax.random.key(1), jnp.ones((4, 1)))
         >>> terms.kl.shape, terms.z.sum(-1).tolist()
@@ -65,7 +65,7 @@ def categorical_vae(
     """
     variables, classes = positive_integer("variables", variables), positive_integer("classes", classes, 2)
     finite_number("temperature", temperature, above=True)
-    event_shape, observation = as_shape("event_shape", event_shape), as_observation(likelihood)
+    event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
     to_input = network_input(observation, event_shape)
     p_x = decoder_likelihood(MappedInput(decoder, jnp.ravel), observation, event_shape)
     p_z = uniform_categories(variables, classes)
@@ -77,7 +77,7 @@ def categorical_vae(
             raise ValueError(
                 f"the encoder returned {shape} for one example of shape {jnp.shape(x)}, expected one array of shape "
                 f"({variables}, {classes}) or ({variables * classes},): the logits of {variables} variable(s) of "
-                f"{classes} classes. MLPCodeEncoder({variables * classes}) is such an encoder."
+                f"{classes} classes. MLPDeterministicEncoder({variables * classes}) is such an encoder."
             )
         return as_float("the encoder's output", logits).reshape(variables, classes)
 

@@ -22,11 +22,11 @@ def conditional_vae(
     event_shape: tuple[int, ...],
     latent_dim: int,
     context: int | tuple[int, ...] | Context,
-    likelihood: Observation | None = None,
+    observation: Observation | None = None,
     prior: Network | None = None,
     posterior: Callable[..., Conditional] = gaussian_posterior,
 ) -> Model:
-    """A VAE of p(x | c): q(z | x, c) = N(encoder(x, c)), p(x | z, c) = likelihood(decoder(z, c)), p(z | c).
+    """A VAE of p(x | c): q(z | x, c) = N(encoder(x, c)), p(x | z, c) = observation(decoder(z, c)), p(z | c).
 
     x is `Labelled(value, context)` for init, terms and the posterior; `condition(model, x)` gives the model of the
     value alone. All numbers are bounds on log p(value | context). Each context has the VAE of its own that
@@ -35,11 +35,11 @@ def conditional_vae(
     Args:
         encoder: `.apply(variables, x, c)` returns `(mean [latent_dim], log_var [latent_dim])`; `with_context` makes one
             from a network of x alone.
-        decoder: `.apply(variables, z, c)` returns [..., C * likelihood.channels] unconstrained numbers.
+        decoder: `.apply(variables, z, c)` returns [..., C * observation.channels] unconstrained numbers.
         event_shape: the shape [..., C] of one value.
         latent_dim: the number of latents.
         context: a number of classes (networks see a one-hot vector), the shape of a float array, or a `Context`.
-        likelihood: an observation model, by default `bernoulli()`.
+        observation: an observation model, by default `bernoulli()`.
         prior: None for p(z | c) = N(0, I), or a network: `.apply(variables, c)` returns (mean, log_var) of p(z | c).
         posterior: (encoder, latent_dim, *, to_input) -> `Conditional`, as `vae` takes it.
 
@@ -79,7 +79,7 @@ def conditional_vae(
             _Given(decoder, seen),
             event_shape=event_shape,
             latent_dim=latent_dim,
-            likelihood=likelihood,
+            observation=observation,
             prior=None if p_z is None else _given(p_z, c),
             posterior=posterior,
         )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
-from jaxvae.models.events import describe_event
+from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.heads import network_gaussian
 from jaxvae.models.priors.standard import standard_normal
@@ -26,7 +26,7 @@ def hierarchical_vae(
     *,
     event_shape: tuple[int, ...],
     latent_dims: Sequence[int],
-    likelihood: Observation | None = None,
+    observation: Observation | None = None,
     prior: Conditional | None = None,
 ) -> Model:
     """A VAE of L groups of latents z = (z_1, ..., z_L), z_1 next to x:
@@ -42,10 +42,10 @@ def hierarchical_vae(
     Args:
         encoders: L networks; the first is given x, the others the code below: (mean, log_var), each [latent_dims[l]].
         priors: L - 1 networks; number l is given z_l+1 and returns (mean, log_var), each [latent_dims[l]].
-        decoder: `.apply(variables, z_1)` returns [..., C * likelihood.channels] unconstrained numbers.
+        decoder: `.apply(variables, z_1)` returns [..., C * observation.channels] unconstrained numbers.
         event_shape: the shape [..., C] of one example.
         latent_dims: L numbers of latents, z_1's first.
-        likelihood: an observation model, by default `bernoulli()`.
+        observation: an observation model, by default `bernoulli()`.
         prior: p(z_L), by default `standard_normal(latent_dims[-1])`. Without a closed form, all of kl is one-sample.
 
     Returns:
@@ -73,13 +73,14 @@ def hierarchical_vae(
         ([(3,), (2,)], (2,))
     """
     dims = check_groups(latent_dims, encoders=encoders, priors=priors)
-    event = describe_event(event_shape, likelihood)
+    event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
+    to_input = network_input(observation, event_shape)
     q = [
-        network_gaussian(network, dim, name=f"encoder_{level}", to_input=event.to_input if level == 1 else _same)
+        network_gaussian(network, dim, name=f"encoder_{level}", to_input=to_input if level == 1 else _same)
         for level, (network, dim) in enumerate(zip(encoders, dims, strict=True), 1)
     ]
     p = top_down_parts(priors, dims, prior)
-    p_z, p_x = top_down_prior(p, dims), lowest_group(decoder_likelihood(decoder, event.observation, event.shape))
+    p_z, p_x = top_down_prior(p, dims), lowest_group(decoder_likelihood(decoder, observation, event_shape))
 
     def init_posterior(key: Key, x: Any) -> Params:
         inputs = [x, *(jnp.zeros(dim, jnp.float32) for dim in dims[:-1])]
@@ -124,7 +125,7 @@ def hierarchical_vae(
     q_z = Conditional(init_posterior, sample, log_prob, mean)
     return Model(
         initial(q_z, p_z, p_x, dims), terms, q_z, p_z, p_x,
-        event.shape, event.observation.to_unit, event.observation.check,
+        event_shape, observation.to_unit, observation.check,
     )  # fmt: skip
 
 

@@ -25,17 +25,19 @@ def as_shape(name: str, shape: Any) -> tuple[int, ...]:
     return tuple(positive_integer(name, size) for size in shape)
 
 
-def as_observation(likelihood: Any) -> Observation:
+def as_observation(observation: Any) -> Observation:
     """The observation model, `bernoulli()` for None; raises `TypeError` for anything else.
 
     Example:
         >>> as_observation(None).name
         'bernoulli'
     """
-    observation = bernoulli() if likelihood is None else likelihood
-    if not isinstance(observation, Observation):
-        raise TypeError(f"likelihood is {likelihood!r}, expected an observation model. Call one, such as bernoulli().")
-    return observation
+    found = bernoulli() if observation is None else observation
+    if not isinstance(found, Observation):
+        raise TypeError(
+            f"observation is {observation!r}, expected an observation model. Call one, such as bernoulli()."
+        )
+    return found
 
 
 def network_input(observation: Observation, event_shape: tuple[int, ...]) -> Callable[[Array], Array]:

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
-from jaxvae.models.events import describe_event
 from jaxvae.models.hierarchical import (
     Codes,
     check_groups,
@@ -17,6 +16,7 @@ from jaxvae.models.hierarchical import (
     top_down_parts,
     top_down_prior,
 )
+from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.heads import as_gaussian
 from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Observation, Params
@@ -63,7 +63,7 @@ def ladder_vae(
     *,
     event_shape: tuple[int, ...],
     latent_dims: Sequence[int],
-    likelihood: Observation | None = None,
+    observation: Observation | None = None,
     prior: Conditional | None = None,
 ) -> Model:
     """A VAE of L groups of latents z = (z_1, ..., z_L) whose posterior comes down the same ladder as the prior:
@@ -80,10 +80,10 @@ def ladder_vae(
         encoders: L networks; `.apply(variables, d)` returns (d above, mean [latent_dims[l]], log_var), as `MLPLevel`.
         priors: L - 1 networks; number l is given z_l+1 and returns (mean, log_var), each [latent_dims[l]]. The
             posterior uses them too.
-        decoder: `.apply(variables, z_1)` returns [..., C * likelihood.channels] unconstrained numbers.
+        decoder: `.apply(variables, z_1)` returns [..., C * observation.channels] unconstrained numbers.
         event_shape: the shape [..., C] of one example.
         latent_dims: L numbers of latents, z_1's first.
-        likelihood: an observation model, by default `bernoulli()`.
+        observation: an observation model, by default `bernoulli()`.
         prior: p(z_L), by default `standard_normal(latent_dims[-1])`. Without a closed form, kl[L] is one-sample.
 
     Returns:
@@ -109,12 +109,13 @@ def ladder_vae(
         (2,)
     """
     dims = check_groups(latent_dims, encoders=encoders, priors=priors)
-    event = describe_event(event_shape, likelihood)
+    event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
+    to_input = network_input(observation, event_shape)
     p = top_down_parts(priors, dims, prior)
-    p_z, p_x = top_down_prior(p, dims), lowest_group(decoder_likelihood(decoder, event.observation, event.shape))
+    p_z, p_x = top_down_prior(p, dims), lowest_group(decoder_likelihood(decoder, observation, event_shape))
 
     def climb(params: Params, x: Any) -> list[DiagNormal]:
-        d, rungs = event.to_input(x), []
+        d, rungs = to_input(x), []
         for level, (network, dim) in enumerate(zip(encoders, dims, strict=True), 1):
             d, rung = _rung(f"encoder_{level}", network.apply(params[f"encoder_{level}"], d), dim)
             rungs.append(rung)
@@ -122,7 +123,7 @@ def ladder_vae(
 
     def init_posterior(key: Key, x: Any) -> Params:
         params: Params = {}
-        d = event.to_input(x)
+        d = to_input(x)
         for level, (network, k) in enumerate(zip(encoders, jax.random.split(key, len(dims)), strict=True), 1):
             name = f"encoder_{level}"
             params[name] = network.init(k, d)
@@ -166,7 +167,7 @@ def ladder_vae(
     q_z = Conditional(init_posterior, sample, log_prob, mean)
     return Model(
         initial(q_z, p_z, p_x, dims), terms, q_z, p_z, p_x,
-        event.shape, event.observation.to_unit, event.observation.check,
+        event_shape, observation.to_unit, observation.check,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxvae.checks import as_float, finite_number
 from jaxvae.models.conditional import conditional_vae
 from jaxvae.models.contexts import Labelled, class_labels, split_context
-from jaxvae.models.events import describe_event
+from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
 from jaxvae.objectives.terms import Terms
 
@@ -32,7 +32,7 @@ def semi_supervised_vae(
     latent_dim: int,
     classes: int,
     alpha: float = 1.0,
-    likelihood: Observation | None = None,
+    observation: Observation | None = None,
 ) -> Model:
     """Model M2: p(y) = 1 / C, p(z) = N(0, I), p(x | y, z) and q(y | x) = softmax(classifier(x)), q(z | x, y).
 
@@ -54,14 +54,14 @@ def semi_supervised_vae(
     Args:
         encoder: `.apply(variables, x, one_hot [C])` returns `(mean [latent_dim], log_var [latent_dim])`; see
             `with_context`.
-        decoder: `.apply(variables, z, one_hot [C])` returns [..., K * likelihood.channels] unconstrained numbers.
+        decoder: `.apply(variables, z, one_hot [C])` returns [..., K * observation.channels] unconstrained numbers.
         classifier: `.apply(variables, x)` returns logits [C].
         event_shape: the shape [..., K] of one value.
         latent_dim: the number of latents.
         classes: C.
         alpha: the weight of the classification, >= 0. With few labels, 0.1 times the number of examples over that of
             labelled ones, for a batch drawn evenly from all.
-        likelihood: an observation model, by default `bernoulli()`.
+        observation: an observation model, by default `bernoulli()`.
 
     Returns:
         A `Model` whose optional context is the label. z of its posterior, prior and likelihood is `ClassAndCode`.
@@ -90,14 +90,15 @@ def semi_supervised_vae(
     finite_number("alpha", alpha)
     told = class_labels(classes, unknown=True)
     known_class = class_labels(classes)
-    event = describe_event(event_shape, likelihood)
+    event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
+    to_input = network_input(observation, event_shape)
     inner = conditional_vae(
-        encoder, decoder, event_shape=event_shape, latent_dim=latent_dim, context=known_class, likelihood=likelihood
+        encoder, decoder, event_shape=event_shape, latent_dim=latent_dim, context=known_class, observation=observation
     )
     log_p_y = -math.log(classes)
 
     def log_q_y(params: Params, value: Array) -> Array:
-        logits = classifier.apply(params["classifier"], event.to_input(value))
+        logits = classifier.apply(params["classifier"], to_input(value))
         if jnp.shape(logits) != (classes,):
             raise ValueError(
                 f"the classifier returned {jnp.shape(logits) or type(logits).__name__} for one example, expected "
@@ -115,7 +116,7 @@ def semi_supervised_vae(
         value, _, label = given(x)
         key_y, key_z = jax.random.split(key)
         parts = inner.posterior.init(key_z, Labelled(value, label))
-        return merge({"classifier": classifier.init(key_y, event.to_input(value))}, parts)
+        return merge({"classifier": classifier.init(key_y, to_input(value))}, parts)
 
     def init(key: Key, x: Any) -> Params:
         key_q, key_x = jax.random.split(key)

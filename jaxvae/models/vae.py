@@ -23,18 +23,18 @@ def vae(
     *,
     event_shape: tuple[int, ...],
     latent_dim: int,
-    likelihood: Observation | None = None,
+    observation: Observation | None = None,
     prior: Conditional | None = None,
     posterior: Callable[..., Conditional] = gaussian_posterior,
 ) -> Model:
-    """A variational autoencoder: q(z | x) = N(encoder(x)), p(x | z) = likelihood(decoder(z)), p(z) = N(0, I).
+    """A variational autoencoder: q(z | x) = N(encoder(x)), p(x | z) = observation(decoder(z)), p(z) = N(0, I).
 
     Args:
         encoder: `.apply(variables, x)` returns `(mean [latent_dim], log_var [latent_dim])` for one example.
-        decoder: `.apply(variables, z)` returns [..., C * likelihood.channels] unconstrained numbers.
+        decoder: `.apply(variables, z)` returns [..., C * observation.channels] unconstrained numbers.
         event_shape: the shape [..., C] of one example, (H, W, C) for images.
         latent_dim: the number of latents.
-        likelihood: an observation model, by default `bernoulli()`.
+        observation: an observation model, by default `bernoulli()`.
         prior: a `Conditional` with context None, by default `standard_normal(latent_dim)`.
         posterior: (encoder, latent_dim, *, to_input) -> `Conditional`, by default `gaussian_posterior`.
 
@@ -46,7 +46,7 @@ def vae(
         A `Model`; its parameters are {"encoder": ..., "decoder": ...} and what the likelihood and the prior add.
 
     Raises:
-        ValueError, TypeError: for an impossible latent_dim, event_shape, likelihood, prior or posterior, and later,
+        ValueError, TypeError: for an impossible latent_dim, event_shape, observation, prior or posterior, and later,
             when x has another shape or a network emits one.
 
     Source: Kingma and Welling, 2013, arXiv 1312.6114; Rezende, Mohamed and Wierstra, 2014, arXiv 1401.4082.
@@ -60,7 +60,7 @@ def vae(
     """
     latent_dim = positive_integer("latent_dim", latent_dim)
     event_shape = as_shape("event_shape", event_shape)
-    observation = as_observation(likelihood)
+    observation = as_observation(observation)
     p_z = standard_normal(latent_dim) if prior is None else prior
     if not isinstance(p_z, Conditional):
         raise TypeError(f"prior is {prior!r}, expected a Conditional. Call one, such as standard_normal({latent_dim}).")

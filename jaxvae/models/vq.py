@@ -41,7 +41,7 @@ def vq_vae(
     event_shape: tuple[int, ...],
     code_shape: tuple[int, ...],
     codes: int,
-    likelihood: Observation | None = None,
+    observation: Observation | None = None,
     commitment: float = 0.25,
 ) -> Model:
     r"""VQ-VAE: each vector of the encoder is replaced by its nearest in a codebook; train it with `vq_loss`.
@@ -63,19 +63,19 @@ def vq_vae(
         event_shape: the shape [..., C] of one example.
         code_shape: (D,) for one vector, (h, w, D) for a grid.
         codes: K, the size of the codebook.
-        likelihood: an observation model, by default `bernoulli()`.
+        observation: an observation model, by default `bernoulli()`.
         commitment: beta of the paper.
 
     Raises:
-        ValueError, TypeError: for impossible shapes, codes, commitment or likelihood, and later, when x has another
+        ValueError, TypeError: for impossible shapes, codes, commitment or observation, and later, when x has another
             shape or a network emits one.
 
     Source: van den Oord, Vinyals and Kavukcuoglu, 2017, arXiv 1711.00937.
 
     Example:
-        >>> from jaxvae.networks.code import MLPCodeEncoder
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
         >>> from jaxvae.networks.mlp import MLPDecoder
-        >>> networks = MLPCodeEncoder(2, ()), MLPDecoder((4, 1), hidden=())
+        >>> networks = MLPDeterministicEncoder(2, ()), MLPDecoder((4, 1), hidden=())
         >>> model = vq_vae(*networks, event_shape=(4, 1), code_shape=(2,), codes=8)
         >>> terms = model.terms(model.init(jax.random.key(0), jnp.ones((4, 1))), jax.random.key(1), jnp.ones((4, 1)))
         >>> round(float(terms.kl[0]), 4)  # log 8
@@ -84,7 +84,7 @@ def vq_vae(
     code_shape, event_shape = as_shape("code_shape", code_shape), as_shape("event_shape", event_shape)
     codes = positive_integer("codes", codes)
     finite_number("commitment", commitment)
-    observation = as_observation(likelihood)
+    observation = as_observation(observation)
     to_input = network_input(observation, event_shape)
     rate = math.prod(code_shape[:-1]) * math.log(codes)
     p_x = decoder_likelihood(decoder, observation, event_shape)

@@ -1,4 +1,4 @@
-"""Games of two players, from the critic's logits: what it minimises, and what the generator minimises."""
+"""Adversarial losses, from the critic's logits: what it minimises, and what the generator minimises."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from jaxvae.checks import as_float
 Array = jax.Array
 
 
-class Game(NamedTuple):
-    """What two players minimise, each from the critic's outputs alone; means over whatever axes those have.
+class AdversarialLoss(NamedTuple):
+    """What critic and generator minimise, each from the critic's outputs alone; means over whatever axes those have.
 
     Attributes:
         critic: (logits of real examples [...], logits of generated ones [...]) -> [] nats.
@@ -23,8 +23,8 @@ class Game(NamedTuple):
     generator: Callable[[Array], Array]
 
 
-def minimax() -> Game:
-    r"""The game as first stated: one value V, which the critic raises and the generator lowers.
+def minimax() -> AdversarialLoss:
+    r"""The GAN as first stated: one value V, which the critic raises and the generator lowers.
 
     critic: -E log D(real) - E log(1 - D(fake)),  generator: E log(1 - D(fake)),  D = sigmoid(logit)
 
@@ -32,25 +32,25 @@ def minimax() -> Game:
     sure of a fake, the generator's gradient vanishes.
 
     Returns:
-        `Game`, in nats.
+        `AdversarialLoss`, in nats.
 
     Source: Goodfellow et al., 2014, arXiv 1406.2661, equation 1.
 
     Example:
-        >>> game = minimax()
-        >>> round(float(game.critic(jnp.zeros(3), jnp.zeros(3))), 4)  # log 4: the critic knows nothing
+        >>> loss = minimax()
+        >>> round(float(loss.critic(jnp.zeros(3), jnp.zeros(3))), 4)  # log 4: the critic knows nothing
         1.3863
     """
-    return Game(_cross_entropy, lambda fake: -_mean(jax.nn.softplus, fake))
+    return AdversarialLoss(_cross_entropy, lambda fake: -_mean(jax.nn.softplus, fake))
 
 
-def non_saturating() -> Game:
+def non_saturating() -> AdversarialLoss:
     r"""The critic of `minimax`; the generator raises E log D(fake) instead, whose gradient does not vanish.
 
     critic: -E log D(real) - E log(1 - D(fake)),  generator: -E log D(fake)
 
     Returns:
-        `Game`, in nats.
+        `AdversarialLoss`, in nats.
 
     Source: Goodfellow et al., 2014, arXiv 1406.2661, section 3.
 
@@ -58,16 +58,16 @@ def non_saturating() -> Game:
         >>> round(float(jax.grad(non_saturating().generator)(jnp.float32(-50.0))), 4)
         -1.0
     """
-    return Game(_cross_entropy, lambda fake: _mean(lambda logit: jax.nn.softplus(-logit), fake))
+    return AdversarialLoss(_cross_entropy, lambda fake: _mean(lambda logit: jax.nn.softplus(-logit), fake))
 
 
-def hinge() -> Game:
+def hinge() -> AdversarialLoss:
     r"""Margins of one: the critic stops caring once it is right by 1.
 
     critic: E max(0, 1 - real) + E max(0, 1 + fake),  generator: -E fake
 
     Returns:
-        `Game`; a number without a unit.
+        `AdversarialLoss`; a number without a unit.
 
     Source: Lim and Ye, 2017, arXiv 1705.02894; Miyato et al., 2018, arXiv 1802.05957, equations 16 and 17.
 
@@ -75,19 +75,19 @@ def hinge() -> Game:
         >>> float(hinge().critic(jnp.float32(0.5), jnp.float32(-3.0)))
         0.5
     """
-    return Game(
+    return AdversarialLoss(
         lambda real, fake: _mean(lambda r: jax.nn.relu(1.0 - r), real) + _mean(lambda f: jax.nn.relu(1.0 + f), fake),
         lambda fake: -_mean(lambda f: f, fake),
     )
 
 
-def wasserstein() -> Game:
+def wasserstein() -> AdversarialLoss:
     r"""The dual of the earth mover's distance, for a critic of slope at most 1: give it a `gradient_penalty`.
 
     critic: E fake - E real,  generator: -E fake
 
     Returns:
-        `Game`, in the unit of x where the critic has no unit.
+        `AdversarialLoss`, in the unit of x where the critic has no unit.
 
     Source: Arjovsky, Chintala and Bottou, 2017, arXiv 1701.07875.
 
@@ -95,19 +95,19 @@ def wasserstein() -> Game:
         >>> float(wasserstein().critic(jnp.float32(2.0), jnp.float32(-1.0)))
         -3.0
     """
-    return Game(
+    return AdversarialLoss(
         lambda real, fake: _mean(lambda f: f, fake) - _mean(lambda r: r, real),
         lambda fake: -_mean(lambda f: f, fake),
     )
 
 
-def least_squares() -> Game:
+def least_squares() -> AdversarialLoss:
     r"""Targets 1 (real) and 0 (fake) for the critic, 1 for the generator.
 
     critic: 1/2 E (real - 1)^2 + 1/2 E fake^2,  generator: 1/2 E (fake - 1)^2
 
     Returns:
-        `Game`; a number without a unit.
+        `AdversarialLoss`; a number without a unit.
 
     Source: Mao et al., 2017, arXiv 1611.04076, equation 9.
 
@@ -115,7 +115,7 @@ def least_squares() -> Game:
         >>> float(least_squares().generator(jnp.float32(3.0)))
         2.0
     """
-    return Game(
+    return AdversarialLoss(
         lambda real, fake: 0.5 * _mean(lambda r: (r - 1.0) ** 2, real) + 0.5 * _mean(jnp.square, fake),
         lambda fake: 0.5 * _mean(lambda f: (f - 1.0) ** 2, fake),
     )

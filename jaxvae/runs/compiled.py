@@ -8,7 +8,7 @@ import optax
 
 from jaxvae.models.records import Key, Model
 from jaxvae.training.engine.optimizers import make_optimizer
-from jaxvae.training.engine.parallel import Executor, make_executor
+from jaxvae.training.engine.parallel import CompiledSteps, compile_steps
 from jaxvae.training.engine.state import TrainState, compiled_init
 from jaxvae.training.engine.step import Preprocess, labelled
 from jaxvae.training.losses.bound import Loss, bound_loss
@@ -20,7 +20,7 @@ class Programs(NamedTuple):
     """A training run, compiled when it is first used: `init` (key, example) -> state, and the steps."""
 
     init: Callable[[Key, Any], TrainState]
-    executor: Executor
+    steps: CompiledSteps
 
 
 class Request(NamedTuple):
@@ -35,7 +35,7 @@ class Request(NamedTuple):
     preprocess: Preprocess
     with_labels: bool
     batch_size: int
-    capacity: int
+    steps_per_call: int
     ema: float | None
 
 
@@ -58,17 +58,17 @@ def programs(request: Request) -> Programs:
 
 
 def _made(request: Request) -> Programs:
-    model, loss, optimizer, preprocess, with_labels, batch_size, capacity, ema = request
+    model, loss, optimizer, preprocess, with_labels, batch_size, steps_per_call, ema = request
     optimizer = make_optimizer() if optimizer is None else optimizer
-    executor = make_executor(
+    compiled = compile_steps(
         bound_loss(model) if loss is None else loss,
         optimizer,
         labelled(preprocess) if with_labels else preprocess,
         batch_size=batch_size,
-        capacity=capacity,
+        steps_per_call=steps_per_call,
         ema=ema,
     )
-    return Programs(compiled_init(model, optimizer, ema=ema is not None), executor)
+    return Programs(compiled_init(model, optimizer, ema=ema is not None), compiled)
 
 
 _kept = functools.lru_cache(maxsize=KEPT)(_made)

@@ -15,7 +15,7 @@ from jaxvae.runs.measure import collapse_warner
 from jaxvae.runs.progress import progress_bar
 from jaxvae.training.engine.loop import check_data, train
 from jaxvae.training.engine.optimizers import as_optimizer
-from jaxvae.training.engine.parallel import Executor
+from jaxvae.training.engine.parallel import CompiledSteps
 from jaxvae.training.engine.sampler import Reweighted, weighted
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.windows import Windows
@@ -105,16 +105,16 @@ def fit(
     data, preprocess, example = as_examples(model, images, labels, protocol, unconditional=loss is not None)
     per_epoch = check_data(data, positive_integer("batch_size", batch_size)) // batch_size
     asked = Request(model, loss, optimizer, preprocess, labels is not None, batch_size, min(per_epoch, 2000), ema)
-    init, executor = programs(asked)
+    init, compiled = programs(asked)
     look = collapse_warner(model, data, preprocess, warmup_steps=10 * per_epoch)
     state, history = run_epochs(
-        executor, init(jax.random.key(seed), example), data, epochs, weights=weights, progress=progress, look=look
+        compiled, init(jax.random.key(seed), example), data, epochs, weights=weights, progress=progress, look=look
     )
     return Fit(jax.device_get(state.params if ema is None else state.ema), history)
 
 
 def run_epochs(
-    executor: Executor,
+    compiled: CompiledSteps,
     state: TrainState,
     data: Any,
     epochs: int,
@@ -126,7 +126,7 @@ def run_epochs(
     """Trains for some epochs from a state, wherever it comes from; (state, history), a record an epoch as in `Fit`.
 
     Args:
-        executor: from `make_executor`; one executor may serve many fits, and is compiled once for each size of data.
+        compiled: from `compile_steps`; it may serve many fits, and is compiled once for each size of data.
         state: from `init_state`, or of an earlier call; it stays usable.
         data: raw examples [N, ...], or a tree of such arrays.
         epochs: passes over the data, counted from the state's own step.
@@ -139,13 +139,13 @@ def run_epochs(
         ValueError: for empty data, or a batch larger than the data.
         FloatingPointError: after too many steps in a row that were not finite.
     """
-    per_epoch = check_data(data, executor.batch_size) // executor.batch_size
+    per_epoch = check_data(data, compiled.batch_size) // compiled.batch_size
     stop = int(state.step) + positive_integer("epochs", epochs) * per_epoch
     log, history = Windows(per_epoch, per_epoch), []
     if weights is not None:
         data = Reweighted(data, weights) if callable(weights) else weighted(data, weights)
-    with progress_bar(stop, per_epoch, executor.batch_size, enabled=progress) as show:
-        for report in train(executor, state, data, stop):
+    with progress_bar(stop, per_epoch, compiled.batch_size, enabled=progress) as show:
+        for report in train(compiled, state, data, stop):
             state = report.state
             show(report, None)
             for at, means in log.add(report.step, report.metrics):

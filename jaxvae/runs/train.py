@@ -25,7 +25,7 @@ from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.folders import lock_folder
 from jaxvae.training.checkpoints.weights import save_weights
 from jaxvae.training.engine.loop import check_data, train
-from jaxvae.training.engine.parallel import Executor, make_executor
+from jaxvae.training.engine.parallel import CompiledSteps, compile_steps
 from jaxvae.training.engine.signals import stop_on_signals
 from jaxvae.training.engine.state import TrainState, compiled_init
 from jaxvae.training.engine.windows import Windows
@@ -93,10 +93,10 @@ def _train_locked(
     sampled(config, model, images)  # refuses what cannot be sampled before the folder is claimed
     parts = build_training(config, model, per_epoch)
     average = config.optim.ema is not None
-    executor = make_executor(
+    compiled = compile_steps(
         *parts,
         batch_size=config.batch_size,
-        capacity=min(per_epoch, 2000),
+        steps_per_call=min(per_epoch, 2000),
         ema=config.optim.ema,
         mode=config.parallel,
         skip_above=config.optim.skip_above,
@@ -109,13 +109,13 @@ def _train_locked(
     if resumed and checkpoint.steps(folder / run_folder.CHECKPOINTS):
         state, anchor, metadata = restore(folder / run_folder.CHECKPOINTS, config, state)
         pending = metadata["window"]
-        say(_resumed(int(state.step), steps, metadata["devices"], executor.devices))
+        say(_resumed(int(state.step), steps, metadata["devices"], compiled.devices))
     if resumed:
         truncate_after(folder / run_folder.METRICS, int(state.step))
 
     log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
     watch = measure.CollapseWatch(model, config.objective, test, say)
-    run = _Run(config, folder, model, executor, test, log, watch, per_epoch, steps)
+    run = _Run(config, folder, model, compiled, test, log, watch, per_epoch, steps)
     state, signal = run.train(state, sampled(config, model, images, anchor))
     params = jax.device_get(state.params if state.ema is None else state.ema)
     step = int(state.step)
@@ -150,7 +150,7 @@ class _Run(NamedTuple):
     config: Config
     folder: Path
     model: Model
-    executor: Executor
+    compiled: CompiledSteps
     test: HeldOut
     log: Windows
     watch: measure.CollapseWatch
@@ -164,7 +164,7 @@ class _Run(NamedTuple):
             return state, 0
         show_progress = progress_bar(self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress)
         with stop_on_signals() as stop, show_progress as show:
-            reports = train(self.executor, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
+            reports = train(self.compiled, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
             try:
                 for report in reports:
                     state, last, anchor = report.state, report.step, report.anchor
@@ -202,7 +202,7 @@ class _Run(NamedTuple):
         return estimates
 
     def _save(self, state: Any) -> Path:
-        metadata = {"window": self.log.pending, "devices": self.executor.devices}
+        metadata = {"window": self.log.pending, "devices": self.compiled.devices}
         return checkpoint.save(self.folder / run_folder.CHECKPOINTS, state, keep=self.config.keep, metadata=metadata)
 
     def per_example(self, params: Params, count: int | None = None) -> dict[str, np.ndarray]:

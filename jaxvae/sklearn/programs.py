@@ -18,7 +18,7 @@ from jaxvae.models.records import Key, Model, Observation, Params
 from jaxvae.models.vae import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.training.engine.optimizers import make_optimizer
-from jaxvae.training.engine.parallel import Executor, make_executor
+from jaxvae.training.engine.parallel import CompiledSteps, compile_steps
 from jaxvae.training.engine.state import TrainState, init_state
 from jaxvae.training.losses.bound import bound_loss
 
@@ -56,7 +56,7 @@ def build(architecture: Architecture) -> Model:
         MLPDecoder((features,), observation.channels, hidden[::-1], activation),
         event_shape=(features,),
         latent_dim=latent_dim,
-        likelihood=observation,
+        observation=observation,
     )
 
 
@@ -68,11 +68,13 @@ def initial_state(architecture: Architecture, learning_rate: float) -> Callable[
 
 
 @functools.lru_cache(maxsize=64)
-def executor(architecture: Architecture, beta: float, learning_rate: float, batch_size: int, capacity: int) -> Executor:
+def compiled_steps(
+    architecture: Architecture, beta: float, learning_rate: float, batch_size: int, steps_per_call: int
+) -> CompiledSteps:
     """The training of an architecture, on one device."""
     loss = bound_loss(build(architecture), beta=beta)
     optimizer = make_optimizer("adam", learning_rate)
-    return make_executor(loss, optimizer, as_it_is, batch_size=batch_size, capacity=capacity, mode="jit")
+    return compile_steps(loss, optimizer, as_it_is, batch_size=batch_size, steps_per_call=steps_per_call, mode="jit")
 
 
 def filled(rows: np.ndarray) -> np.ndarray:

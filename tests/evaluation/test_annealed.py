@@ -8,7 +8,7 @@ from exact import dense_log_normal, linear_truth
 from scipy import stats
 from small import SHAPE, images, small_vae
 
-from jaxvae.evaluation.annealing.annealed import annealed_bounds, simulate
+from jaxvae.evaluation.annealing.annealed import ancestral_sample, annealed_bounds
 from jaxvae.evaluation.annealing.chains import sigmoid_schedule
 from jaxvae.evaluation.annealing.hmc import hmc_step, leapfrog, point
 from jaxvae.evaluation.bounds.likelihood import per_example
@@ -127,14 +127,14 @@ def linear():
     truth = linear_truth(size=6, latents=3, noise=0.5, seed=2)
     model = linear_gaussian(jnp.float32(truth.weights), noise=truth.noise)
     params = model.init(jax.random.key(0), jnp.zeros(6))
-    x, z = simulate(model, params, jax.random.key(1), 24)
+    x, z = ancestral_sample(model, params, jax.random.key(1), 24)
     log_p = [dense_log_normal(np.float64(one), truth.weights @ truth.weights.T, truth.noise) for one in x]
     return model, params, x, z, np.array(log_p)
 
 
 def test_simulated_data_are_draws_of_the_model(linear):
     model, params, *_ = linear
-    x, z = (np.float64(part) for part in simulate(model, params, jax.random.key(7), 5000))
+    x, z = (np.float64(part) for part in ancestral_sample(model, params, jax.random.key(7), 5000))
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
     residual = x - z @ np.float64(params["decoder"]["weights"]).T
     assert stats.kstest(residual.ravel() / 0.5, "norm").pvalue > 1e-4
@@ -251,7 +251,7 @@ def test_models_without_the_densities_are_refused():
     with pytest.raises(ValueError, match="discrete latents, expected real"):
         annealed_bounds(model._replace(prior=integers), params, jax.random.key(0), x)
     with pytest.raises(ValueError, match="count is 0, expected"):
-        simulate(model, params, jax.random.key(0), 0)
+        ancestral_sample(model, params, jax.random.key(0), 0)
     assert x.shape[1:] == SHAPE
 
 

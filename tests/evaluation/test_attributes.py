@@ -58,16 +58,16 @@ def gaussian_groups(count=4000):
 
 def test_the_mean_direction_is_the_difference_of_two_gaussians():
     codes, present, _, difference = gaussian_groups()
-    found = attributes.mean_direction(codes, present)
+    found = attributes.attribute_vector(codes, present)
     assert found.shape == (2,)
     np.testing.assert_allclose(found, difference, atol=5 * np.sqrt(2 / 2000))
-    np.testing.assert_allclose(attributes.mean_direction(codes, ~present), -found)
+    np.testing.assert_allclose(attributes.attribute_vector(codes, ~present), -found)
 
 
 def test_the_logistic_direction_is_fishers_and_not_the_difference_of_means():
     codes, present, covariance, difference = gaussian_groups()
     fisher = np.linalg.solve(covariance, difference)
-    found = attributes.logistic_direction(codes, present, regularization=1e-6)
+    found = attributes.logistic_attribute_vector(codes, present, regularization=1e-6)
     cosine = found @ fisher / np.linalg.norm(found) / np.linalg.norm(fisher)
     assert cosine > 0.999
     assert difference @ fisher / np.linalg.norm(fisher) / np.linalg.norm(difference) < 0.8
@@ -76,7 +76,7 @@ def test_the_logistic_direction_is_fishers_and_not_the_difference_of_means():
 def test_a_strength_of_one_along_the_normal_reaches_the_other_mean():
     codes, present, _, _ = gaussian_groups()
     for regularization in (1e-6, 1.0):
-        found = attributes.logistic_direction(codes, present, regularization=regularization)
+        found = attributes.logistic_attribute_vector(codes, present, regularization=regularization)
         gap = codes[present].mean(0) - codes[~present].mean(0) - found
         assert abs(gap @ found) < 1e-5 * (found @ found)
 
@@ -84,15 +84,15 @@ def test_a_strength_of_one_along_the_normal_reaches_the_other_mean():
 def test_a_class_direction_takes_one_mean_to_the_other_and_ignores_other_classes():
     rng = np.random.default_rng(1)
     codes, labels = rng.normal(size=(90, 4)), np.repeat([3, 8, 5], 30)
-    direction = attributes.class_direction(codes, labels, source=3, target=8)
+    direction = attributes.class_attribute_vector(codes, labels, source=3, target=8)
     close(codes[:30].mean(0) + direction, codes[30:60].mean(0))
     codes[60:] += 100
-    close(attributes.class_direction(codes, labels, source=3, target=8), direction)
+    close(attributes.class_attribute_vector(codes, labels, source=3, target=8), direction)
 
 
 def test_shift_adds_the_direction_by_strength():
     codes, direction = np.array([[1.0, 2.0], [0.0, -1.0]]), np.array([2.0, -4.0])
-    moved = attributes.shift(codes, direction, [-1, 0, 0.5])
+    moved = attributes.traverse_attribute(codes, direction, [-1, 0, 0.5])
     expected = [[[-1.0, 6.0], [1.0, 2.0], [2.0, 0.0]], [[-2.0, 3.0], [0.0, -1.0], [1.0, -3.0]]]
     close(moved, np.array(expected))
 
@@ -129,7 +129,7 @@ def test_resynthesis_decodes_the_changed_codes():
     model, params, x = plain()
     direction, strengths = np.array([1.0, -2.0, 0.5]), [0.0, 1.0, 3.0]
     found = swap_latents.resynthesize(
-        model, params, x, lambda z: attributes.shift(z, direction, strengths), batch_size=4
+        model, params, x, lambda z: attributes.traverse_attribute(z, direction, strengths), batch_size=4
     )
     assert found.shape == (5, 3, *SHAPE)
     z = latents.encode(model, params, x).mean
@@ -164,7 +164,7 @@ def test_posterior_means_serve_models_without_a_gaussian():
 def test_the_picture_of_shifts_holds_the_originals_and_every_step():
     steps = np.random.default_rng(0).uniform(size=(2, 3, 4, 4, 1)).astype(np.float32)
     originals = np.random.default_rng(1).uniform(size=(2, 4, 4, 1)).astype(np.float32)
-    _, ax = latent_grids.shifts(steps, [-1, 0, 0.25], originals, ["0 %", "50 %", "90 %"])
+    _, ax = latent_grids.attribute_traversals(steps, [-1, 0, 0.25], originals, ["0 %", "50 %", "90 %"])
     picture = np.asarray(ax.images[0].get_array())
     for row in range(2):
         np.testing.assert_array_equal(picture[5 * row :, :4][:4], originals[row, ..., 0])
@@ -176,22 +176,30 @@ def test_the_picture_of_shifts_holds_the_originals_and_every_step():
 
 CODES, LABELS = np.zeros((4, 2)), np.array([3, 3, 8, 8])
 WRONG = {
-    "present, integers": (lambda: attributes.mean_direction(CODES, LABELS), TypeError, "booleans"),
-    "present, length": (lambda: attributes.mean_direction(CODES, LABELS[:3] == 3), ValueError, r"present \(3,\)"),
-    "all have it": (lambda: attributes.mean_direction(CODES, LABELS > 0), ValueError, "4 of 4"),
-    "none has it": (lambda: attributes.logistic_direction(CODES, LABELS < 0), ValueError, "0 of 4"),
-    "nan": (lambda: attributes.mean_direction(CODES * np.nan, LABELS == 3), ValueError, "NaN"),
+    "present, integers": (lambda: attributes.attribute_vector(CODES, LABELS), TypeError, "booleans"),
+    "present, length": (lambda: attributes.attribute_vector(CODES, LABELS[:3] == 3), ValueError, r"present \(3,\)"),
+    "all have it": (lambda: attributes.attribute_vector(CODES, LABELS > 0), ValueError, "4 of 4"),
+    "none has it": (lambda: attributes.logistic_attribute_vector(CODES, LABELS < 0), ValueError, "0 of 4"),
+    "nan": (lambda: attributes.attribute_vector(CODES * np.nan, LABELS == 3), ValueError, "NaN"),
     "regularization": (
-        lambda: attributes.logistic_direction(CODES, LABELS == 3, regularization=0),
+        lambda: attributes.logistic_attribute_vector(CODES, LABELS == 3, regularization=0),
         ValueError,
         "regularization is 0",
     ),
-    "no such class": (lambda: attributes.class_direction(CODES, LABELS, 3, 5), ValueError, r"target is 5.*\[3, 8\]"),
-    "one class": (lambda: attributes.class_direction(CODES, LABELS, 3, 3), ValueError, "both 3"),
-    "labels, length": (lambda: attributes.class_direction(CODES[:3], LABELS, 3, 8), ValueError, r"labels has shape"),
-    "one code": (lambda: attributes.shift(CODES[0], CODES[0], [1]), ValueError, r"codes\[None\]"),
-    "direction": (lambda: attributes.shift(CODES, np.zeros(3), [1]), ValueError, r"direction \(3,\)"),
-    "strengths": (lambda: attributes.shift(CODES, CODES[0], []), ValueError, "strengths has shape"),
+    "no such class": (
+        lambda: attributes.class_attribute_vector(CODES, LABELS, 3, 5),
+        ValueError,
+        r"target is 5.*\[3, 8\]",
+    ),
+    "one class": (lambda: attributes.class_attribute_vector(CODES, LABELS, 3, 3), ValueError, "both 3"),
+    "labels, length": (
+        lambda: attributes.class_attribute_vector(CODES[:3], LABELS, 3, 8),
+        ValueError,
+        r"labels has shape",
+    ),
+    "one code": (lambda: attributes.traverse_attribute(CODES[0], CODES[0], [1]), ValueError, r"codes\[None\]"),
+    "direction": (lambda: attributes.traverse_attribute(CODES, np.zeros(3), [1]), ValueError, r"direction \(3,\)"),
+    "strengths": (lambda: attributes.traverse_attribute(CODES, CODES[0], []), ValueError, "strengths has shape"),
     "arithmetic": (lambda: attributes.arithmetic(CODES, CODES[0], CODES), ValueError, "a, b and c"),
     "latent": (lambda: attributes.set_latents(CODES, {2: 1.0}), ValueError, "latent is 2"),
     "latents of one code": (lambda: attributes.set_latents(CODES[0], {0: 1.0}), ValueError, r"codes\[None\]"),
@@ -202,17 +210,17 @@ WRONG = {
         "the model takes none",
     ),
     "picture, strengths": (
-        lambda: latent_grids.shifts(np.zeros((1, 2, 4, 4, 1)), [1]),
+        lambda: latent_grids.attribute_traversals(np.zeros((1, 2, 4, 4, 1)), [1]),
         ValueError,
         "strengths has 1 entries",
     ),
     "picture, verdicts": (
-        lambda: latent_grids.shifts(np.zeros((1, 2, 4, 4, 1)), [0, 1], verdicts=["a"]),
+        lambda: latent_grids.attribute_traversals(np.zeros((1, 2, 4, 4, 1)), [0, 1], verdicts=["a"]),
         ValueError,
         "verdicts has 1 entries",
     ),
     "picture, originals": (
-        lambda: latent_grids.shifts(np.zeros((1, 2, 4, 4, 1)), [0, 1], np.zeros((2, 4, 4, 1))),
+        lambda: latent_grids.attribute_traversals(np.zeros((1, 2, 4, 4, 1)), [0, 1], np.zeros((2, 4, 4, 1))),
         ValueError,
         "originals has shape",
     ),

@@ -25,7 +25,7 @@ from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.vae import vae
 from jaxvae.models.with_prior import with_prior
 from jaxvae.networks import MLPDecoder, MLPEncoder
-from jaxvae.networks.masked import MaskedMLP
+from jaxvae.networks.made import MADE
 
 pytestmark = pytest.mark.quick_compile
 
@@ -42,7 +42,7 @@ def crescents(count, seed=0):
 
 
 def maf():
-    return autoregressive_flow(masked_autoregressive, 2, lambda size: MaskedMLP(2, size, (32,)), layers=3)
+    return autoregressive_flow(masked_autoregressive, 2, lambda size: MADE(2, size, (32,)), layers=3)
 
 
 # name: codes -> prior. A new sampler needs one row, and it is held to everything below.

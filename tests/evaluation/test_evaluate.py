@@ -66,7 +66,7 @@ def as_model(problem, *, sampled_kl=False, wrong=0.0):
         Linear(pixels, shape),
         event_shape=shape,
         latent_dim=latents,
-        likelihood=normal(std=NOISE),
+        observation=normal(std=NOISE),
         prior=base._replace(distribution=None) if sampled_kl else base,
     )
     encoder = {"w": problem.encoder, "shift": np.full(latents, wrong), "log_var": problem.log_var + wrong}
@@ -243,8 +243,8 @@ def test_evaluation_between_steps_leaves_training_as_it_was():
     x = np.float32(images(20) > 100)
     ends = []
     for evaluate in (False, True):
-        state, executor = setup()
-        for report in train(executor, state, images(), 12, steps_per_call=4):
+        state, compiled = setup()
+        for report in train(compiled, state, images(), 12, steps_per_call=4):
             if evaluate:
                 per_example(model, report.state.params, report.state.key, x, samples=2, batch_size=8)
             last = report

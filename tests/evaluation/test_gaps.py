@@ -7,7 +7,7 @@ import pytest
 from exact import dense_log_normal, linear_truth
 from small import images, small_vae
 
-from jaxvae.evaluation.annealing.annealed import simulate
+from jaxvae.evaluation.annealing.annealed import ancestral_sample
 from jaxvae.evaluation.local.gaps import inference_gaps
 from jaxvae.models.exact.linear import linear_gaussian
 from jaxvae.models.records import DiagNormal
@@ -32,7 +32,7 @@ def problem():
     model = linear_gaussian(jnp.float32(truth.weights), noise=truth.noise)
     params = model.init(jax.random.key(0), jnp.zeros(6))
     encoder = {**params["encoder"], "bias": jnp.full(LATENTS, 0.3), "log_var": jnp.full(LATENTS, -1.0)}
-    x, _ = simulate(model, params, jax.random.key(1), 40)
+    x, _ = ancestral_sample(model, params, jax.random.key(1), 40)
     return model, {**params, "encoder": encoder}, x, truth
 
 

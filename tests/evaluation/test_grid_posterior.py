@@ -8,7 +8,7 @@ import pytest
 from scipy import integrate, stats
 from small import Encoder, Linear, small_vae
 
-from jaxvae.evaluation.annealing.annealed import simulate
+from jaxvae.evaluation.annealing.annealed import ancestral_sample
 from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.exact.grid import grid_points, grid_posterior
 from jaxvae.evaluation.exact.parts import evidence_parts, gaussian_on_grid
@@ -45,7 +45,7 @@ def moment(x, top, power):
 def drawn(count=4, seed=0):
     model = four_by_four(radius=RADIUS, width=WIDTH, noise=NOISE)
     params = model.init(jax.random.key(0), jnp.zeros((4, 4, 1)))
-    x, z = simulate(model, params, jax.random.key(seed), count)
+    x, z = ancestral_sample(model, params, jax.random.key(seed), count)
     return model, params, np.asarray(x), np.asarray(z)
 
 

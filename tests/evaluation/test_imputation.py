@@ -14,7 +14,7 @@ from jaxvae.models.exact.linear_encoder import linear_gaussian_encoder
 from jaxvae.models.incomplete import Incomplete, observed_log_weight
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.observations.continuous import bernoulli, normal
-from jaxvae.models.observations.marginal import optimal_normal
+from jaxvae.models.observations.marginal import marginal_normal
 
 pytestmark = pytest.mark.quick_compile
 
@@ -163,7 +163,7 @@ X, MASK = np.zeros((2, *SHAPE), np.float32), np.ones(SHAPE, bool)
 
 
 def shared_noise():
-    model = small_vae(likelihood=optimal_normal())
+    model = small_vae(observation=marginal_normal())
     return model, jax.jit(model.init)(jax.random.key(0), jnp.zeros(SHAPE))
 
 

@@ -119,7 +119,7 @@ def test_prior_samples_scatter_around_prior_means():
 
 def test_draws_are_in_the_units_of_the_likelihood():
     model = vae(
-        Encoder(), Linear(32, (4, 4, 2)), event_shape=SHAPE, latent_dim=LATENTS, likelihood=discretized_logistic()
+        Encoder(), Linear(32, (4, 4, 2)), event_shape=SHAPE, latent_dim=LATENTS, observation=discretized_logistic()
     )
     params = model.init(jax.random.key(0), jnp.zeros(SHAPE))
     draws = generation.prior_samples(model, params, jax.random.key(0), 200)

@@ -56,7 +56,7 @@ def drawings():
         "kl_per_latent": lambda ax: plots.kl_per_latent(kl, ax=ax),
         "codes": lambda ax: plots.codes(np.eye(3), np.arange(3), ax=ax),
         "loss_curves": lambda ax: plots.loss_curves(train, ax=ax),
-        "shifts": lambda ax: plots.shifts(grid, [-1.0, 0.0, 1.0], ax=ax),
+        "attribute_traversals": lambda ax: plots.attribute_traversals(grid, [-1.0, 0.0, 1.0], ax=ax),
         "projected_codes": lambda ax: plots.projected_codes(project(np.eye(6)), np.arange(6) % 2, ax=ax),
         "score_histograms": lambda ax: plots.score_histograms(*PAIR, ax=ax),
         "histogram_grid": lambda ax: plots.histogram_grid({"a": PAIR, "b": PAIR, "c": PAIR}, ax=ax),

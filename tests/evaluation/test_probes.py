@@ -11,10 +11,10 @@ from jaxvae.evaluation.probes.probes import (
     LabelCurve,
     accuracy,
     cluster,
+    knn_probe,
     label_curve,
     labelled_rows,
     linear_probe,
-    neighbour_probe,
 )
 from jaxvae.evaluation.statistics import in_blocks
 
@@ -66,7 +66,7 @@ def test_the_vote_of_neighbours_is_the_loop(k):
         nearest = sorted(range(len(x)), key=lambda i: np.sum((x[i] - point) ** 2))[:k]
         votes = Counter(int(y[i]) for i in nearest)
         right += min(votes, key=lambda label: (-votes[label], label)) == truth
-    found = neighbour_probe((x, y), (a, b), neighbours=k)
+    found = knn_probe((x, y), (a, b), neighbours=k)
     assert found.mean == right / 40
     assert found.standard_error == pytest.approx(math.sqrt(found.mean * (1 - found.mean) / 40))
 
@@ -135,7 +135,7 @@ X, Y = blobs(30)
         (lambda: linear_probe((X, 0 * Y), (X, Y)), ValueError, ["all 0", "two classes"]),
         (lambda: linear_probe((X, Y), (X, Y), strength=0.0), ValueError, ["strength is 0.0"]),
         (lambda: linear_probe((X, Y / 2), (X, Y)), TypeError, ["labels have dtype float64"]),
-        (lambda: neighbour_probe((X, Y), (X, Y), neighbours=31), ValueError, ["neighbours is 31", "at most 30"]),
+        (lambda: knn_probe((X, Y), (X, Y), neighbours=31), ValueError, ["neighbours is 31", "at most 30"]),
         (lambda: cluster(X[:19], Y[:19]), ValueError, ["(19, 3)", "at least 20"]),
         (lambda: cluster(X, Y, clusters=31), ValueError, ["clusters is 31", "at most 30"]),
         (lambda: labelled_rows(Y, 2, 0), ValueError, ["count is 2", "3 (one of each class) to 30"]),

@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from experiments.tables.burda import PUBLISHED, BurdaOptions, cell_config
-from experiments.tables.model_zoo import MEMBERS
+from experiments.tables.model_zoo import MODEL_ZOO
 from experiments.tables.priors import PriorsOptions, row_config
 from jaxvae.commands.cli import parse_options
 from jaxvae.data import prepared
@@ -22,7 +22,7 @@ def run(script: str, *args: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "members", [("vae", "denoising"), pytest.param(tuple(MEMBERS), marks=pytest.mark.full)], ids=["some", "all"]
+    "members", [("vae", "denoising"), pytest.param(tuple(MODEL_ZOO), marks=pytest.mark.full)], ids=["some", "all"]
 )
 def test_the_family_trains_and_prints_a_row_and_a_picture_for_each(members, tmp_path, capsys):
     picture = tmp_path / "family.png"

@@ -19,7 +19,7 @@ from jaxvae.flows.records import chain, invert
 from jaxvae.flows.spline import spline_transform
 from jaxvae.flows.transforms import affine_transform
 from jaxvae.networks.conditioner import ConditionerMLP
-from jaxvae.networks.masked import MaskedMLP
+from jaxvae.networks.made import MADE
 
 pytestmark = pytest.mark.quick_compile
 
@@ -30,7 +30,7 @@ SPLINE = spline_transform(bins=4, bound=3.0)
 
 
 def masked(size, latent_dim=Z):
-    return MaskedMLP(latent_dim, size, hidden=(8,))
+    return MADE(latent_dim, size, hidden=(8,))
 
 
 # name -> (bijection, number of dimensions, whether it is given a context)
@@ -302,7 +302,7 @@ def test_a_bounded_scale_is_smooth_and_bounded():
 
 @pytest.mark.parametrize(("latent_dim", "hidden"), [(1, (4,)), (2, ()), (5, (16,)), (5, (8, 4, 16))])
 def test_the_masked_network_sees_exactly_the_past(latent_dim, hidden):
-    network = MaskedMLP(latent_dim, 2, hidden, zero_start=False)
+    network = MADE(latent_dim, 2, hidden, zero_start=False)
     u, context = jnp.arange(1.0, latent_dim + 1.0), jnp.ones(CONTEXT)
     variables = quick_jit(network.init)(jax.random.key(0), u, context)
     value, slopes = quick_jit(lambda *a: (network.apply(*a), jax.jacobian(network.apply, (1, 2))(*a)))(
@@ -318,7 +318,7 @@ def test_the_masked_network_sees_exactly_the_past(latent_dim, hidden):
 
 def test_the_two_autoregressive_directions_are_each_others_mirror():
     """MAF's inverse and IAF's forward are one pass of the same network, with the affine map read both ways."""
-    network = MaskedMLP(Z, 2, (8,), zero_start=False)
+    network = MADE(Z, 2, (8,), zero_start=False)
     maf, iaf = masked_autoregressive(network, Z), inverse_autoregressive(network, Z)
     u = jnp.array([0.5, -1.0, 2.0])
 
@@ -383,8 +383,8 @@ BAD = {
         lambda: start(amortized(planar(Z), lambda size: small(3)), ZERO, ZERO), ValueError, "expected (7,)",
     ),
     "amortized constructor": (lambda: amortized(planar, small), TypeError, "no Bijection"),
-    "masked of 0": (lambda: MaskedMLP(0, 2), ValueError, "latent_dim is 0"),
-    "masked width 0": (lambda: MaskedMLP(2, 2, (0,)), ValueError, "hidden is 0"),
+    "masked of 0": (lambda: MADE(0, 2), ValueError, "latent_dim is 0"),
+    "masked width 0": (lambda: MADE(2, 2, (0,)), ValueError, "hidden is 0"),
     "masked batch": (lambda: masked(2).init(KEY, jnp.zeros((5, Z))), ValueError, "jax.vmap"),
     "conditioner of 0": (lambda: ConditionerMLP(0), ValueError, "size is 0"),
     "unknown activation": (lambda: ConditionerMLP(2, activation="tanhh"), ValueError, "Did you mean 'tanh'"),

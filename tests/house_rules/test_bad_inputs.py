@@ -87,23 +87,23 @@ def measure(x, **options):
     return jaxvae.per_example(*small(), KEY, x, **options)
 
 
-def build(latent_dim=LATENTS, event_shape=SHAPE, encoder=None, decoder=None, likelihood=None):
+def build(latent_dim=LATENTS, event_shape=SHAPE, encoder=None, decoder=None, observation=None):
     encoder, decoder = encoder or Encoder(), decoder or Linear(16, SHAPE)
-    return jaxvae.vae(encoder, decoder, event_shape=event_shape, latent_dim=latent_dim, likelihood=likelihood)
+    return jaxvae.vae(encoder, decoder, event_shape=event_shape, latent_dim=latent_dim, observation=observation)
 
 
 def fit(model=None, data=None, **options):
     return jaxvae.fit(small()[0] if model is None else model, images() if data is None else data, **options)
 
 
-def executor(**options):
-    options = {"batch_size": 10, "capacity": 5, "mode": "jit", **options}
-    return jaxvae.make_executor(jaxvae.bound_loss(small()[0]), jaxvae.make_optimizer(), binarize, **options)
+def compiled(**options):
+    options = {"batch_size": 10, "steps_per_call": 5, "mode": "jit", **options}
+    return jaxvae.compile_steps(jaxvae.bound_loss(small()[0]), jaxvae.make_optimizer(), binarize, **options)
 
 
 def train(data=None, steps=1, batch_size=10, **options):
     state = jaxvae.init_state(small()[0], jaxvae.make_optimizer(), KEY, jnp.asarray(ZERO))
-    made = executor(batch_size=batch_size)
+    made = compiled(batch_size=batch_size)
     return list(jaxvae.train(made, state, images() if data is None else data, steps, **options))
 
 
@@ -221,17 +221,21 @@ MODELS = {
     "latent_dim True": kind(lambda: build(True), "latent_dim is True (bool)", "an integer"),
     "an event without pixels": value(lambda: build(event_shape=(4, 0, 1)), "event_shape is 0", "at least 1"),
     "an event that is no tuple": kind(lambda: build(event_shape=16), "event_shape is 16", "(28, 28, 1)"),
-    "a likelihood that was not called": kind(lambda: build(likelihood=jaxvae.normal), "likelihood is", "bernoulli()"),
+    "an observation that was not called": kind(
+        lambda: build(observation=jaxvae.normal), "observation is", "bernoulli()"
+    ),
     "a latent space of another size": value(
         lambda: build(5).init(KEY, ZERO) and build(5).terms(small()[1], KEY, ZERO),
         *("the encoder returned [(3,), (3,)]", "each of shape (5,)"),
     ),
     "a decoder that emits too little": value(
-        lambda: build(likelihood=jaxvae.logistic_mixture(2)).likelihood.mean(small()[1], zeros(3)),
+        lambda: build(observation=jaxvae.logistic_mixture(2)).likelihood.mean(small()[1], zeros(3)),
         *("the decoder returned (4, 4, 1)", "expected (4, 4, 6)", "6 number(s) per channel", "'logistic_mixture'"),
     ),
     "a name used twice": value(lambda: merge({"encoder": 1}, {"encoder": 2}), "'encoder'", "another name"),
-    "an unknown scale": value(lambda: jaxvae.normal("variable"), "scale is 'variable'", "'learned'", "'per_pixel'"),
+    "an unknown variance": value(
+        lambda: jaxvae.normal("variable"), "variance_type is 'variable'", "'learned'", "'per_pixel'"
+    ),
     "a width of 0": value(lambda: jaxvae.laplace(width=0.0), "width is 0.0", "above 0"),
     "one level": value(lambda: jaxvae.categorical(1), "levels is 1", "at least 2"),
     "no component": value(lambda: jaxvae.logistic_mixture(0), "components is 0", "at least 1"),
@@ -273,13 +277,13 @@ TRAINING = {
         lambda: jaxvae.learning_rate_schedule("constant", 1e-3, 10, -5), "warmup_steps is -5", "at least 0"
     ),
     "a warm-up without steps": value(lambda: jaxvae.kl_warmup(0), "warmup_steps is 0", "at least 1"),
-    "an average that runs away": value(lambda: executor(ema=1.5), "ema is 1.5", "at most 1"),
-    "an unknown mode": value(lambda: executor(mode="gpu"), "mode is 'gpu'", "auto, jit, pmap, mesh"),
+    "an average that runs away": value(lambda: compiled(ema=1.5), "ema is 1.5", "at most 1"),
+    "an unknown mode": value(lambda: compiled(mode="gpu"), "mode is 'gpu'", "auto, jit, pmap, mesh"),
     "a batch that devices cannot share": value(
-        lambda: executor(batch_size=7, mode="pmap"), "batch_size is 7", "2 devices", "6 or 8"
+        lambda: compiled(batch_size=7, mode="pmap"), "batch_size is 7", "2 devices", "6 or 8"
     ),
-    "a batch of nothing": value(lambda: executor(batch_size=0), "batch_size is 0", "at least 1"),
-    "a batch in words": kind(lambda: executor(batch_size="128"), "batch_size is '128' (str)", "an integer"),
+    "a batch of nothing": value(lambda: compiled(batch_size=0), "batch_size is 0", "at least 1"),
+    "a batch in words": kind(lambda: compiled(batch_size="128"), "batch_size is '128' (str)", "an integer"),
     "a batch larger than the data": value(
         lambda: train(batch_size=64), "batch_size is 64", "50 examples", "at most 50"
     ),
@@ -466,10 +470,10 @@ STRANGERS = {
     "nothing to preprocess with": kind(
         lambda: jaxvae.make_step(jaxvae.bound_loss(small()[0]), jaxvae.make_optimizer(), None), "preprocess is None"
     ),
-    "room for no steps": kind(lambda: executor(capacity="5"), "capacity is '5' (str)", "an integer"),
-    "no executor": kind(lambda: list(jaxvae.train(None, None, images(), 1)), "executor is None", "make_executor"),
+    "room for no steps": kind(lambda: compiled(steps_per_call="5"), "steps_per_call is '5' (str)", "an integer"),
+    "no compiled steps": kind(lambda: list(jaxvae.train(None, None, images(), 1)), "compiled is None", "compile_steps"),
     "parameters for a state": kind(
-        lambda: list(jaxvae.train(executor(), small()[1], images(), 1)), "state is a dict", "init_state"
+        lambda: list(jaxvae.train(compiled(), small()[1], images(), 1)), "state is a dict", "init_state"
     ),
     "a list for images": value(lambda: fit(data=[[1, 2]]), "images have shape (1, 2)", "(N, 4, 4, 1)"),
     "rows of different lengths": kind(lambda: fit(data=[[1], [2, 3]]), "images is a list", "inhomogeneous"),
@@ -495,10 +499,10 @@ STRANGERS = {
         lambda: fit(data=np.moveaxis(images(), -1, 1)), "(50, 1, 4, 4)", "np.moveaxis(images, 1, -1)"
     ),
     "pixels for counts": value(
-        lambda: fit(small_vae(likelihood=jaxvae.poisson())), "protocol is missing", "protocol='levels'"
+        lambda: fit(small_vae(observation=jaxvae.poisson())), "protocol is missing", "protocol='levels'"
     ),
     "half a count": value(
-        lambda: fit(small_vae(likelihood=jaxvae.poisson()), images() + 0.5), "images has the value", "whole numbers"
+        lambda: fit(small_vae(observation=jaxvae.poisson()), images() + 0.5), "images has the value", "whole numbers"
     ),
     "a protocol in a list": value(lambda: fit(protocol=["grey"]), "unknown protocol ['grey']", "grey, threshold"),
     "words for labels": kind(

@@ -48,7 +48,7 @@ def own(module) -> dict[str, object]:
         "jaxvae.models.posteriors.hyperspherical",
         "jaxvae.models.priors.vamp",
         "jaxvae.models.semi_supervised",
-        "jaxvae.networks.code",
+        "jaxvae.networks.deterministic",
         "jaxvae.networks.conv",
         "jaxvae.networks.convolution",
         "jaxvae.networks.discriminator",

@@ -19,7 +19,7 @@ from jaxvae.math.poisson import poisson_log_prob, poisson_sample
 from jaxvae.models.observations.counts import negative_binomial, poisson, zero_inflated_negative_binomial
 from jaxvae.models.records import Observation
 from jaxvae.models.vae import vae
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
 from jaxvae.training.losses.bound import bound_loss
 
@@ -266,12 +266,14 @@ def test_training_finds_the_concentration_of_overdispersed_counts():
     draw = np.random.default_rng(0)
     counts = draw.negative_binomial(3, 3 / (3 + 8.0), (2000, 4, 4, 1)).astype(np.int32)
     model = vae(
-        Encoder(), Linear(16, (4, 4, 1)), event_shape=(4, 4, 1), latent_dim=LATENTS, likelihood=negative_binomial()
+        Encoder(), Linear(16, (4, 4, 1)), event_shape=(4, 4, 1), latent_dim=LATENTS, observation=negative_binomial()
     )
     optimizer = optax.adam(3e-2)
     state = init_state(model, optimizer, jax.random.key(0), jnp.zeros((4, 4, 1)))
-    executor = make_executor(bound_loss(model), optimizer, lambda key, x: x, batch_size=100, capacity=800, mode="jit")
-    state, metrics = executor.chunk(executor.place_state(state), executor.place_images(counts), 800)
+    compiled = compile_steps(
+        bound_loss(model), optimizer, lambda key, x: x, batch_size=100, steps_per_call=800, mode="jit"
+    )
+    state, metrics = compiled.run(compiled.place_state(state), compiled.place_images(counts), 800)
     losses = np.asarray(metrics["loss"])
     assert losses[-50:].mean() < losses[:5].mean() - 10
     learned = FLOOR + np.exp(state.params["observation"]["log_concentration"])

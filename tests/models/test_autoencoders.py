@@ -17,11 +17,11 @@ from jaxvae.models.autoencoders.deterministic import autoencoder, no_prior, poin
 from jaxvae.models.autoencoders.regularized import contractive_autoencoder, regularized_autoencoder, sparse_autoencoder
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.priors.standard import standard_normal
-from jaxvae.networks.code import ConvCodeEncoder, MappedInput, MLPCodeEncoder
+from jaxvae.networks.deterministic import ConvDeterministicEncoder, MappedInput, MLPDeterministicEncoder
 from jaxvae.objectives.bounds import iwae_bound
 from jaxvae.objectives.codes import bernoulli_kl_penalty, jacobian_penalty, l1_penalty, sparse_activations
 from jaxvae.training.engine.loop import train
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
 from jaxvae.training.losses.bound import bound_loss
 
@@ -51,7 +51,7 @@ class Curved(Linear):
 
 
 def small(constructor=autoencoder, **options):
-    options = {"event_shape": SHAPE, "latent_dim": LATENTS, "likelihood": normal(std=0.5), **options}
+    options = {"event_shape": SHAPE, "latent_dim": LATENTS, "observation": normal(std=0.5), **options}
     return constructor(Curved(LATENTS, (LATENTS,)), Curved(16, SHAPE), **options)
 
 
@@ -108,12 +108,14 @@ def test_a_trained_linear_autoencoder_spans_the_principal_subspace():
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(200, 3)) @ rng.normal(size=(3, 6)) + 0.3 * rng.normal(size=(200, 6))).astype(np.float32)
     model = autoencoder(
-        MLPCodeEncoder(2, ()), Linear(6, (6,)), event_shape=(6,), latent_dim=2, likelihood=normal(std=1.0)
+        MLPDeterministicEncoder(2, ()), Linear(6, (6,)), event_shape=(6,), latent_dim=2, observation=normal(std=1.0)
     )
     optimizer = optax.adam(optax.cosine_decay_schedule(0.05, 1500))
-    executor = make_executor(bound_loss(model), optimizer, lambda key, x: x, batch_size=200, capacity=1500, mode="jit")
+    compiled = compile_steps(
+        bound_loss(model), optimizer, lambda key, x: x, batch_size=200, steps_per_call=1500, mode="jit"
+    )
     state = init_state(model, optimizer, jax.random.key(0), jnp.zeros(6))
-    *_, report = train(executor, state, x, 1500)
+    *_, report = train(compiled, state, x, 1500)
     params = report.state.params
     z = jax.vmap(model.posterior.mean, (None, 0))(params, x)
     again = jax.vmap(model.likelihood.mean, (None, 0))(params, z)
@@ -187,7 +189,7 @@ def test_sparsity_from_logits_is_right_where_activations_round_to_0_or_1(logits)
 @pytest.mark.full
 def test_the_sparsity_of_a_batch_pulls_its_mean_activation_to_the_rate():
     model = autoencoder(
-        MLPCodeEncoder(LATENTS, ()),
+        MLPDeterministicEncoder(LATENTS, ()),
         MappedInput(Linear(16, SHAPE), jax.nn.sigmoid),
         event_shape=SHAPE,
         latent_dim=LATENTS,
@@ -224,9 +226,9 @@ def test_corruptions_hit_as_often_as_they_say():
 def test_a_loss_falls(name):
     model = small(MEMBERS[name])
     optimizer = optax.adam(0.02)
-    executor = make_executor(bound_loss(model), optimizer, grey, batch_size=50, capacity=1, mode="jit")
+    compiled = compile_steps(bound_loss(model), optimizer, grey, batch_size=50, steps_per_call=1, mode="jit")
     state = init_state(model, optimizer, jax.random.key(0), X)
-    metrics = [report.metrics for report in train(executor, state, images(), 60)]
+    metrics = [report.metrics for report in train(compiled, state, images(), 60)]
     losses = [float(step["loss"][0]) for step in metrics]
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 1
     assert metrics[0]["kl_per_latent"].shape == (1, 0)
@@ -248,7 +250,7 @@ def test_norm_like_penalties_have_finite_slopes_at_0():
 BAD = [
     (lambda: small(latent_dim=0), ValueError, ["latent_dim is 0"]),
     (lambda: small(event_shape=784), TypeError, ["event_shape is 784", "tuple"]),
-    (lambda: small(likelihood=normal), TypeError, ["likelihood is", "Call one"]),
+    (lambda: small(observation=normal), TypeError, ["observation is", "Call one"]),
     (lambda: small(sparse_autoencoder, weight=-1.0), ValueError, ["weight is -1.0", "at least 0"]),
     (lambda: small(contractive_autoencoder, weight=math.nan), ValueError, ["weight is nan"]),
     (lambda: small(regularized_autoencoder, decoder_weight=-1), ValueError, ["decoder_weight is -1"]),
@@ -262,14 +264,14 @@ BAD = [
     (lambda: sparse_activations(1.0), ValueError, ["rate is 1", "below 1"]),
     (lambda: bernoulli_kl_penalty(jnp.zeros(3), 0.1), ValueError, ["logits has shape (3,)", "[N, Z]"]),
     (lambda: no_prior().sample({}, jax.random.key(0), None), ValueError, ["no prior", "standard_normal"]),
-    (lambda: MLPCodeEncoder(0), ValueError, ["latent_dim is 0"]),
-    (lambda: ConvCodeEncoder(2, features=()), ValueError, ["features is ()"]),
+    (lambda: MLPDeterministicEncoder(0), ValueError, ["latent_dim is 0"]),
+    (lambda: ConvDeterministicEncoder(2, features=()), ValueError, ["features is ()"]),
     (lambda: tried(small(), jnp.zeros((2, *SHAPE))), ValueError, ["x has shape (2, 4, 4, 1)", "jax.vmap"]),
     (lambda: tried(small(), jnp.zeros(SHAPE, jnp.int32)), TypeError, ["int32"]),
     (
         lambda: point_posterior(Encoder(), LATENTS).mean({"encoder": Encoder().init(jax.random.key(0), X)}, X),
         ValueError,
-        ["the encoder returned tuple", "MLPCodeEncoder"],
+        ["the encoder returned tuple", "MLPDeterministicEncoder"],
     ),
 ]
 

@@ -194,7 +194,7 @@ BAD = [
     (lambda: small(temperature=0.0), ValueError, ["temperature is 0.0", "above 0"]),
     (lambda: small(temperature=math.nan), ValueError, ["temperature is nan"]),
     (lambda: small(event_shape=16), TypeError, ["event_shape is 16"]),
-    (lambda: small(likelihood="bernoulli"), TypeError, ["likelihood is 'bernoulli'"]),
+    (lambda: small(observation="bernoulli"), TypeError, ["observation is 'bernoulli'"]),
     (lambda: uniform_categories(2, 0), ValueError, ["classes is 0"]),
     (lambda: gumbel_softmax(jax.random.key(0), jnp.zeros(3), -1.0), ValueError, ["temperature is -1.0"]),
     (lambda: gumbel_softmax(jax.random.key(0), jnp.array([0.0, math.nan]), 1.0), ValueError, ["logits", "nan"]),

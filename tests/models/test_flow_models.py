@@ -24,7 +24,7 @@ from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional
 from jaxvae.models.vae import vae
 from jaxvae.networks.conditioner import ConditionerMLP
-from jaxvae.networks.masked import MaskedMLP
+from jaxvae.networks.made import MADE
 from jaxvae.networks.mlp import MLPEncoder
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses.bound import bound_loss
@@ -36,7 +36,7 @@ small = functools.partial(ConditionerMLP, hidden=(16,))
 
 
 def masked(latent_dim, hidden=(16,)):
-    return lambda size: MaskedMLP(latent_dim, size, hidden)
+    return lambda size: MADE(latent_dim, size, hidden)
 
 
 PRIORS = {

@@ -26,7 +26,7 @@ from jaxvae.networks.hierarchical import MLPLevel
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import iwae_bound
 from jaxvae.training.engine.loop import train
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
 from jaxvae.training.losses.bound import bound_loss
 
@@ -84,7 +84,7 @@ GIVEN_Z1 = A / (A**2 + S), -A * C / (A**2 + S), np.log(S / (A**2 + S))  # slope,
 def linear_model(kind, shift=0.0, widen=0.0):
     """The model with its exact posterior, whose means may be shifted and log-variances raised."""
     down = [Affine(frozen(np.diag(A)), frozen(C), frozen(np.log(S)))]
-    options = {"event_shape": (5,), "latent_dims": (2, 2), "likelihood": normal(std=math.sqrt(T))}
+    options = {"event_shape": (5,), "latent_dims": (2, 2), "observation": normal(std=math.sqrt(T))}
     if kind == "ladder":
         log_var_1 = -np.log(PRECISION)
         # z2 given x: the best z1 is N(a z2 + c, s + 1 / precision).
@@ -254,8 +254,8 @@ def test_a_kl_driven_to_a_hundred_millions_is_skipped_and_leaves_the_state_as_it
         thrown["prior_1"] = jax.tree.map(jnp.zeros_like, params["prior_1"])
     optimizer, loss = optax.adam(1e-2), bound_loss(model)
     state = init_state(model, optimizer, jax.random.key(0), example(), ema=True)._replace(params=thrown, ema=thrown)
-    executor = make_executor(loss, optimizer, binarize, batch_size=10, capacity=2, ema=0.9, mode="jit", **options)
-    (report,) = train(executor, state, images(), 2)
+    compiled = compile_steps(loss, optimizer, binarize, batch_size=10, steps_per_call=2, ema=0.9, mode="jit", **options)
+    (report,) = train(compiled, state, images(), 2)
     assert (report.metrics["kl_per_latent"][:, 1] > 0.9e8).all()
     assert np.isfinite(report.metrics["loss"]).all() == deaf
     assert report.metrics["skipped"].tolist() == [1, 1]
@@ -316,7 +316,7 @@ BAD = {
     "no groups": (lambda: groups(latent_dims=()), TypeError, ["latent_dims is ()"]),
     "0 latents": (lambda: groups(latent_dims=(2, 0)), ValueError, ["latent_dims is 0"]),
     "a shape that is none": (lambda: groups(event_shape=4), TypeError, ["event_shape is 4"]),
-    "a likelihood not called": (lambda: groups(likelihood=normal), TypeError, ["likelihood is", "bernoulli()"]),
+    "an observation not called": (lambda: groups(observation=normal), TypeError, ["observation is", "bernoulli()"]),
     "a prior not called": (lambda: groups(prior=jaxvae.standard_normal), TypeError, ["prior is", "Conditional"]),
     "an encoder of another size": (
         lambda: groups(latent_dims=(3, 2)).init(jax.random.key(0), example())

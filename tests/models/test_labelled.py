@@ -15,7 +15,7 @@ from jaxvae.models.contexts import Labelled, array_context, as_context, class_la
 from jaxvae.models.records import check_batch
 from jaxvae.networks.conditional import with_context
 from jaxvae.training.engine.loop import train
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
 from jaxvae.training.engine.step import labelled
 from jaxvae.training.losses.accumulation import micro_batches
@@ -39,10 +39,10 @@ def run(loss, raw, steps, *, mode="jit", preprocess=binarize, batch_size=10, **o
     example = Labelled(jnp.zeros(SHAPE), jnp.int32(0))
     optimizer = optax.sgd(1e-2)
     state = init_state(MODEL, optimizer, jax.random.key(0), example)
-    executor = make_executor(
-        loss, optimizer, labelled(preprocess), batch_size=batch_size, capacity=8, mode=mode, **options
+    compiled = compile_steps(
+        loss, optimizer, labelled(preprocess), batch_size=batch_size, steps_per_call=8, mode=mode, **options
     )
-    reports = [(r.state, r.metrics) for r in train(executor, state, raw, steps)]
+    reports = [(r.state, r.metrics) for r in train(compiled, state, raw, steps)]
     return reports[-1][0], np.concatenate([m["loss"] for _, m in reports])
 
 

@@ -48,7 +48,7 @@ def observed_vae(name):
     observation = OBSERVATIONS[name]
     shape = (*SHAPE[:-1], observation.channels)
     decoder = Linear(math.prod(shape), shape)
-    return vae(Encoder(), decoder, event_shape=SHAPE, latent_dim=LATENTS, likelihood=observation)
+    return vae(Encoder(), decoder, event_shape=SHAPE, latent_dim=LATENTS, observation=observation)
 
 
 def example(name="bernoulli", count=None, seed=0):
@@ -407,7 +407,7 @@ def test_an_encoder_that_emits_something_else_is_told_what_and_what_was_expected
     ],
 )
 def test_a_decoder_that_emits_something_else_is_told_what_and_what_was_expected(emits, found):
-    model = vae(Encoder(), Emits(emits), event_shape=SHAPE, latent_dim=LATENTS, likelihood=normal("per_pixel"))
+    model = vae(Encoder(), Emits(emits), event_shape=SHAPE, latent_dim=LATENTS, observation=normal("per_pixel"))
     params = {"decoder": {}}
     for call in (
         lambda: model.likelihood.mean(params, zeros(3)),
@@ -671,8 +671,8 @@ def vae_of(latent_dim=LATENTS, **options):
         ({"event_shape": ()}, ["event_shape is ()", "(28, 28, 1)"]),
         ({"event_shape": 784}, ["event_shape is 784", "tuple"]),
         ({"event_shape": (4.0, 4, 1)}, ["event_shape is 4.0", "integer"]),
-        ({"likelihood": bernoulli}, ["likelihood is", "bernoulli()"]),
-        ({"likelihood": "bernoulli"}, ["likelihood is 'bernoulli'", "bernoulli()"]),
+        ({"observation": bernoulli}, ["observation is", "bernoulli()"]),
+        ({"observation": "bernoulli"}, ["observation is 'bernoulli'", "bernoulli()"]),
     ],
 )
 def test_impossible_options_are_named(options, words):

@@ -9,7 +9,7 @@ from oracles import user_jit
 from scipy import integrate, stats
 
 from jaxvae.models.observations.continuous import normal
-from jaxvae.models.observations.marginal import optimal_normal
+from jaxvae.models.observations.marginal import marginal_normal
 
 
 @pytest.mark.parametrize(("std", "freedom"), [(0.1, 3.0), (1.0, 1.0), (0.02, 50.0)])
@@ -17,12 +17,14 @@ def test_it_is_the_student_density_of_a_whole_example(std, freedom):
     draw = np.random.default_rng(0)
     x, mean = np.float32(draw.uniform(size=(2, 3, 2))), np.float32(draw.uniform(size=(2, 3, 2)))
     truth = stats.multivariate_t(mean.ravel(), np.eye(12) * std**2, df=freedom)
-    assert float(optimal_normal(std, freedom).log_prob({}, x, mean)) == pytest.approx(truth.logpdf(x.ravel()), rel=1e-5)
+    assert float(marginal_normal(std, freedom).log_prob({}, x, mean)) == pytest.approx(
+        truth.logpdf(x.ravel()), rel=1e-5
+    )
 
 
 def test_it_integrates_to_one_and_the_maximised_gaussian_does_not():
     """Two pixels of radius r around the mean: the area element is 2 pi r."""
-    observation = optimal_normal(0.5, 3.0)
+    observation = marginal_normal(0.5, 3.0)
     density = user_jit(lambda r: jnp.exp(observation.log_prob({}, jnp.stack([r, 0.0 * r]), jnp.zeros(2))))
     total = integrate.quad(lambda r: float(density(jnp.float32(r))) * 2 * np.pi * r, 0, np.inf, limit=200, epsabs=1e-6)[
         0
@@ -50,22 +52,22 @@ def test_the_gradient_is_that_of_the_optimal_sigma_held_fixed_or_not():
         return -0.5 * jnp.sum((x - mean) ** 2) / variance
 
     np.testing.assert_allclose(jax.grad(maximised)(mean), jax.grad(held)(mean), rtol=1e-5)
-    ours = jax.grad(lambda m: optimal_normal(1e-3, 1e-2).log_prob({}, x, m))(mean)
+    ours = jax.grad(lambda m: marginal_normal(1e-3, 1e-2).log_prob({}, x, m))(mean)
     np.testing.assert_allclose(ours, jax.grad(held)(mean), rtol=1e-4)
-    exact = jax.grad(lambda m: optimal_normal(0.7, 5.0).log_prob({}, x, m))(mean)
+    exact = jax.grad(lambda m: marginal_normal(0.7, 5.0).log_prob({}, x, m))(mean)
     variance = (5 * 0.49 + jnp.sum((x - mean) ** 2)) / 505
     np.testing.assert_allclose(exact, (x - mean) / variance, rtol=1e-4)
 
 
 def test_a_perfect_fit_stays_finite():
-    observation, x = optimal_normal(), jnp.full((4, 4, 1), 0.5)
+    observation, x = marginal_normal(), jnp.full((4, 4, 1), 0.5)
     value, slope = jax.value_and_grad(lambda o: observation.log_prob({}, x, o))(x)
     assert np.isfinite(value)
     np.testing.assert_array_equal(slope, 0)
 
 
 def test_samples_share_one_sigma_in_an_example_and_follow_the_student():
-    observation = optimal_normal(0.3, 4.0)
+    observation = marginal_normal(0.3, 4.0)
     keys = jax.random.split(jax.random.key(0), 20_000)
     x = user_jit(jax.vmap(lambda key: observation.sample({}, key, jnp.full((2, 1, 1), 0.5))))(keys)
     x = np.float64(x.reshape(-1, 2))
@@ -79,7 +81,7 @@ def test_samples_share_one_sigma_in_an_example_and_follow_the_student():
 
 
 def test_a_loss_falls():
-    observation, x = optimal_normal(), jnp.linspace(0, 1, 16)
+    observation, x = marginal_normal(), jnp.linspace(0, 1, 16)
     optimizer = optax.adam(0.05)
     loss = user_jit(jax.value_and_grad(lambda o: -observation.log_prob({}, x, o)))
     outputs = jnp.zeros(16)
@@ -91,15 +93,15 @@ def test_a_loss_falls():
 
 
 BAD = [
-    (lambda: normal("optimal"), ValueError, ["scale is 'optimal'", "no density", "`optimal_normal`"]),
-    (lambda: optimal_normal(std=0.0), ValueError, ["std is 0.0", "above 0"]),
-    (lambda: optimal_normal(std=-1.0), ValueError, ["std is -1.0"]),
-    (lambda: optimal_normal(std=np.inf), ValueError, ["std is inf", "finite"]),
-    (lambda: optimal_normal(freedom=0.0), ValueError, ["freedom is 0.0"]),
-    (lambda: optimal_normal(freedom="3"), TypeError, ["freedom is '3'", "number"]),
-    (lambda: optimal_normal().log_prob({}, jnp.zeros(3), jnp.zeros((3, 1))), ValueError, ["outputs has shape (3, 1)"]),
-    (lambda: optimal_normal().check(np.uint8([3]), "x"), TypeError, ["uint8"]),
-    (lambda: optimal_normal().check(np.float32([np.nan]), "x"), ValueError, ["nan"]),
+    (lambda: normal("optimal"), ValueError, ["variance_type is 'optimal'", "no density", "`marginal_normal`"]),
+    (lambda: marginal_normal(std=0.0), ValueError, ["std is 0.0", "above 0"]),
+    (lambda: marginal_normal(std=-1.0), ValueError, ["std is -1.0"]),
+    (lambda: marginal_normal(std=np.inf), ValueError, ["std is inf", "finite"]),
+    (lambda: marginal_normal(freedom=0.0), ValueError, ["freedom is 0.0"]),
+    (lambda: marginal_normal(freedom="3"), TypeError, ["freedom is '3'", "number"]),
+    (lambda: marginal_normal().log_prob({}, jnp.zeros(3), jnp.zeros((3, 1))), ValueError, ["outputs has shape (3, 1)"]),
+    (lambda: marginal_normal().check(np.uint8([3]), "x"), TypeError, ["uint8"]),
+    (lambda: marginal_normal().check(np.float32([np.nan]), "x"), ValueError, ["nan"]),
 ]
 
 

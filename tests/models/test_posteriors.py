@@ -185,7 +185,7 @@ def bounds_of(posterior, outputs, weights, x, samples=2000):
         Times(jnp.float32(weights)),
         event_shape=(12,),
         latent_dim=4,
-        likelihood=normal(std=0.5),
+        observation=normal(std=0.5),
         posterior=posterior,
     )
     params = {"encoder": {}, "decoder": {}}

@@ -17,7 +17,7 @@ from jaxvae.models.vq import vq_vae
 from jaxvae.networks.vq import ConvGridDecoder, ConvGridEncoder
 from jaxvae.objectives.bounds import iwae_bound
 from jaxvae.training.engine.loop import train
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
 from jaxvae.training.losses.codebook import moving_averages, vq_loss, vq_optimizer
 
@@ -94,7 +94,7 @@ def test_ties_go_to_the_lowest_index_and_identical_points_have_finite_gradients(
 
 def test_gradients_go_where_the_paper_sends_them():
     """Encoder: through the decoder as if z were its output, and commitment. Codebook: only its own squared distance."""
-    model = small(commitment=0.5, likelihood=normal(std=1.0))
+    model = small(commitment=0.5, observation=normal(std=1.0))
     params = model.init(jax.random.key(0), X[0])
     z = model.terms(params, jax.random.key(0), X[0]).z
     slope = jax.grad(lambda p: (t := model.terms(p, jax.random.key(0), X[0])).penalty - t.log_likelihood)(params)
@@ -127,7 +127,7 @@ def literal_averages(vectors, usage, batches, decay):
 
 @pytest.mark.parametrize("start", [0.0, 0.3])
 def test_the_optimizer_is_the_literal_moving_average(start):
-    model = vq_vae(Linear(D, (D,)), Linear(D, (D,)), event_shape=(D,), code_shape=(D,), codes=K, likelihood=normal())
+    model = vq_vae(Linear(D, (D,)), Linear(D, (D,)), event_shape=(D,), code_shape=(D,), codes=K, observation=normal())
     params = model.init(jax.random.key(0), jnp.zeros(D))
     params["encoder"] = {"w": jnp.eye(D), "b": jnp.zeros(D)}
     params["codebook"]["usage"] = jnp.full(K, start)
@@ -169,9 +169,9 @@ def trained(codebook, *, codes=64, steps=60, data=None, **options):
     model = small(codes=codes)
     optimizer = vq_optimizer(optax.adam(0.01), codebook=codebook, decay=0.9)
     loss = vq_loss(model, **options)
-    executor = make_executor(loss, optimizer, grey, batch_size=10, capacity=5, mode="jit")
+    compiled = compile_steps(loss, optimizer, grey, batch_size=10, steps_per_call=5, mode="jit")
     state = init_state(model, optimizer, jax.random.key(0), X[0])
-    reports = [r.metrics for r in train(executor, state, images(50) if data is None else data, steps, steps_per_call=5)]
+    reports = [r.metrics for r in train(compiled, state, images(50) if data is None else data, steps, steps_per_call=5)]
     history = {name: np.concatenate([r[name] for r in reports]) for name in reports[0]}
     return model, state, history
 
@@ -240,7 +240,7 @@ BAD = [
     (lambda: vq_vae(None, None, event_shape=(1,), code_shape=2, codes=2), TypeError, ["code_shape is 2"]),
     (lambda: small(event_shape=(0,)), ValueError, ["event_shape is 0"]),
     (lambda: small(commitment=-1.0), ValueError, ["commitment is -1.0"]),
-    (lambda: small(likelihood=normal), TypeError, ["likelihood is", "Call one"]),
+    (lambda: small(observation=normal), TypeError, ["observation is", "Call one"]),
     (lambda: vq_loss(small(), restart_below=-0.1), ValueError, ["restart_below is -0.1"]),
     (lambda: vq_optimizer(optax.sgd(1.0), decay=1.0), ValueError, ["decay is 1", "below 1"]),
     (lambda: vq_optimizer(optax.sgd(1.0), decay=-0.5), ValueError, ["decay is -0.5"]),

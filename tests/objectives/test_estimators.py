@@ -38,7 +38,7 @@ KEY = jax.random.key
 def small(prior=None):
     """z ~ N(0, 1), x | z ~ N(w z + b, 0.6^2 I): a vae() whose encoder and decoder are one line each."""
     decoder = LinearDecoder(jnp.array([[0.8], [-0.5]]), jnp.array([0.1, 0.2]))
-    model = vae(LinearEncoder(1), decoder, event_shape=(2,), latent_dim=1, likelihood=normal(std=0.6), prior=prior)
+    model = vae(LinearEncoder(1), decoder, event_shape=(2,), latent_dim=1, observation=normal(std=0.6), prior=prior)
     params = model.init(KEY(0), X)
     off = {"weights": jnp.array([[0.3, -0.1]]), "bias": jnp.array([-0.2]), "log_var": jnp.array([-0.4])}
     return model, params | {"encoder": off}

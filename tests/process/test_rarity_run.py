@@ -56,8 +56,8 @@ def cut_at(monkeypatch, step):
     """Lets the next run die after a step; returns what undoes it."""
     real = runs_train.train
 
-    def dying(executor, state, images, steps, **options):
-        yield from real(executor, state, images, step, steps_per_call=1, **options)
+    def dying(compiled, state, images, steps, **options):
+        yield from real(compiled, state, images, step, steps_per_call=1, **options)
         raise Died
 
     monkeypatch.setattr(runs_train, "train", dying)
@@ -123,8 +123,8 @@ def test_cut_twice_in_one_epoch_and_by_a_signal_it_is_the_unbroken_run(unbroken,
         undo()
     real = runs_train.train
 
-    def signalling(executor, state, images, steps, **options):
-        for report in real(executor, state, images, steps, steps_per_call=1, **options):
+    def signalling(compiled, state, images, steps, **options):
+        for report in real(compiled, state, images, steps, steps_per_call=1, **options):
             if report.step == 14:
                 os.kill(os.getpid(), signal.SIGTERM)
             yield report

@@ -155,8 +155,8 @@ def test_a_run_resumed_from_any_checkpoint_is_the_unbroken_run(finished, tmp_pat
     class Died(BaseException):
         pass
 
-    def dying(executor, state, images, steps, **options):
-        yield from real(executor, state, images, cut, steps_per_call=1, **options)
+    def dying(compiled, state, images, steps, **options):
+        yield from real(compiled, state, images, cut, steps_per_call=1, **options)
         raise Died
 
     monkeypatch.setattr(train, "train", dying)
@@ -174,7 +174,7 @@ def test_a_run_moves_between_device_counts_and_says_so(finished, tmp_path, monke
 
     real = train.train
     monkeypatch.setattr(
-        train, "train", lambda executor, state, images, steps, **options: real(executor, state, images, 12, **options)
+        train, "train", lambda compiled, state, images, steps, **options: real(compiled, state, images, 12, **options)
     )
     train_run(replace(SMALL, parallel="pmap"), tmp_path / "a", say=silent)
     monkeypatch.setattr(train, "train", real)

@@ -46,8 +46,8 @@ def test_a_hundred_runs_cut_at_random_steps_and_resumed_in_a_new_process_are_the
     for number in range(100):
         cut = int(rng.integers(1, STEPS))
 
-        def dying(executor, state, images, steps, cut=cut, **options):
-            yield from real(executor, state, images, cut, steps_per_call=int(rng.integers(1, 4)), **options)
+        def dying(compiled, state, images, steps, cut=cut, **options):
+            yield from real(compiled, state, images, cut, steps_per_call=int(rng.integers(1, 4)), **options)
             raise Died
 
         folder = tmp_path / str(number)
@@ -84,11 +84,11 @@ from jaxvae.training.engine.loop import train
 
 count = int(sys.argv[1])
 losses = []
-state, executor = setup(batch_size=8, mode="pmap", devices=jax.devices()[:count])
-for report in train(executor, state, images(80), 100):
+state, compiled = setup(batch_size=8, mode="pmap", devices=jax.devices()[:count])
+for report in train(compiled, state, images(80), 100):
     losses.extend(map(float, report.metrics["loss"]))
     last = jax.device_get(report.state.params)
-print(json.dumps([executor.devices, losses, np.concatenate([l.ravel() for l in jax.tree.leaves(last)]).tolist()]))
+print(json.dumps([compiled.devices, losses, np.concatenate([l.ravel() for l in jax.tree.leaves(last)]).tolist()]))
 """
 
 

@@ -14,7 +14,7 @@ from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, Objectiv
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.train import train_run
 from jaxvae.training.engine.loop import train
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
 
 pytestmark = pytest.mark.quick_compile
@@ -62,8 +62,8 @@ def losses(config: Config) -> np.ndarray:
     model = build_model(config.model, (8, 8, 1), IMAGES)
     parts = build_training(config, model, 4)
     state = init_state(model, parts.optimizer, jax.random.key(0), np.zeros((8, 8, 1), np.float32))
-    executor = make_executor(*parts, batch_size=50, capacity=4, mode="jit")
-    return np.concatenate([report.metrics["loss"] for report in train(executor, state, IMAGES, 40)])
+    compiled = compile_steps(*parts, batch_size=50, steps_per_call=4, mode="jit")
+    return np.concatenate([report.metrics["loss"] for report in train(compiled, state, IMAGES, 40)])
 
 
 @pytest.mark.rows(

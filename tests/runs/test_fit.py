@@ -37,13 +37,13 @@ def close(a, b):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5), a, b)
 
 
-def table_vae(likelihood, columns=6):
+def table_vae(observation, columns=6):
     return jaxvae.vae(
         jaxvae.MLPEncoder(2, (16,)),
-        jaxvae.MLPDecoder((columns,), likelihood.channels, hidden=(16,)),
+        jaxvae.MLPDecoder((columns,), observation.channels, hidden=(16,)),
         event_shape=(columns,),
         latent_dim=2,
-        likelihood=likelihood,
+        observation=observation,
     )
 
 
@@ -152,7 +152,7 @@ def test_a_second_fit_compiles_nothing_and_gives_the_bits_of_a_first():
 def test_all_that_decides_about_a_program_makes_it_another(field):
     changes = {
         "model": small_vae(), "loss": jaxvae.bound_loss(small_vae()), "optimizer": optax.sgd(1.0), "preprocess": grey,
-        "with_labels": True, "batch_size": 20, "capacity": 4, "ema": 0.9,
+        "with_labels": True, "batch_size": 20, "steps_per_call": 4, "ema": 0.9,
     }  # fmt: skip
     request = compiled.Request(small_vae(), None, None, dynamic, False, 10, 5, None)
     first = compiled.programs(request)
@@ -236,14 +236,12 @@ def test_the_mean_of_the_weights_is_what_is_looked_at():
     model, seen = small_vae(), []
     for ema in (None, 0.99):
         request = compiled.Request(model, None, OPTIMIZER, dynamic, False, 10, 5, ema)
-        init, executor = compiled.programs(request)
+        init, steps = compiled.programs(request)
 
         def look(params, record):
             seen.append((jax.device_get(params), record["epoch"]))
 
-        state, _ = run_epochs(
-            executor, init(jax.random.key(0), jnp.zeros(SHAPE)), images(), 2, progress=False, look=look
-        )
+        state, _ = run_epochs(steps, init(jax.random.key(0), jnp.zeros(SHAPE)), images(), 2, progress=False, look=look)
         assert [epoch for _, epoch in seen] == [1, 2]
         assert same_bits(seen[-1][0], state.params if ema is None else state.ema)
         seen.clear()

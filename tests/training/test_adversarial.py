@@ -28,11 +28,11 @@ from jaxvae.objectives.total_correlation import permute_latents
 from jaxvae.training.checkpoints.checkpoint import restore, save
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import optimizer_by_part
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
+from jaxvae.training.losses.adversarial_codes import adversarial_autoencoder_loss, factor_vae_loss
+from jaxvae.training.losses.adversarial_images import gan_loss, vae_gan_loss
 from jaxvae.training.losses.batch import batch_terms
-from jaxvae.training.losses.code_games import adversarial_autoencoder_loss, factor_vae_loss
-from jaxvae.training.losses.image_games import gan_loss, vae_gan_loss
 
 pytestmark = pytest.mark.quick_compile
 
@@ -66,16 +66,26 @@ def small_gan():
 LOSSES = {
     "factor vae": (small_vae, "code", lambda m, c: factor_vae_loss(m, c, gamma=3.0)),
     "aae": (coded_autoencoder, "code", adversarial_autoencoder_loss),
-    "aae of a vae, hinge": (small_vae, "code", lambda m, c: adversarial_autoencoder_loss(m, c, game=hinge())),
+    "aae of a vae, hinge": (
+        small_vae,
+        "code",
+        lambda m, c: adversarial_autoencoder_loss(m, c, adversarial_loss=hinge()),
+    ),
     "aae, wasserstein": (
         coded_autoencoder,
         "code",
-        lambda m, c: adversarial_autoencoder_loss(m, c, weight=0.5, game=wasserstein(), slope_weight=10.0),
+        lambda m, c: adversarial_autoencoder_loss(
+            m, c, weight=0.5, adversarial_loss=wasserstein(), gradient_penalty_weight=10.0
+        ),
     ),
     "vae-gan": (small_vae, "example", lambda m, c: vae_gan_loss(m, c, gamma=0.3)),
     "gan": (small_gan, "example", gan_loss),
-    "gan, least squares": (small_gan, "example", lambda m, c: gan_loss(m, c, game=least_squares())),
-    "gan, wasserstein": (small_gan, "example", lambda m, c: gan_loss(m, c, game=wasserstein(), slope_weight=10.0)),
+    "gan, least squares": (small_gan, "example", lambda m, c: gan_loss(m, c, adversarial_loss=least_squares())),
+    "gan, wasserstein": (
+        small_gan,
+        "example",
+        lambda m, c: gan_loss(m, c, adversarial_loss=wasserstein(), gradient_penalty_weight=10.0),
+    ),
 }
 
 
@@ -233,8 +243,8 @@ def test_losses_train_both_players_on_one_device_and_on_two(name, mode):
     model, _, loss = made(name)
     optimizer = optimizer_by_part({"critic": optax.adam(0.01)}, optax.adam(0.03))
     state = init_state(model, optimizer, KEY, jnp.zeros(SHAPE))
-    executor = make_executor(loss, optimizer, grey, batch_size=20, capacity=200, mode=mode)
-    (last,) = train(executor, state, images(4000), 150, steps_per_call=200)
+    compiled = compile_steps(loss, optimizer, grey, batch_size=20, steps_per_call=200, mode=mode)
+    (last,) = train(compiled, state, images(4000), 150, steps_per_call=200)
     assert not last.metrics["skipped"].any()
     moved = jax.tree.map(lambda a, b: np.any(np.array(a) != np.array(b)), last.state.params, state.params)
     assert all(jax.tree.leaves(moved))
@@ -251,11 +261,11 @@ def test_an_adversarial_autoencoder_brings_its_codes_to_the_prior_on_two_devices
     critic = MLPCritic((16,))
     model = with_critic(coded_autoencoder(), critic)
     far = standard_normal(LATENTS)._replace(sample=far_draws)
-    loss = adversarial_autoencoder_loss(model, critic, weight=5.0, slope_weight=1.0, prior=far)
+    loss = adversarial_autoencoder_loss(model, critic, weight=5.0, gradient_penalty_weight=1.0, prior=far)
     optimizer = optimizer_by_part({"critic": optax.adam(0.01, b1=0.5)}, optax.adam(0.005, b1=0.5))
     state = init_state(model, optimizer, KEY, jnp.zeros(SHAPE))
-    executor = make_executor(loss, optimizer, grey, batch_size=20, capacity=450, mode="pmap")
-    (last,) = train(executor, state, images(9000), 450, steps_per_call=450)
+    compiled = compile_steps(loss, optimizer, grey, batch_size=20, steps_per_call=450, mode="pmap")
+    (last,) = train(compiled, state, images(9000), 450, steps_per_call=450)
     codes = jax.jit(jax.vmap(model.posterior.mean, (None, 0)))
     before, after = (codes(s.params, jnp.float32(images(100) / 255)).mean(0) for s in (state, last.state))
     assert float(jnp.abs(before).max()) < 1
@@ -319,8 +329,8 @@ BAD = {
     "gamma": (lambda: factor_vae_loss(VAE, Critic(), gamma=-1.0), ValueError, ["gamma is -1.0"]),
     "gamma of vae-gan": (lambda: vae_gan_loss(VAE, Critic(), gamma=np.nan), ValueError, ["gamma is nan"]),
     "weight": (lambda: adversarial_autoencoder_loss(VAE, Critic(), weight="1"), TypeError, ["weight is '1'"]),
-    "slope": (lambda: gan_loss(VAE, Critic(), slope_weight=-1.0), ValueError, ["slope_weight is -1.0"]),
-    "game": (lambda: gan_loss(VAE, Critic(), game=hinge), TypeError, ["expected a Game", "hinge()"]),
+    "penalty": (lambda: gan_loss(VAE, Critic(), gradient_penalty_weight=-1.0), ValueError, ["penalty_weight is -1.0"]),
+    "loss": (lambda: gan_loss(VAE, Critic(), adversarial_loss=hinge), TypeError, ["an AdversarialLoss", "hinge()"]),
     "network": (lambda: gan_loss(VAE, MLPCritic), TypeError, ["expected an object with init and apply"]),
     "prior": (lambda: adversarial_autoencoder_loss(VAE, Critic(), prior=3), TypeError, ["prior is 3"]),
     "no prior": (

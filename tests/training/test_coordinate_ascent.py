@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae.evaluation.annealing.annealed import simulate
+from jaxvae.evaluation.annealing.annealed import ancestral_sample
 from jaxvae.evaluation.exact.grid import grid_posterior
 from jaxvae.evaluation.exact.parts import evidence_parts, gaussian_on_grid
 from jaxvae.models.exact.linear import linear_gaussian_log_evidence
@@ -22,7 +22,7 @@ def linear(latents, orthogonal=False):
     """(model, params, x [20, 6], noise) of a linear-Gaussian model and draws of it."""
     model, truth = exact.linear(latents=latents, orthogonal=orthogonal)
     params = model.init(jax.random.key(0), jnp.float32(truth.x))
-    x, _ = simulate(model, params, jax.random.key(1), 20)
+    x, _ = ancestral_sample(model, params, jax.random.key(1), 20)
     return model, params, x, truth.noise
 
 
@@ -69,7 +69,7 @@ def test_the_m_step_is_the_regression_of_probabilistic_pca(latents):
 def test_turn_by_turn_the_elbo_never_falls_and_the_decoder_finds_the_truth():
     truth = four_by_four(noise=0.4)
     blank = jnp.zeros((4, 4, 1))
-    x, _ = simulate(truth, truth.init(jax.random.key(0), blank), jax.random.key(1), 60)
+    x, _ = ancestral_sample(truth, truth.init(jax.random.key(0), blank), jax.random.key(1), 60)
     model = four_by_four(radius=0.6, width=1.4, noise=0.4)
     params = model.init(jax.random.key(0), blank)
     grid = grid_posterior(model, params, np.asarray(x), points=601)

@@ -13,7 +13,7 @@ from jaxvae.models.exact.linear_encoder import linear_gaussian_encoder
 from jaxvae.models.incomplete import Incomplete
 from jaxvae.objectives.bounds import iwae_bound
 from jaxvae.training.engine.loop import train
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
 from jaxvae.training.losses.incomplete import incomplete_loss
 
@@ -59,12 +59,12 @@ def test_a_model_learns_from_halves_what_it_never_saw_whole():
     model, raw = small_vae(), images(400)
     masks = np.random.default_rng(2).uniform(size=raw.shape) < 0.5
     hidden = Incomplete(np.where(masks, raw, 0), masks)
-    executor = make_executor(
+    compiled = compile_steps(
         incomplete_loss(model, samples=5),
         optax.adam(1e-2),
         lambda key, example: Incomplete(grey(key, example.value), example.observed),
         batch_size=40,
-        capacity=100,
+        steps_per_call=100,
         mode="jit",
     )
     example = jnp.zeros(SHAPE)
@@ -73,6 +73,6 @@ def test_a_model_learns_from_halves_what_it_never_saw_whole():
     whole = Incomplete(np.float32(images(100, seed=5)) / 255, np.ones((100, *SHAPE), bool))
     keys = jax.random.split(jax.random.key(3), 100)
     before = float(judge(state.params, keys, whole, 0)[0])
-    for report in train(executor, state, hidden, 300):
+    for report in train(compiled, state, hidden, 300):
         state = report.state
     assert float(judge(state.params, keys, whole, 0)[0]) < before - 2

@@ -41,8 +41,8 @@ def test_one_piece_is_the_whole_to_the_bit():
 def test_pieces_train_as_the_whole_does(mode):
     ends = []
     for loss in (bound_loss(small_vae()), micro_batches(bound_loss(small_vae()), 4)):
-        state, executor = setup(loss, batch_size=16, mode=mode)
-        for report in train(executor, state, images(64), 20):
+        state, compiled = setup(loss, batch_size=16, mode=mode)
+        for report in train(compiled, state, images(64), 20):
             end = jax.device_get(report.state.params)
         ends.append(end)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *ends)

@@ -306,8 +306,8 @@ def test_a_wasserstein_autoencoder_is_an_autoencoder_with_an_mmd_penalty():
 @pytest.mark.full
 @pytest.mark.parametrize(("name", "mode"), [("dip II", "jit"), ("tc", "pmap")])
 def test_every_loss_falls_on_one_device_and_on_two(name, mode):
-    state, executor = setup(LOSSES[name](small_vae()), optax.adam(0.03), mode=mode)
-    losses = np.concatenate([r.metrics["loss"] for r in train(executor, state, images(), 60, steps_per_call=20)])
+    state, compiled = setup(LOSSES[name](small_vae()), optax.adam(0.03), mode=mode)
+    losses = np.concatenate([r.metrics["loss"] for r in train(compiled, state, images(), 60, steps_per_call=20)])
     assert losses[-10:].mean() < losses[:5].mean() - 1
 
 
@@ -316,8 +316,8 @@ def test_mmd_pulls_the_codes_to_the_prior_on_two_devices():
     model = small_vae()
     model = model._replace(prior=standard_normal(LATENTS)._replace(sample=far_draws))
     loss = bound_loss(model, elbo, beta=0.0, batch_penalty=mmd_penalty(model, 100.0))
-    state, executor = setup(loss, optax.adam(0.03), mode="pmap")
-    *_, last = train(executor, state, images(), 100, steps_per_call=20)
+    state, compiled = setup(loss, optax.adam(0.03), mode="pmap")
+    *_, last = train(compiled, state, images(), 100, steps_per_call=20)
     terms = jax.jit(batch_terms, static_argnums=0)(
         model, last.state.params, jax.random.split(KEY, 50), jnp.float32(images() > 100)
     )

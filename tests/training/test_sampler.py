@@ -73,8 +73,8 @@ def engine(mode):
 
 
 def run(data, steps, mode="jit", state=None, **options):
-    start, executor = engine(mode)
-    reports = list(train(executor, start if state is None else state, data, steps, **options))
+    start, compiled = engine(mode)
+    reports = list(train(compiled, start if state is None else state, data, steps, **options))
     return reports[-1].state, np.concatenate([report.metrics["loss"] for report in reports])
 
 
@@ -114,8 +114,8 @@ def by_hand(mode, epochs):
 @pytest.mark.parametrize("mode", ["jit", "pmap", "mesh"])
 def test_weights_that_follow_the_parameters_are_those_of_every_epochs_start(mode):
     expected, worth = by_hand(mode, 3)
-    start, executor = engine(mode)
-    reports, logged = train(executor, start, Reweighted(images(), following), 15, steps_per_call=2), []
+    start, compiled = engine(mode)
+    reports, logged = train(compiled, start, Reweighted(images(), following), 15, steps_per_call=2), []
     for report in reports:
         state = report.state
         logged += report.metrics["effective_examples"].tolist()
@@ -126,8 +126,8 @@ def test_weights_that_follow_the_parameters_are_those_of_every_epochs_start(mode
 @pytest.mark.parametrize("cut", [5, 7, 14])
 def test_an_epoch_goes_on_from_its_anchor(cut):
     expected, _ = by_hand("jit", 3)
-    start, executor = engine("jit")
-    *_, last = train(executor, start, Reweighted(images(), following), cut)
+    start, compiled = engine("jit")
+    *_, last = train(compiled, start, Reweighted(images(), following), cut)
     data = Reweighted(images(), following, last.anchor)
     state, _ = run(data, 15, state=last.state)
     assert same_bits(state, expected)
@@ -138,9 +138,9 @@ def test_an_epoch_goes_on_from_its_anchor(cut):
 
 def test_steps_that_are_not_finite_are_counted_across_epochs():
     bad = np.full((50, *SHAPE), np.nan, np.float32)
-    state, executor = setup(preprocess=lambda key, x: x / 255)
+    state, compiled = setup(preprocess=lambda key, x: x / 255)
     with pytest.raises(FloatingPointError, match="12 steps in a row"):
-        list(train(executor, state, Reweighted(bad, lambda params: np.ones(50)), 30, max_skipped=12))
+        list(train(compiled, state, Reweighted(bad, lambda params: np.ones(50)), 30, max_skipped=12))
 
 
 def test_draws_are_worth_as_many_examples_as_are_alike():
@@ -159,10 +159,10 @@ def test_training_sees_what_is_drawn_and_new_weights_compile_nothing():
 
     values = np.arange(50, dtype=np.uint8)[:, None, None, None] * np.ones(SHAPE, np.uint8)
     raw = Labelled(values, np.arange(50))
-    state, executor = setup(loss, preprocess=lambda key, x: Labelled(x.value.astype(jnp.float32), x.context))
+    state, compiled = setup(loss, preprocess=lambda key, x: Labelled(x.value.astype(jnp.float32), x.context))
     plain = [np.eye(50)[7], np.eye(50)[3] + np.eye(50)[4]]
     for epoch, weights in enumerate(plain):
-        for report in train(executor, state, weighted(raw, weights), 5 * (epoch + 1)):
+        for report in train(compiled, state, weighted(raw, weights), 5 * (epoch + 1)):
             state = report.state
             jax.effects_barrier()
         if epoch == 0:
@@ -176,8 +176,8 @@ def test_training_sees_what_is_drawn_and_new_weights_compile_nothing():
 def test_the_diagnosis_looks_at_the_batch_that_was_drawn():
     bad = images().astype(np.float32)
     bad[11] = np.nan
-    state, executor = setup(preprocess=lambda key, x: x / 255)
-    reports = train(executor, state, weighted(bad, np.eye(50)[11]), 30, max_skipped=2)
+    state, compiled = setup(preprocess=lambda key, x: x / 255)
+    reports = train(compiled, state, weighted(bad, np.eye(50)[11]), 30, max_skipped=2)
     with pytest.raises(FloatingPointError, match="first bad leaf is the batch"):
         list(reports)
 

@@ -13,7 +13,7 @@ from small import LATENTS, SHAPE, binarize, grey, host, images, same_bits, setup
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import kl_warmup, learning_rate_schedule, make_optimizer
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.sampler import epoch_order
 from jaxvae.training.engine.state import compiled_init, init_state
 from jaxvae.training.engine.step import NOISE, PREPROCESS, example_keys, make_step, steps_left
@@ -22,16 +22,16 @@ from jaxvae.training.losses.bound import bound_loss
 pytestmark = pytest.mark.quick_compile
 
 
-def run(state, executor, steps, **options):
+def run(state, compiled, steps, **options):
     """The last state and the metrics of all steps."""
-    reports = [(r.state, r.metrics) for r in train(executor, state, images(), steps, **options)]
+    reports = [(r.state, r.metrics) for r in train(compiled, state, images(), steps, **options)]
     metrics = {name: np.concatenate([m[name] for _, m in reports]) for name in reports[0][1]}
     return reports[-1][0], metrics
 
 
 def test_the_loss_falls_to_a_level_only_a_model_of_the_data_reaches():
-    state, executor = setup(optimizer=optax.adam(0.03))
-    _, metrics = run(state, executor, 300)
+    state, compiled = setup(optimizer=optax.adam(0.03))
+    _, metrics = run(state, compiled, 300)
     # Sixteen fair coins cost 16 log 2 = 11.1 nats; the side of the bright half must be coded to go below 9.
     assert metrics["loss"][:5].mean() > 10
     assert metrics["loss"][-20:].mean() < 8.5
@@ -48,8 +48,8 @@ def test_the_bits_do_not_depend_on_how_a_run_is_cut_into_calls(cut):
 @pytest.mark.parametrize("cut", [1, 5, 7, 12])
 def test_a_run_resumed_at_any_step_is_the_unbroken_run(cut):
     unbroken, _ = run(*setup(optimizer=optax.adam(1e-2), ema=0.9), 13)
-    state, executor = setup(optimizer=optax.adam(1e-2), ema=0.9)
-    state, _ = run(state, executor, cut)
+    state, compiled = setup(optimizer=optax.adam(1e-2), ema=0.9)
+    state, _ = run(state, compiled, cut)
     state, _ = run(state, setup(optimizer=optax.adam(1e-2), ema=0.9)[1], 13)
     assert same_bits(unbroken, state)
 
@@ -72,9 +72,9 @@ def test_a_state_moves_between_device_counts():
 
 
 def test_the_callers_state_survives_training():
-    state, executor = setup()
+    state, compiled = setup()
     before = host(state)
-    run(state, executor, 3)
+    run(state, compiled, 3)
     assert same_bits(state, before)
 
 
@@ -87,17 +87,17 @@ def test_the_chunk_is_compiled_once_for_all_lengths():
         traces.append(1)
         return plain(*arguments)
 
-    state, executor = setup(loss)
-    run(state, executor, 1)
+    state, compiled = setup(loss)
+    run(state, compiled, 1)
     first = len(traces)
     for steps in (2, 5, 17):
-        run(state, executor, steps, steps_per_call=3)
+        run(state, compiled, steps, steps_per_call=3)
     assert len(traces) == first
 
 
 def test_the_run_key_never_changes_and_the_step_counts():
-    state, executor = setup()
-    after, _ = run(state, executor, 7)
+    state, compiled = setup()
+    after, _ = run(state, compiled, 7)
     assert int(after.step) == 7
     assert same_bits(after.key, state.key)
 
@@ -119,8 +119,8 @@ def test_the_batches_of_an_epoch_are_its_order():
         return jnp.sum(params["encoder"]["b"]) * 0.0, {"loss": jnp.float32(0)}
 
     data = np.arange(50, dtype=np.uint8)[:, None, None, None] * np.ones(SHAPE, np.uint8)
-    state, executor = setup(loss, preprocess=lambda key, x: x.astype(jnp.float32))
-    for _ in train(executor, state, data, 10):
+    state, compiled = setup(loss, preprocess=lambda key, x: x.astype(jnp.float32))
+    for _ in train(compiled, state, data, 10):
         jax.effects_barrier()
     drawn = np.concatenate([batch[:, 0, 0, 0] for batch in seen]).astype(int)
     for epoch in range(2):
@@ -163,13 +163,13 @@ def poisoned(at, poison):
 @pytest.mark.parametrize("mode", ["jit", "pmap"])
 def test_a_step_that_is_not_finite_is_skipped_and_changes_nothing_but_the_counter(poison, mode):
     optimizer = make_optimizer("adam", 1e-2, clip=1.0)
-    state, executor = setup(poisoned([5], poison), optimizer, ema=0.9, mode=mode)
-    before, _ = run(state, executor, 5)
+    state, compiled = setup(poisoned([5], poison), optimizer, ema=0.9, mode=mode)
+    before, _ = run(state, compiled, 5)
     before = host(before)
-    after, metrics = run(state, executor, 6)
+    after, metrics = run(state, compiled, 6)
     assert metrics["skipped"].tolist() == [0, 0, 0, 0, 0, 1]
     assert same_bits(host(after)._replace(step=before.step), before)
-    beyond, metrics = run(state, executor, 12)
+    beyond, metrics = run(state, compiled, 12)
     assert metrics["skipped"].sum() == 1
     assert not same_bits(beyond.params, before.params)
 
@@ -183,31 +183,31 @@ def test_without_the_guard_the_same_run_is_lost():
 
 
 def test_too_many_bad_steps_in_a_row_stop_with_the_step_and_the_leaf():
-    state, executor = setup(poisoned(range(4, 100), np.nan))
+    state, compiled = setup(poisoned(range(4, 100), np.nan))
     with pytest.raises(FloatingPointError, match=r"3 steps in a row.*step 7.*loss"):
-        run(state, executor, 50, max_skipped=3, steps_per_call=1)
+        run(state, compiled, 50, max_skipped=3, steps_per_call=1)
     spoilt = state._replace(params={**state.params, "decoder": {"b": jnp.full(16, jnp.nan), "w": jnp.zeros((3, 16))}})
     with pytest.raises(FloatingPointError, match="first bad leaf is the parameter decoder/b"):
-        run(spoilt, executor, 50, max_skipped=3)
+        run(spoilt, compiled, 50, max_skipped=3)
 
 
 def test_bad_steps_that_are_not_in_a_row_do_not_stop_a_run():
-    state, executor = setup(poisoned(range(0, 40, 2), np.nan))
-    _, metrics = run(state, executor, 30, max_skipped=2, steps_per_call=4)
+    state, compiled = setup(poisoned(range(0, 40, 2), np.nan))
+    _, metrics = run(state, compiled, 30, max_skipped=2, steps_per_call=4)
     assert metrics["skipped"].sum() == 15
 
 
 def test_the_moving_average_starts_at_the_parameters_and_follows_them():
-    state, executor = setup(ema=0.75)
+    state, compiled = setup(ema=0.75)
     assert same_bits(state.ema, state.params)
-    one, _ = run(state, executor, 1)
+    one, _ = run(state, compiled, 1)
     expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, host(state.params), host(one.params))
     chex.assert_trees_all_close(host(one.ema), expected, rtol=1e-6)
 
 
 def test_clipping_bounds_the_step():
-    state, executor = setup(optimizer=make_optimizer("sgd", 1.0, clip=1e-3))
-    one, metrics = run(state, executor, 1)
+    state, compiled = setup(optimizer=make_optimizer("sgd", 1.0, clip=1e-3))
+    one, metrics = run(state, compiled, 1)
     moved = optax.tree.norm(jax.tree.map(jnp.subtract, host(one.params), host(state.params)))
     assert metrics["gradient_norm"][0] > 1e-2
     np.testing.assert_allclose(moved, 1e-3, rtol=1e-3)
@@ -215,8 +215,8 @@ def test_clipping_bounds_the_step():
 
 def test_the_kl_warm_up_enters_the_loss_at_its_step():
     model = small_vae()
-    state, executor = setup(bound_loss(model, elbo, beta=kl_warmup(10)))
-    _, metrics = run(state, executor, 15)
+    state, compiled = setup(bound_loss(model, elbo, beta=kl_warmup(10)))
+    _, metrics = run(state, compiled, 15)
     weight = np.minimum(1, np.arange(15) / 10)
     expected = -(metrics["log_likelihood"] - weight * metrics["kl"])
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
@@ -308,7 +308,7 @@ def test_a_state_compiled_with_fewer_passes_is_the_same_but_for_rounding():
     chex.assert_trees_all_close(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_an_executor_needs_no_images_to_be_made():
+def test_compiled_steps_need_no_images_to_be_made():
     model = small_vae()
-    executor = make_executor(bound_loss(model), optax.sgd(1.0), grey, batch_size=4, capacity=8)
-    assert executor.devices == 2  # "auto" takes pmap where there are two
+    compiled = compile_steps(bound_loss(model), optax.sgd(1.0), grey, batch_size=4, steps_per_call=8)
+    assert compiled.devices == 2  # "auto" takes pmap where there are two

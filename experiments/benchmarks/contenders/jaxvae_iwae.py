@@ -1,4 +1,4 @@
-"""This library's IWAE, 784 - 200 - 200 - 50 with tanh: `bound_loss(vae, iwae_bound, samples=K)` in `make_executor`."""
+"""This library's IWAE, 784 - 200 - 200 - 50 with tanh: `bound_loss(vae, iwae_bound, samples=K)` in `compile_steps`."""
 
 from collections.abc import Callable
 
@@ -28,9 +28,9 @@ def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
     shape = images.shape[1:]
     vae, loss = iwae(shape, int(model.removeprefix("iwae-")), batch)
     optimizer, steps = jaxvae.make_optimizer("adam", 1e-3), len(images) // batch
-    executor = jaxvae.make_executor(loss, optimizer, PROTOCOLS["grey"], batch_size=batch, capacity=steps)
+    compiled = jaxvae.compile_steps(loss, optimizer, PROTOCOLS["grey"], batch_size=batch, steps_per_call=steps)
     state = jaxvae.init_state(vae, optimizer, jax.random.key(0), jnp.zeros(shape))
-    reports = jaxvae.train(executor, state, images, steps=10**9)
+    reports = jaxvae.train(compiled, state, images, steps=10**9)
 
     def epoch() -> float:
         losses: list[float] = []

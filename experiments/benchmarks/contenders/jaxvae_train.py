@@ -1,4 +1,4 @@
-"""This library, as a user of its public functions trains: `make_executor` and `train`."""
+"""This library, as a user of its public functions trains: `compile_steps` and `train`."""
 
 from collections.abc import Callable
 
@@ -20,15 +20,15 @@ def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
         "mlp": lambda: (jaxvae.MLPEncoder(LATENT), jaxvae.MLPDecoder(shape)),
         "conv": lambda: (jaxvae.ConvEncoder(LATENT), jaxvae.ConvDecoder(shape)),
     }[model]()
-    vae = jaxvae.vae(encoder, decoder, event_shape=shape, latent_dim=LATENT, likelihood=jaxvae.bernoulli())
+    vae = jaxvae.vae(encoder, decoder, event_shape=shape, latent_dim=LATENT, observation=jaxvae.bernoulli())
     optimizer = jaxvae.make_optimizer("adam", 1e-3)
     steps = len(images) // batch
     loss = jaxvae.bound_loss(vae)
     if model == "conv" and batch > 2 * MICRO_BATCH:  # slices of 1,024 images leave the cache
         loss = jaxvae.micro_batches(loss, MICRO_BATCH)
-    executor = jaxvae.make_executor(loss, optimizer, PROTOCOLS["grey"], batch_size=batch, capacity=steps)
+    compiled = jaxvae.compile_steps(loss, optimizer, PROTOCOLS["grey"], batch_size=batch, steps_per_call=steps)
     state = jaxvae.init_state(vae, optimizer, jax.random.key(0), jnp.zeros(shape))
-    reports = jaxvae.train(executor, state, images, steps=10**9)
+    reports = jaxvae.train(compiled, state, images, steps=10**9)
 
     def epoch() -> float:
         losses: list[float] = []

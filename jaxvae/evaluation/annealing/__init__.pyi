@@ -1,5 +1,5 @@
+from .annealed import ancestral_sample as ancestral_sample
 from .annealed import annealed_bounds as annealed_bounds
-from .annealed import simulate as simulate
 from .chains import Path as Path
 from .chains import backward as backward
 from .chains import forward as forward

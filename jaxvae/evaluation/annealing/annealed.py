@@ -24,7 +24,7 @@ Start = Literal["prior", "posterior"]
 ROWS = 1000  # chains in flight at a time
 
 
-def simulate(model: Model, params: Params, key: Key, count: int) -> tuple[Any, Any]:
+def ancestral_sample(model: Model, params: Params, key: Key, count: int) -> tuple[Any, Any]:
     """`count` examples of the model itself and, for each, the z it came from, an exact sample of p(z | x).
 
     Raises:
@@ -33,13 +33,13 @@ def simulate(model: Model, params: Params, key: Key, count: int) -> tuple[Any, A
     Example:
         >>> from jaxvae.models.exact.linear import linear_gaussian
         >>> model = linear_gaussian(jnp.eye(3)[:, :2])
-        >>> x, z = simulate(model, model.init(jax.random.key(0), jnp.zeros(3)), jax.random.key(1), 5)
+        >>> x, z = ancestral_sample(model, model.init(jax.random.key(0), jnp.zeros(3)), jax.random.key(1), 5)
         >>> x.shape, z.shape
         ((5, 3), (5, 2))
     """
     count = positive_integer("count", count)
     if model.context is not None:
-        raise ValueError("the model needs a context, expected one without: simulate it for each context by hand.")
+        raise ValueError("the model needs a context, expected one without: sample it for each context by hand.")
     return _simulate(model, count, params, key)
 
 
@@ -73,8 +73,8 @@ def annealed_bounds(
 
     exp(lower) has mean p(x), so lower is below log p(x) on average, by Jensen. The upper bound walks the same moves
     backwards from an exact sample of p(z | x); exp(-upper) has mean 1 / p(x). Such a sample is known for an x drawn
-    from the model, see `simulate`, and not for data; a sample that is only nearly exact gives no bound. The step sizes
-    are those of a pilot run with other chains, and fixed: moves that adapt as they go would spoil both means.
+    from the model, see `ancestral_sample`, and not for data; a sample that is only nearly exact gives no bound. The
+    step sizes are those of a pilot run with other chains, and fixed: moves that adapt would spoil both means.
 
     Args:
         model, params: the model and its parameters.
@@ -102,7 +102,7 @@ def annealed_bounds(
         >>> from jaxvae.models.exact.linear import linear_gaussian
         >>> model = linear_gaussian(jnp.eye(3)[:, :2])
         >>> params = model.init(jax.random.key(0), jnp.zeros(3))
-        >>> x, z = simulate(model, params, jax.random.key(1), 2)
+        >>> x, z = ancestral_sample(model, params, jax.random.key(1), 2)
         >>> found = annealed_bounds(model, params, jax.random.key(2), x, z, temperatures=20, chains=4, leapfrog_steps=3)
         >>> bool((abs(found["upper"] - found["lower"]) < 1.0).all())
         True
@@ -203,4 +203,6 @@ def _check_samples(model: Model, params: Params, x: Any, z: Any) -> None:
     right = jax.tree.map(lambda leaf: (rows, *leaf.shape), expected)
     found = jax.tree.map(jnp.shape, z)
     if found != right:
-        raise ValueError(f"z has shape {found}, expected {right}: one exact posterior sample for each x, see simulate.")
+        raise ValueError(
+            f"z has shape {found}, expected {right}: one exact posterior sample for each x, see ancestral_sample."
+        )

@@ -8,7 +8,7 @@ from jaxvae.checks import positive_integer
 from jaxvae.models.records import Conditional, Key, Params
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.losses.bound import Loss
 
@@ -87,15 +87,15 @@ def best_of_a_run(
     steps = positive_integer("steps", steps)
     held_out = np.arange(len(samples)) % 10 == 9
     optimizer = make_optimizer(learning_rate=learning_rate_schedule("cosine", learning_rate, steps))
-    executor = make_executor(
-        loss, optimizer, lambda key, sample: sample, batch_size=batch_size, capacity=min(steps, 1000), mode="jit"
+    compiled = compile_steps(
+        loss, optimizer, lambda key, sample: sample, batch_size=batch_size, steps_per_call=min(steps, 1000), mode="jit"
     )
     state = TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), key, None)
     judged = jnp.asarray(samples[held_out] if held_out.any() else samples)
     keys = jax.random.split(jax.random.fold_in(key, steps), len(judged))
     score = jax.jit(lambda params: loss(params, keys, judged, jnp.int32(0))[0])
     best, lowest, every = params, np.inf, max(1, steps // LOOKS)
-    for report in train(executor, state, samples[~held_out], steps, steps_per_call=every):
+    for report in train(compiled, state, samples[~held_out], steps, steps_per_call=every):
         value = float(score(report.state.params))
         if value < lowest:
             best, lowest = jax.tree.map(jnp.copy, report.state.params), value  # the loop reuses the state's memory

@@ -81,8 +81,8 @@ def fit_flow(codes: Codes, bijection: Bijection, **options: Any) -> Conditional:
 
     Example:
         >>> from jaxvae.flows import autoregressive_flow, masked_autoregressive
-        >>> from jaxvae.networks.masked import MaskedMLP
-        >>> flow = autoregressive_flow(masked_autoregressive, 2, lambda size: MaskedMLP(2, size, (8,)), layers=1)
+        >>> from jaxvae.networks.made import MADE
+        >>> flow = autoregressive_flow(masked_autoregressive, 2, lambda size: MADE(2, size, (8,)), layers=1)
         >>> prior = fit_flow(np.random.default_rng(0).normal(size=(200, 2)), flow, steps=5)
         >>> prior.sample({}, jax.random.key(0), None)[0].shape
         (2,)
@@ -137,7 +137,7 @@ def fit_two_stage(
         MLPDecoder((size,), hidden=hidden),
         event_shape=(size,),
         latent_dim=size,
-        likelihood=normal("learned", std=1.0),
+        observation=normal("learned", std=1.0),
     )
     key_init, key_run, key_bound = jax.random.split(jax.random.key(positive_integer("seed", seed, 0)), 3)
     start = jax.jit(stage.init)(key_init, jnp.zeros(size, jnp.float32))

@@ -1,9 +1,9 @@
 from .attributes import arithmetic as arithmetic
-from .attributes import class_direction as class_direction
-from .attributes import logistic_direction as logistic_direction
-from .attributes import mean_direction as mean_direction
+from .attributes import attribute_vector as attribute_vector
+from .attributes import class_attribute_vector as class_attribute_vector
+from .attributes import logistic_attribute_vector as logistic_attribute_vector
 from .attributes import set_latents as set_latents
-from .attributes import shift as shift
+from .attributes import traverse_attribute as traverse_attribute
 from .codes import active_latents as active_latents
 from .codes import check_latent as check_latent
 from .codes import encode as encode

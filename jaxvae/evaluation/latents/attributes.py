@@ -1,7 +1,7 @@
 """Attributes as directions in the code space: find one, move along it, calculate with codes.
 
-    direction = mean_direction(codes, labels == 8)
-    images = resynthesize(model, params, x, lambda z: shift(z, direction, [0, 0.5, 1]))
+    direction = attribute_vector(codes, labels == 8)
+    images = resynthesize(model, params, x, lambda z: traverse_attribute(z, direction, [0, 0.5, 1]))
 
 Codes are arrays [N, Z], as `jaxvae.evaluation.latents.posterior_means` returns them; `resynthesize` is in
 `jaxvae.evaluation.latents.swap_latents`.
@@ -21,11 +21,11 @@ Codes = Array | np.ndarray
 Flags = Sequence[bool] | np.ndarray
 
 
-def mean_direction(codes: Codes, present: Flags) -> np.ndarray:
+def attribute_vector(codes: Codes, present: Flags) -> np.ndarray:
     """From the examples without an attribute to those with it: mean(z | present) - mean(z | absent), [Z].
 
     Adding it to a code takes the mean of the ones to the mean of the others. It also carries whatever else differs
-    between the two groups; `logistic_direction` carries less of that.
+    between the two groups; `logistic_attribute_vector` carries less of that.
 
     Args:
         codes: [N, Z], the posterior means of N examples.
@@ -38,18 +38,18 @@ def mean_direction(codes: Codes, present: Flags) -> np.ndarray:
     Source: Larsen et al., 2016, arXiv 1512.09300.
 
     Example:
-        >>> mean_direction(np.array([[0.0, 0.0], [2.0, 1.0], [4.0, 1.0]]), np.array([False, True, True]))
+        >>> attribute_vector(np.array([[0.0, 0.0], [2.0, 1.0], [4.0, 1.0]]), np.array([False, True, True]))
         array([3., 1.], dtype=float32)
     """
     codes, present = _checked(codes, present)
     return (codes[present].mean(0) - codes[~present].mean(0)).astype(np.float32)
 
 
-def logistic_direction(codes: Codes, present: Flags, *, regularization: float = 1e-2) -> np.ndarray:
+def logistic_attribute_vector(codes: Codes, present: Flags, *, regularization: float = 1e-2) -> np.ndarray:
     """The normal of the best dividing plane, as long as the two means are apart along it: (u . d) u, [Z].
 
-    u = w / |w| of the logistic regression p(present | z) = sigmoid(w . z + b), d the `mean_direction`. A strength of 1
-    therefore crosses the plane as far as there, but latents that do not help to tell the groups apart stay.
+    u = w / |w| of the logistic regression p(present | z) = sigmoid(w . z + b), d the `attribute_vector`. A strength of
+    1 therefore crosses the plane as far as there, but latents that do not help to tell the groups apart stay.
 
     Args:
         codes: [N, Z].
@@ -57,13 +57,13 @@ def logistic_direction(codes: Codes, present: Flags, *, regularization: float = 
         regularization: weight of |w|^2 / 2 against the mean loss of an example in nats.
 
     Raises:
-        ValueError, TypeError: as `mean_direction`, or for a regularization that is not positive.
+        ValueError, TypeError: as `attribute_vector`, or for a regularization that is not positive.
 
     Source: Denton et al., 2019, arXiv 1906.06439, who take the normal of a linear classifier.
 
     Example:
         >>> codes = np.random.default_rng(0).normal(size=(200, 2))
-        >>> direction = logistic_direction(codes, codes[:, 0] > 0)
+        >>> direction = logistic_attribute_vector(codes, codes[:, 0] > 0)
         >>> bool(abs(direction[0]) > 5 * abs(direction[1]))
         True
     """
@@ -77,14 +77,14 @@ def logistic_direction(codes: Codes, present: Flags, *, regularization: float = 
     return (w * (w @ d) / max(float(w @ w), np.finfo(np.float64).tiny)).astype(np.float32)
 
 
-def class_direction(codes: Codes, labels: Codes, source: Any, target: Any) -> np.ndarray:
+def class_attribute_vector(codes: Codes, labels: Codes, source: Any, target: Any) -> np.ndarray:
     """From one class to another: mean(z | target) - mean(z | source), [Z]; other classes have no say.
 
     Raises:
         ValueError: for other shapes, the same class twice, or a class without examples (the message lists those).
 
     Example:
-        >>> class_direction(np.array([[0.0], [1.0], [5.0]]), np.array([3, 8, 7]), source=3, target=8)
+        >>> class_attribute_vector(np.array([[0.0], [1.0], [5.0]]), np.array([3, 8, 7]), source=3, target=8)
         array([1.], dtype=float32)
     """
     labels = np.asarray(labels)
@@ -96,10 +96,10 @@ def class_direction(codes: Codes, labels: Codes, source: Any, target: Any) -> np
     if labels.ndim != 1 or len(labels) != len(codes):
         raise ValueError(f"labels has shape {labels.shape}, expected ({len(codes)},), one for each code.")
     either = (labels == source) | (labels == target)
-    return mean_direction(np.asarray(codes)[either], labels[either] == target)
+    return attribute_vector(np.asarray(codes)[either], labels[either] == target)
 
 
-def shift(codes: Codes, direction: Codes, strengths: Sequence[float] | np.ndarray) -> np.ndarray:
+def traverse_attribute(codes: Codes, direction: Codes, strengths: Sequence[float] | np.ndarray) -> np.ndarray:
     """Each code moved along a direction by each of S strengths: z + s d, [N, Z] -> [N, S, Z].
 
     Args:
@@ -111,7 +111,7 @@ def shift(codes: Codes, direction: Codes, strengths: Sequence[float] | np.ndarra
         ValueError: for other shapes.
 
     Example:
-        >>> shift(np.zeros((1, 2)), np.array([1.0, 3.0]), [0, 2]).tolist()
+        >>> traverse_attribute(np.zeros((1, 2)), np.array([1.0, 3.0]), [0, 2]).tolist()
         [[[0.0, 0.0], [2.0, 6.0]]]
     """
     codes, direction = np.asarray(codes, np.float32), np.asarray(direction, np.float32)

@@ -28,7 +28,7 @@ def resynthesize(
     Args:
         model, params: the model and its parameters.
         x: [N, *event_shape], or `Labelled` of them and their contexts for a conditional model.
-        change: codes [N, Z] -> codes [N, ..., Z], such as `lambda z: shift(z, direction, [0, 1])`.
+        change: codes [N, Z] -> codes [N, ..., Z], such as `lambda z: traverse_attribute(z, direction, [0, 1])`.
         context: of a conditional model, to decode with, one for all or N of them; by default each example's own.
 
     Raises:

@@ -16,12 +16,13 @@ from jaxvae.evaluation.plots.detection_charts import (
 from jaxvae.evaluation.plots.evidence_charts import posterior_and_q, two_turns
 from jaxvae.evaluation.plots.figures import save
 from jaxvae.evaluation.plots.image_grids import compare, image_grid, reconstructions
-from jaxvae.evaluation.plots.latent_grids import interpolations, manifold, shifts, traversals
+from jaxvae.evaluation.plots.latent_grids import attribute_traversals, interpolations, manifold, traversals
 from jaxvae.evaluation.plots.probe_charts import label_curves
 from jaxvae.evaluation.plots.rate_charts import kl_over_training, rate_distortion_curve
 from jaxvae.evaluation.plots.score_charts import information_map, score_dots
 
 __all__ = [
+    "attribute_traversals",
     "codes",
     "compare",
     "histogram_grid",
@@ -42,7 +43,6 @@ __all__ = [
     "save",
     "score_dots",
     "score_histograms",
-    "shifts",
     "traversals",
     "two_turns",
 ]

@@ -120,7 +120,7 @@ def manifold(
     )
 
 
-def shifts(
+def attribute_traversals(
     images: Images,
     strengths: Values,
     originals: Images | None = None,
@@ -132,7 +132,7 @@ def shifts(
     """Examples moved along a direction of the code space [N, S, H, W, C], a row for each example.
 
     Args:
-        images: decoded `jaxvae.evaluation.latents.attributes.shift`.
+        images: decoded `jaxvae.evaluation.latents.attributes.traverse_attribute`.
         strengths: [S] how far along the direction each column is.
         originals: [N, H, W, C] what was encoded, drawn on the left, or None.
         verdicts: [S] what a judge says of each column, under its strength, such as "93 %".
@@ -141,7 +141,7 @@ def shifts(
         ValueError: for images of another shape or scale, or labels that do not fit them.
 
     Example:
-        >>> figure, ax = shifts(np.zeros((2, 3, 4, 4, 1)), [-1.0, 0.0, 1.0])
+        >>> figure, ax = attribute_traversals(np.zeros((2, 3, 4, 4, 1)), [-1.0, 0.0, 1.0])
         >>> [tick.get_text() for tick in ax.get_xticklabels()]
         ['−1', '0', '1']
     """

@@ -65,7 +65,7 @@ def linear_predictions(train: Labelled, features: np.ndarray, *, strength: float
     return np.asarray(probe.predict((judged - center) / scale))
 
 
-def neighbour_probe(train: Labelled, held_out: Labelled, *, neighbours: int = 5) -> Estimate:
+def knn_probe(train: Labelled, held_out: Labelled, *, neighbours: int = 5) -> Estimate:
     """Accuracy on held-out examples of the vote of the k nearest training examples; ties go to the lower label.
 
     Args:
@@ -79,7 +79,7 @@ def neighbour_probe(train: Labelled, held_out: Labelled, *, neighbours: int = 5)
 
     Example:
         >>> codes, labels = np.array([[0.0], [0.1], [5.0], [5.1]]), np.array([0, 0, 1, 1])
-        >>> neighbour_probe((codes, labels), (codes + 0.2, labels), neighbours=1).mean
+        >>> knn_probe((codes, labels), (codes + 0.2, labels), neighbours=1).mean
         1.0
     """
     x, y, judged, truth = _checked(train, held_out)

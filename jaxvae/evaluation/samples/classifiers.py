@@ -14,10 +14,10 @@ from jaxvae.evaluation.probes.probes import accuracy
 from jaxvae.evaluation.samples.features import Features, as_input, check_labels
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Key, Model, Network, Params
-from jaxvae.networks.code import MLPCodeEncoder
+from jaxvae.networks.deterministic import MLPDeterministicEncoder
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
-from jaxvae.training.engine.parallel import make_executor
+from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import TrainState
 
 Array = jax.Array
@@ -45,7 +45,7 @@ class Rectified(NamedTuple):
     Without it two linear layers follow each other, and the features shrink to what the logits need.
 
     Example:
-        >>> network, x = Rectified(MLPCodeEncoder(4, ())), jnp.ones((2, 2, 1))
+        >>> network, x = Rectified(MLPDeterministicEncoder(4, ())), jnp.ones((2, 2, 1))
         >>> bool((network.apply(network.init(jax.random.key(0), x), x) >= 0).all())
         True
     """
@@ -99,7 +99,7 @@ def train_classifier(
         images: [N, ...] floats as the network takes them, or raw uint8, then divided by 255.
         labels: [N] integers, 0 to C - 1.
         held_out: images and labels that the accuracy is of.
-        network: x [...] -> [F], the layer before the logits; by default `Rectified(MLPCodeEncoder(64, (256,)))`.
+        network: x [...] -> [F], the layer before the logits; by default an MLP of 256 and 64, rectified.
         start: the network's variables to begin with, as of a trained encoder; by default fresh ones.
         **options: steps, batch_size, learning_rate, seed of `classifier_trainer`.
 
@@ -116,7 +116,7 @@ def train_classifier(
     labels = check_labels("labels", labels, len(images))
     judged = check_labels("held-out labels", held_out[1], len(held_out[0]))
     classes = int(max(labels.max(), judged.max())) + 1
-    network = Rectified(MLPCodeEncoder(64, (256,))) if network is None else network
+    network = Rectified(MLPDeterministicEncoder(64, (256,))) if network is None else network
     seed = options.pop("seed", 0)
     params = classifier_trainer(network, classes, **options)(images, labels, seed=seed, start=start)
     return classifier_of(network, params, held_out[0], judged)
@@ -148,7 +148,7 @@ def classifier_trainer(
     Example:
         >>> from jaxvae.data import load
         >>> train = load("digits", "train")
-        >>> trainer = classifier_trainer(MLPCodeEncoder(16, ()), 10, steps=5, size=1500)
+        >>> trainer = classifier_trainer(MLPDeterministicEncoder(16, ()), 10, steps=5, size=1500)
         >>> sorted(trainer(train.images[:50], train.labels[:50], seed=0))
         ['bias', 'network', 'weights']
     """
@@ -162,7 +162,7 @@ def classifier_trainer(
         value = -jnp.take_along_axis(jax.nn.log_softmax(logits), batch.context[:, None], axis=1).mean()
         return value, {"loss": value}
 
-    executors: dict[int, Any] = {}
+    compiled: dict[int, Any] = {}
 
     def trainer(images: np.ndarray, labels: np.ndarray, *, seed: int, start: Any = None) -> Params:
         labels = check_labels("labels", labels, len(images))
@@ -170,9 +170,9 @@ def classifier_trainer(
             raise ValueError(f"labels go up to {labels.max()}, expected 0 to {classes - 1} for {classes} classes.")
         rows = np.resize(np.arange(len(images)), max(len(images), size or 0))
         batch = min(batch_size, len(rows))
-        if batch not in executors:
-            options: dict[str, Any] = {"batch_size": batch, "capacity": min(steps, 1000), "mode": "jit"}
-            executors[batch] = make_executor(loss, optimizer, lambda key, example: example, **options)
+        if batch not in compiled:
+            options: dict[str, Any] = {"batch_size": batch, "steps_per_call": min(steps, 1000), "mode": "jit"}
+            compiled[batch] = compile_steps(loss, optimizer, lambda key, example: example, **options)
         data = Labelled(as_input(images)[rows], labels[rows])
         key_init, key_run = jax.random.split(jax.random.key(positive_integer("seed", seed, 0)))
         variables = jax.jit(network.init)(key_init, data.value[0]) if start is None else start
@@ -183,7 +183,7 @@ def classifier_trainer(
             "bias": jnp.zeros(classes, jnp.float32),
         }
         state = TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), key_run, None)
-        for report in train(executors[batch], state, data, steps):
+        for report in train(compiled[batch], state, data, steps):
             state = report.state
         return jax.device_get(state.params)
 
@@ -198,7 +198,7 @@ def classifier_of(network: Network, params: Params, images: np.ndarray, labels: 
     """The classifier of trained parameters, judged by held-out images and labels.
 
     Example:
-        >>> network, x = MLPCodeEncoder(4, ()), np.zeros((6, 2, 2, 1), np.float32)
+        >>> network, x = MLPDeterministicEncoder(4, ()), np.zeros((6, 2, 2, 1), np.float32)
         >>> params = {"network": network.init(jax.random.key(0), x[0]), "weights": jnp.zeros((4, 3))}
         >>> params["bias"] = jnp.array([0.0, 1.0, 0.0])
         >>> classifier_of(network, params, x, np.ones(6, int)).accuracy.mean

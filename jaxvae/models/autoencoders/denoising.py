@@ -92,11 +92,10 @@ def denoising_autoencoder(
     Source: Vincent et al., 2008, doi 10.1145/1390156.1390294.
 
     Example:
-        >>> from jaxvae.networks.code import MLPCodeEncoder
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
         >>> from jaxvae.networks.mlp import MLPDecoder
-        >>> model = denoising_autoencoder(
-        ...     MLPCodeEncoder(2), MLPDecoder((4, 1)), corruption=salt_and_pepper(), event_shape=(4, 1), latent_dim=2
-        ... )
+        >>> networks, corruption = (MLPDeterministicEncoder(2), MLPDecoder((4, 1))), salt_and_pepper()
+        >>> model = denoising_autoencoder(*networks, corruption=corruption, event_shape=(4, 1), latent_dim=2)
         >>> sorted(model.init(jax.random.key(0), jnp.zeros((4, 1))))
         ['decoder', 'encoder']
     """

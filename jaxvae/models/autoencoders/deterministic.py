@@ -22,7 +22,7 @@ def autoencoder(
     *,
     event_shape: tuple[int, ...],
     latent_dim: int,
-    likelihood: Observation | None = None,
+    observation: Observation | None = None,
     prior: Conditional | None = None,
     corruption: Corruption | None = None,
     penalty: CodePenalty | None = None,
@@ -33,11 +33,11 @@ def autoencoder(
     that such a posterior gives), `Terms.kl` has shape [0], and the number to look at is `Terms.log_likelihood`.
 
     Args:
-        encoder: `.apply(variables, x)` returns one array [latent_dim], as `MLPCodeEncoder` does.
-        decoder: `.apply(variables, z)` returns [..., C * likelihood.channels] unconstrained numbers.
+        encoder: `.apply(variables, x)` returns one array [latent_dim], as `MLPDeterministicEncoder` does.
+        decoder: `.apply(variables, z)` returns [..., C * observation.channels] unconstrained numbers.
         event_shape: the shape [..., C] of one example, (H, W, C) for images.
         latent_dim: the length of the code.
-        likelihood: an observation model, by default `bernoulli()`. `normal(std=s)` is the squared error over 2 s^2.
+        observation: an observation model, by default `bernoulli()`. `normal(std=s)` is the squared error over 2 s^2.
         prior: a `Conditional` with context None that codes are meant to follow (`standard_normal(latent_dim)` for a
             Wasserstein or adversarial autoencoder); without one, drawing from the model raises `ValueError`.
         corruption: (key, encoder's input) -> encoder's input, in training only: `terms` sees it, `posterior` does not.
@@ -48,15 +48,15 @@ def autoencoder(
         A `Model`; its parameters are {"encoder": ..., "decoder": ...} and what the likelihood and the prior add.
 
     Raises:
-        ValueError, TypeError: for an impossible latent_dim, event_shape or likelihood, and later, when x has another
+        ValueError, TypeError: for an impossible latent_dim, event_shape or observation, and later, when x has another
             shape or a network emits one.
 
     Source: Hinton and Salakhutdinov, 2006, doi 10.1126/science.1127647.
 
     Example:
-        >>> from jaxvae.networks.code import MLPCodeEncoder
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
         >>> from jaxvae.networks.mlp import MLPDecoder
-        >>> model = autoencoder(MLPCodeEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
+        >>> model = autoencoder(MLPDeterministicEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
         >>> params = model.init(jax.random.key(0), jnp.zeros((8, 8, 1)))
         >>> terms = model.terms(params, jax.random.key(1), jnp.zeros((8, 8, 1)))
         >>> terms.z.shape, terms.kl.shape, float(terms.log_weight)
@@ -64,7 +64,7 @@ def autoencoder(
     """
     latent_dim = positive_integer("latent_dim", latent_dim)
     event_shape = as_shape("event_shape", event_shape)
-    observation = as_observation(likelihood)
+    observation = as_observation(observation)
     to_input = network_input(observation, event_shape)
     q_z = point_posterior(encoder, latent_dim)
     p_z = no_prior() if prior is None else prior
@@ -108,15 +108,15 @@ def point_posterior(encoder: Network, latent_dim: int, *, name: str = "encoder")
         ValueError: if the encoder emits anything but one array [latent_dim].
 
     Example:
-        >>> from jaxvae.networks.code import MLPCodeEncoder
-        >>> posterior, x = point_posterior(MLPCodeEncoder(2), 2), jnp.ones((8, 8, 1))
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
+        >>> posterior, x = point_posterior(MLPDeterministicEncoder(2), 2), jnp.ones((8, 8, 1))
         >>> z, log_density = posterior.sample(posterior.init(jax.random.key(0), x), jax.random.key(1), x)
         >>> z.shape, float(log_density)
         ((2,), inf)
     """
 
     latent_dim = positive_integer("latent_dim", latent_dim)
-    as_network("encoder", encoder, f"MLPCodeEncoder({latent_dim})")
+    as_network("encoder", encoder, f"MLPDeterministicEncoder({latent_dim})")
 
     def init(key: Key, x: Array) -> Params:
         return {name: encoder.init(key, x)}
@@ -127,8 +127,8 @@ def point_posterior(encoder: Network, latent_dim: int, *, name: str = "encoder")
         if shape != (latent_dim,):
             raise ValueError(
                 f"the encoder returned {shape} for one example of shape {jnp.shape(x)}, expected one array of shape "
-                f"({latent_dim},). A VAE's encoder returns a tuple (mean, log_var): use MLPCodeEncoder or "
-                f"ConvCodeEncoder here. Else check its last layer and latent_dim."
+                f"({latent_dim},). A VAE's encoder returns a tuple (mean, log_var): use MLPDeterministicEncoder or "
+                f"ConvDeterministicEncoder here. Else check its last layer and latent_dim."
             )
         return as_float("the encoder's output", z)
 

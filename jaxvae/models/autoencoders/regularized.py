@@ -31,9 +31,9 @@ def sparse_autoencoder(encoder: Network, decoder: Network, *, weight: float = 1.
     Source: Ng, 2011, "Sparse autoencoder", CS294A lecture notes; the L1 form is Olshausen and Field's, 1996.
 
     Example:
-        >>> from jaxvae.networks.code import MLPCodeEncoder
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
         >>> from jaxvae.networks.mlp import MLPDecoder
-        >>> networks = MLPCodeEncoder(2, ()), MLPDecoder((4, 1), hidden=())
+        >>> networks = MLPDeterministicEncoder(2, ()), MLPDecoder((4, 1), hidden=())
         >>> model = sparse_autoencoder(*networks, weight=0.5, event_shape=(4, 1), latent_dim=2)
         >>> terms = model.terms(model.init(jax.random.key(0), jnp.ones((4, 1))), jax.random.key(1), jnp.ones((4, 1)))
         >>> bool(terms.penalty == 0.5 * abs(terms.z).sum())
@@ -64,9 +64,9 @@ def contractive_autoencoder(encoder: Network, decoder: Network, *, weight: float
     Source: Rifai et al., 2011, "Contractive auto-encoders: explicit invariance during feature extraction", ICML.
 
     Example:
-        >>> from jaxvae.networks.code import MLPCodeEncoder
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
         >>> from jaxvae.networks.mlp import MLPDecoder
-        >>> networks = MLPCodeEncoder(2, ()), MLPDecoder((4, 1), hidden=())
+        >>> networks = MLPDeterministicEncoder(2, ()), MLPDecoder((4, 1), hidden=())
         >>> model = contractive_autoencoder(*networks, weight=1.0, event_shape=(4, 1), latent_dim=2)
         >>> params = model.init(jax.random.key(0), jnp.ones((4, 1)))
         >>> terms = model.terms(params, jax.random.key(1), jnp.ones((4, 1)))
@@ -108,9 +108,9 @@ def regularized_autoencoder(
     Source: Ghosh et al., 2020, "From variational to deterministic autoencoders", arXiv 1903.12436.
 
     Example:
-        >>> from jaxvae.networks.code import MLPCodeEncoder
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
         >>> from jaxvae.networks.mlp import MLPDecoder
-        >>> networks = MLPCodeEncoder(2, ()), MLPDecoder((4, 1), hidden=())
+        >>> networks = MLPDeterministicEncoder(2, ()), MLPDecoder((4, 1), hidden=())
         >>> model = regularized_autoencoder(*networks, decoder_penalty="gradient", event_shape=(4, 1), latent_dim=2)
         >>> params = model.init(jax.random.key(0), jnp.ones((4, 1)))
         >>> bool(model.terms(params, jax.random.key(1), jnp.ones((4, 1))).penalty > 0)

@@ -98,7 +98,7 @@ def linear_gaussian(weights: Array, *, bias: Array | None = None, noise: float =
         LinearDecoder(weights, bias),
         event_shape=shape,
         latent_dim=latents,
-        likelihood=normal(std=float(noise)),
+        observation=normal(std=float(noise)),
     )
 
 

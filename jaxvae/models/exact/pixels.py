@@ -75,5 +75,5 @@ def four_by_four(
         FourByFourDecoder(float(radius), float(width)),
         event_shape=(SIDE, SIDE, 1),
         latent_dim=1,
-        likelihood=normal(std=noise),
+        observation=normal(std=noise),
     )

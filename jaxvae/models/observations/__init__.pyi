@@ -9,4 +9,4 @@ from .counts import zero_inflated_negative_binomial as zero_inflated_negative_bi
 from .discrete import categorical as categorical
 from .discrete import discretized_logistic as discretized_logistic
 from .discrete import logistic_mixture as logistic_mixture
-from .marginal import optimal_normal as optimal_normal
+from .marginal import marginal_normal as marginal_normal

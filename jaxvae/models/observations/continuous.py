@@ -101,7 +101,7 @@ def continuous_bernoulli() -> Observation:
 
 def _scaled(
     name: str,
-    scale: str,
+    variance_type: str,
     width: tuple[str, float],
     floor: float,
     log_prob: Callable[..., Array],
@@ -114,20 +114,20 @@ def _scaled(
     called, value = width
     finite_number(called, value, above=True)
     finite_number("floor", floor, above=True)
-    if scale not in ("fixed", "learned", "per_pixel"):
+    if variance_type not in ("fixed", "learned", "per_pixel"):
         raise ValueError(
-            f"scale is {scale!r}, expected 'fixed', 'learned' or 'per_pixel'. The scale that fits each example best "
-            f"gives no density; `optimal_normal` integrates over it instead."
+            f"variance_type is {variance_type!r}, expected 'fixed', 'learned' or 'per_pixel'. The variance that fits "
+            f"each example best gives no density; `marginal_normal` integrates over it instead."
         )
-    if scale != "fixed" and value <= floor:
+    if variance_type != "fixed" and value <= floor:
         raise ValueError(f"{called} is {value} to begin with, expected more than the floor {floor}. Lower the floor.")
-    start = 0.0 if scale == "fixed" else math.log(value - floor)
+    start = 0.0 if variance_type == "fixed" else math.log(value - floor)
 
     def split(params: Params, outputs: Array) -> tuple[Array, Array]:
         """Location and log-width; outputs of 0 and fresh parameters give the width that was asked for."""
-        if scale == "fixed":
+        if variance_type == "fixed":
             return outputs, jnp.full_like(outputs, math.log(value))
-        if scale == "learned":
+        if variance_type == "learned":
             location, raw = outputs, jnp.broadcast_to(params["observation"]["log_scale"], outputs.shape)
         else:
             location, emitted = jnp.split(outputs, 2, axis=-1)
@@ -135,7 +135,7 @@ def _scaled(
         return location, jnp.logaddexp(raw, math.log(floor))
 
     def init() -> Params:
-        return {"observation": {"log_scale": jnp.float32(start)}} if scale == "learned" else {}
+        return {"observation": {"log_scale": jnp.float32(start)}} if variance_type == "learned" else {}
 
     def density(params: Params, x: Array, outputs: Array) -> Array:
         location, log_scale = split(params, outputs)
@@ -148,24 +148,24 @@ def _scaled(
     def mean(params: Params, outputs: Array) -> Array:
         return split(params, outputs)[0]
 
-    channels = 2 if scale == "per_pixel" else 1
+    channels = 2 if variance_type == "per_pixel" else 1
     return Observation(name, channels, init, density, sample, mean, identity, _check_finite, False)
 
 
-def normal(scale: str = "fixed", std: float = 0.1, floor: float = 1 / 256) -> Observation:
+def normal(variance_type: str = "fixed", std: float = 0.1, floor: float = 1 / 256) -> Observation:
     """x ~ N(outputs, std^2), a density over real x; pictures assume x on [0, 1].
 
     With a fixed std, -log p(x | z) is C |x - f(z)|^2 + const with C = 1 / (2 std^2). A learned std keeps its
     normalising term, so it settles where the bound is highest (Rybkin et al., 2021, arXiv 2006.13202).
 
     Args:
-        scale: "fixed" std; "learned", one number; or "per_pixel", emitted by the decoder.
+        variance_type: "fixed" std; "learned", one number; or "per_pixel", emitted by the decoder.
         std: the fixed or the initial standard deviation, in the units of x.
         floor: a learned or emitted std is floor + exp(raw) (default: one grey level); without it the density of a
             constant pixel grows without bound and training ends in NaN.
 
     Raises:
-        ValueError: for an unknown scale, a std or floor that is not positive, or a std that starts below its floor.
+        ValueError: for an unknown variance_type, a std or floor that is not positive, or a std that starts below it.
 
     Example:
         >>> round(float(normal(std=1.0).log_prob({}, jnp.zeros((1, 1, 1)), jnp.zeros((1, 1, 1)))), 4)
@@ -175,10 +175,10 @@ def normal(scale: str = "fixed", std: float = 0.1, floor: float = 1 / 256) -> Ob
     def log_prob(x: Array, mean: Array, log_std: Array) -> Array:
         return normal_log_prob(x, mean, 2 * log_std)
 
-    return _scaled("normal", scale, ("std", std), floor, log_prob, jax.random.normal)
+    return _scaled("normal", variance_type, ("std", std), floor, log_prob, jax.random.normal)
 
 
-def laplace(scale: str = "fixed", width: float = 0.1, floor: float = 1 / 256) -> Observation:
+def laplace(variance_type: str = "fixed", width: float = 0.1, floor: float = 1 / 256) -> Observation:
     """x ~ Laplace(outputs, width): an absolute error, less blurred than `normal`; options as there.
 
     Raises:
@@ -190,4 +190,4 @@ def laplace(scale: str = "fixed", width: float = 0.1, floor: float = 1 / 256) ->
         >>> round(float(laplace(width=0.1).log_prob({}, jnp.zeros((1, 1, 1)), jnp.zeros((1, 1, 1)))), 4)  # -log 0.2
         1.6094
     """
-    return _scaled("laplace", scale, ("width", width), floor, laplace_log_prob, jax.random.laplace)
+    return _scaled("laplace", variance_type, ("width", width), floor, laplace_log_prob, jax.random.laplace)

@@ -12,7 +12,7 @@ from jaxvae.models.records import Key, Observation, Params
 Array = jax.Array
 
 
-def optimal_normal(std: float = 0.1, freedom: float = 3.0) -> Observation:
+def marginal_normal(std: float = 0.1, freedom: float = 3.0) -> Observation:
     r"""x ~ N(outputs, sigma^2) with one sigma for each example, found from the example itself.
 
     Putting sigma^2 = |x - f|^2 / D, the value that makes x most probable, into a Gaussian gives
@@ -38,7 +38,7 @@ def optimal_normal(std: float = 0.1, freedom: float = 3.0) -> Observation:
         Pattern Recognition and Machine Learning, section 2.3.7.
 
     Example:
-        >>> cauchy = optimal_normal(std=1.0, freedom=1.0)
+        >>> cauchy = marginal_normal(std=1.0, freedom=1.0)
         >>> round(float(cauchy.log_prob({}, jnp.zeros((1, 1, 1)), jnp.zeros((1, 1, 1)))), 4)  # -log pi
         -1.1447
     """
@@ -63,4 +63,4 @@ def optimal_normal(std: float = 0.1, freedom: float = 3.0) -> Observation:
     def mean(params: Params, outputs: Array) -> Array:
         return outputs
 
-    return Observation("optimal_normal", 1, dict, log_prob, sample, mean, identity, normal().check, False)
+    return Observation("marginal_normal", 1, dict, log_prob, sample, mean, identity, normal().check, False)

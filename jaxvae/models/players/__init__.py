@@ -1,4 +1,4 @@
-"""The players of a game: a generator, and critics beside a model."""
+"""Adversaries: a generator, and critics beside a model."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""A second player: a critic's parameters beside a model's, under their own name."""
+"""A critic's parameters beside a model's, under their own name."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ def add_parameters(model: Model, init: Callable[[Key, Array, Params], Params]) -
 
 
 def with_critic(model: Model, network: Network, *, sees: str = "code", name: str = "critic") -> Model:
-    """The model with a critic's parameters, so that one state holds both players.
+    """The model with a critic's parameters, so that one state holds both.
 
     Args:
         model: what the critic plays against.

@@ -19,16 +19,16 @@ def gan(
     *,
     event_shape: tuple[int, ...],
     latent_dim: int,
-    likelihood: Observation | None = None,
+    observation: Observation | None = None,
     prior: Conditional | None = None,
 ) -> Model:
-    """A generator without an encoder: z ~ p(z), x = mean of likelihood(generator(z)); train it by `gan_loss`.
+    """A generator without an encoder: z ~ p(z), x = mean of observation(generator(z)); train it by `gan_loss`.
 
     Args:
-        generator: `.apply(variables, z)` returns [..., C * likelihood.channels] unconstrained numbers.
+        generator: `.apply(variables, z)` returns [..., C * observation.channels] unconstrained numbers.
         event_shape: the shape [..., C] of one example, (H, W, C) for images.
         latent_dim: the number of latents.
-        likelihood: an observation model, of which only the mean is used; by default `bernoulli()`, a sigmoid.
+        observation: an observation model, of which only the mean is used; by default `bernoulli()`, a sigmoid.
         prior: a `Conditional` with context None, by default `standard_normal(latent_dim)`.
 
     Returns:
@@ -36,7 +36,7 @@ def gan(
         GAN has neither a likelihood nor codes. Give it a critic by `with_critic(model, network, sees="example")`.
 
     Raises:
-        ValueError, TypeError: for an impossible latent_dim, event_shape or likelihood.
+        ValueError, TypeError: for an impossible latent_dim, event_shape or observation.
 
     Source: Goodfellow et al., 2014, arXiv 1406.2661.
 
@@ -49,7 +49,7 @@ def gan(
         (4, 4, 1)
     """
     latent_dim = positive_integer("latent_dim", latent_dim)
-    event_shape, observation = as_shape("event_shape", event_shape), as_observation(likelihood)
+    event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
     p_x = decoder_likelihood(generator, observation, event_shape)
     p_z = standard_normal(latent_dim) if prior is None else prior
 

@@ -33,7 +33,7 @@ Array = jax.Array
 
 
 class Training(NamedTuple):
-    """What `make_executor` needs, as a config describes it."""
+    """What `compile_steps` needs, as a config describes it."""
 
     loss: Loss
     optimizer: optax.GradientTransformation
@@ -77,7 +77,7 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.nd
             decoder,
             event_shape=event_shape,
             latent_dim=config.latent_dim,
-            likelihood=observation,
+            observation=observation,
         )
     encoder = build_encoder(config)
     return vae(
@@ -85,7 +85,7 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.nd
         decoder,
         event_shape=event_shape,
         latent_dim=config.latent_dim,
-        likelihood=observation,
+        observation=observation,
         prior=build_prior(config, event_shape, encoder),
         posterior=build_posterior(config),
     )

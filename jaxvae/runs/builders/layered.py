@@ -27,4 +27,4 @@ def build_layered(
     level: Callable[..., Network] = MLPLevel if config.kind == "ladder" else MLPEncoder
     up = [level(first, config.hidden, config.activation), level(top, upper, config.activation)]
     make = ladder_vae if config.kind == "ladder" else hierarchical_vae
-    return make(up, down, decoder, event_shape=event_shape, latent_dims=(first, top), likelihood=observation)
+    return make(up, down, decoder, event_shape=event_shape, latent_dims=(first, top), observation=observation)

@@ -48,11 +48,11 @@ def build_encoder(config: ModelConfig) -> Network:
 
 def build_code_encoder(config: ModelConfig) -> Network:
     """The encoder of an autoencoder, which emits a code and no distribution."""
-    from jaxvae.networks.code import ConvCodeEncoder, MLPCodeEncoder
+    from jaxvae.networks.deterministic import ConvDeterministicEncoder, MLPDeterministicEncoder
 
     if config.network == "conv":
-        return ConvCodeEncoder(config.latent_dim, config.features, config.dense, config.activation)
-    return MLPCodeEncoder(config.latent_dim, config.hidden, config.activation)
+        return ConvDeterministicEncoder(config.latent_dim, config.features, config.dense, config.activation)
+    return MLPDeterministicEncoder(config.latent_dim, config.hidden, config.activation)
 
 
 def build_posterior(config: ModelConfig) -> Callable[..., Conditional]:
@@ -75,12 +75,12 @@ def build_posterior(config: ModelConfig) -> Callable[..., Conditional]:
     from jaxvae.flows.records import chain
     from jaxvae.models.posteriors.flow import flow_posterior
     from jaxvae.networks.conditioner import ConditionerMLP
-    from jaxvae.networks.masked import MaskedMLP
+    from jaxvae.networks.made import MADE
 
     latents, layers, hidden = config.latent_dim, config.flows, config.flow_hidden
     network = functools.partial(ConditionerMLP, hidden=hidden)
     if config.posterior == "iaf":
-        masked = functools.partial(MaskedMLP, latents, hidden=hidden)
+        masked = functools.partial(MADE, latents, hidden=hidden)
         return flow_posterior(autoregressive_flow(inverse_autoregressive, latents, masked, layers=layers))
     if config.posterior == "coupling":
         return flow_posterior(real_nvp(latents, network, layers))

@@ -1,4 +1,4 @@
-"""The host's side of training: call the compiled chunk, look at the metrics, stop when something is wrong."""
+"""The host's side of training: call the compiled steps, look at the metrics, stop when something is wrong."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import numpy as np
 from jaxvae.checks import positive_integer, shown
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Params
-from jaxvae.training.engine.parallel import Executor
+from jaxvae.training.engine.parallel import CompiledSteps
 from jaxvae.training.engine.sampler import Epoch, Reweighted, Weighted, reweigh
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.step import steps_left
@@ -20,7 +20,7 @@ SECONDS_PER_CALL = 1.0  # long enough to cost nothing, short enough for a smooth
 
 
 class Report(NamedTuple):
-    """What one call of the chunk did.
+    """What one call of the compiled steps did.
 
     Attributes:
         state: the state after it; gone once the next report is asked for, since it is donated.
@@ -38,7 +38,7 @@ class Report(NamedTuple):
 
 
 def train(
-    executor: Executor,
+    compiled: CompiledSteps,
     state: TrainState,
     images: Any,
     steps: int,
@@ -49,7 +49,7 @@ def train(
     """Trains up to step number `steps`, a report at a time; the caller logs, saves, evaluates or stops in between.
 
     Args:
-        executor: from `make_executor`.
+        compiled: from `compile_steps`.
         state: where to go on from; it is copied, so it stays usable.
         images: raw examples [N, ...], uint8, or a tree of arrays of equal leading length, such as `Labelled(images,
             labels)`, or either with weights, `weighted(images, weights)`; they are brought to the device once. Of
@@ -65,38 +65,38 @@ def train(
     Example:
         >>> import optax
         >>> from jaxvae import MLPDecoder, MLPEncoder, bound_loss, vae
-        >>> from jaxvae.training.engine.parallel import make_executor
+        >>> from jaxvae.training.engine.parallel import compile_steps
         >>> from jaxvae.training.engine.state import init_state
         >>> model = vae(MLPEncoder(2, hidden=(8,)), MLPDecoder((4,), hidden=(8,)), event_shape=(4,), latent_dim=2)
         >>> optimizer = optax.adam(1e-2)
         >>> state = init_state(model, optimizer, jax.random.key(0), jnp.zeros(4))
         >>> scale = lambda key, raw: raw / 255.0
-        >>> executor = make_executor(bound_loss(model), optimizer, scale, batch_size=5, capacity=4, mode="jit")
+        >>> compiled = compile_steps(bound_loss(model), optimizer, scale, batch_size=5, steps_per_call=4, mode="jit")
         >>> pixels = 255 * np.eye(4, dtype=np.uint8)[np.arange(20) % 4]
-        >>> reports = list(train(executor, state, pixels, steps=6))  # 4 steps are an epoch, and a call
+        >>> reports = list(train(compiled, state, pixels, steps=6))  # 4 steps are an epoch, and a call
         >>> [report.step for report in reports], reports[0].metrics["elbo"].shape
         ([4, 6], (4,))
     """
-    if not isinstance(executor, Executor):
-        raise TypeError(f"executor is {shown(executor)}, expected what make_executor(...) returns.")
+    if not isinstance(compiled, CompiledSteps):
+        raise TypeError(f"compiled is {shown(compiled)}, expected what compile_steps(...) returns.")
     if not isinstance(state, TrainState):
         raise TypeError(f"state is a {type(state).__name__}, expected a TrainState, as init_state(...) returns it.")
-    examples = check_data(images, executor.batch_size)
+    examples = check_data(images, compiled.batch_size)
     steps, max_skipped = positive_integer("steps", steps, 0), positive_integer("max_skipped", max_skipped)
     limit = 8 if steps_per_call is None else positive_integer("steps_per_call", steps_per_call)
     source = images if isinstance(images, Reweighted) else None
     epoch: Epoch | None = None
-    placed = resident = executor.place_images(images if source is None else source.examples)
-    state, step, in_a_row, warm = executor.place_state(state), int(state.step), 0, False
+    placed = resident = compiled.place_images(images if source is None else source.examples)
+    state, step, in_a_row, warm = compiled.place_state(state), int(state.step), 0, False
     while step < steps:
-        left = steps_left(step, examples, executor.batch_size)
-        begins = step % (examples // executor.batch_size) == 0
+        left = steps_left(step, examples, compiled.batch_size)
+        begins = step % (examples // compiled.batch_size) == 0
         if source is not None and (begins or epoch is None):
             epoch = reweigh(source, state.params, begins=begins)
-            resident = Weighted(placed, executor.place_images(epoch.edges))
-        count = min(left, steps - step, limit, executor.capacity)
+            resident = Weighted(placed, compiled.place_images(epoch.edges))
+        count = min(left, steps - step, limit, compiled.steps_per_call)
         start = time.perf_counter()
-        state, buffers = executor.chunk(state, resident, jnp.int32(count))
+        state, buffers = compiled.run(state, resident, jnp.int32(count))
         metrics = {name: value[:count] for name, value in jax.device_get(buffers).items()}
         seconds = time.perf_counter() - start
         step += count
@@ -107,7 +107,7 @@ def train(
         if in_a_row >= max_skipped:
             raise FloatingPointError(
                 f"{in_a_row} steps in a row, up to step {step}, were not finite and were skipped: "
-                f"{executor.diagnose(state, resident)}. The parameters are those of the last good step. Lower the "
+                f"{compiled.diagnose(state, resident)}. The parameters are those of the last good step. Lower the "
                 f"learning rate, clip the gradient, or look for bad pixels."
             )
         if steps_per_call is None and warm:  # the first call compiles, so its time says nothing

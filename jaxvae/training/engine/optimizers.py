@@ -75,7 +75,7 @@ def optimizer_by_part(
 ) -> optax.GradientTransformation:
     """One optimiser for each named part of the parameters and another for the rest, each with its own state.
 
-    A global norm, as `clip` uses, is then that of the part. Two players trained in one step want two of these.
+    A global norm, as `clip` uses, is then that of the part. A generator and a critic trained in one step want one each.
 
     Args:
         parts: {name of a top-level entry of the parameters: its optimiser}.

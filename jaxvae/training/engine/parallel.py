@@ -12,7 +12,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, Singl
 
 from jaxvae.checks import positive_integer
 from jaxvae.training.engine.state import TrainState
-from jaxvae.training.engine.step import Chunk, Preprocess, make_chunk, make_diagnosis, make_step
+from jaxvae.training.engine.step import Preprocess, Steps, make_diagnosis, make_step, repeated
 from jaxvae.training.losses.bound import Loss
 
 Array = jax.Array
@@ -20,46 +20,46 @@ AXIS = "device"
 MODES = ("auto", "jit", "pmap", "mesh")
 
 
-class Executor(NamedTuple):
-    """A compiled chunk and how to bring data to it.
+class CompiledSteps(NamedTuple):
+    """Training steps, compiled, and how to bring data to them.
 
     Attributes:
-        chunk: (state, images, count) -> (state, metrics [capacity, ...]); the state is donated.
+        run: (state, images, count) -> (state, metrics [steps_per_call, ...]); the state is donated.
         place_state: brings a state to the devices, once, before the first call.
         place_images: brings the images [N, ...] (or a tree of arrays) to the devices, once.
-        capacity: the most steps one call can take.
+        steps_per_call: the most steps one call can take.
         batch_size: the global batch size.
         devices: how many devices share a batch.
         diagnose: (state, images) -> what was not finite in the step before.
     """
 
-    chunk: Chunk
+    run: Steps
     place_state: Callable[[TrainState], TrainState]
     place_images: Callable[[Any], Any]
-    capacity: int
+    steps_per_call: int
     batch_size: int
     devices: int
     diagnose: Callable[[TrainState, Any], str]
 
 
-def make_executor(
+def compile_steps(
     loss: Loss,
     optimizer: optax.GradientTransformation,
     preprocess: Preprocess,
     *,
     batch_size: int,
-    capacity: int,
+    steps_per_call: int,
     ema: float | None = None,
     mode: str = "auto",
     devices: Sequence[jax.Device] | None = None,
     skip_above: float | None = None,
-) -> Executor:
+) -> CompiledSteps:
     """Compiles the training step for the devices at hand.
 
     Args:
         loss, optimizer, preprocess, ema, skip_above: see `make_step`.
         batch_size: the global batch size, shared equally among the devices.
-        capacity: the most steps one call can take.
+        steps_per_call: the most steps one call can take.
         mode: "jit" (one device), "pmap" or "mesh" (one program, the compiler places the work), or "auto": `jit` on
             one device, `pmap` on several.
         devices: by default all of this process's.
@@ -69,14 +69,16 @@ def make_executor(
 
     Example:
         >>> loss = lambda params, keys, batch, step: (((batch - params) ** 2).mean(), {})
-        >>> executor = make_executor(loss, optax.sgd(0.5), lambda key, raw: raw, batch_size=2, capacity=5, mode="jit")
+        >>> as_it_is = lambda key, raw: raw
+        >>> compiled = compile_steps(loss, optax.sgd(0.5), as_it_is, batch_size=2, steps_per_call=5, mode="jit")
         >>> start = TrainState(jnp.int32(0), jnp.zeros(()), optax.sgd(0.5).init(0.0), jax.random.key(0), None)
-        >>> state, metrics = executor.chunk(start, jnp.full((4,), 3.0), jnp.int32(2))
+        >>> state, metrics = compiled.run(start, jnp.full((4,), 3.0), jnp.int32(2))
         >>> int(state.step), float(state.params), metrics["skipped"].shape  # room for 5 steps, of which 2 were taken
         (2, 3.0, (5,))
     """
     devices = list(jax.local_devices() if devices is None else devices)
-    batch_size, capacity = positive_integer("batch_size", batch_size), positive_integer("capacity", capacity)
+    batch_size = positive_integer("batch_size", batch_size)
+    steps_per_call = positive_integer("steps_per_call", steps_per_call)
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}, expected one of {', '.join(MODES)}.")
     if mode == "auto":
@@ -93,10 +95,10 @@ def make_executor(
     step = make_step(loss, optimizer, preprocess, ema=ema, axis_name=axis_name, skip_above=skip_above)
 
     if mode == "jit":
-        chunk = jax.jit(make_chunk(step, batch_size, capacity), donate_argnums=0)
+        run = jax.jit(repeated(step, batch_size, steps_per_call), donate_argnums=0)
         device = SingleDeviceSharding(devices[0])
         place = functools.partial(jax.device_put, device=device)
-        return Executor(chunk, _copy_to(device), place, capacity, batch_size, 1, diagnose)
+        return CompiledSteps(run, _copy_to(device), place, steps_per_call, batch_size, 1, diagnose)
 
     mesh = jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
     everywhere, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
@@ -105,26 +107,26 @@ def make_executor(
         def shared_step(state: TrainState, raw: Any):
             return step(state, jax.lax.with_sharding_constraint(raw, shared))
 
-        chunk = jax.jit(
-            make_chunk(shared_step, batch_size, capacity), donate_argnums=0, out_shardings=(everywhere, everywhere)
+        run = jax.jit(
+            repeated(shared_step, batch_size, steps_per_call), donate_argnums=0, out_shardings=(everywhere, everywhere)
         )
         place = functools.partial(jax.device_put, device=everywhere)
-        return Executor(chunk, _copy_to(everywhere), place, capacity, batch_size, count, diagnose)
+        return CompiledSteps(run, _copy_to(everywhere), place, steps_per_call, batch_size, count, diagnose)
 
     def per_device(state: TrainState, images: Any, steps: Array):
-        return make_chunk(step, batch_size, capacity, axis_name=AXIS, devices=count)(state, images, steps)
+        return repeated(step, batch_size, steps_per_call, axis_name=AXIS, devices=count)(state, images, steps)
 
-    chunk = jax.pmap(per_device, AXIS, in_axes=(None, 0, None), out_axes=None, devices=devices, donate_argnums=0)
+    run = jax.pmap(per_device, AXIS, in_axes=(None, 0, None), out_axes=None, devices=devices, donate_argnums=0)
 
     def copy_to_each(images: np.ndarray) -> Array:
         """[devices, N, ...], one whole copy on each, so that no call moves an image."""
         return jax.make_array_from_callback((count, *images.shape), shared, lambda index: images[None])
 
-    return Executor(
-        chunk,
+    return CompiledSteps(
+        run,
         _copy_to(everywhere),
         functools.partial(jax.tree.map, copy_to_each),
-        capacity,
+        steps_per_call,
         batch_size,
         count,
         lambda state, images: diagnose(state, jax.tree.map(lambda leaf: leaf[0], images)),
@@ -132,6 +134,6 @@ def make_executor(
 
 
 def _copy_to(where: Sharding) -> Callable[[TrainState], TrainState]:
-    """Copies a state, never an alias: the chunk donates what it is given, and the caller's state must survive."""
+    """Copies a state, never an alias: `run` donates what it is given, and the caller's state must survive."""
     copy = jax.jit(lambda state: jax.tree.map(jnp.copy, state), out_shardings=where)
     return lambda state: copy(jax.device_put(state, where))

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C end a run between two calls of the chunk, so that it can save; a second one ends it at once."""
+"""SIGTERM and Ctrl-C end a run between two calls of `run`, so that it can save; a second one ends it at once."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""One pure training step, and a chunk of them in one compiled loop."""
+"""One pure training step, and several of them in one compiled loop."""
 
 import functools
 import math
@@ -20,7 +20,7 @@ from jaxvae.training.losses.bound import Loss, Metrics, as_loss
 Array = jax.Array
 Preprocess = Callable[[Key, Any], Any]
 Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
-Chunk = Callable[[TrainState, Any, Array], tuple[TrainState, Metrics]]
+Steps = Callable[[TrainState, Any, Array], tuple[TrainState, Metrics]]
 
 # Independent streams of the run's key, beside ORDER.
 NOISE, PREPROCESS = ORDER + 1, ORDER + 2
@@ -177,22 +177,24 @@ def make_diagnosis(loss: Loss, preprocess: Preprocess, batch_size: int) -> Calla
     return diagnose
 
 
-def make_chunk(step: Step, batch_size: int, capacity: int, *, axis_name: str | None = None, devices: int = 1) -> Chunk:
-    """chunk(state, images, count) -> (state, metrics [capacity, ...]): `count` steps in one compiled loop.
+def repeated(
+    step: Step, batch_size: int, steps_per_call: int, *, axis_name: str | None = None, devices: int = 1
+) -> Steps:
+    """run(state, images, count) -> (state, metrics [steps_per_call, ...]): `count` steps in one compiled loop.
 
-    The count is an array, so one program serves every length up to `capacity` and a run gives the same bits however it
-    is cut. The chunk must not cross the end of an epoch (`steps_left`): the order of the examples is drawn once. Of
-    `Weighted` images an epoch is as many draws with replacement.
+    The count is an array, so one program serves every length up to `steps_per_call` and training gives the same bits
+    however it is cut. A call must not cross the end of an epoch (`steps_left`): the order of examples is drawn once.
+    Of `Weighted` images an epoch is as many draws with replacement.
 
     Args:
         step: from `make_step`.
         batch_size: the global batch; the last `N % batch_size` examples of an epoch's order wait for another epoch.
-        capacity: the longest chunk; metrics beyond `count` are zero.
+        steps_per_call: the most steps one call can take; metrics beyond `count` are zero.
         axis_name: the mapped device axis, with the number of `devices` on it.
     """
     share = batch_size // devices
 
-    def chunk(state: TrainState, images: Any, count: Array) -> tuple[TrainState, Metrics]:
+    def run(state: TrainState, images: Any, count: Array) -> tuple[TrainState, Metrics]:
         examples = count_examples(images, "images")
         per_epoch = examples // batch_size
         order = epoch_indices(state.key, state.step // per_epoch, images)
@@ -208,11 +210,11 @@ def make_chunk(step: Step, batch_size: int, capacity: int, *, axis_name: str | N
             return state, jax.tree.map(lambda buffer, m: buffer.at[i].set(m), carry[1], metrics)
 
         shapes = jax.eval_shape(one, state)[1]
-        buffers = jax.tree.map(lambda m: jnp.zeros((capacity, *m.shape), m.dtype), shapes)
+        buffers = jax.tree.map(lambda m: jnp.zeros((steps_per_call, *m.shape), m.dtype), shapes)
         carry: Any = jax.lax.fori_loop(0, count, body, (state, buffers))
         return carry
 
-    return chunk
+    return run
 
 
 def steps_left(step: int, examples: int, batch_size: int) -> int:

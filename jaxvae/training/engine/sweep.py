@@ -10,7 +10,7 @@ import numpy as np
 from jaxvae.data.protocols import PROTOCOLS
 from jaxvae.training.engine.loop import check_data
 from jaxvae.training.engine.state import TrainState, init_state
-from jaxvae.training.engine.step import make_chunk, make_step
+from jaxvae.training.engine.step import make_step, repeated
 
 Array = jax.Array
 
@@ -47,7 +47,7 @@ def train_sweep(
 
     def one(strength: Array, state: TrainState, data: Array) -> tuple[TrainState, Array]:
         step = make_step(make_loss(strength), optimizer, PROTOCOLS[protocol])
-        state, metrics = make_chunk(step, batch_size, per_epoch)(state, data, jnp.int32(per_epoch))
+        state, metrics = repeated(step, batch_size, per_epoch)(state, data, jnp.int32(per_epoch))
         return state, metrics["skipped"].sum()
 
     grid = [(strength, seed) for strength in strengths for seed in range(seeds)]

@@ -41,9 +41,9 @@ def vq_loss(model: Model, *, restart_below: float = 0.01) -> Loss:
 
     Example:
         >>> from jaxvae.models.vq import vq_vae
-        >>> from jaxvae.networks.code import MLPCodeEncoder
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
         >>> from jaxvae.networks.mlp import MLPDecoder
-        >>> networks = MLPCodeEncoder(2, ()), MLPDecoder((4, 1), hidden=())
+        >>> networks = MLPDeterministicEncoder(2, ()), MLPDecoder((4, 1), hidden=())
         >>> model = vq_vae(*networks, event_shape=(4, 1), code_shape=(2,), codes=8)
         >>> params, x = model.init(jax.random.key(0), jnp.ones((4, 1))), jnp.ones((3, 4, 1))
         >>> value, metrics = vq_loss(model)(params, jax.random.split(jax.random.key(1), 3), x, jnp.int32(0))

@@ -1,4 +1,4 @@
-"""What losses of two players share: one player held, the critic's outputs for a batch, and its loss."""
+"""What adversarial losses share: frozen parameters, the critic's outputs for a batch, and its loss."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ import jax.numpy as jnp
 
 from jaxvae.models.players.critic import critic_outputs
 from jaxvae.models.records import Key, Network, Params
-from jaxvae.objectives.adversarial import Game, gradient_penalty, non_saturating
+from jaxvae.objectives.adversarial import AdversarialLoss, gradient_penalty, non_saturating
 
 Array = jax.Array
 
 
-def held(params: Params, name: str) -> Params:
+def freeze(params: Params, name: str) -> Params:
     """The parameters, constant in those of that name; raises `ValueError` where there are none."""
     if name not in params:
         raise ValueError(
@@ -42,42 +42,42 @@ def features(network: Network, params: Params, x: Array, name: str) -> Array:
     return jax.vmap(one)(x)
 
 
-def critic_loss(
+def loss_of_critic(
     network: Network,
     params: Params,
     key: Key | None,
     real: Array,
     fake: Array,
-    game: Game,
-    slope_weight: float,
+    adversarial_loss: AdversarialLoss,
+    gradient_penalty_weight: float,
     name: str,
 ) -> Array:
     """[] what the critic minimises, constant in all other parameters; the key is consumed.
 
     Args:
         network: the critic.
-        params: of both players.
+        params: of the model and the critic.
         key: of the points where the slope is taken; None will do where it is not.
         real: [B, ...] examples, codes or draws.
-        fake: [B, ...] what the other player made.
-        game: names the loss.
-        slope_weight: of `gradient_penalty`; 0 leaves it out.
+        fake: [B, ...] what was generated.
+        adversarial_loss: which of them.
+        gradient_penalty_weight: of `gradient_penalty`; 0 leaves it out.
         name: of the critic's parameters.
     """
     real, fake = jax.lax.stop_gradient((real, fake))
-    loss = game.critic(logits(network, params, real, name), logits(network, params, fake, name))
-    if key is None or not slope_weight:
+    loss = adversarial_loss.critic(logits(network, params, real, name), logits(network, params, fake, name))
+    if key is None or not gradient_penalty_weight:
         return loss
 
     def slope(key: Key, a: Array, b: Array) -> Array:
         return gradient_penalty(lambda x: critic_outputs(network, params, x, name)[0], key, a, b)
 
-    return loss + slope_weight * jnp.mean(jax.vmap(slope)(jax.random.split(key, real.shape[0]), real, fake))
+    return loss + gradient_penalty_weight * jnp.mean(jax.vmap(slope)(jax.random.split(key, real.shape[0]), real, fake))
 
 
-def check_game(game: Any) -> Game:
-    """The game, `non_saturating()` for None; raises `TypeError` for anything else."""
-    rules = non_saturating() if game is None else game
-    if not isinstance(rules, Game):
-        raise TypeError(f"game is {game!r}, expected a Game. Call one, such as hinge().")
-    return rules
+def as_adversarial_loss(adversarial_loss: Any) -> AdversarialLoss:
+    """The loss, `non_saturating()` for None; raises `TypeError` for anything else."""
+    found = non_saturating() if adversarial_loss is None else adversarial_loss
+    if not isinstance(found, AdversarialLoss):
+        raise TypeError(f"adversarial_loss is {found!r}, expected an AdversarialLoss. Call one, such as hinge().")
+    return found

@@ -17,11 +17,11 @@ from jaxvae.networks.shapes import fitting
 Array = jax.Array
 
 
-class MLPCodeEncoder(nn.Module):
+class MLPDeterministicEncoder(nn.Module):
     """x [...] -> code [latent_dim], unconstrained, through hidden layers of the given widths (none: a linear map).
 
     Example:
-        >>> encoder, x = MLPCodeEncoder(latent_dim=2, hidden=()), jax.numpy.zeros((8, 8, 1))
+        >>> encoder, x = MLPDeterministicEncoder(latent_dim=2, hidden=()), jax.numpy.zeros((8, 8, 1))
         >>> encoder.apply(encoder.init(jax.random.key(0), x), x).shape
         (2,)
     """
@@ -43,11 +43,11 @@ class MLPCodeEncoder(nn.Module):
             return Dense(self.latent_dim)(h)
 
 
-class ConvCodeEncoder(nn.Module):
+class ConvDeterministicEncoder(nn.Module):
     """x [H, W, C] -> code [latent_dim]: the layers of `ConvEncoder`, without a variance.
 
     Example:
-        >>> encoder, x = ConvCodeEncoder(latent_dim=2, features=(4, 8), dense=16), jax.numpy.zeros((8, 8, 1))
+        >>> encoder, x = ConvDeterministicEncoder(latent_dim=2, features=(4, 8), dense=16), jax.numpy.zeros((8, 8, 1))
         >>> encoder.apply(encoder.init(jax.random.key(0), x), x).shape
         (2,)
     """

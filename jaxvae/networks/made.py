@@ -14,7 +14,7 @@ from jaxvae.networks.shapes import check_latent, fitting
 Array = jax.Array
 
 
-class MaskedMLP(nn.Module):
+class MADE(nn.Module):
     """u [Z] (and a context) -> [Z, size], where row i depends on u_1 .. u_(i-1) and the context only.
 
     A unit of degree d sees inputs 1 .. d: hidden degrees run evenly over 0 .. Z-1, those of degree 0 carry the context
@@ -24,7 +24,7 @@ class MaskedMLP(nn.Module):
     Source: Germain, Gregor, Murray and Larochelle, 2015, arXiv 1502.03509.
 
     Example:
-        >>> network = MaskedMLP(latent_dim=3, size=2, hidden=(16,), zero_start=False)
+        >>> network = MADE(latent_dim=3, size=2, hidden=(16,), zero_start=False)
         >>> u = jnp.array([1.0, 2.0, 3.0])
         >>> variables = network.init(jax.random.key(0), u)
         >>> rows = jax.jacobian(lambda u: network.apply(variables, u).sum(1))(u)

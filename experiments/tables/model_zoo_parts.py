@@ -12,7 +12,7 @@ SHAPE, LATENTS, HIDDEN = (8, 8, 1), 8, (256,)
 OBSERVATION = jaxvae.discretized_logistic()
 
 
-class Member(NamedTuple):
+class ZooModel(NamedTuple):
     """What `jaxvae.fit` needs; loss and optimizer of None are minus the ELBO and Adam."""
 
     model: Any
@@ -30,34 +30,34 @@ def decoder() -> Any:
 
 
 def code_encoder(size: int = LATENTS) -> Any:
-    return jaxvae.MLPCodeEncoder(size, HIDDEN)
+    return jaxvae.MLPDeterministicEncoder(size, HIDDEN)
 
 
 def plain(**options: Any) -> Any:
     extra = options.pop("extra", 0)
-    options = {"latent_dim": LATENTS, "likelihood": OBSERVATION, **options}
+    options = {"latent_dim": LATENTS, "observation": OBSERVATION, **options}
     return jaxvae.vae(encoder(options["latent_dim"], extra), decoder(), event_shape=SHAPE, **options)
 
 
 def code(make: Callable[..., Any] = jaxvae.autoencoder, **options: Any) -> Any:
-    sizes: dict[str, Any] = {"event_shape": SHAPE, "latent_dim": LATENTS, "likelihood": OBSERVATION}
+    sizes: dict[str, Any] = {"event_shape": SHAPE, "latent_dim": LATENTS, "observation": OBSERVATION}
     return make(code_encoder(), decoder(), **sizes, **options)
 
 
-def bounded(bound: Callable[..., Any], samples: int = 1, **options: Any) -> Member:
+def bounded(bound: Callable[..., Any], samples: int = 1, **options: Any) -> ZooModel:
     model = plain()
-    return Member(model, jaxvae.bound_loss(model, bound, samples=samples, **options))
+    return ZooModel(model, jaxvae.bound_loss(model, bound, samples=samples, **options))
 
 
-def penalised(model: Any, penalty: Callable[..., Any], **options: Any) -> Member:
-    return Member(model, jaxvae.bound_loss(model, jaxvae.elbo, batch_penalty=penalty, **options))
+def penalised(model: Any, penalty: Callable[..., Any], **options: Any) -> ZooModel:
+    return ZooModel(model, jaxvae.bound_loss(model, jaxvae.elbo, batch_penalty=penalty, **options))
 
 
-def two_players(model: Any, make_loss: Callable[..., Any], sees: str) -> Member:
+def adversarial(model: Any, make_loss: Callable[..., Any], sees: str) -> ZooModel:
     critic = jaxvae.MLPCritic((128,))
     model = jaxvae.with_critic(model, critic, sees=sees)
     adam = functools.partial(jaxvae.make_optimizer, "adam")
-    return Member(model, make_loss(model, critic), jaxvae.optimizer_by_part({"critic": adam(3e-4)}, adam(1e-3)))
+    return ZooModel(model, make_loss(model, critic), jaxvae.optimizer_by_part({"critic": adam(3e-4)}, adam(1e-3)))
 
 
 def flow_networks(size: int) -> Any:
@@ -65,7 +65,7 @@ def flow_networks(size: int) -> Any:
 
 
 def masked_networks(size: int) -> Any:
-    return jaxvae.MaskedMLP(LATENTS, size, (64,))
+    return jaxvae.MADE(LATENTS, size, (64,))
 
 
 def amortized_layers(layer: Callable[[int], Any]) -> Any:
@@ -80,11 +80,11 @@ def autoregressive(layer: Callable[..., Any]) -> Any:
 def layered(make: Callable[..., Any], level: Callable[..., Any]) -> Any:
     up = [level(16, HIDDEN), level(LATENTS, (64,))]
     down = [jaxvae.MLPEncoder(16, (64,))]
-    return make(up, down, decoder(), event_shape=SHAPE, latent_dims=(16, LATENTS), likelihood=OBSERVATION)
+    return make(up, down, decoder(), event_shape=SHAPE, latent_dims=(16, LATENTS), observation=OBSERVATION)
 
 
 def conditional(**options: Any) -> Any:
-    sizes: dict[str, Any] = {"event_shape": SHAPE, "latent_dim": LATENTS, "likelihood": OBSERVATION}
+    sizes: dict[str, Any] = {"event_shape": SHAPE, "latent_dim": LATENTS, "observation": OBSERVATION}
     up, down = jaxvae.with_context(encoder()), jaxvae.with_context(decoder())
     return jaxvae.conditional_vae(up, down, context=10, **{**sizes, **options})
 
@@ -102,22 +102,22 @@ class Reshaped(NamedTuple):
         return self.network.apply(variables, *inputs).reshape(self.shape)
 
 
-def vector_quantised() -> Member:
+def vector_quantised() -> ZooModel:
     networks = Reshaped(code_encoder(LATENTS * 4), (LATENTS, 4)), jaxvae.MappedInput(decoder(), jnp.ravel)
-    sizes: dict[str, Any] = {"event_shape": SHAPE, "code_shape": (LATENTS, 4), "codes": 64, "likelihood": OBSERVATION}
+    sizes: dict[str, Any] = {"event_shape": SHAPE, "code_shape": (LATENTS, 4), "codes": 64, "observation": OBSERVATION}
     model = jaxvae.vq_vae(*networks, **sizes)
-    return Member(model, jaxvae.vq_loss(model), jaxvae.vq_optimizer(jaxvae.make_optimizer("adam", 1e-3)))
+    return ZooModel(model, jaxvae.vq_loss(model), jaxvae.vq_optimizer(jaxvae.make_optimizer("adam", 1e-3)))
 
 
-def categorical_latents() -> Member:
-    sizes: dict[str, Any] = {"event_shape": SHAPE, "variables": 10, "classes": 8, "likelihood": OBSERVATION}
-    return Member(jaxvae.categorical_vae(code_encoder(80), decoder(), **sizes))
+def categorical_latents() -> ZooModel:
+    sizes: dict[str, Any] = {"event_shape": SHAPE, "variables": 10, "classes": 8, "observation": OBSERVATION}
+    return ZooModel(jaxvae.categorical_vae(code_encoder(80), decoder(), **sizes))
 
 
-def semi_supervised() -> Member:
+def semi_supervised() -> ZooModel:
     networks = jaxvae.with_context(encoder()), jaxvae.with_context(decoder()), jaxvae.MLPClassifier(10, (64,))
-    sizes: dict[str, Any] = {"event_shape": SHAPE, "latent_dim": LATENTS, "classes": 10, "likelihood": OBSERVATION}
-    return Member(jaxvae.semi_supervised_vae(*networks, **sizes), labels=one_in_ten)
+    sizes: dict[str, Any] = {"event_shape": SHAPE, "latent_dim": LATENTS, "classes": 10, "observation": OBSERVATION}
+    return ZooModel(jaxvae.semi_supervised_vae(*networks, **sizes), labels=one_in_ten)
 
 
 def one_in_ten(labels: Any) -> Any:
@@ -129,16 +129,16 @@ def all_labels(labels: Any) -> Any:
     return labels
 
 
-def wasserstein() -> Member:
+def wasserstein() -> ZooModel:
     model = code(prior=jaxvae.standard_normal(LATENTS))
     return penalised(model, jaxvae.mmd_penalty(model, weight=100.0))
 
 
-def info() -> Member:
+def info() -> ZooModel:
     model = plain()
     return penalised(model, jaxvae.mmd_penalty(model, weight=100.0), beta=0.5)
 
 
-def total_correlation() -> Member:
+def total_correlation() -> ZooModel:
     model = plain()
-    return Member(model, jaxvae.tc_vae_loss(model, 1500, beta=4.0))
+    return ZooModel(model, jaxvae.tc_vae_loss(model, 1500, beta=4.0))

@@ -1,7 +1,7 @@
-"""Losses of two players over codes, in one step: total = generator_loss(g, stop(d)) + critic_loss(stop(g), d).
+"""Adversarial losses over codes, in one step: total = generator_loss(g, stop(d)) + critic_loss(stop(g), d).
 
-One gradient of the total holds exactly the gradient of each player's own loss, since each loss is constant in the
-other player's parameters. `optimizer_by_part({"critic": ...}, ...)` then gives each its own optimiser. Of several
+One gradient of the total holds exactly the gradient of each of the two, since each is constant in the other's
+parameters. `optimizer_by_part({"critic": ...}, ...)` then gives each its own optimiser. Of several
 devices each sees its share of the batch, for examples, codes and permuted codes, and the gradients are averaged.
 """
 
@@ -10,11 +10,11 @@ import jax
 from jaxvae.checks import finite_number
 from jaxvae.models.players.critic import check_network
 from jaxvae.models.records import Conditional, Key, Model, Network, Params, as_model
-from jaxvae.objectives.adversarial import Game, minimax
+from jaxvae.objectives.adversarial import AdversarialLoss, minimax
 from jaxvae.objectives.total_correlation import permute_latents
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report, target_prior
 from jaxvae.training.losses.bound import PENALTY, Loss, Metrics
-from jaxvae.training.losses.critic import check_game, critic_loss, held, logits
+from jaxvae.training.losses.critic import as_adversarial_loss, freeze, logits, loss_of_critic
 
 Array = jax.Array
 
@@ -34,7 +34,7 @@ def factor_vae_loss(model: Model, network: Network, *, gamma: float = 10.0, name
 
     Returns:
         loss(params, keys [B], batch, step) -> (scalar, metrics); B is at least 4. Metrics are those of `bound_loss`
-        with total_correlation and critic_loss, in nats; loss is the sum of both players' losses.
+        with total_correlation and critic_loss, in nats; loss is the sum of both.
 
     Raises:
         ValueError, TypeError: for a gamma that is negative or not finite, or a network that is none; later, for
@@ -56,7 +56,7 @@ def factor_vae_loss(model: Model, network: Network, *, gamma: float = 10.0, name
     check_network(network)
 
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
-        frozen = held(params, name)
+        frozen = freeze(params, name)
         terms = batch_terms(model, params, keys, batch)
         z = codes(terms)[0]
         half = z.shape[0] // 2
@@ -64,10 +64,10 @@ def factor_vae_loss(model: Model, network: Network, *, gamma: float = 10.0, name
             raise ValueError(f"the batch has {z.shape[0]} examples (of one device), expected at least 4: two halves.")
         total_correlation = logits(network, frozen, z, name).mean()
         permuted = permute_latents(jax.random.fold_in(keys[0], PENALTY), z[half:])
-        judged = 0.5 * critic_loss(network, params, None, z[:half], permuted, minimax(), 0.0, name)
+        critic_loss = 0.5 * loss_of_critic(network, params, None, z[:half], permuted, minimax(), 0.0, name)
         elbo = terms.log_likelihood.mean() - terms.kl.mean((0, 1)).sum()
-        value = terms.penalty.mean() - elbo + gamma * total_correlation + judged
-        return value, report(terms, value, total_correlation=total_correlation, critic_loss=judged)
+        value = terms.penalty.mean() - elbo + gamma * total_correlation + critic_loss
+        return value, report(terms, value, total_correlation=total_correlation, critic_loss=critic_loss)
 
     return loss
 
@@ -77,27 +77,27 @@ def adversarial_autoencoder_loss(
     network: Network,
     *,
     weight: float = 1.0,
-    game: Game | None = None,
-    slope_weight: float = 0.0,
+    adversarial_loss: AdversarialLoss | None = None,
+    gradient_penalty_weight: float = 0.0,
     prior: Conditional | None = None,
     name: str = "critic",
 ) -> Loss:
-    r"""Adversarial autoencoder: minus the log-likelihood, plus the encoder's part of a game over codes.
+    r"""Adversarial autoencoder: minus the log-likelihood, plus the encoder's adversarial loss over codes.
 
     The critic tells draws of the prior (real) from codes (fake); no KL is used, so an encoder without noise will do.
 
     Args:
         model: `with_critic(model, network)`, an autoencoder or a VAE with codes [Z].
         network: the critic, `.apply(variables, z [Z])` -> logit [] or (logit, features).
-        weight: of the encoder's part of the game, >= 0.
-        game: by default `non_saturating()`.
-        slope_weight: of `gradient_penalty`, for `wasserstein()`; 0 leaves it out.
-        prior: the target of the codes, by default the model's. The game does not train it.
+        weight: of the encoder's adversarial loss, >= 0.
+        adversarial_loss: by default `non_saturating()`.
+        gradient_penalty_weight: of `gradient_penalty`, for `wasserstein()`; 0 leaves it out.
+        prior: the target of the codes, by default the model's. This loss does not train it.
         name: of the critic's parameters.
 
     Returns:
         loss(params, keys [B], batch, step) -> (scalar, metrics): those of `bound_loss` with generator_loss and
-        critic_loss; loss is the sum of both players' losses.
+        critic_loss; loss is the sum of both.
 
     Raises:
         ValueError, TypeError: for a weight that is negative or not finite, or a network or prior that is none; later,
@@ -114,19 +114,19 @@ def adversarial_autoencoder_loss(
         >>> loss = adversarial_autoencoder_loss(with_critic(model, critic), critic)
     """
     finite_number("weight", weight)
-    finite_number("slope_weight", slope_weight)
+    finite_number("gradient_penalty_weight", gradient_penalty_weight)
     check_network(network)
-    target, rules = target_prior(model, prior), check_game(game)
+    target, adversarial = target_prior(model, prior), as_adversarial_loss(adversarial_loss)
 
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
-        frozen = held(params, name)
+        frozen = freeze(params, name)
         terms = batch_terms(model, params, keys, batch)
         z = codes(terms)[0]
         key_draw, key_slope = jax.random.split(jax.random.fold_in(keys[0], PENALTY))
         real = prior_draws(target, params, key_draw, z.shape[0])
-        deceived = rules.generator(logits(network, frozen, z, name))
-        judged = critic_loss(network, params, key_slope, real, z, rules, slope_weight, name)
-        value = terms.penalty.mean() - terms.log_likelihood.mean() + weight * deceived + judged
-        return value, report(terms, value, generator_loss=deceived, critic_loss=judged)
+        generator_loss = adversarial.generator(logits(network, frozen, z, name))
+        critic_loss = loss_of_critic(network, params, key_slope, real, z, adversarial, gradient_penalty_weight, name)
+        value = terms.penalty.mean() - terms.log_likelihood.mean() + weight * generator_loss + critic_loss
+        return value, report(terms, value, generator_loss=generator_loss, critic_loss=critic_loss)
 
     return loss

@@ -1,4 +1,4 @@
-"""Losses of two players over examples: GAN and VAE-GAN, each player's gradient its own, in one step."""
+"""Adversarial losses over examples: GAN and VAE-GAN, generator and critic in one step, each with its own gradient."""
 
 import jax
 import jax.numpy as jnp
@@ -7,25 +7,30 @@ from jaxvae.checks import finite_number
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.players.critic import check_network
 from jaxvae.models.records import Key, Model, Network, Params, as_model, check_batch
-from jaxvae.objectives.adversarial import Game
+from jaxvae.objectives.adversarial import AdversarialLoss
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report
 from jaxvae.training.losses.bound import PENALTY, Loss, Metrics
-from jaxvae.training.losses.critic import check_game, critic_loss, features, held, logits
+from jaxvae.training.losses.critic import as_adversarial_loss, features, freeze, logits, loss_of_critic
 
 Array = jax.Array
 stop = jax.lax.stop_gradient
 
 
 def gan_loss(
-    model: Model, network: Network, *, game: Game | None = None, slope_weight: float = 0.0, name: str = "critic"
+    model: Model,
+    network: Network,
+    *,
+    adversarial_loss: AdversarialLoss | None = None,
+    gradient_penalty_weight: float = 0.0,
+    name: str = "critic",
 ) -> Loss:
-    r"""The loss of a GAN: the generator's part of a game and the critic's, over examples and decoded prior draws.
+    r"""The loss of a GAN: the generator's and the critic's, over examples and decoded prior draws.
 
     Args:
         model: `with_critic(gan(...), network, sees="example")`; or any model, whose prior and decoder are trained.
         network: the critic, `.apply(variables, x)` -> logit [] or (logit, features), of x as networks see it.
-        game: by default `non_saturating()`.
-        slope_weight: of `gradient_penalty`, for `wasserstein()` (there 10); 0 leaves it out.
+        adversarial_loss: by default `non_saturating()`.
+        gradient_penalty_weight: of `gradient_penalty`, for `wasserstein()` (there 10); 0 leaves it out.
         name: of the critic's parameters.
 
     Returns:
@@ -33,8 +38,8 @@ def gan_loss(
         the sum. A falling loss says nothing of the pictures.
 
     Raises:
-        ValueError, TypeError: for a slope_weight that is negative or not finite, a game or network that is none; later,
-            for parameters without a critic.
+        ValueError, TypeError: for a gradient_penalty_weight that is negative or not finite, an adversarial_loss or
+            network that is none; later, for parameters without a critic.
         NotImplementedError: for a model with a context.
 
     Source: Goodfellow et al., 2014, arXiv 1406.2661.
@@ -47,31 +52,36 @@ def gan_loss(
         >>> model, critic = gan(MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2), MLPCritic()
         >>> loss = gan_loss(with_critic(model, critic, sees="example"), critic)
     """
-    finite_number("slope_weight", slope_weight)
+    finite_number("gradient_penalty_weight", gradient_penalty_weight)
     check_network(network)
     _unconditional(model)
-    rules = check_game(game)
+    adversarial = as_adversarial_loss(adversarial_loss)
 
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
         check_batch(model, batch)
-        frozen, x = held(params, name), model.to_unit(batch)
+        frozen, x = freeze(params, name), model.to_unit(batch)
         key_draw, key_slope = jax.random.split(jax.random.fold_in(keys[0], PENALTY))
         fake = _decode(model, params, prior_draws(model.prior, params, key_draw, x.shape[0]))
-        deceived = rules.generator(logits(network, frozen, fake, name))
-        judged = critic_loss(network, params, key_slope, x, fake, rules, slope_weight, name)
-        value = deceived + judged
-        return value, {"loss": value, "generator_loss": deceived, "critic_loss": judged}
+        generator_loss = adversarial.generator(logits(network, frozen, fake, name))
+        critic_loss = loss_of_critic(network, params, key_slope, x, fake, adversarial, gradient_penalty_weight, name)
+        value = generator_loss + critic_loss
+        return value, {"loss": value, "generator_loss": generator_loss, "critic_loss": critic_loss}
 
     return loss
 
 
 def vae_gan_loss(
-    model: Model, network: Network, *, gamma: float = 1.0, game: Game | None = None, name: str = "critic"
+    model: Model,
+    network: Network,
+    *,
+    gamma: float = 1.0,
+    adversarial_loss: AdversarialLoss | None = None,
+    name: str = "critic",
 ) -> Loss:
-    r"""VAE-GAN: the error of a reconstruction is measured in the critic's features, and the decoder plays it as well.
+    r"""VAE-GAN: the error of a reconstruction is measured in the critic's features, and the decoder is a generator too.
 
     With f the critic's features and L = -E log N(f(x); f(x'), I) for the reconstruction x':
-    encoder: KL + L;  decoder: gamma L + its part of the game;  critic: its part of the game, real x against fakes,
+    encoder: KL + L;  decoder: gamma L + the generator's loss;  critic: the critic's loss, real x against fakes,
     half of them reconstructions and half decoded draws of the prior.
 
     The paper adds the two kinds of fakes, so that fakes count twice; here they are averaged, and at the best critic the
@@ -81,13 +91,13 @@ def vae_gan_loss(
         model: `with_critic(model, network, sees="example")`.
         network: the critic, `.apply(variables, x)` -> (logit [], features [...]), of x as networks see it.
         gamma: weight of L in the decoder's loss, >= 0: content against style.
-        game: by default `non_saturating()`; the paper's is `minimax()`.
+        adversarial_loss: by default `non_saturating()`; the paper's is `minimax()`.
         name: of the critic's parameters.
 
     Returns:
         loss(params, keys [B], batch, step) -> (scalar, metrics): those of `bound_loss` (log_likelihood and elbo are the
         model's own, of pixels) with feature_loss, generator_loss and critic_loss; loss is KL + feature_loss +
-        generator_loss + critic_loss, a number to watch but not what each player minimises.
+        generator_loss + critic_loss, a number to watch but not what each part minimises.
 
     Raises:
         ValueError, TypeError: for a gamma that is negative or not finite, or a network that is none; later, for
@@ -107,23 +117,23 @@ def vae_gan_loss(
     finite_number("gamma", gamma)
     check_network(network)
     _unconditional(model)
-    rules = check_game(game)
+    adversarial = as_adversarial_loss(adversarial_loss)
 
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
-        judge = held(params, name)
+        frozen = freeze(params, name)
         terms = batch_terms(model, params, keys, batch)
         z, x = codes(terms)[0], model.to_unit(batch)
         key_draw, key_slope = jax.random.split(jax.random.fold_in(keys[0], PENALTY))
         # The decoder's gradient of the feature loss is scaled by gamma; the code's, and so the encoder's, is not.
         scaled = jax.tree.map(lambda leaf: stop(leaf) + gamma * (leaf - stop(leaf)), params)
-        seen, rebuilt = (features(network, judge, image, name) for image in (x, _decode(model, scaled, z)))
+        seen, rebuilt = (features(network, frozen, image, name) for image in (x, _decode(model, scaled, z)))
         apart = -jax.vmap(normal_log_prob)(seen, rebuilt, jnp.zeros_like(rebuilt)).mean()
         drawn = prior_draws(model.prior, params, key_draw, z.shape[0])
         fakes = _decode(model, params, stop(jnp.concatenate([z, drawn])))
-        deceived = rules.generator(logits(network, judge, fakes, name))
-        judged = critic_loss(network, params, key_slope, x, fakes, rules, 0.0, name)
-        value = terms.penalty.mean() + terms.kl.mean((0, 1)).sum() + apart + deceived + judged
-        return value, report(terms, value, feature_loss=apart, generator_loss=deceived, critic_loss=judged)
+        generator_loss = adversarial.generator(logits(network, frozen, fakes, name))
+        critic_loss = loss_of_critic(network, params, key_slope, x, fakes, adversarial, 0.0, name)
+        value = terms.penalty.mean() + terms.kl.mean((0, 1)).sum() + apart + generator_loss + critic_loss
+        return value, report(terms, value, feature_loss=apart, generator_loss=generator_loss, critic_loss=critic_loss)
 
     return loss
 
