@@ -5,12 +5,16 @@ import json
 import math
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+_NO_FILE = "Not a regular file"
+# Windows reads text unless it is told otherwise; elsewhere opening a pipe would wait for its other end.
+_PATIENCE = getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _FIXES = {
     errno.EACCES: "You have no permission: choose another folder, or change its owner or mode.",
@@ -21,7 +25,8 @@ _FIXES = {
     errno.EFBIG: "The file would exceed the allowed size: raise the limit (ulimit -f).",
     errno.ENOTDIR: "A part of the path is a file: choose another folder.",
     errno.EEXIST: "It is a file, not a folder: choose another folder.",
-    errno.EISDIR: "It is a folder or a device, not a file: move it away, or choose another name.",
+    errno.ENOENT: "Check the path.",
+    errno.EISDIR: "It is a folder, a pipe or a device, not a file: move it away, or choose another name.",
     errno.ENAMETOOLONG: "The name is too long: choose a shorter one.",
     errno.ELOOP: "It is a symbolic link, which is not followed here: remove it, or choose another folder.",
 }
@@ -87,7 +92,7 @@ def whole_file(path: str | os.PathLike[str], *, needed: int | None = None) -> It
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         if path.exists() and not path.is_file():
-            raise OSError(errno.EISDIR, "Not a regular file")
+            raise OSError(errno.EISDIR, _NO_FILE)
         try:
             with open(temporary, "xb") as file:
                 yield file
@@ -100,6 +105,44 @@ def whole_file(path: str | os.PathLike[str], *, needed: int | None = None) -> It
         sync_folder(path.parent)
     except OSError as error:
         raise explain(error, "write", path, needed) from error
+
+
+def read_bytes(path: str | os.PathLike[str], limit: int | None = None) -> bytes:
+    """The content of a regular file; no pipe, device or folder is waited for.
+
+    Args:
+        path: of the file.
+        limit: the most bytes that are accepted.
+
+    Raises:
+        FileNotFoundError, OSError: naming the path and a remedy. ValueError: it is larger than the limit.
+    """
+    path = Path(path)
+    try:
+        with open(os.open(path, os.O_RDONLY | _PATIENCE), "rb") as file:
+            _regular(file.fileno())
+            data = file.read() if limit is None else file.read(limit + 1)
+    except OSError as error:
+        raise explain(error, "read", path) from error
+    if limit is not None and len(data) > limit:
+        raise ValueError(f"{path} has over {limit} bytes, expected at most so many.")
+    return data
+
+
+@contextmanager
+def log_file(path: Path) -> Iterator[int]:
+    """A descriptor to read a regular file and to append to it, made if need be; a link, pipe or device is refused."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | _PATIENCE, 0o666)
+    try:
+        _regular(descriptor)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _regular(descriptor: int) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EISDIR, _NO_FILE)
 
 
 def write_text(path: Path, text: str) -> None:

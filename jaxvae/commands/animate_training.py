@@ -10,6 +10,7 @@ Time: 25 s on two cores. Expected and obtained: runs/digits-2d/pictures/training
 spread over the plane, -ELBO falling in the title.
 """
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -137,7 +138,8 @@ def kept(run: str) -> Iterator[tuple[Any, str]]:
 
     steps = checkpoint.steps(Path(run) / CHECKPOINTS)
     for step in steps:
-        yield jaxvae.load(run, step=step).params, f"step {step:,} of {steps[-1]:,}"
+        with contextlib.suppress(FileNotFoundError):  # a run that trains meanwhile has deleted it
+            yield jaxvae.load(run, step=step).params, f"step {step:,} of {steps[-1]:,}"
 
 
 if __name__ == "__main__":

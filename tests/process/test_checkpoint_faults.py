@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from disks import mounted
 
-from jaxvae.training.checkpoints import arrays, files, folders, manifest
+from jaxvae.training.checkpoints import arrays, checkpoint, files, folders, manifest
 from jaxvae.training.checkpoints.checkpoint import restore, save, steps
 from jaxvae.training.checkpoints.leaves import Leaf
 
@@ -628,3 +628,25 @@ def test_a_mutated_checkpoint_is_refused_or_the_same(saved):
 @late_report
 def test_one_thousand_mutations(saved):
     assert fuzz(saved, 1000, seed=1, seconds=60)["refused"] > 500
+
+
+def test_a_checkpoint_that_goes_while_it_is_read_is_no_damage(tmp_path, monkeypatch):
+    """A run that trains keeps one checkpoint and saves the next: whoever opens it then looks again, without a word."""
+    save(tmp_path, state_at(1), step=1)
+    read, last = arrays.read, 4
+
+    def late(folder, *arguments, own=False):
+        step = int(steps(tmp_path)[-1])
+        if not own and step < last:
+            save(tmp_path, state_at(step + 1), step=step + 1, keep=1)
+        return read(folder, *arguments, own=own)
+
+    monkeypatch.setattr(arrays, "read", late)
+    assert of_step(restore(tmp_path, LIKE)[0]) == 4
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint of step 1; steps found: \[4\]"):
+        restore(tmp_path, LIKE, step=1)
+    last = 100
+    monkeypatch.setattr(checkpoint, "LOOKS", 3)
+    with pytest.raises(ValueError, match="for long enough to read it"):
+        restore(tmp_path, LIKE)
+    assert steps(tmp_path) == [7]

@@ -99,6 +99,7 @@ OTHERS = {
     "jaxvae/files.py",
     "jaxvae/runs/folder/metrics.py",
     "jaxvae/data/cache.py",
+    "jaxvae/training/checkpoints/arrays.py",
     "jaxvae/training/checkpoints/snapshot.py",
 }
 WRITES = {"write_text", "write_bytes", "savetxt", "savez", "savez_compressed", "tofile"}

@@ -6,6 +6,9 @@ and no empty array, which it refuses. Its console output is held back: what goes
 
 import errno
 import logging
+import os
+import re
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +21,7 @@ import numpy as np
 
 from jaxvae.training.checkpoints.files import Damaged
 
+ODD = re.compile(r"[][*?\\:]")
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -28,8 +32,12 @@ def write(folder: Path, values: Sequence[np.ndarray]) -> None:
     if not named:
         return folder.mkdir()
     try:
-        with _orbax() as orbax:
-            orbax.save(folder, named)
+        with _orbax() as orbax, _reachable(folder) as path:
+            orbax.save(path, named)
+        # Orbax notes in it where the folder lay, a path of this machine, and never reads it.
+        note = folder / "commit_success.txt"
+        if note.exists():
+            note.write_text("Checkpoint commit was successful\n", encoding="ascii")
     except Exception as error:
         code = errno.ENOSPC if "No space left" in str(error) else getattr(error, "errno", None) or errno.EIO
         raise OSError(code, f"orbax could not write it: {error!s:.300}") from error
@@ -47,12 +55,12 @@ def read(folder: Path, expected: Sequence[tuple[tuple[int, ...], np.dtype]], *, 
     found: dict[str, Any] = {}
     try:
         if wanted:
-            with _orbax() as orbax:
+            with _orbax() as orbax, _reachable(folder) as path:
                 if not own:
-                    _compare(folder, orbax.metadata(folder).metadata, wanted)
+                    _compare(folder, orbax.metadata(path).metadata, wanted)
                 # A stride of zero: orbax looks at shape and dtype alone, so a target need not take memory.
                 target = {name: np.broadcast_to(np.zeros((), d), s) for name, (s, d) in wanted.items()}
-                found = orbax.load(folder, target)
+                found = orbax.load(path, target)
     except Damaged:
         raise
     except Exception as error:
@@ -74,6 +82,18 @@ def _compare(folder: Path, declared: dict[str, Any], wanted: dict[str, tuple[tup
         if tuple(array.shape) != shape or array.dtype != dtype or prod(piece) > prod(shape):
             got = f"{array.dtype}{list(array.shape)} in pieces of {list(piece)}"
             raise Damaged(f"{folder.name}: orbax declares {got}, expected {dtype}{list(shape)}")
+
+
+@contextmanager
+def _reachable(folder: Path) -> Iterator[Path]:
+    """`folder` under a name that orbax takes as it stands: it reads brackets as a pattern, "gs:/" as another place."""
+    if os.name != "posix" or not ODD.search(str(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="jaxvae-") as beside:
+        link = Path(beside) / "link"
+        link.symlink_to(folder.parent, target_is_directory=True)
+        yield link / folder.name
 
 
 def _one_process() -> None:

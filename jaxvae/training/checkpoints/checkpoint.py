@@ -7,6 +7,7 @@ in order; their names, shapes and digests are in a manifest (`jaxvae.training.ch
 One process writes into a folder at a time: hold `lock_folder` for as long as the run takes.
 """
 
+import contextlib
 import errno
 import os
 import shutil
@@ -21,6 +22,7 @@ from jaxvae.checks import positive_integer
 from jaxvae.training.checkpoints import files, folders, leaves, manifest, snapshot
 from jaxvae.training.checkpoints.files import Damaged
 
+LOOKS = 200  # at the list of checkpoints, while it changes under the reader
 SPARE = 1 << 20  # bytes beside the arrays, for the manifest and the folders themselves
 
 
@@ -107,6 +109,7 @@ def restore(folder: str | Path, like: Any, *, step: int | None = None) -> tuple[
 
     Files are compared with the manifest before anything is parsed, and every array once more after that. A damaged
     checkpoint is skipped with a `UserWarning` naming step and file, and the one before it is used. Nothing is deleted.
+    One that is deleted while it is read, by a run that trains there, is no damage: the list is looked at again.
 
     Args:
         folder: the folder given to `save`.
@@ -124,19 +127,35 @@ def restore(folder: str | Path, like: Any, *, step: int | None = None) -> tuple[
     folder = folders.absolute(folder)
     if step is not None:
         positive_integer("step", step, at_least=0)
-    found = [item for item in folders.candidates(folder) if step is None or item.step == step]
-    if not found:
-        wanted = "checkpoint" if step is None else f"checkpoint of step {step}"
-        raise FileNotFoundError(f"{folder} holds no {wanted}; steps found: {steps(folder)}. Train and save first.")
+    wanted = "checkpoint" if step is None else f"checkpoint of step {step}"
+    for _ in range(LOOKS):
+        found = [item for item in folders.candidates(folder) if step is None or item.step == step]
+        if not found:
+            raise FileNotFoundError(f"{folder} holds no {wanted}; steps found: {steps(folder)}. Train and save first.")
+        with contextlib.suppress(_Gone):
+            return _newest_good(folder, found, like)
+    raise ValueError(
+        f"{folder} holds no {wanted} for long enough to read it: the run that trains there replaces them faster. "
+        f"Wait for it to end, or let it keep more: --keep 5."
+    )
+
+
+class _Gone(Exception):
+    """A checkpoint was deleted while it was read, by a run that trains there and has saved a newer one."""
+
+
+def _newest_good(folder: Path, found: list[folders.Candidate], like: Any) -> tuple[Any, dict[str, Any]]:
     faults: list[str] = []
     for item in reversed(found):
         try:
             state, metadata = snapshot.read(item.path, like, item.step)
         except Damaged as error:
+            if not item.path.exists():
+                raise _Gone from error
             faults.append(f"step {item.step} ({item.path.name}): {error}")
             continue
         for fault in faults:
-            warnings.warn(f"skipped a damaged checkpoint in {folder}, {fault}", stacklevel=2)
+            warnings.warn(f"skipped a damaged checkpoint in {folder}, {fault}", stacklevel=3)
         return state, metadata
     listed = "\n  ".join(faults)
     raise ValueError(

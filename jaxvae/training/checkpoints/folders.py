@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxvae.files import explain, make_folder
 from jaxvae.training.checkpoints import manifest
 
 FINAL = re.compile(r"([0-9]{12,})(?:\.([0-9]{1,6}))?")  # the step, and a revision where one step was saved again
@@ -27,8 +28,6 @@ class Candidate(NamedTuple):
 def absolute(folder: str | Path) -> Path:
     """The absolute path of a folder that may not exist yet; raises `ValueError` or `NotADirectoryError` naming it."""
     path = Path(os.path.abspath(folder))
-    if "\\" in str(path) and os.name != "nt":
-        raise ValueError(f"the path {path} has a backslash, which orbax would read as another folder. Rename it.")
     if any("\ud800" <= letter <= "\udfff" for letter in str(path)):
         raise ValueError(f"the path {str(path)!r} is no text in this locale. Set PYTHONUTF8=1, or rename it.")
     if path.exists() and not path.is_dir():
@@ -94,8 +93,7 @@ def lock_folder(folder: str | Path) -> Iterator[Path]:
     """
     import filelock
 
-    path = absolute(folder)
-    path.mkdir(parents=True, exist_ok=True)
+    path = make_folder(absolute(folder))
     lock = filelock.FileLock(path / ".lock", timeout=0)
     try:
         lock.acquire()
@@ -104,6 +102,8 @@ def lock_folder(folder: str | Path) -> Iterator[Path]:
             f"{path} is in use by another process, expected a folder of its own for each run. Wait for that one to "
             f"end, or choose another folder."
         ) from None
+    except OSError as error:
+        raise explain(error, "lock", path) from error
     try:
         yield path
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.files import make_folder, whole_file
+from jaxvae.files import make_folder, read_bytes, whole_file
 from jaxvae.training.checkpoints import leaves
 
 DTYPES: dict[str, Any] = {
@@ -71,7 +71,7 @@ def load_weights(path: str | Path) -> dict[str, Any]:
     from safetensors import SafetensorError, deserialize
 
     path = Path(path)
-    text = path.read_bytes()
+    text = read_bytes(path)
     try:
         found = deserialize(text)
         notes = json.loads(text[8 : 8 + int.from_bytes(text[:8], "little")]).get("__metadata__", {})
