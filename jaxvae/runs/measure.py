@@ -1,6 +1,5 @@
 """What a run says of the test images: its records, its summary, and a warning where the latents have collapsed."""
 
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -137,7 +136,6 @@ def make_summary(
         "kl_per_latent": use.get("kl_per_latent", []),
         "active_units": use.get("active_units"),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
-        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from disks import mounted
 
 from jaxvae import files
 from jaxvae.runs.configs import config as configs
@@ -454,15 +455,14 @@ def test_metrics_need_a_step(record: dict, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_metrics_on_a_full_disk(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    path.symlink_to("/dev/full")
-    with pytest.raises(
-        OSError, match=r"cannot append to .*metrics\.jsonl.*disk is full.*the same command again"
-    ) as caught:
+    with mounted(tmp_path / "disk", "size=4k") as disk:
+        path = disk / "metrics.jsonl"
         metrics.append_metrics(path, {"step": 1})
-    assert caught.value.errno == errno.ENOSPC
+        with pytest.raises(OSError, match=r"cannot append to .*metrics\.jsonl.*disk is full.*same command") as caught:
+            metrics.append_metrics(path, {"step": 2, "text": "x" * 5000})
+        assert caught.value.errno == errno.ENOSPC
+        assert metrics.read_metrics(path) == [{"step": 1}]
 
 
 def test_a_line_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,10 @@ import pytest
 
 from jaxvae.commands import report
 from jaxvae.runs.configs.config import PRESETS, DataConfig, ModelConfig
-from jaxvae.runs.page import report_page
+from jaxvae.runs.page import looks, measured, report_page
+from jaxvae.runs.page.facts import read_facts
 from jaxvae.runs.page.html import Html, document, joined, table, tag
+from jaxvae.runs.page.training import curves, head
 from jaxvae.runs.train import train_run
 
 pytestmark = pytest.mark.quick_compile
@@ -92,6 +94,11 @@ def trained(path, **model):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("runs") / "a")
+
+
+@pytest.fixture(scope="module")
+def facts(run):
+    return read_facts(run)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +199,39 @@ def test_records_that_are_damaged_do_no_harm(run, tmp_path):
     shutil.rmtree(folder / "checkpoints")
     text = Page(report_page(folder, samples=2, limit=20)).check().text
     assert "There are no curves" in text
+
+
+def few(facts, count):
+    held_out = facts.held_out
+    return facts._replace(held_out=held_out._replace(x=held_out.x[:count], labels=held_out.labels[:count]))
+
+
+@pytest.mark.parametrize("count", range(1, 13))
+def test_a_page_of_any_number_of_test_images_shows_strange_ones(facts, monkeypatch, count):
+    def scores(model, params, x, seed):
+        return {"iwae": np.random.default_rng(len(x)).normal(size=len(x))}
+
+    monkeypatch.setattr(measured, "_scores", scores)
+    section = measured.anomalies(few(facts, count), 1000)
+    shown = {11: 5, 12: 6}.get(count, max(1, count // 2))
+    assert f"Above: the {shown} of {count} test images" in section
+    assert section.count("<figure") == 2
+    assert ("too few to tell" in section) == (count < 4)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_page_of_few_test_images_shows_all_that_can_be_drawn(facts, count):
+    section = looks.pictures(few(facts, count))
+    assert section.count("<img") == (3 if count == 1 else 4)
+    assert ("single test image" in section) == (count == 1)
+    assert "could not be drawn" not in section or count == 1
+
+
+def test_a_damaged_log_and_summary_are_said_on_the_page(facts):
+    section = head(facts._replace(summary={}, no_summary="summary.json is damaged: test.images is None."))
+    assert "summary.json is damaged: test.images is None." in section
+    assert "Nothing was measured" not in section, "the last record of the log takes its place"
+    assert "2 damaged line(s)" in curves(facts._replace(damaged=2))
 
 
 def test_the_command_writes_the_page_and_refuses_other_names(run, tmp_path, capsys):

@@ -13,7 +13,7 @@ from jaxvae.evaluation.latents.decoding import latent_shapes
 from jaxvae.evaluation.plots import rate_charts
 from jaxvae.files import make_folder
 from jaxvae.models.records import Model, Params
-from jaxvae.runs.folder.metrics import read_metrics
+from jaxvae.runs.folder.metrics import split_records
 from jaxvae.runs.held_out import HeldOut
 
 SEED = 0
@@ -46,14 +46,14 @@ def draw_pictures(
     x = test.x[:count]
     unit = model.to_unit
     pairs = _different_pairs(test, 5)
-    records: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
-    for record in read_metrics(metrics):
-        records[record["split"]].append(record)
+    records = split_records(metrics)
+    if records.damaged:
+        say(f"{metrics}: {records.damaged} damaged line(s) were left out of the pictures.")
     pictures: dict[str, Any] = {
         "reconstructions": lambda: plots.reconstructions(
             unit(x), unit(generation.reconstructions(model, params, x)), columns=count
         ),
-        "curves": lambda: plots.loss_curves(records["train"], records["test"], x="epoch"),
+        "curves": lambda: plots.loss_curves(records.train, records.test, x="epoch"),
     }
     if isinstance(latent_shapes(model, params), jax.ShapeDtypeStruct):  # one vector, no layers of them
         pictures["interpolations"] = lambda: plots.interpolations(
@@ -69,7 +69,7 @@ def draw_pictures(
         )
     if len(kl_per_latent):
         pictures["kl_per_latent"] = lambda: plots.kl_per_latent(kl_per_latent)
-        pictures["kl_over_training"] = lambda: rate_charts.kl_over_training(records["train"])
+        pictures["kl_over_training"] = lambda: rate_charts.kl_over_training(records.train)
     if len(kl_per_latent) >= 2 and model.posterior.distribution is not None:
         first, second = latents.strongest_latents(kl_per_latent)
         plane = (first, second)
@@ -81,7 +81,13 @@ def draw_pictures(
         }
     paths = []
     for name, draw in pictures.items():
-        figure, _ = draw()
+        try:
+            figure, _ = draw()
+        except ValueError as error:
+            if name not in ("curves", "kl_over_training"):
+                raise
+            say(f"{name}.png was not drawn: {error}")  # a damaged log is no reason to fail: the run itself is whole
+            continue
         paths.append(plots.save(figure, folder / f"{name}.png"))
     say(f"Pictures: {', '.join(path.name for path in paths)} in {folder}")
     return paths

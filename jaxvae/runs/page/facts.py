@@ -1,6 +1,5 @@
 """What a run folder holds, read once; what cannot be read is a sentence that says why."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -8,7 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.folder import run_folder
-from jaxvae.runs.folder.metrics import read_metrics
+from jaxvae.runs.folder.metrics import split_records
+from jaxvae.runs.folder.summary import read_summary
 from jaxvae.runs.held_out import HeldOut, load_held_out
 from jaxvae.runs.load import Run, load
 
@@ -20,8 +20,8 @@ class Facts(NamedTuple):
 
     Attributes:
         folder, config: where it is and what was asked for.
-        train, test: the records of metrics.jsonl.
-        summary: of summary.json, {} where the run was interrupted.
+        train, test, damaged: of metrics.jsonl, as `split_records` reads it.
+        summary: of summary.json, {} where the run was interrupted, or where it is damaged; no_summary then says how.
         run: model, parameters and config, or None; no_run says why not.
         held_out: the test images, or None; no_held_out says why not.
     """
@@ -30,7 +30,9 @@ class Facts(NamedTuple):
     config: Config
     train: list[dict[str, Any]]
     test: list[dict[str, Any]]
+    damaged: int
     summary: Mapping[str, Any]
+    no_summary: str
     run: Run | None
     no_run: str
     held_out: HeldOut | None
@@ -46,21 +48,15 @@ def read_facts(workdir: str | Path) -> Facts:
     """
     folder = run_folder.find(workdir)
     config = read_config(folder / run_folder.CONFIG)
-    records: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
-    for record in read_metrics(folder / run_folder.METRICS):
-        records.setdefault(str(record.get("split")), []).append(record)
-    summary, _ = attempt(lambda: _summary(folder / run_folder.SUMMARY))
+    records, summary, no_summary = split_records(folder / run_folder.METRICS), None, ""
+    if (folder / run_folder.SUMMARY).exists():
+        summary, no_summary = attempt(lambda: read_summary(folder / run_folder.SUMMARY))
     run, no_run = attempt(lambda: load(folder))
     held_out, no_held_out = attempt(lambda: load_held_out(config.data))
     if run is not None and held_out is not None and run.model.event_shape != held_out.x.shape[1:]:
         shapes = f"{held_out.x.shape[1:]}, the run's are {run.model.event_shape}"
         held_out, no_held_out = None, f"The test images of {config.data.name} now have the shape {shapes}."
-    return Facts(folder, config, records["train"], records["test"], summary or {}, run, no_run, held_out, no_held_out)
-
-
-def _summary(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else {}
+    return Facts(folder, config, *records, summary or {}, no_summary, run, no_run, held_out, no_held_out)
 
 
 def attempt(work: Callable[[], Value]) -> tuple[Value | None, str]:

@@ -69,6 +69,8 @@ def _interpolations(model: Model, params: Params, test: HeldOut) -> Html:
     rng = np.random.default_rng(SEED)
     ends = rng.permutation(len(test.x))[:8]
     half = len(ends) // 2
+    if not half:
+        raise ValueError("Between the codes of a single test image there is nothing to interpolate.")
     a, b = test.x[ends[:half]], test.x[ends[half : 2 * half]]
     between = generation.interpolate(model, params, a, b, STEPS)
     return images(

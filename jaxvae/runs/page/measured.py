@@ -68,7 +68,7 @@ def anomalies(facts: Facts, limit: int) -> Html:
         return section(title, absent(f"No scores could be made. {why}"))
     name = next(iter(found))
     order = np.argsort(-found[name])
-    count = min(18, len(x) // 12 * 6) or len(x)
+    count = min(18, len(x) // 12 * 6) or max(1, len(x) // 2)  # rows of six, or one shorter row
     unit = np.asarray(model.to_unit(x[np.concatenate([order[:count], order[::-1][:count]])]))
     label, width = SCORES[name][1], min(6, count)
     extremes = images(

@@ -1,5 +1,6 @@
 """The parts of the page in their order."""
 
+import os
 import platform
 import shlex
 import time
@@ -9,12 +10,15 @@ from pathlib import Path
 from jaxvae.checks import positive_integer
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten, words
+from jaxvae.runs.folder.run_folder import SUMMARY
 from jaxvae.runs.page.facts import Facts, read_facts
 from jaxvae.runs.page.html import Html, document, paragraph, section, table, tag
 from jaxvae.runs.page.looks import latent_space, pictures
 from jaxvae.runs.page.measured import anomalies, likelihood
 from jaxvae.runs.page.style import STYLE
 from jaxvae.runs.page.training import curves, head
+
+TIME = "%Y-%m-%d %H:%M UTC"
 
 
 def report_page(workdir: str | Path, *, samples: int = 50, limit: int = 1000) -> str:
@@ -71,8 +75,9 @@ def settings(facts: Facts) -> Html:
 def foot(facts: Facts) -> Html:
     """When and with what the page was made."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("jaxvae", "jax", "flax", "optax", "numpy"))
-    now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    trained = f"trained {facts.summary['written']}, " if facts.summary.get("written") else ""
+    now = time.strftime(TIME, time.gmtime())
+    ended = os.path.getmtime(facts.folder / SUMMARY) if facts.summary else None
+    trained = "" if ended is None else f"trained {time.strftime(TIME, time.gmtime(ended))}, "
     return tag(
         "footer", f"{facts.folder}: {trained}page made {now} with Python {platform.python_version()}, {packages}."
     )

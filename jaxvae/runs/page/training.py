@@ -41,6 +41,8 @@ def head(facts: Facts) -> Html:
 
 def _state(facts: Facts) -> Html:
     """How far the run came, where that is not to its end."""
+    if facts.no_summary:
+        return note(facts.no_summary, warning=True)
     last = max((record["step"] for record in (*facts.train, *facts.test)), default=0)
     epochs = max((record.get("epoch") or 0 for record in (*facts.train, *facts.test)), default=0)
     if facts.summary:
@@ -73,7 +75,7 @@ def _of_summary(facts: Facts) -> tuple[list[tuple[str, str, str]], str] | None:
     if not isinstance(test, dict):
         return None
     numbers = [
-        (NAMES[name], number(test[name]["nats"]), f"\N{PLUS-MINUS SIGN} {test[name]['standard_error']:.2f} nats")
+        (NAMES[name], number(test[name]["nats"]), _with_error(test[name].get("standard_error")))
         for name in NAMES
         if name in test
     ]
@@ -96,8 +98,7 @@ def _of_record(facts: Facts) -> tuple[list[tuple[str, str, str]], str] | None:
     for (name, sign, _), title in zip(PANELS, NAMES.values(), strict=True):
         if record.get(name) is not None:
             error = record.get(f"{name}_standard_error")
-            rest = "nats" if error is None else f"\N{PLUS-MINUS SIGN} {error:.2f} nats"
-            numbers.append((title, number(sign * record[name]), rest))
+            numbers.append((title, number(sign * record[name]), _with_error(error)))
     setting = (
         f"Nats per example, mean \N{PLUS-MINUS SIGN} standard error over the test images of {facts.config.data.name}, "
         f"{facts.config.test_samples} posterior sample(s) each; after {record.get('epoch', 0):g} epochs."
@@ -105,13 +106,18 @@ def _of_record(facts: Facts) -> tuple[list[tuple[str, str, str]], str] | None:
     return (numbers, setting) if numbers else None
 
 
+def _with_error(error: float | None) -> str:
+    return "nats" if error is None else f"\N{PLUS-MINUS SIGN} {error:.2f} nats"
+
+
 def curves(facts: Facts) -> Html:
     """-ELBO and its two parts over training, a chart each."""
     axes: list[Any] = [new_axes(3.5, 2.7)[1] for _ in PANELS]
+    bad = [note(f"metrics.jsonl has {facts.damaged} damaged line(s), left out.", warning=True)] if facts.damaged else []
     try:
         loss_curves(facts.train, facts.test, x="epoch", ax=axes)
-    except ValueError:
-        return section("Training", absent("There are no curves: the run has no records of training."))
+    except ValueError as error:
+        return section("Training", *bad, absent(f"There are no curves. {error}"))
     shown = axes if any(record.get("kl_per_latent") for record in facts.train) else axes[1:2]
     charts = []
     for ax in shown:
@@ -120,5 +126,6 @@ def curves(facts: Facts) -> Html:
         charts.append(chart(ax.figure, f"{ax.get_title(loc='left')} over training"))
     skipped = sum(record.get("skipped") or 0 for record in facts.train)
     words = "Nats per example. Lines: means over windows of training steps. Points: all test images."
-    bad = [note(f"{skipped:,} steps were not finite and were skipped.", warning=True)] if skipped else []
+    if skipped:
+        bad.append(note(f"{skipped:,} steps were not finite and were skipped.", warning=True))
     return section("Training", *bad, figures(*charts, columns=3), paragraph(tag("span", words, class_="caption")))
