@@ -125,8 +125,7 @@ def _train_locked(
     save_weights(folder / run_folder.WEIGHTS, params)
     kl = np.asarray(summary["kl_per_latent"])
     metrics = folder / run_folder.METRICS
-    has_prior = config.model.kind != "autoencoder"
-    draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say, prior=has_prior)
+    draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say)
     return Outcome(folder, model, params, summary, 0, step)
 
 
