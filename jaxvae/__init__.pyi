@@ -82,7 +82,6 @@ from .models.contexts import Context as Context
 from .models.contexts import Labelled as Labelled
 from .models.contexts import array_context as array_context
 from .models.contexts import class_labels as class_labels
-from .models.densities.density import density_model as density_model
 from .models.exact.linear import linear_gaussian as linear_gaussian
 from .models.exact.linear import linear_gaussian_log_evidence as linear_gaussian_log_evidence
 from .models.exact.linear import linear_gaussian_posterior as linear_gaussian_posterior

@@ -125,7 +125,8 @@ def _train_locked(
     save_weights(folder / run_folder.WEIGHTS, params)
     kl = np.asarray(summary["kl_per_latent"])
     metrics = folder / run_folder.METRICS
-    draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say)
+    has_prior = config.model.kind != "autoencoder"
+    draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say, prior=has_prior)
     return Outcome(folder, model, params, summary, 0, step)
 
 

@@ -4,10 +4,10 @@ from .imputation import Imputation as Imputation
 from .imputation import impute as impute
 from .likelihood import Estimate as Estimate
 from .likelihood import bits_per_dimension as bits_per_dimension
+from .likelihood import has_bound as has_bound
 from .likelihood import per_example as per_example
 from .likelihood import sample_counts as sample_counts
 from .likelihood import summarize as summarize
-from .likelihood import tightest as tightest
 from .rates import InformationBounds as InformationBounds
 from .rates import RateDistortion as RateDistortion
 from .rates import information_bounds as information_bounds

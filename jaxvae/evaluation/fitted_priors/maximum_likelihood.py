@@ -5,13 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.checks import positive_integer
-from jaxvae.models.densities.density import density_model
 from jaxvae.models.records import Conditional, Key, Params
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import TrainState
-from jaxvae.training.losses.bound import Loss, bound_loss
+from jaxvae.training.losses.bound import Loss
 
 Array = jax.Array
 
@@ -57,7 +56,10 @@ def train_density(
     if np.ndim(samples) != 2 or len(samples) == 0:
         raise ValueError(f"samples have shape {np.shape(samples)}, expected (N, Z), at least one.")
 
-    loss = bound_loss(density_model(density, event_shape=np.shape(samples)[1:]))
+    def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, dict[str, Array]]:
+        value = -jax.vmap(density.log_prob, (None, 0, None))(params, batch, None).mean()
+        return value, {"loss": value}
+
     key_init, key_run = jax.random.split(jax.random.key(positive_integer("seed", seed, 0)))
     start = jax.jit(density.init)(key_init, None)
     if not jax.tree.leaves(start):

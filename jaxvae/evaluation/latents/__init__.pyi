@@ -22,7 +22,6 @@ from .decoding import contexts_for as contexts_for
 from .decoding import count_latents as count_latents
 from .decoding import decode as decode
 from .decoding import latent_shapes as latent_shapes
-from .generation import draw as draw
 from .generation import interpolate as interpolate
 from .generation import manifold as manifold
 from .generation import posterior_reconstructions as posterior_reconstructions

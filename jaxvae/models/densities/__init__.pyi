@@ -1,1 +1,0 @@
-from .density import density_model as density_model
