@@ -16,7 +16,8 @@ from jaxvae.training.engine.optimizers import kl_warmup, learning_rate_schedule,
 from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.sampler import epoch_order
 from jaxvae.training.engine.state import compiled_init, init_state
-from jaxvae.training.engine.step import NOISE, PREPROCESS, example_keys, make_step, steps_left
+from jaxvae.training.engine.step import make_step, steps_left
+from jaxvae.training.engine.streams import NOISE, PREPROCESS, example_keys
 from jaxvae.training.losses.bound import bound_loss
 
 pytestmark = pytest.mark.quick_compile

@@ -13,11 +13,10 @@ import numpy as np
 
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Key, Params
+from jaxvae.training.engine.streams import epoch_key
 
 Array = jax.Array
 
-# An independent stream of the run's key.
-ORDER = 0
 UNITS = 2**31  # probabilities are held as whole numbers of 1 / UNITS: exact sums, and a step of 5e-10
 
 
@@ -122,8 +121,7 @@ def epoch_order(key: Key, epoch: Array, size: int) -> Array:
     One sort of random words, at half the time of `jax.random.permutation`; words that tie (for 60,000 examples in
     one epoch out of three) keep their order, which favours nothing that training could see.
     """
-    epoch_key = jax.random.fold_in(jax.random.fold_in(key, ORDER), epoch)
-    return jnp.argsort(jax.random.bits(epoch_key, (size,), jnp.uint32))
+    return jnp.argsort(jax.random.bits(epoch_key(key, epoch), (size,), jnp.uint32))
 
 
 def weighted_draws(key: Key, epoch: Array, edges: Array) -> Array:
@@ -139,8 +137,7 @@ def weighted_draws(key: Key, epoch: Array, edges: Array) -> Array:
         >>> weighted_draws(jax.random.key(0), jnp.int32(0), jnp.asarray(data.edges)).tolist()
         [1, 1, 1, 1]
     """
-    epoch_key = jax.random.fold_in(jax.random.fold_in(key, ORDER), epoch)
-    words = jax.random.bits(epoch_key, edges.shape, jnp.uint32) >> 1
+    words = jax.random.bits(epoch_key(key, epoch), edges.shape, jnp.uint32) >> 1
     return jnp.searchsorted(edges, words, side="right", method="sort")
 
 

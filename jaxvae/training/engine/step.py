@@ -13,23 +13,16 @@ from jaxvae.checks import as_function, finite_number
 from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.records import Key, Params
 from jaxvae.training.engine.optimizers import as_optimizer
-from jaxvae.training.engine.sampler import ORDER, epoch_indices, examples_of
+from jaxvae.training.engine.sampler import epoch_indices, examples_of
 from jaxvae.training.engine.state import TrainState
+from jaxvae.training.engine.streams import NOISE, PREPROCESS, example_keys
 from jaxvae.training.losses.bound import Loss, Metrics, as_loss
+from jaxvae.training.losses.whole_batch import spread_over
 
 Array = jax.Array
 Preprocess = Callable[[Key, Any], Any]
 Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 Steps = Callable[[TrainState, Any, Array], tuple[TrainState, Metrics]]
-
-# Independent streams of the run's key, beside ORDER.
-NOISE, PREPROCESS = ORDER + 1, ORDER + 2
-
-
-def example_keys(key: Key, stream: int, step: Array, size: int, offset: Array | int = 0) -> Key:
-    """Keys [size], one for each example: a function of (key, stream, step, index in the global batch) alone."""
-    step_key = jax.random.fold_in(jax.random.fold_in(key, stream), step)
-    return jax.vmap(jax.random.fold_in, (None, 0))(step_key, offset + jnp.arange(size))
 
 
 def labelled(preprocess: Preprocess) -> Preprocess:
@@ -110,8 +103,9 @@ def make_step(
         batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, state.step, size, offset), raw)
         keys = example_keys(state.key, NOISE, state.step, size, offset)
 
-        checked = functools.partial(_value_and_metrics, loss)
-        (value, metrics), gradient = jax.value_and_grad(checked, has_aux=True)(state.params, keys, batch, state.step)
+        checked = jax.value_and_grad(functools.partial(_value_and_metrics, loss), has_aux=True)
+        with spread_over(axis_name):
+            (value, metrics), gradient = checked(state.params, keys, batch, state.step)
         if axis_name is not None:
             value, metrics, gradient = jax.lax.pmean((value, metrics, gradient), axis_name)
         # A norm that overflows is as bad as a NaN: clipping would turn it into a silent update of zero.

@@ -33,3 +33,7 @@ from .supervised import supervised_loss as supervised_loss
 from .surrogates import closed_form_kl as closed_form_kl
 from .surrogates import estimated as estimated
 from .surrogates import with_gradient_of as with_gradient_of
+from .whole_batch import gathered as gathered
+from .whole_batch import own_rows as own_rows
+from .whole_batch import shared_key as shared_key
+from .whole_batch import shared_keys as shared_keys

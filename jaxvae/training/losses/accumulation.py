@@ -7,6 +7,7 @@ import jax
 from jaxvae.checks import as_function, positive_integer
 from jaxvae.models.records import Key, Params
 from jaxvae.training.losses.bound import Loss, Metrics
+from jaxvae.training.losses.whole_batch import spread_over
 
 Array = jax.Array
 
@@ -16,11 +17,12 @@ def micro_batches(loss: Loss, size: int) -> Loss:
 
     A mean over examples is the mean of the means of equal pieces, so value, metrics and gradient are those of the
     whole batch up to the order of the sums, since every example has its own key. What a loss says of the batch as a
-    whole (a `batch_penalty`) is said of each piece instead.
+    whole (a `batch_penalty`, a game) is said of each piece instead, a batch of its own with draws of its own: several
+    devices say it of the same pieces as one.
 
     Args:
         loss: (params, keys [B], batch, step) -> (scalar, metrics), both means over the examples.
-        size: examples in a piece; a batch that is no larger goes through in one piece.
+        size: examples in a piece; a batch that is smaller (a device's share of it) goes through in one piece.
 
     Returns:
         A loss for reverse-mode differentiation: the gradient is made together with the value.
@@ -42,8 +44,11 @@ def micro_batches(loss: Loss, size: int) -> Loss:
 
     def whole(params: Params, keys: Key, batch: Any, step: Array) -> tuple[Array, Metrics]:
         examples = keys.shape[0]
-        if examples <= size:
+        if examples < size:
             return loss(params, keys, batch, step)
+        if examples == size:
+            with spread_over(None):
+                return loss(params, keys, batch, step)
         if examples % size:
             raise ValueError(
                 f"the batch holds {examples} examples, no multiple of the {size} of a micro-batch. Choose a size that "
@@ -53,7 +58,8 @@ def micro_batches(loss: Loss, size: int) -> Loss:
 
         def forward(params: Params) -> tuple[tuple[Array, Metrics], Params]:
             def of(piece: Any) -> Any:
-                return jax.value_and_grad(loss, has_aux=True)(params, *piece, step)
+                with spread_over(None):
+                    return jax.value_and_grad(loss, has_aux=True)(params, *piece, step)
 
             def add(total: Any, piece: Any) -> tuple[Any, None]:
                 return jax.tree.map(jax.lax.add, total, of(piece)), None

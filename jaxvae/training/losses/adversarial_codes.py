@@ -1,8 +1,7 @@
 """Adversarial losses over codes, in one step: total = generator_loss(g, stop(d)) + critic_loss(stop(g), d).
 
 One gradient of the total holds exactly the gradient of each of the two, since each is constant in the other's
-parameters. `optimizer_by_part({"critic": ...}, ...)` then gives each its own optimiser. Of several
-devices each sees its share of the batch, for examples, codes and permuted codes, and the gradients are averaged.
+parameters. `optimizer_by_part({"critic": ...}, ...)` then gives each its own optimiser.
 """
 
 import jax
@@ -13,8 +12,9 @@ from jaxvae.models.records import Conditional, Key, Model, Network, Params, as_m
 from jaxvae.objectives.adversarial import AdversarialLoss, minimax
 from jaxvae.objectives.total_correlation import permute_latents
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report, target_prior
-from jaxvae.training.losses.bound import PENALTY, Loss, Metrics
+from jaxvae.training.losses.bound import Loss, Metrics
 from jaxvae.training.losses.critic import as_adversarial_loss, freeze, logits, loss_of_critic
+from jaxvae.training.losses.whole_batch import gathered, own_rows, shared_key, shared_keys
 
 Array = jax.Array
 
@@ -59,12 +59,13 @@ def factor_vae_loss(model: Model, network: Network, *, gamma: float = 10.0, name
         frozen = freeze(params, name)
         terms = batch_terms(model, params, keys, batch)
         z = codes(terms)[0]
+        total_correlation = logits(network, frozen, z, name).mean()
+        z = gathered(z)
         half = z.shape[0] // 2
         if half < 2:
-            raise ValueError(f"the batch has {z.shape[0]} examples (of one device), expected at least 4: two halves.")
-        total_correlation = logits(network, frozen, z, name).mean()
-        permuted = permute_latents(jax.random.fold_in(keys[0], PENALTY), z[half:])
-        critic_loss = 0.5 * loss_of_critic(network, params, None, z[:half], permuted, minimax(), 0.0, name)
+            raise ValueError(f"the batch has {z.shape[0]} examples, expected at least 4: two halves.")
+        joint, permuted = own_rows(z[:half]), own_rows(permute_latents(shared_key(keys), z[half:]))
+        critic_loss = 0.5 * loss_of_critic(network, params, None, joint, permuted, minimax(), 0.0, name)
         elbo = terms.log_likelihood.mean() - terms.kl.mean((0, 1)).sum()
         value = terms.penalty.mean() - elbo + gamma * total_correlation + critic_loss
         return value, report(terms, value, total_correlation=total_correlation, critic_loss=critic_loss)
@@ -122,8 +123,8 @@ def adversarial_autoencoder_loss(
         frozen = freeze(params, name)
         terms = batch_terms(model, params, keys, batch)
         z = codes(terms)[0]
-        key_draw, key_slope = jax.random.split(jax.random.fold_in(keys[0], PENALTY))
-        real = prior_draws(target, params, key_draw, z.shape[0])
+        key_draw, key_slope = jax.random.split(shared_key(keys))
+        real = prior_draws(target, params, shared_keys(key_draw, z.shape[0]))
         generator_loss = adversarial.generator(logits(network, frozen, z, name))
         critic_loss = loss_of_critic(network, params, key_slope, real, z, adversarial, gradient_penalty_weight, name)
         value = terms.penalty.mean() - terms.log_likelihood.mean() + weight * generator_loss + critic_loss

@@ -9,8 +9,9 @@ from jaxvae.models.players.critic import check_network
 from jaxvae.models.records import Key, Model, Network, Params, as_model, check_batch
 from jaxvae.objectives.adversarial import AdversarialLoss
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report
-from jaxvae.training.losses.bound import PENALTY, Loss, Metrics
+from jaxvae.training.losses.bound import Loss, Metrics
 from jaxvae.training.losses.critic import as_adversarial_loss, features, freeze, logits, loss_of_critic
+from jaxvae.training.losses.whole_batch import shared_key, shared_keys
 
 Array = jax.Array
 stop = jax.lax.stop_gradient
@@ -60,8 +61,8 @@ def gan_loss(
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
         check_batch(model, batch)
         frozen, x = freeze(params, name), model.to_unit(batch)
-        key_draw, key_slope = jax.random.split(jax.random.fold_in(keys[0], PENALTY))
-        fake = _decode(model, params, prior_draws(model.prior, params, key_draw, x.shape[0]))
+        key_draw, key_slope = jax.random.split(shared_key(keys))
+        fake = _decode(model, params, prior_draws(model.prior, params, shared_keys(key_draw, x.shape[0])))
         generator_loss = adversarial.generator(logits(network, frozen, fake, name))
         critic_loss = loss_of_critic(network, params, key_slope, x, fake, adversarial, gradient_penalty_weight, name)
         value = generator_loss + critic_loss
@@ -123,12 +124,12 @@ def vae_gan_loss(
         frozen = freeze(params, name)
         terms = batch_terms(model, params, keys, batch)
         z, x = codes(terms)[0], model.to_unit(batch)
-        key_draw, key_slope = jax.random.split(jax.random.fold_in(keys[0], PENALTY))
+        key_draw, key_slope = jax.random.split(shared_key(keys))
         # The decoder's gradient of the feature loss is scaled by gamma; the code's, and so the encoder's, is not.
         scaled = jax.tree.map(lambda leaf: stop(leaf) + gamma * (leaf - stop(leaf)), params)
         seen, rebuilt = (features(network, frozen, image, name) for image in (x, _decode(model, scaled, z)))
         apart = -jax.vmap(normal_log_prob)(seen, rebuilt, jnp.zeros_like(rebuilt)).mean()
-        drawn = prior_draws(model.prior, params, key_draw, z.shape[0])
+        drawn = prior_draws(model.prior, params, shared_keys(key_draw, z.shape[0]))
         fakes = _decode(model, params, stop(jnp.concatenate([z, drawn])))
         generator_loss = adversarial.generator(logits(network, frozen, fakes, name))
         critic_loss = loss_of_critic(network, params, key_slope, x, fakes, adversarial, 0.0, name)

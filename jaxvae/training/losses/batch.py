@@ -60,10 +60,10 @@ def codes(terms: Terms) -> Array:
     return jnp.moveaxis(z.reshape(*z.shape[:2], -1), 1, 0)
 
 
-def prior_draws(prior: Conditional, params: Params, key: Key, count: int) -> Array:
-    """Codes [count, Z] of the prior; the key is consumed."""
-    draws = jax.vmap(lambda k: prior.sample(params, k, None)[0])(jax.random.split(key, count))
-    return draws.reshape(count, -1)
+def prior_draws(prior: Conditional, params: Params, keys: Key) -> Array:
+    """Codes [N, Z] of the prior; the keys [N] are consumed."""
+    draws = jax.vmap(lambda k: prior.sample(params, k, None)[0])(keys)
+    return draws.reshape(keys.shape[0], -1)
 
 
 def target_prior(model: Model, prior: Conditional | None) -> Conditional:

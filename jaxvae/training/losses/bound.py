@@ -16,14 +16,13 @@ from jaxvae.objectives.terms import Terms
 from jaxvae.training.losses.batch import batch_terms, check_keys, report
 from jaxvae.training.losses.samples import CHUNK, sample_terms
 from jaxvae.training.losses.surrogates import estimated
+from jaxvae.training.losses.whole_batch import gathered, shared_key
 
 Array = jax.Array
 Metrics = dict[str, Array]
 Loss = Callable[[Params, Key, Any, Array], tuple[Array, Metrics]]
 Schedule = Callable[[Array], Array]
 BatchPenalty = Callable[[Params, Key, Terms], Array]
-
-PENALTY = 2**31 - 1  # folded into the first example's key, the key of what the whole batch shares
 
 
 def as_loss(loss: Any) -> Loss:
@@ -62,7 +61,7 @@ def bound_loss(
             computed again for its gradient, so that memory stays that of one chunk at a third more work; the numbers do
             not depend on it. The bound of such a loss sees the mean KL over the samples, no z and no posterior.
         batch_penalty: (params, key, terms with leading axes [B, samples]) -> [] nats, added to the loss: what no single
-            example can say, such as the distance of all codes from the prior. Each device sees its share of the batch.
+            example can say, such as the distance of all codes from the prior. It sees the batch of all devices.
         **options: the bound's options, each a number or a schedule of the step, as in `beta=warmup`.
 
     Returns:
@@ -131,8 +130,8 @@ def batch_bound_loss(
 
     Args:
         model: gives one `Terms` for each posterior sample.
-        bound: (terms with leading axes [B, samples], **options) -> nats per example. Each device sees its share of
-            the batch, and so does each piece of a loss in `micro_batches`.
+        bound: (terms with leading axes [B, samples], **options) -> nats per example. It sees the batch of all
+            devices; in `micro_batches` each piece is a batch of its own.
         samples, batch_penalty, **options: as in `bound_loss`.
 
     Returns:
@@ -161,7 +160,7 @@ def batch_bound_loss(
 
     def loss(params: Params, keys: Key, batch: Any, step: Array) -> tuple[Array, Metrics]:
         terms = batch_terms(model, params, keys, batch, samples)
-        value = bound(terms, **at_step(step))
+        value = bound(gathered(terms), **at_step(step))
         return _report(value, terms, _batch_penalty(batch_penalty, params, keys, terms))
 
     return loss
@@ -176,7 +175,7 @@ def _options(options: dict[str, Any]) -> Callable[[Array], dict[str, Any]]:
 
 
 def _batch_penalty(penalty: BatchPenalty | None, params: Params, keys: Key, terms: Terms) -> Array | float:
-    return 0.0 if penalty is None else penalty(params, jax.random.fold_in(keys[0], PENALTY), terms)
+    return 0.0 if penalty is None else penalty(params, shared_key(keys), gathered(terms))
 
 
 def _report(bound: Array, terms: Terms, batch_penalty: Array | float) -> tuple[Array, Metrics]:

@@ -8,11 +8,12 @@ import optax
 
 from jaxvae.checks import finite_number
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
+from jaxvae.training.engine.streams import RESTART
 from jaxvae.training.losses.bound import Loss, Metrics
+from jaxvae.training.losses.whole_batch import gathered, shared_key
 
 Array = jax.Array
 
-RESTART = 2**31 - 2  # folded into the first example's key, the key of the restarts
 BURST = 100.0  # a restarted code counts one encoding this many times the average usage
 
 
@@ -22,7 +23,7 @@ def vq_loss(model: Model, *, restart_below: float = 0.01) -> Loss:
     A code whose usage is below `restart_below` times the average is dead. It is given a random encoding of the batch as
     though that had been nearest, often enough (100 times the average usage) to move there in one step of
     `vq_optimizer`; as usage starts at 0, the first step sets the whole codebook to encodings. These terms have value 0
-    and a gradient. With several devices, a restarted code is the average of one encoding from each.
+    and a gradient.
 
     Args:
         model: from `vq_vae`.
@@ -60,9 +61,9 @@ def vq_loss(model: Model, *, restart_below: float = 0.01) -> Loss:
         positions = terms.z.indices[0].size
         average = positions / usage.size
         dead = usage < restart_below * average
-        encodings = terms.z.encoding.reshape(-1, vectors.shape[-1])
-        chosen = jax.random.randint(jax.random.fold_in(keys[0], RESTART), usage.shape, 0, len(encodings))
-        target = jax.lax.stop_gradient(encodings[chosen])
+        encodings = gathered(jax.lax.stop_gradient(terms.z.encoding)).reshape(-1, vectors.shape[-1])
+        chosen = jax.random.randint(shared_key(keys, RESTART), usage.shape, 0, len(encodings))
+        target = encodings[chosen]
         burst = jnp.where(dead, BURST * average, 0.0)
         restarts = (burst * ((vectors - target) ** 2).sum(-1)).sum() - (burst * usage).sum()
         restarts -= jax.lax.stop_gradient(restarts)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxvae.models.players.critic import critic_outputs
 from jaxvae.models.records import Key, Network, Params
 from jaxvae.objectives.adversarial import AdversarialLoss, gradient_penalty, non_saturating
+from jaxvae.training.losses.whole_batch import shared_keys
 
 Array = jax.Array
 
@@ -57,7 +58,7 @@ def loss_of_critic(
     Args:
         network: the critic.
         params: of the model and the critic.
-        key: of the points where the slope is taken; None will do where it is not.
+        key: of the points where the slope is taken, the same on all devices; None will do where it is not.
         real: [B, ...] examples, codes or draws.
         fake: [B, ...] what was generated.
         adversarial_loss: which of them.
@@ -72,7 +73,7 @@ def loss_of_critic(
     def slope(key: Key, a: Array, b: Array) -> Array:
         return gradient_penalty(lambda x: critic_outputs(network, params, x, name)[0], key, a, b)
 
-    return loss + gradient_penalty_weight * jnp.mean(jax.vmap(slope)(jax.random.split(key, real.shape[0]), real, fake))
+    return loss + gradient_penalty_weight * jnp.mean(jax.vmap(slope)(shared_keys(key, real.shape[0]), real, fake))
 
 
 def as_adversarial_loss(adversarial_loss: Any) -> AdversarialLoss:

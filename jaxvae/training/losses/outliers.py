@@ -11,8 +11,9 @@ from jaxvae.checks import finite_number, positive_integer
 from jaxvae.models.records import Key, Model, Params
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.terms import Terms
+from jaxvae.training.engine.streams import OUTLIER
 from jaxvae.training.losses.batch import batch_terms, report
-from jaxvae.training.losses.bound import PENALTY, Loss, Metrics
+from jaxvae.training.losses.bound import Loss, Metrics
 
 Array = jax.Array
 
@@ -74,7 +75,7 @@ def outlier_exposure_loss(
         pool = jnp.asarray(outliers)
 
         def pick(key: Key) -> tuple[Key, Array]:
-            key_index, key_raw, key_terms = jax.random.split(jax.random.fold_in(key, PENALTY), 3)
+            key_index, key_raw, key_terms = jax.random.split(jax.random.fold_in(key, OUTLIER), 3)
             raw = pool[jax.random.randint(key_index, (), 0, len(pool))]
             return key_terms, (raw if preprocess is None else preprocess(key_raw, raw))
 

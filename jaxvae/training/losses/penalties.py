@@ -12,6 +12,7 @@ from jaxvae.objectives.terms import Terms
 from jaxvae.objectives.total_correlation import SAMPLINGS, KLParts, decompose_kl
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report, target_prior
 from jaxvae.training.losses.bound import BatchPenalty, Loss, Metrics, Schedule
+from jaxvae.training.losses.whole_batch import gathered
 
 Array = jax.Array
 
@@ -54,7 +55,7 @@ def mmd_penalty(
     def penalty(params: Params, key: Key, terms: Terms) -> Array:
         z = codes(terms)
         samples, size, latents = z.shape
-        drawn = prior_draws(target, params, key, samples * size).reshape(z.shape)
+        drawn = prior_draws(target, params, jax.random.split(key, samples * size)).reshape(z.shape)
         distance = inverse_multiquadric_kernel(2.0 * latents) if kernel is None else kernel
         return weight * jax.vmap(lambda a, b: mmd(a, b, distance))(z, drawn).mean()
 
@@ -130,8 +131,8 @@ def tc_vae_loss(
 
     Returns:
         loss(params, keys [B], batch [B, ...], step) -> (scalar, metrics); metrics are those of `bound_loss` (the elbo
-        is the ELBO, without these weights) with mutual_information, total_correlation and dimension_wise_kl. Each
-        device estimates them from its share of the batch.
+        is the ELBO, without these weights) with mutual_information, total_correlation and dimension_wise_kl,
+        estimated from the batch of all devices.
 
     Raises:
         ValueError, TypeError: for a weight that is negative or not finite, a dataset_size below 2, or another sampling.
@@ -159,7 +160,7 @@ def tc_vae_loss(
 
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
         terms = batch_terms(model, params, keys, batch, samples)
-        parts = kl_parts(model, params, terms, dataset_size, sampling=sampling)
+        parts = kl_parts(model, params, gathered(terms), dataset_size, sampling=sampling)
         now = [weight(step) if callable(weight) else weight for weight in weights.values()]
         weighted = sum(weight * part for weight, part in zip(now, parts, strict=True))
         value = terms.penalty.mean() + weighted - terms.log_likelihood.mean()

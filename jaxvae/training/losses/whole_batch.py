@@ -1,0 +1,85 @@
+"""What a loss says of the batch as a whole, where each of several devices holds a share of it.
+
+The rule, for losses of the library and your own: a loss (params, keys [B], batch [B, ...], step) sees the examples of
+its own device, and the devices' values, metrics and gradients are averaged. A mean over examples needs no more. For
+all else that one device may equal two there are three functions, which change nothing on one device:
+
+    gathered(tree)          the rows of all devices, in their order: for a statistic of the batch
+    shared_key(keys)        one key for all of them: a function of (run's key, step) alone
+    shared_keys(key, size)  of it a key for each row of the whole batch, those of this device
+    own_rows(rows)          of rows that all devices have alike those to work on, for a mean over them
+
+A piece of `micro_batches` is a batch of its own: it has draws of its own and gathers nothing, so that the pieces, too,
+are the same on one device and on two.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import jax
+
+from jaxvae.models.records import Key
+from jaxvae.training.engine.streams import SHARED
+
+Array = jax.Array
+
+# The mapped axis the batch is spread over while a loss is traced, as JAX knows its axis names while it traces.
+_AXIS: ContextVar[str | None] = ContextVar("axis", default=None)
+
+
+@contextlib.contextmanager
+def spread_over(axis_name: str | None) -> Iterator[None]:
+    """Within it, batches are shares of one that is spread over this mapped axis; None: they are whole."""
+    token = _AXIS.set(axis_name)
+    try:
+        yield
+    finally:
+        _AXIS.reset(token)
+
+
+def gathered(tree: Any) -> Any:
+    """Every array [B, ...] of the tree with the rows of all devices, in the order of the whole batch.
+
+    Example:
+        >>> gathered({"z": jax.numpy.ones((4, 2))})["z"].shape  # one device, or a mesh, has them all
+        (4, 2)
+    """
+    axis = _AXIS.get()
+    if axis is None:
+        return tree
+    return jax.tree.map(lambda leaf: jax.lax.all_gather(leaf, axis, tiled=True), tree)
+
+
+def shared_key(keys: Key, stream: int = SHARED) -> Key:
+    """The key of what the whole batch shares, the same on every device: a function of (run's key, step) alone.
+
+    Args:
+        keys: [B] of the examples, as the loss is given them; that of the whole batch's first stands for the step.
+        stream: a number of `streams`, so that two uses of one batch are independent.
+    """
+    return jax.random.fold_in(gathered(keys[:1])[0], stream)
+
+
+def shared_keys(key: Key, size: int) -> Key:
+    """Keys [size] for the rows of this device: row i of the whole batch has the same on any number of devices.
+
+    Args:
+        key: of `shared_key`, or split off it; it is consumed.
+        size: rows of this device.
+    """
+    axis = _AXIS.get()
+    return own_rows(jax.random.split(key, size if axis is None else size * jax.lax.axis_size(axis)))
+
+
+def own_rows(rows: Array) -> Array:
+    """Of rows that every device has alike its own share, where they can be shared equally; else all of them.
+
+    Either way the average over devices of the mean over them is the mean over all.
+    """
+    axis = _AXIS.get()
+    if axis is None or rows.shape[0] % jax.lax.axis_size(axis):
+        return rows
+    share = rows.shape[0] // jax.lax.axis_size(axis)
+    return jax.lax.dynamic_slice_in_dim(rows, jax.lax.axis_index(axis) * share, share)
