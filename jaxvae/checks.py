@@ -177,3 +177,12 @@ def finite_number(name: str, value: Any, low: float = 0.0, high: float = np.inf,
 
 def _is_real(dtype: Any) -> bool:
     return bool(jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.floating))
+
+
+def one_process(what: str) -> None:
+    """Raises `NotImplementedError` in a job of several processes, each of which would do its own work unseen."""
+    if jax.process_count() > 1:
+        raise NotImplementedError(
+            f"this job has {jax.process_count()} processes (jax.distributed), expected one: {what} in several is not "
+            f"supported yet. Start one process; it uses all devices of its machine."
+        )

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 
-from jaxvae.checks import finite_number, positive_integer
+from jaxvae.checks import finite_number, one_process, positive_integer
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.compiled import Request, programs
 from jaxvae.runs.examples import as_examples, as_numbers
@@ -83,6 +83,7 @@ def fit(
             that the model does not take.
         TypeError: for what is no array of numbers, no model, no loss or no optimizer; for numbers other than uint8
             with a protocol, and integers where the likelihood takes floats.
+        NotImplementedError: in a job of several processes, each of which would train apart.
 
     Example:
         >>> import jaxvae
@@ -97,6 +98,7 @@ def fit(
         >>> history[-1]["elbo"] > history[0]["elbo"]
         True
     """
+    one_process("training")
     epochs, seed = positive_integer("epochs", epochs), positive_integer("seed", seed, 0)
     finite_number("seed", seed, high=2**32 - 1)  # a larger one would draw what a smaller one does
     loss = None if loss is None else as_loss(loss)

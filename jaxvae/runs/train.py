@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.checks import one_process
 from jaxvae.evaluation.bounds.likelihood import Estimate, per_example, summarize
 from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
@@ -74,7 +75,9 @@ def train_run(
         ValueError, FileNotFoundError, OSError: for impossible data, a folder that holds another run or cannot be
             written to, and damaged checkpoints; before any step.
         FloatingPointError: after too many steps in a row that were not finite; the last good step is on disk.
+        NotImplementedError: in a job of several processes.
     """
+    one_process("training")
     folder = run_folder.create(workdir)
     with lock_folder(folder):
         return _train_locked(config, folder, allow_changes, overwrite, say)

@@ -10,7 +10,13 @@ import optax
 import pytest
 from small import LATENTS, SHAPE, binarize, grey, host, images, same_bits, setup, small_vae
 
+from jaxvae.models.vae import vae
+from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import elbo, iwae_bound
+from jaxvae.runs.configs.config import PRESETS
+from jaxvae.runs.fit import fit
+from jaxvae.runs.train import train_run
+from jaxvae.training.checkpoints.checkpoint import save
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import kl_warmup, learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.parallel import compile_steps
@@ -307,6 +313,26 @@ def test_a_state_compiled_with_fewer_passes_is_the_same_but_for_rounding():
     other = host(compiled_init(model, optimizer, ema=True)(key, np.zeros(SHAPE, np.float32)))
     chex.assert_trees_all_equal_shapes_and_dtypes(one, other)
     chex.assert_trees_all_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_state_larger_than_the_memory_is_refused_before_it_is_computed():
+    model = vae(MLPEncoder(900_000, (900_000,)), MLPDecoder(SHAPE), event_shape=SHAPE, latent_dim=900_000)
+    init = compiled_init(model, optax.adam(1e-3))
+    with pytest.raises(ValueError, match=r"take 19,4\d\d GB.*largest is .*'kernel'\] of shape \(900000, 1800000\)"):
+        init(jax.random.key(0), np.zeros(SHAPE, np.float32))
+
+
+def test_a_job_of_several_processes_is_refused_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    for start in (
+        lambda: train_run(PRESETS["digits"], tmp_path / "a", say=print),
+        lambda: fit(small_vae(), images(), protocol="grey"),
+        lambda: compile_steps(bound_loss(small_vae()), optax.sgd(1.0), grey, batch_size=4, steps_per_call=8),
+        lambda: save(tmp_path / "b", {"w": np.zeros(1)}, step=1),
+    ):
+        with pytest.raises(NotImplementedError, match=r"2 processes \(jax\.distributed\).*not supported yet"):
+            start()
+    assert not (tmp_path / "a").exists()
 
 
 def test_compiled_steps_need_no_images_to_be_made():

@@ -8,6 +8,7 @@ from jaxvae.runs.configs.fields import flag, flatten, mend, words
 
 FLOW_PRIORS, FLOW_POSTERIORS = ("real_nvp", "spline"), ("planar", "radial", "iaf", "coupling")
 LAYERED = ("hierarchical", "ladder")
+MOST_FULL = 5000  # latents of a full covariance: 12 million numbers for each image
 # Options that only some values of other fields read.
 READERS: dict[str, dict[str, tuple[Any, ...]]] = {
     **{f"sampler.{field.name}": {"sampler.kind": ("rarity",)} for field in fields(SamplerConfig)[1:]},
@@ -72,6 +73,11 @@ def _check_model(config: Config) -> None:
                     f"model.{field} is {value!r}, but model.kind {model.kind!r} has its own. Set --model.kind vae, or "
                     f"--model.{field} {usual}."
                 )
+    if model.posterior == "full" and model.latent_dim > MOST_FULL:
+        raise ValueError(
+            f"model.latent_dim is {model.latent_dim}, expected at most {MOST_FULL} for model.posterior 'full', whose "
+            f"encoder emits Z (Z + 3) / 2 numbers. Set --model.posterior low_rank, or a smaller --model.latent-dim."
+        )
     if model.kind in LAYERED and model.network != "mlp":
         raise ValueError(f"model.network is {model.network!r}, but model.kind {model.kind!r} takes 'mlp'.")
     one_output = model.likelihood == "bernoulli" or (model.likelihood == "normal" and model.scale != "per_pixel")

@@ -18,6 +18,7 @@ class Range(NamedTuple):
 
 
 _COUNT = Range(1, 2**31 - 1)
+_SIZE = Range(1, 1_000_000)  # of a layer or of the latents: more than a mistyped number leaves room for
 _POSITIVE = Range(0, open=True)
 RANGES: dict[str, Range] = {
     "seed": Range(0, 2**32 - 1),
@@ -32,22 +33,22 @@ RANGES: dict[str, Range] = {
     "data.image_shape": _COUNT,
     "sampler.alpha": _POSITIVE,
     "sampler.at_least": Range(0, 0.99),
-    "sampler.bins": _COUNT,
+    "sampler.bins": _SIZE,
     "sampler.threshold": Range(0),
-    "model.hidden": _COUNT,
-    "model.features": _COUNT,
-    "model.dense": _COUNT,
-    "model.latent_dim": _COUNT,
+    "model.hidden": _SIZE,
+    "model.features": _SIZE,
+    "model.dense": _SIZE,
+    "model.latent_dim": _SIZE,
     "model.std": _POSITIVE,
-    "model.components": _COUNT,
-    "model.prior_components": _COUNT,
-    "model.rank": _COUNT,
-    "model.flows": _COUNT,
-    "model.flow_hidden": _COUNT,
-    "model.first_latents": _COUNT,
-    "model.upper_hidden": _COUNT,
-    "objective.samples": _COUNT,
-    "objective.groups": _COUNT,
+    "model.components": _SIZE,
+    "model.prior_components": _SIZE,
+    "model.rank": _SIZE,
+    "model.flows": Range(1, 1000),
+    "model.flow_hidden": _SIZE,
+    "model.first_latents": _SIZE,
+    "model.upper_hidden": _SIZE,
+    "objective.samples": _SIZE,
+    "objective.groups": _SIZE,
     "objective.mix": Range(0, 1),
     "objective.alpha": Range(-math.inf),
     "objective.free_bits": Range(0),
@@ -65,6 +66,7 @@ RANGES: dict[str, Range] = {
     "optim.ema": Range(0, 1, open=True),
     "optim.max_skipped": _COUNT,
 }
+LAYERS = 100  # of a network
 OPTIONAL = ("optim.clip", "optim.ema", "optim.skip_above", "micro_batch")
 # The protocols whose values a likelihood can score, the usual one first.
 PROTOCOLS: dict[str, tuple[str, ...]] = {
@@ -99,6 +101,8 @@ def validate(config: Config) -> Config:
     config = typed("", Config, config)
     for path, value in flatten(config):
         if path in RANGES and value is not None:
+            if isinstance(value, tuple) and len(value) > LAYERS:
+                raise ValueError(f"{path} has {len(value)} numbers, expected at most {LAYERS}. {mend(path)}")
             for number in value if isinstance(value, tuple) else (value,):
                 _check_range(path, number, RANGES[path])
     _check_pairs(config)

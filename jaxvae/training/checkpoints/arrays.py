@@ -16,9 +16,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from jaxvae.checks import one_process
 from jaxvae.training.checkpoints.files import Damaged
 
 ODD = re.compile(r"[][*?\\:]")
@@ -27,7 +27,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def write(folder: Path, values: Sequence[np.ndarray]) -> None:
     """Writes the arrays into `folder`, which must not exist; raises `OSError`."""
-    _one_process()
+    one_process("saving and restoring checkpoints")  # orbax waits until every process saves the same path
     named = {f"{i:05d}": value for i, value in enumerate(values) if value.size}
     if not named:
         return folder.mkdir()
@@ -50,7 +50,7 @@ def read(folder: Path, expected: Sequence[tuple[tuple[int, ...], np.dtype]], *, 
     ago, its `own`: TensorStore 0.1.86 never frees the answer (`Spec.to_json` leaks what it returns), and a long run
     that saves every epoch would grow without end.
     """
-    _one_process()
+    one_process("saving and restoring checkpoints")
     wanted = {f"{i:05d}": spec for i, spec in enumerate(expected) if prod(spec[0])}
     found: dict[str, Any] = {}
     try:
@@ -94,15 +94,6 @@ def _reachable(folder: Path) -> Iterator[Path]:
         link = Path(beside) / "link"
         link.symlink_to(folder.parent, target_is_directory=True)
         yield link / folder.name
-
-
-def _one_process() -> None:
-    # Orbax waits for every process to save the same path, for ever if only one of them does.
-    if jax.process_count() > 1:
-        raise NotImplementedError(
-            f"this job has {jax.process_count()} processes, expected one: a checkpoint of several is not written yet. "
-            f"Use the devices of one process, or save_weights on one of them."
-        )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from jaxvae.checks import positive_integer
+from jaxvae.checks import one_process, positive_integer
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.step import Preprocess, Steps, make_diagnosis, make_step, repeated
 from jaxvae.training.losses.bound import Loss
@@ -62,10 +62,11 @@ def compile_steps(
         steps_per_call: the most steps one call can take.
         mode: "jit" (one device), "pmap" or "mesh" (one program, the compiler places the work), or "auto": `jit` on
             one device, `pmap` on several.
-        devices: by default all of this process's.
+        devices: by default all, in a job of one process.
 
     Raises:
         ValueError: for an unknown mode, or a batch that the devices cannot share equally.
+        NotImplementedError: in a job of several processes.
 
     Example:
         >>> loss = lambda params, keys, batch, step: (((batch - params) ** 2).mean(), {})
@@ -76,6 +77,8 @@ def compile_steps(
         >>> int(state.step), float(state.params), metrics["skipped"].shape  # room for 5 steps, of which 2 were taken
         (2, 3.0, (5,))
     """
+    if devices is None:
+        one_process("training")
     devices = list(jax.local_devices() if devices is None else devices)
     batch_size = positive_integer("batch_size", batch_size)
     steps_per_call = positive_integer("steps_per_call", steps_per_call)

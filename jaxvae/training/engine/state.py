@@ -1,6 +1,7 @@
 """Everything that changes while training: a tuple of arrays without a device axis."""
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -69,7 +70,8 @@ def compiled_init(
     """(key, example) -> the state of `init_state`, sooner: for a call of its own, not inside `jit` or `vmap`.
 
     On a CPU it is compiled with fewer passes, in two thirds of the time: it runs once, for milliseconds. The last bit
-    of a weight may be another one than `init_state` gives.
+    of a weight may be another one than `init_state` gives. A state larger than the memory is refused before any of it
+    is computed.
 
     Example:
         >>> from jaxvae import MLPDecoder, MLPEncoder, vae
@@ -79,7 +81,41 @@ def compiled_init(
         ['decoder', 'encoder']
     """
     options: Any = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
-    return jax.jit(functools.partial(_fresh, model, optimizer, ema), compiler_options=options)
+    fresh = jax.jit(functools.partial(_fresh, model, optimizer, ema), compiler_options=options)
+
+    def init(key: Key, example: Any) -> TrainState:
+        _check_fits(fresh.eval_shape(key, example))  # traced once: the call below takes the same trace
+        return fresh(key, example)
+
+    return init
+
+
+def _check_fits(state: TrainState) -> None:
+    """Raises `ValueError` naming the largest array of a state that no memory here could hold."""
+    memory = memory_bytes()
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    arrays = {path: leaf for path, leaf in leaves if hasattr(leaf.dtype, "itemsize")}  # all but the key
+    sizes = {path: leaf.size * leaf.dtype.itemsize for path, leaf in arrays.items()}
+    needed = sum(sizes.values())
+    if memory is not None and needed > memory:
+        path = max(sizes, key=lambda path: sizes[path])
+        raise ValueError(
+            f"the parameters and what the optimizer keeps of them take {needed / 1e9:,.0f} GB, expected at most the "
+            f"{memory / 1e9:,.0f} GB of memory here. The largest is {jax.tree_util.keystr(path)} of shape "
+            f"{arrays[path].shape}: make that layer smaller."
+        )
+
+
+def memory_bytes() -> int | None:
+    """The memory of the first device, or of the machine where that is a CPU; None where nobody tells."""
+    device = jax.local_devices()[0]
+    if device.platform != "cpu":
+        limit: int | None = (device.memory_stats() or {}).get("bytes_limit")
+        return limit
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _fresh(model: Model, optimizer: optax.GradientTransformation, ema: bool, key: Key, example: Any) -> TrainState:
