@@ -80,7 +80,7 @@ def fit(
         **options,
     )
     steps = epochs * (len(images) // 50)
-    rate = jaxvae.learning_rate_schedule("cosine", lr, steps)
+    rate = jaxvae.training.learning_rate_schedule("cosine", lr, steps)
     optimizer = jaxvae.make_optimizer("adamw", rate, weight_decay=decay)
     trained = jaxvae.fit(
         model, images, protocol="grey", optimizer=optimizer, epochs=epochs, batch_size=50, progress=False
@@ -161,7 +161,9 @@ print(f"squared error: seen {error(*memory, seen[:50]).mean():.4f}, unseen {erro
 # %%
 print("price of |z|    squared error    numbers in use, of 32")
 for weight in (0.0, 20.0):
-    sparse = fit(32, hidden=(128,), epochs=60, decay=1e-2, make=jaxvae.sparse_autoencoder, weight=weight)
+    sparse = fit(
+        32, hidden=(128,), epochs=60, decay=1e-2, make=jaxvae.models.autoencoders.sparse_autoencoder, weight=weight
+    )
     size = np.abs(code_of(sparse, unseen))
     used = size.sum(1) ** 2 / np.square(size).sum(1)
     errors = error(*sparse, unseen)
@@ -175,7 +177,12 @@ for weight in (0.0, 20.0):
 # %%
 noisy = unseen + np.float32(0.3) * np.random.default_rng(0).normal(size=unseen.shape).astype(np.float32)
 plain = fit(16, epochs=80)
-cleaner = fit(16, epochs=80, make=jaxvae.denoising_autoencoder, corruption=jaxvae.gaussian_noise(0.3))
+cleaner = fit(
+    16,
+    epochs=80,
+    make=jaxvae.models.autoencoders.denoising_autoencoder,
+    corruption=jaxvae.models.autoencoders.gaussian_noise(0.3),
+)
 rows = {"clean": unseen[:12], "corrupted": noisy[:12].clip(0, 1)}
 print(f"squared error of the corrupted images themselves: {np.square(noisy - unseen).sum((1, 2, 3)).mean():.2f}")
 for name, pair in {"plain": plain, "denoising": cleaner}.items():

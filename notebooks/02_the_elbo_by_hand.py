@@ -173,7 +173,7 @@ log_ratio = jax.vmap(lambda z: jaxvae.normal_log_prob(z, mean, log_var) - jaxvae
 )
 print(f"KL(q || p) = {jaxvae.normal_kl_standard(mean, log_var):.4f}")
 print(f"KL(p || q) = {jaxvae.normal_kl(zero, zero, mean, log_var):.4f}")
-print(f"JS(q,   p) = {jaxvae.js_divergence_estimate(log_ratio):.4f}, and never above log 2 = {np.log(2):.4f}")
+print(f"JS(q,   p) = {jaxvae.math.js_divergence_estimate(log_ratio):.4f}, and never above log 2 = {np.log(2):.4f}")
 
 # %% [markdown]
 # ## What the noise does: $C = 1/(2c)$
@@ -261,7 +261,7 @@ print(f"exact {parts.log_likelihood[0]:9.4f}")
 # *Seen*: "when $p(x \mid z) = q(z \mid x)$". *Right*: when $q(z \mid x) = p(z \mid x)$. The likelihood is no density of $z$; made into one it is still another curve. In the model $x \mid z \sim \mathcal{N}(z, 1)$ with $x = 2$, the normalised likelihood is $\mathcal{N}(2, 1)$ and the posterior $\mathcal{N}(1, \tfrac12)$:
 
 # %%
-line = jaxvae.linear_gaussian(jnp.ones((1, 1)), noise=1.0)
+line = jaxvae.models.exact.linear_gaussian(jnp.ones((1, 1)), noise=1.0)
 line_params = line.init(jax.random.key(0), jnp.zeros(1))
 two = grid_posterior(line, line_params, np.array([[2.0]], np.float32), low=-8.0, high=10.0)
 for name, (m, v) in {"wrong, q = N(2, 1)": (2.0, 1.0), "right, q = N(1, 1/2)": (1.0, 0.5)}.items():

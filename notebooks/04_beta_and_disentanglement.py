@@ -203,6 +203,6 @@ for beta in (8.0, 16.0):
 # %% [markdown]
 # ## Things to try
 #
-# * `jaxvae.tc_vae_loss(model, len(x), beta=8.0)` presses only on what ties latents together, not on what they tell.
+# * `jaxvae.losses.tc_vae_loss(model, len(x), beta=8.0)` presses only on what ties latents together, not on what they tell.
 # * `python -m experiments.disentanglement` trains four kinds of models with several strengths and seeds. Seeds often matter more than the kind of model.
 # * With several seeds `disentanglement.unsupervised_ranking` needs no factors at all: it asks whether the models found the same latents.

@@ -189,7 +189,7 @@ figure
 # Each slider moves one latent, the menu changes the class. Run this notebook to use them; a stored page cannot show them.
 
 # %%
-controls = sliders.sliders(model, params, z=codes[0], contexts=range(10))
+controls = sliders(model, params, z=codes[0], contexts=range(10))
 controls.widget
 
 # %% [markdown]

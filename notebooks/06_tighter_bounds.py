@@ -106,7 +106,7 @@ model = jaxvae.vae(
 losses = {
     "ELBO": jaxvae.bound_loss(model, jaxvae.elbo),
     "IWAE, 10 samples, DReG": jaxvae.bound_loss(
-        model, jaxvae.iwae_bound, samples=10, estimator=jaxvae.doubly_reparameterized
+        model, jaxvae.iwae_bound, samples=10, estimator=jaxvae.objectives.doubly_reparameterized
     ),
 }
 fitted = {

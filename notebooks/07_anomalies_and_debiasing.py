@@ -136,7 +136,7 @@ print(f"{rare.sum()} of {len(images)} training images are inverted")
 # so that rare codes come up more often. It needs no label of the group. $\alpha$ tunes it: large is plain sampling; `at_least` raises it until the draws are worth a fifth of the images, so that no handful gets them all. `fit(weights=...)` takes any function of the parameters and asks it anew for every epoch.
 
 # %%
-classifier = jaxvae.MLPClassifier(classes=10, hidden=(64,))
+classifier = jaxvae.networks.MLPClassifier(classes=10, hidden=(64,))
 joint = jaxvae.vae(
     jaxvae.MLPEncoder(latent_dim=6, hidden=(128,)),
     jaxvae.MLPDecoder((8, 8, 1), hidden=(128,)),

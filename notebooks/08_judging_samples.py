@@ -96,8 +96,11 @@ ae_params, _ = jaxvae.fit(autoencoder, train.images, protocol="grey", epochs=60,
 
 # %%
 key = jax.random.key(0)
-codes = jaxvae.draw_codes(autoencoder, ae_params, key, x)
-priors = {"AE, N(0, I)": jaxvae.standard_normal(latents), "AE, mixture": jaxvae.fit_gaussian_mixture(codes, 10)}
+codes = jaxvae.evaluation.fitted_priors.draw_codes(autoencoder, ae_params, key, x)
+priors = {
+    "AE, N(0, I)": jaxvae.priors.standard_normal(latents),
+    "AE, mixture": jaxvae.evaluation.fitted_priors.fit_gaussian_mixture(codes, 10),
+}
 samples = {"training images": x}
 for name, prior in priors.items():
     samples[name] = generation.prior_means(jaxvae.with_prior(autoencoder, prior), ae_params, key, 1500).clip(0, 1)

@@ -204,6 +204,6 @@ for hidden, score in zip(sizes, search.cv_results_["mean_test_score"], strict=Tr
 #
 # ## Where to go on
 #
-# - `jaxvae.bound_loss`, `jaxvae.make_step` and `jaxvae.compile_steps` are what `fit` is made of.
+# - `jaxvae.bound_loss`, `jaxvae.training.make_step` and `jaxvae.compile_steps` are what `fit` is made of.
 # - A module of your own with `load(split) -> Dataset` is a data set of the command line: `--data.name package.module`.
 # - Before you believe a new likelihood or bound: integrate it, compare it with a closed form where there is one, and try it on data that you drew yourself.

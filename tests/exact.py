@@ -15,7 +15,7 @@ import numpy as np
 from jaxvae.models.exact.linear import linear_gaussian
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.records import Conditional, Model
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.objectives.terms import Terms
 
 LOG_2_PI = np.log(2 * np.pi)

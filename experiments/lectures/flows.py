@@ -51,13 +51,13 @@ def main(options: FlowsOptions) -> None:
     seed = positive_integer("seed", options.seed, 0)
     train = make_moons(fitted, noise=options.noise, random_state=seed)[0].astype(np.float32)
     test = make_moons(judged, noise=options.noise, random_state=seed + 1)[0].astype(np.float32)
-    bijection = jaxvae.neural_spline(2, jaxvae.ConditionerMLP, layers=options.layers)
-    flow = jaxvae.flow_prior(bijection, 2)
+    bijection = jaxvae.flows.neural_spline(2, jaxvae.networks.ConditionerMLP, layers=options.layers)
+    flow = jaxvae.priors.flow_prior(bijection, 2)
     with progress_bar("fitting", 3) as progress:
         tell = progress or (lambda done: None)
-        kernels = jaxvae.fit_kde(train, "cross_validation")
+        kernels = jaxvae.evaluation.fitted_priors.fit_kde(train, "cross_validation")
         tell(1)
-        mixture = jaxvae.fit_gaussian_mixture(train, options.components, seed=seed)
+        mixture = jaxvae.evaluation.fitted_priors.fit_gaussian_mixture(train, options.components, seed=seed)
         tell(2)
         batch = min(200, fitted // 2)
         params = train_density(train, flow, steps=options.steps, batch_size=batch, learning_rate=3e-3, seed=seed)
@@ -102,17 +102,19 @@ def small_maps() -> list[tuple[str, str, str]]:
 
     import jaxvae
 
-    line = jaxvae.affine(1, scale=2.0, shift=1.0)
+    line = jaxvae.flows.affine(1, scale=2.0, shift=1.0)
     params = line.init(jax.random.key(0), jnp.zeros(1), None)
     ends = [float(line.forward(params, jnp.array([u]), None)[0][0]) for u in (0.0, 1.0)]
     slope = float(line.inverse(params, jnp.array([2.0]), None)[1])
     matrix = np.array([[2.0, 1.0], [0.5, 1.5]])
-    linear = jaxvae.linear_map(matrix)
+    linear = jaxvae.flows.linear_map(matrix)
     corners = [np.array(linear.forward({}, jnp.array(u), None)[0]) for u in ([1.0, 0.0], [1.0, 1.0], [0.0, 1.0])]
     x, y = np.array([[0.0, 0.0], *corners]).T
     area = abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2  # the shoelace formula
     log_volume = float(linear.forward({}, jnp.zeros(2), None)[1])
-    lognormal = jaxvae.transformed(jaxvae.standard_normal(1), jaxvae.smooth_map(jnp.exp, jnp.log), 1)
+    lognormal = jaxvae.priors.transformed(
+        jaxvae.priors.standard_normal(1), jaxvae.flows.smooth_map(jnp.exp, jnp.log), 1
+    )
     at = float(jnp.exp(lognormal.log_prob({}, jnp.array([0.7]), None)))
     both, outside = best_scales()
     return [

@@ -73,11 +73,13 @@ def main(options: GenerationOptions) -> None:
             seed=options.seed,
             progress=options.progress,
         )
-        codes = jaxvae.draw_codes(model, params, key_codes, x)
-        priors = {"N(0, I)": jaxvae.standard_normal(options.latent_dim)}
+        codes = jaxvae.evaluation.fitted_priors.draw_codes(model, params, key_codes, x)
+        priors = {"N(0, I)": jaxvae.priors.standard_normal(options.latent_dim)}
         if not variational:
-            priors["a Gaussian fitted"] = jaxvae.fit_normal(codes)
-        priors["a mixture fitted"] = jaxvae.fit_gaussian_mixture(codes, options.components, seed=options.seed)
+            priors["a Gaussian fitted"] = jaxvae.evaluation.fitted_priors.fit_normal(codes)
+        priors["a mixture fitted"] = jaxvae.evaluation.fitted_priors.fit_gaussian_mixture(
+            codes, options.components, seed=options.seed
+        )
         for prior, density in priors.items():
             drawn = generation.prior_means(jaxvae.with_prior(model, density), params, key_draws, count)
             rows[f"{name}, {prior}"] = np.clip(drawn, 0, 1)

@@ -85,7 +85,7 @@ def main(options: TriptychOptions) -> None:
                     progress=False,
                 )
             values = per_example(model, params, key_bound, x)
-            codes = jaxvae.draw_codes(model, params, key_codes, x)
+            codes = jaxvae.evaluation.fitted_priors.draw_codes(model, params, key_codes, x)
             found[name] = {
                 "reconstruction": -values["log_likelihood"],
                 "kl": values["kl"],

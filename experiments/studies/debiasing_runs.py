@@ -150,7 +150,7 @@ def make_model(options: DebiasingOptions, shape: tuple[int, ...], classes: int) 
     import jaxvae
     from jaxvae.models.players.critic import with_critic
 
-    classifier, hidden = jaxvae.MLPClassifier(classes, (64,)), (options.hidden,)
+    classifier, hidden = jaxvae.networks.MLPClassifier(classes, (64,)), (options.hidden,)
     encoder, decoder = jaxvae.MLPEncoder(options.latent_dim, hidden), jaxvae.MLPDecoder(shape, hidden=hidden)
     model = jaxvae.vae(encoder, decoder, event_shape=shape, latent_dim=options.latent_dim)
     return (with_critic(model, classifier, name="classifier") if options.probe == "joint" else model), classifier

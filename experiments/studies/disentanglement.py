@@ -135,18 +135,18 @@ def objective(name: str, plain: Any, pictures: int) -> tuple[Any, Any, Any]:
     if name == "beta":
         return plain, lambda strength: jaxvae.bound_loss(plain, jaxvae.elbo, beta=strength), adam
     if name == "tc":
-        return plain, lambda strength: jaxvae.tc_vae_loss(plain, pictures, beta=strength), adam
+        return plain, lambda strength: jaxvae.losses.tc_vae_loss(plain, pictures, beta=strength), adam
     if name == "dip":
 
         def dip(strength: Any) -> Any:
-            penalty = jaxvae.dip_vae_penalty(kind="II", off_diagonal=strength, diagonal=strength)
+            penalty = jaxvae.losses.dip_vae_penalty(kind="II", off_diagonal=strength, diagonal=strength)
             return jaxvae.bound_loss(plain, jaxvae.elbo, batch_penalty=penalty)
 
         return plain, dip, adam
-    critic = jaxvae.MLPCritic((128, 128))
-    both = jaxvae.with_critic(plain, critic)
-    players = jaxvae.optimizer_by_part({"critic": jaxvae.make_optimizer("adam", 3e-4)}, adam)
-    return both, lambda strength: jaxvae.factor_vae_loss(both, critic, gamma=strength), players
+    critic = jaxvae.networks.MLPCritic((128, 128))
+    both = jaxvae.models.players.with_critic(plain, critic)
+    players = jaxvae.training.optimizer_by_part({"critic": jaxvae.make_optimizer("adam", 3e-4)}, adam)
+    return both, lambda strength: jaxvae.losses.factor_vae_loss(both, critic, gamma=strength), players
 
 
 def measure(model: Any, params: Any, data: Any, seed: int) -> dict[str, Any]:

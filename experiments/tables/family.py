@@ -124,8 +124,8 @@ def draws(entry: Any, params: Any, train: Any, count: int) -> Any:
         if "no prior" not in str(error):
             raise
     x = np.asarray(train.images, np.float32)
-    codes = jaxvae.draw_codes(model, params, key, x)
-    model = jaxvae.with_prior(model, jaxvae.fit_gaussian_mixture(codes, 10))
+    codes = jaxvae.evaluation.fitted_priors.draw_codes(model, params, key, x)
+    model = jaxvae.with_prior(model, jaxvae.evaluation.fitted_priors.fit_gaussian_mixture(codes, 10))
     return generation.prior_means(model, params, key, count)
 
 

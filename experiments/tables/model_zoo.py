@@ -36,8 +36,8 @@ estimated = functools.partial(bounded, jaxvae.iwae_bound, 5)
 MODEL_ZOO: dict[str, tuple[str, Callable[[], ZooModel]]] = {
     "vae": ("the plain VAE", lambda: ZooModel(plain())),
     "beta": ("beta-VAE, beta = 4", lambda: bounded(jaxvae.elbo, beta=4.0)),
-    "capacity": ("KL held at 10 nats", lambda: bounded(jaxvae.capacity_bound, capacity=10.0, gamma=10.0)),
-    "free_bits": ("half a nat free for each latent", lambda: bounded(jaxvae.free_bits_bound, free_nats=0.5)),
+    "capacity": ("KL held at 10 nats", lambda: bounded(jaxvae.objectives.capacity_bound, capacity=10.0, gamma=10.0)),
+    "free_bits": ("half a nat free for each latent", lambda: bounded(jaxvae.objectives.free_bits_bound, free_nats=0.5)),
     "conditional": ("the class is known", lambda: ZooModel(conditional(), labels=all_labels)),
     "conditional_prior": (
         "and the prior depends on it",
@@ -45,95 +45,126 @@ MODEL_ZOO: dict[str, tuple[str, Callable[[], ZooModel]]] = {
     ),
     "semi_supervised": ("M2, one label in ten known", semi_supervised),
     "hierarchical": ("two layers, Burda's", lambda: ZooModel(layered(jaxvae.hierarchical_vae, jaxvae.MLPEncoder))),
-    "ladder": ("two layers, ladder", lambda: ZooModel(layered(jaxvae.ladder_vae, jaxvae.MLPLevel))),
+    "ladder": ("two layers, ladder", lambda: ZooModel(layered(jaxvae.ladder_vae, jaxvae.networks.MLPLevel))),
     "vq": ("VQ-VAE, 8 codes of 64", vector_quantised),
     "categorical": ("10 categorical latents of 8 classes", categorical_latents),
     "hyperspherical": (
         "von Mises-Fisher posterior",
-        lambda: ZooModel(plain(posterior=jaxvae.hyperspherical_posterior, prior=jaxvae.uniform_sphere(LATENTS))),
+        lambda: ZooModel(
+            plain(posterior=jaxvae.posteriors.hyperspherical_posterior, prior=jaxvae.priors.uniform_sphere(LATENTS))
+        ),
     ),
     "mixture_prior": (
         "Gaussian mixture of 50 as the prior",
-        lambda: ZooModel(plain(prior=jaxvae.gaussian_mixture_prior(50, LATENTS))),
+        lambda: ZooModel(plain(prior=jaxvae.priors.gaussian_mixture_prior(50, LATENTS))),
     ),
     "vamp_prior": (
         "VampPrior of 50 pseudo-inputs",
-        lambda: ZooModel(plain(prior=jaxvae.vamp_prior(encoder(), LATENTS, SHAPE, pseudo_inputs=50))),
+        lambda: ZooModel(plain(prior=jaxvae.priors.vamp_prior(encoder(), LATENTS, SHAPE, pseudo_inputs=50))),
     ),
     "real_nvp_prior": (
         "RealNVP as the prior",
-        lambda: ZooModel(plain(prior=jaxvae.flow_prior(jaxvae.real_nvp(LATENTS, flow_networks), LATENTS))),
+        lambda: ZooModel(plain(prior=jaxvae.priors.flow_prior(jaxvae.flows.real_nvp(LATENTS, flow_networks), LATENTS))),
     ),
     "spline_prior": (
         "neural spline as the prior",
-        lambda: ZooModel(plain(prior=jaxvae.flow_prior(jaxvae.neural_spline(LATENTS, flow_networks), LATENTS))),
+        lambda: ZooModel(
+            plain(prior=jaxvae.priors.flow_prior(jaxvae.flows.neural_spline(LATENTS, flow_networks), LATENTS))
+        ),
     ),
     "autoregressive_prior": (
         "masked autoregressive flow as the prior",
-        lambda: ZooModel(plain(prior=jaxvae.flow_prior(autoregressive(jaxvae.masked_autoregressive), LATENTS))),
+        lambda: ZooModel(
+            plain(prior=jaxvae.priors.flow_prior(autoregressive(jaxvae.flows.masked_autoregressive), LATENTS))
+        ),
     ),
     "low_rank": (
         "low-rank Gaussian posterior",
-        lambda: ZooModel(plain(posterior=jaxvae.low_rank_posterior(2), extra=2 * LATENTS)),
+        lambda: ZooModel(plain(posterior=jaxvae.posteriors.low_rank_posterior(2), extra=2 * LATENTS)),
     ),
     "full_covariance": (
         "full-covariance Gaussian posterior",
-        lambda: ZooModel(plain(posterior=jaxvae.full_covariance_posterior, extra=LATENTS * (LATENTS - 1) // 2)),
+        lambda: ZooModel(
+            plain(posterior=jaxvae.posteriors.full_covariance_posterior, extra=LATENTS * (LATENTS - 1) // 2)
+        ),
     ),
-    "planar": ("planar flow posterior", lambda: ZooModel(plain(posterior=amortized_layers(jaxvae.planar), extra=32))),
-    "radial": ("radial flow posterior", lambda: ZooModel(plain(posterior=amortized_layers(jaxvae.radial), extra=32))),
+    "planar": (
+        "planar flow posterior",
+        lambda: ZooModel(plain(posterior=amortized_layers(jaxvae.flows.planar), extra=32)),
+    ),
+    "radial": (
+        "radial flow posterior",
+        lambda: ZooModel(plain(posterior=amortized_layers(jaxvae.flows.radial), extra=32)),
+    ),
     "iaf": (
         "inverse autoregressive posterior",
         lambda: ZooModel(
-            plain(posterior=jaxvae.flow_posterior(autoregressive(jaxvae.inverse_autoregressive)), extra=32)
+            plain(
+                posterior=jaxvae.posteriors.flow_posterior(autoregressive(jaxvae.flows.inverse_autoregressive)),
+                extra=32,
+            )
         ),
     ),
     "coupling": (
         "coupling flow posterior",
-        lambda: ZooModel(plain(posterior=jaxvae.flow_posterior(jaxvae.real_nvp(LATENTS, flow_networks)), extra=32)),
+        lambda: ZooModel(
+            plain(posterior=jaxvae.posteriors.flow_posterior(jaxvae.flows.real_nvp(LATENTS, flow_networks)), extra=32)
+        ),
     ),
     "iwae": ("IWAE of 5 samples", estimated),
-    "miwae": ("MIWAE, 2 groups of 3", lambda: bounded(functools.partial(jaxvae.miwae_bound, groups=2), 6)),
-    "ciwae": ("half ELBO, half IWAE", lambda: bounded(jaxvae.ciwae_bound, 5, beta=0.5)),
-    "piwae": ("encoder by MIWAE, decoder by IWAE", lambda: bounded(jaxvae.iwae_bound, 6, estimator=jaxvae.piwae(2))),
-    "renyi": ("Renyi bound, alpha = 1/2", lambda: bounded(jaxvae.renyi_bound, 5, alpha=0.5)),
-    "vr_max": ("largest weight of 5", lambda: bounded(jaxvae.vr_max_bound, 5)),
+    "miwae": ("MIWAE, 2 groups of 3", lambda: bounded(functools.partial(jaxvae.objectives.miwae_bound, groups=2), 6)),
+    "ciwae": ("half ELBO, half IWAE", lambda: bounded(jaxvae.objectives.ciwae_bound, 5, beta=0.5)),
+    "piwae": (
+        "encoder by MIWAE, decoder by IWAE",
+        lambda: bounded(jaxvae.iwae_bound, 6, estimator=jaxvae.objectives.piwae(2)),
+    ),
+    "renyi": ("Renyi bound, alpha = 1/2", lambda: bounded(jaxvae.objectives.renyi_bound, 5, alpha=0.5)),
+    "vr_max": ("largest weight of 5", lambda: bounded(jaxvae.objectives.vr_max_bound, 5)),
     "sticking_the_landing": (
         "ELBO, path gradient",
-        lambda: bounded(jaxvae.elbo, estimator=jaxvae.sticking_the_landing),
+        lambda: bounded(jaxvae.elbo, estimator=jaxvae.objectives.sticking_the_landing),
     ),
-    "dreg": ("IWAE, DReG gradient", lambda: estimated(estimator=jaxvae.doubly_reparameterized)),
-    "score_function": ("IWAE, VIMCO gradient", lambda: estimated(estimator=jaxvae.score_function)),
+    "dreg": ("IWAE, DReG gradient", lambda: estimated(estimator=jaxvae.objectives.doubly_reparameterized)),
+    "score_function": ("IWAE, VIMCO gradient", lambda: estimated(estimator=jaxvae.objectives.score_function)),
     "info": ("InfoVAE with MMD", info),
     "tc": ("beta-TCVAE", total_correlation),
-    "factor": ("FactorVAE", lambda: adversarial(plain(), jaxvae.factor_vae_loss, "code")),
-    "dip_i": ("DIP-VAE I", lambda: penalised(plain(), jaxvae.dip_vae_penalty(kind="I"))),
-    "dip_ii": ("DIP-VAE II", lambda: penalised(plain(), jaxvae.dip_vae_penalty(kind="II"))),
-    "vae_gan": ("VAE-GAN", lambda: adversarial(plain(), jaxvae.vae_gan_loss, "example")),
+    "factor": ("FactorVAE", lambda: adversarial(plain(), jaxvae.losses.factor_vae_loss, "code")),
+    "dip_i": ("DIP-VAE I", lambda: penalised(plain(), jaxvae.losses.dip_vae_penalty(kind="I"))),
+    "dip_ii": ("DIP-VAE II", lambda: penalised(plain(), jaxvae.losses.dip_vae_penalty(kind="II"))),
+    "vae_gan": ("VAE-GAN", lambda: adversarial(plain(), jaxvae.losses.vae_gan_loss, "example")),
     "gan": (
         "GAN",
         lambda: adversarial(
             jaxvae.gan(decoder(), event_shape=SHAPE, latent_dim=LATENTS, observation=OBSERVATION),
-            jaxvae.gan_loss,
+            jaxvae.losses.gan_loss,
             "example",
         ),
     ),
     "autoencoder": ("no distribution over codes", lambda: ZooModel(code())),
     "denoising": (
         "input a quarter masked",
-        lambda: ZooModel(code(jaxvae.denoising_autoencoder, corruption=jaxvae.masking(0.25))),
+        lambda: ZooModel(
+            code(jaxvae.models.autoencoders.denoising_autoencoder, corruption=jaxvae.models.autoencoders.masking(0.25))
+        ),
     ),
-    "sparse": ("L1 on the code", lambda: ZooModel(code(jaxvae.sparse_autoencoder))),
-    "contractive": ("Jacobian of the encoder", lambda: ZooModel(code(jaxvae.contractive_autoencoder))),
-    "rae_l2": ("RAE, weight decay", lambda: ZooModel(code(jaxvae.regularized_autoencoder))),
+    "sparse": ("L1 on the code", lambda: ZooModel(code(jaxvae.models.autoencoders.sparse_autoencoder))),
+    "contractive": (
+        "Jacobian of the encoder",
+        lambda: ZooModel(code(jaxvae.models.autoencoders.contractive_autoencoder)),
+    ),
+    "rae_l2": ("RAE, weight decay", lambda: ZooModel(code(jaxvae.models.autoencoders.regularized_autoencoder))),
     "rae_gp": (
         "RAE, gradient penalty",
         # The Jacobian is of E[x | z] in levels, 0 to 255: its square is some 60,000 times that of pixels on [0, 1].
-        lambda: ZooModel(code(jaxvae.regularized_autoencoder, decoder_penalty="gradient", decoder_weight=1e-5)),
+        lambda: ZooModel(
+            code(jaxvae.models.autoencoders.regularized_autoencoder, decoder_penalty="gradient", decoder_weight=1e-5)
+        ),
     ),
     "wasserstein": ("WAE with MMD", wasserstein),
     "adversarial": (
         "adversarial autoencoder",
-        lambda: adversarial(code(prior=jaxvae.standard_normal(LATENTS)), jaxvae.adversarial_autoencoder_loss, "code"),
+        lambda: adversarial(
+            code(prior=jaxvae.priors.standard_normal(LATENTS)), jaxvae.losses.adversarial_autoencoder_loss, "code"
+        ),
     ),
 }

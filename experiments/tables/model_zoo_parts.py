@@ -54,27 +54,31 @@ def penalised(model: Any, penalty: Callable[..., Any], **options: Any) -> ZooMod
 
 
 def adversarial(model: Any, make_loss: Callable[..., Any], sees: str) -> ZooModel:
-    critic = jaxvae.MLPCritic((128,))
-    model = jaxvae.with_critic(model, critic, sees=sees)
+    critic = jaxvae.networks.MLPCritic((128,))
+    model = jaxvae.models.players.with_critic(model, critic, sees=sees)
     adam = functools.partial(jaxvae.make_optimizer, "adam")
-    return ZooModel(model, make_loss(model, critic), jaxvae.optimizer_by_part({"critic": adam(3e-4)}, adam(1e-3)))
+    return ZooModel(
+        model, make_loss(model, critic), jaxvae.training.optimizer_by_part({"critic": adam(3e-4)}, adam(1e-3))
+    )
 
 
 def flow_networks(size: int) -> Any:
-    return jaxvae.ConditionerMLP(size, (64,))
+    return jaxvae.networks.ConditionerMLP(size, (64,))
 
 
 def masked_networks(size: int) -> Any:
-    return jaxvae.MADE(LATENTS, size, (64,))
+    return jaxvae.networks.MADE(LATENTS, size, (64,))
 
 
 def amortized_layers(layer: Callable[[int], Any]) -> Any:
-    linear = functools.partial(jaxvae.ConditionerMLP, hidden=())
-    return jaxvae.flow_posterior(jaxvae.chain(*(jaxvae.amortized(layer(LATENTS), linear) for _ in range(4))))
+    linear = functools.partial(jaxvae.networks.ConditionerMLP, hidden=())
+    return jaxvae.posteriors.flow_posterior(
+        jaxvae.flows.chain(*(jaxvae.flows.amortized(layer(LATENTS), linear) for _ in range(4)))
+    )
 
 
 def autoregressive(layer: Callable[..., Any]) -> Any:
-    return jaxvae.autoregressive_flow(layer, LATENTS, masked_networks, layers=2)
+    return jaxvae.flows.autoregressive_flow(layer, LATENTS, masked_networks, layers=2)
 
 
 def layered(make: Callable[..., Any], level: Callable[..., Any]) -> Any:
@@ -103,10 +107,12 @@ class Reshaped(NamedTuple):
 
 
 def vector_quantised() -> ZooModel:
-    networks = Reshaped(code_encoder(LATENTS * 4), (LATENTS, 4)), jaxvae.MappedInput(decoder(), jnp.ravel)
+    networks = Reshaped(code_encoder(LATENTS * 4), (LATENTS, 4)), jaxvae.networks.MappedInput(decoder(), jnp.ravel)
     sizes: dict[str, Any] = {"event_shape": SHAPE, "code_shape": (LATENTS, 4), "codes": 64, "observation": OBSERVATION}
     model = jaxvae.vq_vae(*networks, **sizes)
-    return ZooModel(model, jaxvae.vq_loss(model), jaxvae.vq_optimizer(jaxvae.make_optimizer("adam", 1e-3)))
+    return ZooModel(
+        model, jaxvae.losses.vq_loss(model), jaxvae.losses.vq_optimizer(jaxvae.make_optimizer("adam", 1e-3))
+    )
 
 
 def categorical_latents() -> ZooModel:
@@ -115,7 +121,7 @@ def categorical_latents() -> ZooModel:
 
 
 def semi_supervised() -> ZooModel:
-    networks = jaxvae.with_context(encoder()), jaxvae.with_context(decoder()), jaxvae.MLPClassifier(10, (64,))
+    networks = jaxvae.with_context(encoder()), jaxvae.with_context(decoder()), jaxvae.networks.MLPClassifier(10, (64,))
     sizes: dict[str, Any] = {"event_shape": SHAPE, "latent_dim": LATENTS, "classes": 10, "observation": OBSERVATION}
     return ZooModel(jaxvae.semi_supervised_vae(*networks, **sizes), labels=one_in_ten)
 
@@ -130,15 +136,15 @@ def all_labels(labels: Any) -> Any:
 
 
 def wasserstein() -> ZooModel:
-    model = code(prior=jaxvae.standard_normal(LATENTS))
-    return penalised(model, jaxvae.mmd_penalty(model, weight=100.0))
+    model = code(prior=jaxvae.priors.standard_normal(LATENTS))
+    return penalised(model, jaxvae.losses.mmd_penalty(model, weight=100.0))
 
 
 def info() -> ZooModel:
     model = plain()
-    return penalised(model, jaxvae.mmd_penalty(model, weight=100.0), beta=0.5)
+    return penalised(model, jaxvae.losses.mmd_penalty(model, weight=100.0), beta=0.5)
 
 
 def total_correlation() -> ZooModel:
     model = plain()
-    return ZooModel(model, jaxvae.tc_vae_loss(model, 1500, beta=4.0))
+    return ZooModel(model, jaxvae.losses.tc_vae_loss(model, 1500, beta=4.0))

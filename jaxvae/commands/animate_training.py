@@ -99,7 +99,7 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
     import jax.numpy as jnp
 
     from jaxvae.runs.builders.from_config import build_model, build_training
-    from jaxvae.runs.fit import run_epochs
+    from jaxvae.runs.fitting import run_epochs
     from jaxvae.runs.folder.sampling import sampled
     from jaxvae.runs.held_out import load_images
     from jaxvae.training.engine.parallel import compile_steps

@@ -1,1 +1,5 @@
 """Generative models as records of pure functions of one parameter dict."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,7 +9,7 @@ from jaxvae.models.contexts import Context, Labelled, as_context, split_context
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
 from jaxvae.models.posteriors.heads import network_gaussian
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array

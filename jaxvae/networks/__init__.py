@@ -1,7 +1,5 @@
 """Flax Linen encoders and decoders, for one example."""
 
-from jaxvae.networks.conv import ConvDecoder, ConvEncoder
-from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
-from jaxvae.networks.nnx import from_nnx
+import lazy_loader
 
-__all__ = ["ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "from_nnx"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

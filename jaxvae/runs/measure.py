@@ -72,8 +72,9 @@ def collapse_warner(
             warned = True
             remedies = (
                 "a smaller weight of the KL, if the loss has one above 1",
-                f"a warm-up, loss=jaxvae.bound_loss(model, beta=jaxvae.kl_warmup({warmup_steps}))",
-                "free bits, loss=jaxvae.batch_bound_loss(model, jaxvae.free_bits_bound, free_nats=0.25)",
+                f"a warm-up, loss=jaxvae.bound_loss(model, beta=jaxvae.training.kl_warmup({warmup_steps}))",
+                "free bits, loss=jaxvae.losses.batch_bound_loss(model, jaxvae.objectives.free_bits_bound, "
+                "free_nats=0.25)",
                 "a smaller decoder",
             )
             words = collapse_warning(use, remedies=remedies)

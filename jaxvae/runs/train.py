@@ -104,7 +104,7 @@ def _train_locked(
         mode=config.parallel,
         skip_above=config.optim.skip_above,
     )
-    resumed = run_folder.check(folder, config, allow_changes=allow_changes, overwrite=overwrite)
+    resumed = run_folder.claim(folder, config, allow_changes=allow_changes, overwrite=overwrite)
 
     init = compiled_init(model, parts.optimizer, ema=average)
     state = init(jax.random.key(config.seed), np.zeros(shape, jnp.result_type(float)))
@@ -113,17 +113,13 @@ def _train_locked(
         state, anchor, metadata = restore(folder / run_folder.CHECKPOINTS, config, state)
         pending = metadata["window"]
         say(_resumed(int(state.step), steps, metadata["devices"], compiled.devices))
-    start = int(state.step)
-
-    def claim() -> None:
-        run_folder.claim(folder, config, overwrite=overwrite)
-        if resumed:
-            truncate_after(folder / run_folder.METRICS, start)
+    if resumed:
+        truncate_after(folder / run_folder.METRICS, int(state.step))
 
     log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
     watch = measure.CollapseWatch(model, config.objective, test, say)
     run = _Run(config, folder, model, compiled, test, log, watch, per_epoch, steps)
-    state, signal = run.train(state, sampled(config, model, images, anchor), claim)
+    state, signal = run.train(state, sampled(config, model, images, anchor))
     params = jax.device_get(state.params if state.ema is None else state.ema)
     step = int(state.step)
     if signal:
@@ -164,24 +160,16 @@ class _Run(NamedTuple):
     per_epoch: int
     steps: int
 
-    def train(self, state: TrainState, images: Any, claim: Callable[[], None]) -> tuple[TrainState, int]:
-        """Trains to the end or to a signal; returns the last state, which is on disk, and the signal.
-
-        The folder is claimed when the first steps are taken: only then is it known that the model and its loss compile
-        and fit into memory, and until then the folder keeps what it had.
-        """
-        saved, last, anchor, claimed = int(state.step), int(state.step), None, False
+    def train(self, state: TrainState, images: Any) -> tuple[TrainState, int]:
+        """Trains to the end or to a signal; returns the last state, which is on disk, and the signal."""
+        saved, last, anchor = int(state.step), int(state.step), None
         if last >= self.steps:
-            claim()
             return state, 0
         show_progress = progress_bar(self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress)
         with stop_on_signals() as stop, show_progress as show:
             reports = train(self.compiled, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
             try:
                 for report in reports:
-                    if not claimed:
-                        claim()
-                        claimed = True
                     state, last, anchor = report.state, report.step, report.anchor
                     show(report, self._measure(last, state, report.metrics))
                     if stop.signal or last == self.steps or self._due(last):

@@ -16,7 +16,7 @@ from jaxvae.evaluation.latents.decoding import decode
 from jaxvae.evaluation.latents.generation import prior_samples
 from jaxvae.models.records import Model, check_batch
 from jaxvae.runs.configs.names import unknown
-from jaxvae.runs.fit import run_epochs
+from jaxvae.runs.fitting import run_epochs
 from jaxvae.sklearn import programs
 from jaxvae.training.engine.state import TrainState
 

@@ -15,7 +15,7 @@ from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.observations.continuous import bernoulli, laplace, normal
 from jaxvae.models.observations.counts import negative_binomial, poisson
 from jaxvae.models.records import Key, Model, Observation, Params
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.training.engine.optimizers import make_optimizer
 from jaxvae.training.engine.parallel import CompiledSteps, compile_steps

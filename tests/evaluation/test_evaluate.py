@@ -13,7 +13,7 @@ from small import LATENTS, SHAPE, Linear, images, same_bits, setup, small_vae
 from jaxvae.evaluation.bounds.likelihood import Estimate, per_example, summarize
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.priors.standard import standard_normal
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.training.engine.loop import train
 
 pytestmark = pytest.mark.quick_compile

@@ -13,7 +13,7 @@ from small import LATENTS, SHAPE, images, small_vae
 from jaxvae.evaluation.bounds.importance import effective_samples, sample_weights
 from jaxvae.evaluation.bounds.likelihood import bits_per_dimension, per_example, summarize
 from jaxvae.models.observations.discrete import categorical
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 
 pytestmark = pytest.mark.quick_compile
 

@@ -14,7 +14,7 @@ from jaxvae.evaluation import latents
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.latents import generation
 from jaxvae.models.observations.discrete import discretized_logistic
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.training.losses.bound import bound_loss
 
 pytestmark = pytest.mark.quick_compile

@@ -10,7 +10,7 @@ import pytest
 from small import LATENTS, SHAPE, Encoder, Linear, small_vae
 
 from jaxvae.evaluation.latents.decoding import decode
-from jaxvae.evaluation.plots.sliders import pixels, sliders
+from jaxvae.evaluation.plots.widgets import pixels, sliders
 from jaxvae.models.conditional import conditional_vae
 from jaxvae.models.contexts import Labelled
 from jaxvae.networks.conditional import with_context

@@ -38,7 +38,7 @@ def test_a_command_that_cannot_says_so_in_a_line_and_names_one_that_can(command,
     if words is None:
         return  # this command works
     config = replace(PRESETS["digits"], model=replace(PRESETS["digits"].model, kind=kind))
-    monkeypatch.setattr(jaxvae, "load", lambda run: jaxvae.Run(None, None, config), raising=False)
+    monkeypatch.setattr(jaxvae, "load", lambda run: jaxvae.runs.Run(None, None, config), raising=False)
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # which a launch replaces
     monkeypatch.setattr(sys, "argv", [command, "runs/a"])
     module = importlib.import_module(f"experiments.{command}")
@@ -54,7 +54,7 @@ def test_a_command_that_cannot_says_so_in_a_line_and_names_one_that_can(command,
 def test_latents_in_groups_are_interpolated_group_by_group():
     model = jaxvae.hierarchical_vae(
         [jaxvae.MLPEncoder(2, (6,)), jaxvae.MLPEncoder(3, (6,))],
-        [jaxvae.MLPLevel(2, (6,))],
+        [jaxvae.networks.MLPLevel(2, (6,))],
         Linear(16, SHAPE),
         event_shape=SHAPE,
         latent_dims=(2, 3),

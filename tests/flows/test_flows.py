@@ -9,12 +9,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from jaxvae.flows.amortized import amortized
+from jaxvae.flows.amortization import amortized
 from jaxvae.flows.autoregressive import autoregressive_flow, inverse_autoregressive, masked_autoregressive
-from jaxvae.flows.coupling import affine_coupling, coupling, coupling_flow, neural_spline, real_nvp, spline_coupling
+from jaxvae.flows.couplings import affine_coupling, coupling, coupling_flow, neural_spline, real_nvp, spline_coupling
 from jaxvae.flows.elementary import affine, linear_map, permutation, reverse_order, smooth_map
-from jaxvae.flows.planar import above_minus_one, planar
-from jaxvae.flows.radial import radial
+from jaxvae.flows.planar_flow import above_minus_one, planar
+from jaxvae.flows.radial_flow import radial
 from jaxvae.flows.records import chain, invert
 from jaxvae.flows.spline import spline_transform
 from jaxvae.flows.transforms import affine_transform

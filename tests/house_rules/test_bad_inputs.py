@@ -117,7 +117,7 @@ MATH = {
         *("x has the value 255.0", "index (1,)", "range seen 0.0 to 255.0", "[0, 1]", "x / 255.0"),
     ),
     "pixels from -1 to 1": value(
-        lambda: jaxvae.continuous_bernoulli_log_prob(jnp.array([-1.0, 1.0]), zeros(2)),
+        lambda: jaxvae.math.continuous_bernoulli_log_prob(jnp.array([-1.0, 1.0]), zeros(2)),
         *("x has the value -1.0", "-1.0 to 1.0", "[0, 1]", "(x + 1.0) / 2.0"),
     ),
     "a NaN pixel": value(
@@ -142,21 +142,21 @@ MATH = {
         *("mean has the value nan", "index (1,)", "jax_debug_nans"),
     ),
     "levels off the grid": value(
-        lambda: jaxvae.discretized_logistic_log_prob(jnp.array([3.0, 0.1234]), zeros(2), zeros(2)),
+        lambda: jaxvae.math.discretized_logistic_log_prob(jnp.array([3.0, 0.1234]), zeros(2), zeros(2)),
         *("x has the value 0.1234", "index (1,)", "whole numbers 0..255", "jnp.round(x * 255)"),
     ),
     "levels above the last": value(
-        lambda: jaxvae.discretized_logistic_log_prob(jnp.array([256]), zeros(1), zeros(1)),
+        lambda: jaxvae.math.discretized_logistic_log_prob(jnp.array([256]), zeros(1), zeros(1)),
         *("x has the value 256", "[0, 255]"),
     ),
     "a mixture without components": value(
-        lambda: jaxvae.logistic_mixture_log_prob(zeros(2), zeros(2), zeros(2, 3), zeros(2, 3)),
+        lambda: jaxvae.math.logistic_mixture_log_prob(zeros(2), zeros(2), zeros(2, 3), zeros(2, 3)),
         *("logits has shape (2,)", "expected (2,)", "one more axis [M]"),
     ),
     "a category that does not exist": value(
-        lambda: jaxvae.categorical_log_prob(jnp.array([4]), zeros(1, 4)), "x has the value 4", "[0, 3]"
+        lambda: jaxvae.math.categorical_log_prob(jnp.array([4]), zeros(1, 4)), "x has the value 4", "[0, 3]"
     ),
-    "text for numbers": kind(lambda: jaxvae.laplace_log_prob("x", 0.0, 0.0), "x is 'x' (str)", "array of numbers"),
+    "text for numbers": kind(lambda: jaxvae.math.laplace_log_prob("x", 0.0, 0.0), "x is 'x' (str)", "array of numbers"),
     "nothing to average": value(lambda: jaxvae.log_mean_exp(zeros(0)), "x has shape (0,)", "at least one"),
     "a negative weight of the KL": value(
         lambda: loss_of(batch(), beta=-1.0), "beta is -1.0", "finite number of at least 0"
@@ -229,16 +229,16 @@ MODELS = {
         *("the encoder returned [(3,), (3,)]", "each of shape (5,)"),
     ),
     "a decoder that emits too little": value(
-        lambda: build(observation=jaxvae.logistic_mixture(2)).likelihood.mean(small()[1], zeros(3)),
+        lambda: build(observation=jaxvae.observations.logistic_mixture(2)).likelihood.mean(small()[1], zeros(3)),
         *("the decoder returned (4, 4, 1)", "expected (4, 4, 6)", "6 number(s) per channel", "'logistic_mixture'"),
     ),
     "a name used twice": value(lambda: merge({"encoder": 1}, {"encoder": 2}), "'encoder'", "another name"),
     "an unknown variance": value(
         lambda: jaxvae.normal("variable"), "variance_type is 'variable'", "'learned'", "'per_pixel'"
     ),
-    "a width of 0": value(lambda: jaxvae.laplace(width=0.0), "width is 0.0", "above 0"),
-    "one level": value(lambda: jaxvae.categorical(1), "levels is 1", "at least 2"),
-    "no component": value(lambda: jaxvae.logistic_mixture(0), "components is 0", "at least 1"),
+    "a width of 0": value(lambda: jaxvae.observations.laplace(width=0.0), "width is 0.0", "above 0"),
+    "one level": value(lambda: jaxvae.observations.categorical(1), "levels is 1", "at least 2"),
+    "no component": value(lambda: jaxvae.observations.logistic_mixture(0), "components is 0", "at least 1"),
     "no hidden units": value(lambda: jaxvae.MLPEncoder(2, (0,)), "hidden is 0", "at least 1"),
     "a width that is no tuple": kind(lambda: jaxvae.MLPDecoder(SHAPE, hidden=400), "hidden is 400", "(400,)"),
     "a misspelt activation": value(
@@ -271,12 +271,12 @@ TRAINING = {
         lambda: jaxvae.make_optimizer("adamw", weight_decay=-0.1), "weight_decay is -0.1", "at least 0"
     ),
     "an unknown schedule": value(
-        lambda: jaxvae.learning_rate_schedule("cosin", 1e-3, 10), "schedule is 'cosin'", "cosine"
+        lambda: jaxvae.training.learning_rate_schedule("cosin", 1e-3, 10), "schedule is 'cosin'", "cosine"
     ),
     "a warm-up that goes back": value(
-        lambda: jaxvae.learning_rate_schedule("constant", 1e-3, 10, -5), "warmup_steps is -5", "at least 0"
+        lambda: jaxvae.training.learning_rate_schedule("constant", 1e-3, 10, -5), "warmup_steps is -5", "at least 0"
     ),
-    "a warm-up without steps": value(lambda: jaxvae.kl_warmup(0), "warmup_steps is 0", "at least 1"),
+    "a warm-up without steps": value(lambda: jaxvae.training.kl_warmup(0), "warmup_steps is 0", "at least 1"),
     "an average that runs away": value(lambda: compiled(ema=1.5), "ema is 1.5", "at most 1"),
     "an unknown mode": value(lambda: compiled(mode="gpu"), "mode is 'gpu'", "auto, jit, pmap, mesh"),
     "a batch that devices cannot share": value(
@@ -373,11 +373,11 @@ STRANGERS = {
         for name, function in (
             ("elbo", jaxvae.elbo),
             ("iwae_bound", jaxvae.iwae_bound),
-            ("ciwae_bound", functools.partial(jaxvae.ciwae_bound, beta=0.5)),
-            ("renyi_bound", functools.partial(jaxvae.renyi_bound, alpha=0.5)),
-            ("free_bits_bound", functools.partial(jaxvae.free_bits_bound, free_nats=0.1)),
-            ("capacity_bound", functools.partial(jaxvae.capacity_bound, capacity=1.0)),
-            ("balanced_bound", jaxvae.balanced_bound),
+            ("ciwae_bound", functools.partial(jaxvae.objectives.ciwae_bound, beta=0.5)),
+            ("renyi_bound", functools.partial(jaxvae.objectives.renyi_bound, alpha=0.5)),
+            ("free_bits_bound", functools.partial(jaxvae.objectives.free_bits_bound, free_nats=0.1)),
+            ("capacity_bound", functools.partial(jaxvae.objectives.capacity_bound, capacity=1.0)),
+            ("balanced_bound", jaxvae.objectives.balanced_bound),
         )
     },
     "terms with one KL for all": value(
@@ -394,16 +394,22 @@ STRANGERS = {
             ("several keys", jax.random.split(KEY, 3), ["shape (3,)", ONE_KEY, "jax.vmap"]),
         )
     },
-    "a seed for gumbel noise": kind(lambda: jaxvae.gumbel_softmax(1, zeros(3), 1.0), "key is 1 (int)", ONE_KEY),
+    "a seed for gumbel noise": kind(lambda: jaxvae.math.gumbel_softmax(1, zeros(3), 1.0), "key is 1 (int)", ONE_KEY),
     "a seed for directions": kind(
-        lambda: jaxvae.von_mises_fisher_sample(1, jnp.array([1.0, 0.0]), jnp.float32(1.0)), "key is 1 (int)", ONE_KEY
+        lambda: jaxvae.math.von_mises_fisher_sample(1, jnp.array([1.0, 0.0]), jnp.float32(1.0)),
+        "key is 1 (int)",
+        ONE_KEY,
     ),
-    "a seed for a permutation": kind(lambda: jaxvae.permute_latents(1, zeros(4, 2)), "key is 1 (int)", ONE_KEY),
+    "a seed for a permutation": kind(
+        lambda: jaxvae.objectives.permute_latents(1, zeros(4, 2)), "key is 1 (int)", ONE_KEY
+    ),
     "a seed for parameters": kind(lambda: small()[0].init(1, ZERO), "key is 1 (int)", ONE_KEY),
     "a seed for a sample": kind(lambda: small()[0].terms(small()[1], 1, ZERO), "key is 1 (int)", ONE_KEY),
     "a seed for an evaluation": kind(lambda: jaxvae.per_example(*small(), 1, batch()), "key is 1 (int)", ONE_KEY),
     "a seed for prior samples": kind(lambda: generation.prior_samples(*small(), 1, 3), "key is 1 (int)", ONE_KEY),
-    "a seed for codes": kind(lambda: jaxvae.draw_codes(*small(), 1, batch()), "key is 1 (int)", ONE_KEY),
+    "a seed for codes": kind(
+        lambda: jaxvae.evaluation.fitted_priors.draw_codes(*small(), 1, batch()), "key is 1 (int)", ONE_KEY
+    ),
     "a seed for a state": kind(
         lambda: jaxvae.init_state(small()[0], jaxvae.make_optimizer(), 1, ZERO), "key is 1 (int)", ONE_KEY
     ),
@@ -415,23 +421,26 @@ STRANGERS = {
         for what, thing, seen, fix in (
             ("nothing", None, "None (NoneType)", []),
             ("a constructor", jaxvae.vae, "<function vae", ["Call it first"]),
-            ("a run", jaxvae.Run(None, {}, None), "Run(model=None", ["Unpack it", "model.model"]),
+            ("a run", jaxvae.runs.Run(None, {}, None), "Run(model=None", ["Unpack it", "model.model"]),
         )
         for where, function in (
             ("fit", lambda thing: jaxvae.fit(thing, images())),
             ("bound_loss", jaxvae.bound_loss),
-            ("batch_bound_loss", lambda thing: jaxvae.batch_bound_loss(thing, jaxvae.free_bits_bound, free_nats=0.1)),
+            (
+                "batch_bound_loss",
+                lambda thing: jaxvae.losses.batch_bound_loss(thing, jaxvae.objectives.free_bits_bound, free_nats=0.1),
+            ),
             ("per_example", lambda thing: jaxvae.per_example(thing, {}, KEY, batch())),
             ("prior_samples", lambda thing: generation.prior_samples(thing, {}, KEY, 3)),
             ("decode", lambda thing: generation.decode(thing, {}, zeros(3, 3))),
             ("encode", lambda thing: latents.encode(thing, {}, batch())),
-            ("condition", lambda thing: jaxvae.condition(thing, 1)),
+            ("condition", lambda thing: jaxvae.models.condition(thing, 1)),
             ("init_state", lambda thing: jaxvae.init_state(thing, jaxvae.make_optimizer(), KEY, ZERO)),
-            ("vq_loss", jaxvae.vq_loss),
+            ("vq_loss", jaxvae.losses.vq_loss),
         )
     },
     "a fit for its parameters": kind(
-        lambda: jaxvae.per_example(small()[0], jaxvae.Fit({}, []), KEY, batch()),
+        lambda: jaxvae.per_example(small()[0], jaxvae.runs.Fit({}, []), KEY, batch()),
         *("params is a Fit", "dict of parameters", "Pass its .params"),
     ),
     "parameters of another model": value(
@@ -468,7 +477,8 @@ STRANGERS = {
     "a learning rate for an optimizer": kind(lambda: fit(optimizer=1e-3), "optimizer is 0.001 (float)"),
     "an optimizer in a list": value(lambda: jaxvae.make_optimizer(["adam"]), "optimizer is ['adam']", "adam, "),
     "nothing to preprocess with": kind(
-        lambda: jaxvae.make_step(jaxvae.bound_loss(small()[0]), jaxvae.make_optimizer(), None), "preprocess is None"
+        lambda: jaxvae.training.make_step(jaxvae.bound_loss(small()[0]), jaxvae.make_optimizer(), None),
+        "preprocess is None",
     ),
     "room for no steps": kind(lambda: compiled(steps_per_call="5"), "steps_per_call is '5' (str)", "an integer"),
     "no compiled steps": kind(lambda: list(jaxvae.train(None, None, images(), 1)), "compiled is None", "compile_steps"),
@@ -499,10 +509,12 @@ STRANGERS = {
         lambda: fit(data=np.moveaxis(images(), -1, 1)), "(50, 1, 4, 4)", "np.moveaxis(images, 1, -1)"
     ),
     "pixels for counts": value(
-        lambda: fit(small_vae(observation=jaxvae.poisson())), "protocol is missing", "protocol='levels'"
+        lambda: fit(small_vae(observation=jaxvae.observations.poisson())), "protocol is missing", "protocol='levels'"
     ),
     "half a count": value(
-        lambda: fit(small_vae(observation=jaxvae.poisson()), images() + 0.5), "images has the value", "whole numbers"
+        lambda: fit(small_vae(observation=jaxvae.observations.poisson()), images() + 0.5),
+        "images has the value",
+        "whole numbers",
     ),
     "a protocol in a list": value(lambda: fit(protocol=["grey"]), "unknown protocol ['grey']", "grey, threshold"),
     "words for labels": kind(
@@ -510,13 +522,17 @@ STRANGERS = {
     ),
     "words for weights": kind(lambda: fit(weights="all"), "weights is 'all' (str)"),
     "an axis that does not exist": value(lambda: jaxvae.log_mean_exp(zeros(3), axis=1), "axis is 1", "(3,)"),
-    "a relaxed number": value(lambda: jaxvae.gumbel_softmax(KEY, 0.0, 1.0), "logits has shape ()", "[..., K]"),
+    "a relaxed number": value(lambda: jaxvae.math.gumbel_softmax(KEY, 0.0, 1.0), "logits has shape ()", "[..., K]"),
     "a surrogate of another shape": value(
-        lambda: jaxvae.straight_through(zeros(3), zeros(2)), "surrogate has shape (2,)", "expected (3,)"
+        lambda: jaxvae.math.straight_through(zeros(3), zeros(2)), "surrogate has shape (2,)", "expected (3,)"
     ),
-    "a kernel in words": kind(lambda: jaxvae.mmd(zeros(3, 2), zeros(3, 2), "rbf"), "kernel is 'rbf'", "rbf_kernel()"),
-    "a matrix for a function": kind(lambda: jaxvae.jacobian_penalty(zeros(3, 3), zeros(3)), "function is an array"),
-    "an order in words": kind(lambda: jaxvae.permutation("abc"), "order is 'abc'", "[2, 0, 1]"),
+    "a kernel in words": kind(
+        lambda: jaxvae.objectives.mmd(zeros(3, 2), zeros(3, 2), "rbf"), "kernel is 'rbf'", "rbf_kernel()"
+    ),
+    "a matrix for a function": kind(
+        lambda: jaxvae.objectives.jacobian_penalty(zeros(3, 3), zeros(3)), "function is an array"
+    ),
+    "an order in words": kind(lambda: jaxvae.flows.permutation("abc"), "order is 'abc'", "[2, 0, 1]"),
     "parameters to summarise": kind(lambda: jaxvae.summarize(small()[0]), "values is a Model", "per_example"),
     "examples for a setting": kind(
         lambda: jaxvae.evaluate(*small(), batch(), batch()), "setting is an array", "Setting(data, examples"
@@ -524,7 +540,9 @@ STRANGERS = {
     "a step for a path of values": kind(
         lambda: generation.traverse(*small(), zeros(3), 0, 5), "values is 5", "gaussian_quantiles"
     ),
-    "bits of every example": kind(lambda: jaxvae.bits_per_dimension(np.zeros(5), 3), "shape (5,)", "a number: a mean"),
+    "bits of every example": kind(
+        lambda: jaxvae.evaluation.bounds.bits_per_dimension(np.zeros(5), 3), "shape (5,)", "a number: a mean"
+    ),
 }
 
 

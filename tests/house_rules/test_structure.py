@@ -1,7 +1,6 @@
 """The house rules that a tool can check: floors, lazy imports, no unsafe calls, short files, names that resolve."""
 
 import ast
-import importlib
 import pkgutil
 import re
 import subprocess
@@ -169,24 +168,7 @@ def test_tensorflow_datasets_is_imported_inside_functions_of_the_data_folder_onl
                 assert ast.dump(node) not in map(ast.dump, top), f"{label(path)} imports it at the top"
                 places.append(path)
     assert places
-    assert all(ROOT / "jaxvae" / "data" in path.parents for path in places)
-
-
-def test_every_name_of_the_public_list_resolves_and_is_the_one_listed():
-    stub = tree(Path(jaxvae.__file__).with_suffix(".pyi"))
-    listed = [(node, alias) for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names]
-    for node, alias in listed:
-        assert alias.asname == alias.name, f"{alias.name} must be written `as {alias.name}` to be exported"
-        found = getattr(jaxvae, alias.name)
-        if node.module:
-            assert found is getattr(importlib.import_module(f"jaxvae.{node.module}"), alias.name)
-    names = [alias.name for _, alias in listed]
-    assert len(names) == len(set(names)), "a name is listed twice"
-    assert set(names) <= set(dir(jaxvae))
-
-
-def test_a_name_that_is_not_listed_is_not_there():
-    assert not hasattr(jaxvae, "no_such_name")
+    assert all(path.parent == ROOT / "jaxvae" / "data" for path in places)
 
 
 def test_every_module_of_the_package_is_described_in_one_line_and_imported_by_its_name():

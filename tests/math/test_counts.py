@@ -18,7 +18,7 @@ from jaxvae.math.negative_binomial import negative_binomial_log_prob, zero_infla
 from jaxvae.math.poisson import poisson_log_prob, poisson_sample
 from jaxvae.models.observations.counts import negative_binomial, poisson, zero_inflated_negative_binomial
 from jaxvae.models.records import Observation
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
 from jaxvae.training.losses.bound import bound_loss

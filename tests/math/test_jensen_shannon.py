@@ -11,7 +11,7 @@ import jaxvae
 
 pytestmark = pytest.mark.quick_compile
 
-js_divergence, js_divergence_estimate = jax.jit(jaxvae.js_divergence), jax.jit(jaxvae.js_divergence_estimate)
+js_divergence, js_divergence_estimate = jax.jit(jaxvae.math.js_divergence), jax.jit(jaxvae.math.js_divergence_estimate)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 0.1, 1.0, 10.0])
@@ -45,7 +45,7 @@ def test_variables_add_up_and_the_gradient_is_that_of_differences():
     total = sum(float(js_divergence(x, y)) for x, y in zip(a, b, strict=True))
     assert float(js_divergence(a, b)) == pytest.approx(total, rel=1e-5)
     a[0, 0] = -np.inf
-    slope = jax.jit(jax.grad(jaxvae.js_divergence))(a, b)
+    slope = jax.jit(jax.grad(jaxvae.math.js_divergence))(a, b)
     assert np.isfinite(slope).all()
     step = np.zeros((3, 4), np.float32)
     step[1, 2] = 0.02
@@ -76,17 +76,17 @@ def test_the_estimate_from_samples_of_both_is_the_integral(distance):
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: jaxvae.js_divergence(jnp.zeros(3), jnp.zeros(4)), ValueError, "logits_q has shape"),
-        (lambda: jaxvae.js_divergence(jnp.float32(0), jnp.float32(0)), ValueError, "logits_p has shape"),
+        (lambda: jaxvae.math.js_divergence(jnp.zeros(3), jnp.zeros(4)), ValueError, "logits_q has shape"),
+        (lambda: jaxvae.math.js_divergence(jnp.float32(0), jnp.float32(0)), ValueError, "logits_p has shape"),
         (
-            lambda: jaxvae.js_divergence(jnp.array([0.0, jnp.nan]), jnp.zeros(2)),
+            lambda: jaxvae.math.js_divergence(jnp.array([0.0, jnp.nan]), jnp.zeros(2)),
             ValueError,
             "logits_p has the value nan",
         ),
-        (lambda: jaxvae.js_divergence(jnp.arange(3), jnp.arange(3)), TypeError, "dtype int32"),
-        (lambda: jaxvae.js_divergence_estimate(jnp.zeros((2, 3))), ValueError, "log_ratio has shape"),
-        (lambda: jaxvae.js_divergence_estimate(jnp.zeros(0)), ValueError, "log_ratio has shape"),
-        (lambda: jaxvae.js_divergence_estimate(jnp.array([jnp.nan])), ValueError, "log_ratio"),
+        (lambda: jaxvae.math.js_divergence(jnp.arange(3), jnp.arange(3)), TypeError, "dtype int32"),
+        (lambda: jaxvae.math.js_divergence_estimate(jnp.zeros((2, 3))), ValueError, "log_ratio has shape"),
+        (lambda: jaxvae.math.js_divergence_estimate(jnp.zeros(0)), ValueError, "log_ratio has shape"),
+        (lambda: jaxvae.math.js_divergence_estimate(jnp.array([jnp.nan])), ValueError, "log_ratio"),
     ],
 )
 def test_wrong_input_is_named(call, error, words):

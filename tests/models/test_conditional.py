@@ -16,9 +16,9 @@ from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.latents.codes import encode
 from jaxvae.evaluation.latents.decoding import decode
 from jaxvae.evaluation.latents.generation import interpolate, prior_means, prior_samples, reconstructions
-from jaxvae.models.condition import condition
 from jaxvae.models.conditional import conditional_vae
 from jaxvae.models.contexts import Labelled
+from jaxvae.models.given_context import condition
 from jaxvae.networks.conditional import with_context
 from jaxvae.networks.conv import ConvDecoder, ConvEncoder
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder

@@ -11,18 +11,18 @@ import pytest
 from small import LATENTS, SHAPE, Encoder, Linear, images, same_bits
 
 import jaxvae
-from jaxvae.flows.amortized import amortized
+from jaxvae.flows.amortization import amortized
 from jaxvae.flows.autoregressive import autoregressive_flow, inverse_autoregressive, masked_autoregressive
-from jaxvae.flows.coupling import neural_spline, real_nvp
+from jaxvae.flows.couplings import neural_spline, real_nvp
 from jaxvae.flows.elementary import affine, reverse_order
-from jaxvae.flows.planar import planar
-from jaxvae.flows.radial import radial
+from jaxvae.flows.planar_flow import planar
+from jaxvae.flows.radial_flow import radial
 from jaxvae.flows.records import chain
 from jaxvae.models.posteriors.flow import flow_posterior
 from jaxvae.models.priors.flow import flow_prior, transformed
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.networks.conditioner import ConditionerMLP
 from jaxvae.networks.made import MADE
 from jaxvae.networks.mlp import MLPEncoder

@@ -292,7 +292,7 @@ def test_three_groups_work_as_two_do():
 @pytest.mark.parametrize("kind", ["hierarchical", "ladder"])
 def test_a_top_prior_without_a_closed_form_gives_one_sample_numbers(kind):
     model, params = ready(kind)
-    base = jaxvae.standard_normal(2)
+    base = jaxvae.priors.standard_normal(2)
     hidden = Conditional(base.init, base.sample, base.log_prob, base.mean)
     plain, found = (
         quick_jit(m.terms)(params, jax.random.key(1), example()) for m in (model, small_model(kind, prior=hidden))
@@ -317,7 +317,7 @@ BAD = {
     "0 latents": (lambda: groups(latent_dims=(2, 0)), ValueError, ["latent_dims is 0"]),
     "a shape that is none": (lambda: groups(event_shape=4), TypeError, ["event_shape is 4"]),
     "an observation not called": (lambda: groups(observation=normal), TypeError, ["observation is", "bernoulli()"]),
-    "a prior not called": (lambda: groups(prior=jaxvae.standard_normal), TypeError, ["prior is", "Conditional"]),
+    "a prior not called": (lambda: groups(prior=jaxvae.priors.standard_normal), TypeError, ["prior is", "Conditional"]),
     "an encoder of another size": (
         lambda: groups(latent_dims=(3, 2)).init(jax.random.key(0), example())
         and groups(latent_dims=(3, 2)).posterior.mean(

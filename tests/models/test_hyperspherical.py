@@ -20,8 +20,9 @@ from jaxvae.math.von_mises_fisher import (
     von_mises_fisher_log_normalizer,
     von_mises_fisher_sample,
 )
-from jaxvae.models.posteriors.hyperspherical import hyperspherical_posterior, uniform_sphere
-from jaxvae.models.vae import vae
+from jaxvae.models.posteriors.hyperspherical import hyperspherical_posterior
+from jaxvae.models.priors.sphere import uniform_sphere
+from jaxvae.models.variational import vae
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses.bound import bound_loss
 

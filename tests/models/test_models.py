@@ -22,7 +22,7 @@ from jaxvae.models.observations.discrete import categorical, discretized_logisti
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, merge
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.networks.nnx import from_nnx
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses.bound import bound_loss

@@ -24,7 +24,7 @@ from jaxvae.models.observations.continuous import normal
 from jaxvae.models.posteriors.full_covariance import full_covariance_posterior
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
 from jaxvae.models.posteriors.low_rank import low_rank_posterior
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.networks import ConvEncoder, MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import elbo, iwae_bound
 

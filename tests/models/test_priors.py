@@ -20,7 +20,7 @@ from jaxvae.models.priors.mixture import gaussian_mixture_prior
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.priors.vamp import vamp_prior
 from jaxvae.models.records import merge
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.networks import MLPDecoder, MLPEncoder
 from jaxvae.networks.conditioner import ConditionerMLP
 from jaxvae.training.losses.bound import bound_loss

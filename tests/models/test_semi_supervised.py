@@ -15,8 +15,8 @@ from small import LATENTS, SHAPE, Encoder, Linear, images
 import jaxvae
 from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.latents.generation import prior_samples, reconstructions
-from jaxvae.models.condition import condition
 from jaxvae.models.contexts import Labelled
+from jaxvae.models.given_context import condition
 from jaxvae.models.semi_supervised import ClassAndCode, semi_supervised_vae
 from jaxvae.networks.classifier import MLPClassifier
 from jaxvae.networks.conditional import with_context
@@ -237,6 +237,6 @@ def test_impossible_options_say_what_was_passed_and_what_to_do(what):
 def test_an_estimator_that_needs_a_path_through_the_class_is_refused():
     model, params, _ = ready()
     x = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], example(-1))
-    loss = bound_loss(model, elbo, estimator=jaxvae.sticking_the_landing)
+    loss = bound_loss(model, elbo, estimator=jaxvae.objectives.sticking_the_landing)
     with pytest.raises(ValueError, match="draws integers"):
         loss(params, jax.random.split(jax.random.key(0), 1), x, jnp.int32(0))

@@ -11,7 +11,7 @@ from flax import nnx
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as Spec
 
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, from_nnx
 from jaxvae.networks.convolution import conv, conv_transpose
 from jaxvae.networks.precision import at_precision

@@ -16,7 +16,7 @@ from jaxvae.models.exact.linear import LinearDecoder, LinearEncoder
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
 from jaxvae.models.records import Conditional
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.objectives.estimators import (
     doubly_reparameterized,

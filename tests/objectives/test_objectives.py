@@ -50,30 +50,30 @@ OBJECTIVES = {
     "elbo": {"bound": jaxvae.elbo},
     "beta": {"bound": jaxvae.elbo, "beta": lambda step: jnp.minimum(step / 20.0, 1.0)},
     "iwae": {"bound": jaxvae.iwae_bound, "samples": 4},
-    "miwae": {"bound": jaxvae.miwae_bound, "samples": 4, "groups": 2},
-    "ciwae": {"bound": jaxvae.ciwae_bound, "samples": 4, "beta": 0.3},
-    "renyi": {"bound": jaxvae.renyi_bound, "samples": 4, "alpha": lambda step: step / 40.0},
-    "vr-max": {"bound": jaxvae.vr_max_bound, "samples": 4},
-    "capacity": {"bound": jaxvae.capacity_bound, "capacity": lambda step: step / 40.0, "gamma": 2.0},
-    "free bits": {"bound": jaxvae.free_bits_bound, "free_nats": 0.2},
-    "free bits of the batch": {"whole": True, "bound": jaxvae.free_bits_bound, "free_nats": 0.2},
-    "balance of the batch": {"whole": True, "bound": jaxvae.balanced_bound, "beta": 0.5},
-    "landing": {"bound": jaxvae.elbo, "samples": 2, "estimator": jaxvae.sticking_the_landing},
-    "doubly": {"bound": jaxvae.iwae_bound, "samples": 4, "estimator": jaxvae.doubly_reparameterized},
-    "score": {"bound": jaxvae.iwae_bound, "samples": 4, "estimator": jaxvae.score_function},
-    "piwae": {"bound": jaxvae.iwae_bound, "samples": 4, "estimator": jaxvae.piwae(groups=2)},
+    "miwae": {"bound": jaxvae.objectives.miwae_bound, "samples": 4, "groups": 2},
+    "ciwae": {"bound": jaxvae.objectives.ciwae_bound, "samples": 4, "beta": 0.3},
+    "renyi": {"bound": jaxvae.objectives.renyi_bound, "samples": 4, "alpha": lambda step: step / 40.0},
+    "vr-max": {"bound": jaxvae.objectives.vr_max_bound, "samples": 4},
+    "capacity": {"bound": jaxvae.objectives.capacity_bound, "capacity": lambda step: step / 40.0, "gamma": 2.0},
+    "free bits": {"bound": jaxvae.objectives.free_bits_bound, "free_nats": 0.2},
+    "free bits of the batch": {"whole": True, "bound": jaxvae.objectives.free_bits_bound, "free_nats": 0.2},
+    "balance of the batch": {"whole": True, "bound": jaxvae.objectives.balanced_bound, "beta": 0.5},
+    "landing": {"bound": jaxvae.elbo, "samples": 2, "estimator": jaxvae.objectives.sticking_the_landing},
+    "doubly": {"bound": jaxvae.iwae_bound, "samples": 4, "estimator": jaxvae.objectives.doubly_reparameterized},
+    "score": {"bound": jaxvae.iwae_bound, "samples": 4, "estimator": jaxvae.objectives.score_function},
+    "piwae": {"bound": jaxvae.iwae_bound, "samples": 4, "estimator": jaxvae.objectives.piwae(groups=2)},
     "iwae in chunks": {"bound": jaxvae.iwae_bound, "samples": 5, "chunk": 2},
     "doubly in chunks": {
         "bound": jaxvae.iwae_bound,
         "samples": 5,
         "chunk": 2,
-        "estimator": jaxvae.doubly_reparameterized,
+        "estimator": jaxvae.objectives.doubly_reparameterized,
     },
 }
 
 
 def loss_of(model, whole=False, **options):
-    return (jaxvae.batch_bound_loss if whole else jaxvae.bound_loss)(model, **options)
+    return (jaxvae.losses.batch_bound_loss if whole else jaxvae.bound_loss)(model, **options)
 
 
 QUICK = ("renyi", "free bits of the batch", "doubly in chunks", "score", "piwae")
@@ -108,14 +108,14 @@ def test_a_users_network_trains(name):
 
 EACH_OPTION = {
     "beta of elbo": (jaxvae.elbo, {}, "beta", 0.5, 2.0),
-    "groups of miwae": (jaxvae.miwae_bound, {}, "groups", 1, 2),
-    "beta of ciwae": (jaxvae.ciwae_bound, {}, "beta", 0.2, 0.8),
-    "alpha": (jaxvae.renyi_bound, {}, "alpha", 0.2, 0.8),
-    "capacity": (jaxvae.capacity_bound, {}, "capacity", 0.0, 3.0),
-    "gamma": (jaxvae.capacity_bound, {"capacity": 9.0}, "gamma", 1.0, 2.0),
-    "free_nats": (jaxvae.free_bits_bound, {}, "free_nats", 0.5, 1.5),
-    "groups of free bits": (jaxvae.free_bits_bound, {"free_nats": 9.0}, "groups", 1, 3),
-    "beta of balance": (jaxvae.balanced_bound, {}, "beta", 0.5, 1.0),
+    "groups of miwae": (jaxvae.objectives.miwae_bound, {}, "groups", 1, 2),
+    "beta of ciwae": (jaxvae.objectives.ciwae_bound, {}, "beta", 0.2, 0.8),
+    "alpha": (jaxvae.objectives.renyi_bound, {}, "alpha", 0.2, 0.8),
+    "capacity": (jaxvae.objectives.capacity_bound, {}, "capacity", 0.0, 3.0),
+    "gamma": (jaxvae.objectives.capacity_bound, {"capacity": 9.0}, "gamma", 1.0, 2.0),
+    "free_nats": (jaxvae.objectives.free_bits_bound, {}, "free_nats", 0.5, 1.5),
+    "groups of free bits": (jaxvae.objectives.free_bits_bound, {"free_nats": 9.0}, "groups", 1, 3),
+    "beta of balance": (jaxvae.objectives.balanced_bound, {}, "beta", 0.5, 1.0),
 }
 
 
@@ -133,7 +133,7 @@ def test_sizes_of_the_groups_change_the_balanced_loss():
     params, keys = model.init(jax.random.key(0), batch[0]), jax.random.split(jax.random.key(1), 4)
 
     def value(sizes):
-        loss = jaxvae.batch_bound_loss(model, partial(jaxvae.balanced_bound, sizes=sizes))
+        loss = jaxvae.losses.batch_bound_loss(model, partial(jaxvae.objectives.balanced_bound, sizes=sizes))
         return float(loss(params, keys, batch, jnp.int32(0))[0])
 
     assert value((1, 1, 1)) == value(None)
@@ -144,8 +144,8 @@ def test_sizes_of_the_groups_change_the_balanced_loss():
 def test_the_rule_for_the_batch_is_the_rule_for_the_mean_kl():
     model, batch = small_vae(), jnp.float32(images(6) > 100)
     params, keys = model.init(jax.random.key(0), batch[0]), jax.random.split(jax.random.key(1), 6)
-    each, plain = jaxvae.bound_loss(model, jaxvae.free_bits_bound, free_nats=0.3), jaxvae.bound_loss(model)
-    whole = jaxvae.batch_bound_loss(model, jaxvae.free_bits_bound, free_nats=0.3)
+    each, plain = jaxvae.bound_loss(model, jaxvae.objectives.free_bits_bound, free_nats=0.3), jaxvae.bound_loss(model)
+    whole = jaxvae.losses.batch_bound_loss(model, jaxvae.objectives.free_bits_bound, free_nats=0.3)
     _, metrics = plain(params, keys, batch, jnp.int32(0))
     expected = np.maximum(np.float64(metrics["kl_per_latent"]), 0.3).sum() - float(metrics["log_likelihood"])
     assert float(whole(params, keys, batch, jnp.int32(0))[0]) == pytest.approx(expected, rel=1e-6)
@@ -153,7 +153,10 @@ def test_the_rule_for_the_batch_is_the_rule_for_the_mean_kl():
     apart = (np.maximum(np.float64(terms.kl), 0.3).sum(1) - np.float64(terms.log_likelihood)).mean()
     assert float(each(params, keys, batch, jnp.int32(0))[0]) == pytest.approx(apart, rel=1e-6)
     assert apart > expected + 1e-3
-    linear = jaxvae.batch_bound_loss(model, jaxvae.elbo, beta=2.0), jaxvae.bound_loss(model, jaxvae.elbo, beta=2.0)
+    linear = (
+        jaxvae.losses.batch_bound_loss(model, jaxvae.elbo, beta=2.0),
+        jaxvae.bound_loss(model, jaxvae.elbo, beta=2.0),
+    )
     assert np.allclose(*(float(loss(params, keys, batch, jnp.int32(0))[0]) for loss in linear), rtol=1e-6)
 
 
@@ -166,25 +169,31 @@ MODEL = small_vae()
     [
         (lambda: jaxvae.bound_loss(MODEL, chunk=0), ValueError, "chunk is 0"),
         (lambda: jaxvae.bound_loss(MODEL, chunk=2.5), TypeError, "chunk is 2.5"),
-        (lambda: jaxvae.piwae(0), ValueError, "groups is 0"),
+        (lambda: jaxvae.objectives.piwae(0), ValueError, "groups is 0"),
         (
-            lambda: jaxvae.bound_loss(MODEL, jaxvae.iwae_bound, samples=5, estimator=jaxvae.piwae(2)),
+            lambda: jaxvae.bound_loss(MODEL, jaxvae.iwae_bound, samples=5, estimator=jaxvae.objectives.piwae(2)),
             ValueError,
             "groups is 2, expected a divisor of the 5 samples",
         ),
         (
-            lambda: jaxvae.bound_loss(MODEL, jaxvae.iwae_bound, samples=5, estimator=jaxvae.sticking_the_landing),
+            lambda: jaxvae.bound_loss(
+                MODEL, jaxvae.iwae_bound, samples=5, estimator=jaxvae.objectives.sticking_the_landing
+            ),
             ValueError,
             "biased for iwae_bound.*doubly_reparameterized",
         ),
         (
-            lambda: jaxvae.bound_loss(MODEL, jaxvae.vr_max_bound, estimator=jaxvae.doubly_reparameterized),
+            lambda: jaxvae.bound_loss(
+                MODEL, jaxvae.objectives.vr_max_bound, estimator=jaxvae.objectives.doubly_reparameterized
+            ),
             ValueError,
             "biased for vr_max_bound.*smooth",
         ),
         (
             lambda: jaxvae.bound_loss(
-                MODEL, partial(jaxvae.free_bits_bound, free_nats=1.0), estimator=jaxvae.doubly_reparameterized
+                MODEL,
+                partial(jaxvae.objectives.free_bits_bound, free_nats=1.0),
+                estimator=jaxvae.objectives.doubly_reparameterized,
             ),
             ValueError,
             "biased for free_bits_bound",
@@ -195,14 +204,14 @@ MODEL = small_vae()
             "batch_penalty needs every sample's terms.*Pass chunk=60",
         ),
         (
-            lambda: jaxvae.bound_loss(MODEL, batch_penalty=lambda *_: 0.0, estimator=jaxvae.score_function),
+            lambda: jaxvae.bound_loss(MODEL, batch_penalty=lambda *_: 0.0, estimator=jaxvae.objectives.score_function),
             ValueError,
             "expected samples <= chunk and no estimator",
         ),
-        (lambda: jaxvae.batch_bound_loss(MODEL, jaxvae.elbo, samples=0), ValueError, "samples is 0"),
-        (lambda: jaxvae.batch_bound_loss(MODEL, jaxvae.elbo, beta=np.nan), ValueError, "beta is nan"),
+        (lambda: jaxvae.losses.batch_bound_loss(MODEL, jaxvae.elbo, samples=0), ValueError, "samples is 0"),
+        (lambda: jaxvae.losses.batch_bound_loss(MODEL, jaxvae.elbo, beta=np.nan), ValueError, "beta is nan"),
         (
-            lambda: jaxvae.batch_bound_loss(MODEL, jaxvae.iwae_bound)(
+            lambda: jaxvae.losses.batch_bound_loss(MODEL, jaxvae.iwae_bound)(
                 MODEL.init(jax.random.key(0), jnp.zeros(SHAPE)),
                 jax.random.split(jax.random.key(0), 2),
                 jnp.zeros((2, *SHAPE)),

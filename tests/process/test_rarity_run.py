@@ -214,7 +214,7 @@ def test_a_model_without_a_diagonal_posterior_is_refused_by_the_resampler_too():
         jaxvae.MLPDecoder((8, 8, 1), hidden=(8,)),
         event_shape=(8, 8, 1),
         latent_dim=2,
-        posterior=jaxvae.low_rank_posterior(1),
+        posterior=jaxvae.posteriors.low_rank_posterior(1),
     )
     with pytest.raises(ValueError, match=r"no diagonal Gaussian.*resampling_weights"):
         latent_resampler(model, np.zeros((5, 8, 8, 1), np.float32))

@@ -15,7 +15,7 @@ from jaxvae.data.protocols import dynamic, grey
 from jaxvae.evaluation.latents.collapse import CollapseWarning
 from jaxvae.runs import compiled, measure
 from jaxvae.runs.examples import as_examples
-from jaxvae.runs.fit import run_epochs
+from jaxvae.runs.fitting import run_epochs
 from jaxvae.training.engine.step import labelled
 
 pytestmark = pytest.mark.quick_compile
@@ -66,7 +66,7 @@ def test_a_table_of_counts_is_trained_on_as_it_is():
     from scipy.stats import poisson
 
     counts, truth = table_of_counts()
-    model = table_vae(jaxvae.poisson())
+    model = table_vae(jaxvae.observations.poisson())
     bound = fit(model, counts, epochs=40, batch_size=30).history[-1]["elbo"]
     alone = poisson.logpmf(counts, counts.mean(0)).sum(1).mean()  # one rate for each column
     assert alone + 20 < truth.mean() - 4 < bound < truth.mean() + 0.5
@@ -81,7 +81,7 @@ def test_columns_that_have_nothing_in_common_need_no_code_but_show_how_spread_th
     rng = np.random.default_rng(1)
     counts = rng.negative_binomial(2, 2 / (2 + 10), (400, 6))  # r = 2, mean 10
     with pytest.warns(CollapseWarning, match="0 of 2 latents"):
-        params, _ = fit(table_vae(jaxvae.negative_binomial()), counts, epochs=40, batch_size=40)
+        params, _ = fit(table_vae(jaxvae.observations.negative_binomial()), counts, epochs=40, batch_size=40)
     concentration = 1e-3 + np.exp(params["observation"]["log_concentration"])
     assert 1.6 < concentration < 2.5
 
@@ -106,52 +106,10 @@ def test_booleans_lists_and_pictures_without_a_channel_are_taken():
 
 
 @pytest.mark.full
-def test_half_precision_is_taken_for_the_numbers_it_holds():
-    model, half = small_vae(), jnp.asarray(images() / 255, jnp.bfloat16)
-    found = as_examples(model, half, jnp.ones(len(half), jnp.bfloat16), unconditional=True)
-    assert found.preprocess.__name__ == "as_it_is"
-    np.testing.assert_array_equal(found.data.value, np.asarray(half, np.float32))
-    assert found.data.context.dtype == np.float32
-    fit(model, half, weights=jnp.ones(len(half), jnp.bfloat16), epochs=1)
-
-
-ROWS = np.array([[3, 1, 4, 1, 5, 9]] * 10, np.uint8)
-
-
-def conditional():
-    encoder, decoder = (jaxvae.with_context(network) for network in (Encoder(), Linear(16, SHAPE)))
-    return jaxvae.conditional_vae(encoder, decoder, event_shape=SHAPE, latent_dim=3, context=2)
-
-
-TAKEN_FOR = {  # model, data, labels, words
-    "tokens in uint8": (lambda: table_vae(jaxvae.categorical(10)), ROWS, None, r"uint8.*astype\(numpy\.int32\)"),
-    "levels in uint8": (small_vae, images() // 17, None, r"no value above 14.*images / 14"),
-    "a count of 33 bits": (
-        lambda: table_vae(jaxvae.poisson()),
-        ROWS + np.int64(2**32),
-        None,
-        "value 4294967299 at index",
-    ),
-    "one-hot labels": (conditional, images(), np.eye(2)[np.arange(50) % 2], r"pass labels\.argmax\(1\)"),
-    "a column of labels": (conditional, images(), np.zeros((50, 1), int), r"pass labels\[:, 0\]"),
-    "word labels": (conditional, images(), ["a"] * 50, "numpy.unique"),
-}
-
-
-@pytest.mark.parametrize("case", TAKEN_FOR)
-def test_numbers_that_would_become_others_are_refused(case):
-    model, data, labels, words = TAKEN_FOR[case]
-    with pytest.raises((ValueError, TypeError), match=words):
-        as_examples(model(), data, labels)
-    tokens = as_examples(table_vae(jaxvae.categorical(10)), ROWS.astype(np.int32))
-    np.testing.assert_array_equal(tokens.data, ROWS)
-    pixels = as_examples(table_vae(jaxvae.bernoulli()), ROWS * 28, protocol="grey")
-    assert pixels.preprocess is grey  # said to be pixels
-
-
 def test_a_conditional_model_takes_floats_and_labels():
     raw, labels = images(), np.arange(50) % 2
-    model = conditional()
+    encoder, decoder = (jaxvae.with_context(network) for network in (Encoder(), Linear(16, SHAPE)))
+    model = jaxvae.conditional_vae(encoder, decoder, event_shape=SHAPE, latent_dim=3, context=2)
     floats = fit(model, raw / np.float32(255), labels=labels.tolist())
     close(floats.params, fit(model, raw, labels=labels, protocol="grey").params)
 

@@ -17,7 +17,7 @@ from jaxvae.models.autoencoders.deterministic import autoencoder
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.dip import dip_penalty, posterior_covariance
-from jaxvae.objectives.mmd import mmd, mmd_biased
+from jaxvae.objectives.discrepancy import mmd, mmd_biased
 from jaxvae.objectives.total_correlation import decompose_kl, stratified_log_weights
 from jaxvae.training.engine.loop import train
 from jaxvae.training.losses.batch import batch_terms
@@ -389,5 +389,5 @@ def test_a_hierarchy_of_codes_is_named():
 
 
 def test_public_names():
-    assert jaxvae.mmd is mmd
-    assert jaxvae.decompose_kl is decompose_kl
+    assert jaxvae.objectives.mmd is mmd
+    assert jaxvae.objectives.decompose_kl is decompose_kl

@@ -10,11 +10,11 @@ import optax
 import pytest
 from small import LATENTS, SHAPE, binarize, grey, host, images, same_bits, setup, small_vae
 
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.runs.configs.config import PRESETS
-from jaxvae.runs.fit import fit
+from jaxvae.runs.fitting import fit
 from jaxvae.runs.train import train_run
 from jaxvae.training.checkpoints.checkpoint import save
 from jaxvae.training.engine.loop import train

@@ -13,14 +13,14 @@ LATENT, HIDDEN = 50, (200, 200)
 ROWS = 1000  # examples times samples in flight, so that their pixels stay in the cache, whatever K is
 
 
-def iwae(shape: tuple[int, ...], samples: int, batch: int) -> tuple[jaxvae.Model, jaxvae.Loss]:
+def iwae(shape: tuple[int, ...], samples: int, batch: int) -> tuple[jaxvae.Model, jaxvae.losses.Loss]:
     """The model and its loss: the more samples an example has, the fewer examples go through at once."""
     encoder = jaxvae.MLPEncoder(LATENT, hidden=HIDDEN, activation="tanh")
     decoder = jaxvae.MLPDecoder(shape, hidden=HIDDEN, activation="tanh")
     model = jaxvae.vae(encoder, decoder, event_shape=shape, latent_dim=LATENT)
     loss = jaxvae.bound_loss(model, jaxvae.iwae_bound, samples=samples, chunk=ROWS)
     pieces = [size for size in range(1, batch + 1) if batch % size == 0 and size * samples <= max(ROWS, samples)]
-    return model, jaxvae.micro_batches(loss, max(pieces))
+    return model, jaxvae.losses.micro_batches(loss, max(pieces))
 
 
 def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:

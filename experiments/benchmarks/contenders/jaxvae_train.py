@@ -25,7 +25,7 @@ def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
     steps = len(images) // batch
     loss = jaxvae.bound_loss(vae)
     if model == "conv" and batch > 2 * MICRO_BATCH:  # slices of 1,024 images leave the cache
-        loss = jaxvae.micro_batches(loss, MICRO_BATCH)
+        loss = jaxvae.losses.micro_batches(loss, MICRO_BATCH)
     compiled = jaxvae.compile_steps(loss, optimizer, PROTOCOLS["grey"], batch_size=batch, steps_per_call=steps)
     state = jaxvae.init_state(vae, optimizer, jax.random.key(0), jnp.zeros(shape))
     reports = jaxvae.train(compiled, state, images, steps=10**9)

@@ -1,10 +1,2 @@
 from .annealed import ancestral_sample as ancestral_sample
 from .annealed import annealed_bounds as annealed_bounds
-from .chains import Path as Path
-from .chains import backward as backward
-from .chains import forward as forward
-from .chains import sigmoid_schedule as sigmoid_schedule
-from .hmc import Point as Point
-from .hmc import hmc_step as hmc_step
-from .hmc import leapfrog as leapfrog
-from .hmc import point as point

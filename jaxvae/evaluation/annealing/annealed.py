@@ -16,7 +16,7 @@ from jaxvae.evaluation.bounds.importance import effective_samples
 from jaxvae.evaluation.bounds.likelihood import has_bound
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.math.numerics import log_mean_exp
-from jaxvae.models.condition import condition
+from jaxvae.models.given_context import condition
 from jaxvae.models.records import Key, Model, Params, check_batch
 
 Array = jax.Array

@@ -10,9 +10,6 @@ from .regret import likelihood_regret as likelihood_regret
 from .roc import Interval as Interval
 from .roc import auroc as auroc
 from .roc import auroc_interval as auroc_interval
-from .roc import hanley_mcneil_variance as hanley_mcneil_variance
-from .roc import quantile as quantile
 from .scores import anomaly_scores as anomaly_scores
 from .scores import complexity_ratio as complexity_ratio
 from .scores import typicality as typicality
-from .scores import vector as vector

@@ -1,6 +1,6 @@
 """How anomalous an example is: scores in nats from a trained model, one number each, HIGHER is more anomalous.
 
-What they are worth is measured in `jaxvae.evaluation.anomaly.detection_metrics`.
+What they are worth is measured in `jaxvae.evaluation.anomaly.detection`.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ def complexity_ratio(log_p: Values, complexity: Values) -> np.ndarray:
 
     Args:
         log_p: [N] log p(x) or a bound on it, nats; p a probability of the very levels that were compressed.
-        complexity: [N] nats, see `jaxvae.evaluation.anomaly.complexity.compressed_nats`.
+        complexity: [N] nats, see `jaxvae.evaluation.anomaly.compressed_nats`.
 
     Returns:
         [N] nats, higher is more anomalous.
@@ -111,7 +111,7 @@ def anomaly_scores(
             that is no diagonal Gaussian.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2, (8,)), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
         >>> x = np.zeros((3, 8, 8, 1), np.float32)

@@ -1,12 +1,9 @@
 from .importance import effective_samples as effective_samples
-from .importance import sample_weights as sample_weights
 from .imputation import Imputation as Imputation
 from .imputation import impute as impute
 from .likelihood import Estimate as Estimate
 from .likelihood import bits_per_dimension as bits_per_dimension
-from .likelihood import has_bound as has_bound
 from .likelihood import per_example as per_example
-from .likelihood import sample_counts as sample_counts
 from .likelihood import summarize as summarize
 from .rates import InformationBounds as InformationBounds
 from .rates import RateDistortion as RateDistortion
@@ -15,4 +12,3 @@ from .rates import rate_distortion as rate_distortion
 from .report import Measured as Measured
 from .report import Setting as Setting
 from .report import evaluate as evaluate
-from .report import negative as negative

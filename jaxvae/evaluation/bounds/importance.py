@@ -54,7 +54,7 @@ def sample_weights(
         log_weights [K], log_likelihood [] and kl [L], in nats.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
         >>> x = jnp.zeros((4, 4, 1))

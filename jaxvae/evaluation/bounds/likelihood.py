@@ -63,7 +63,7 @@ def per_example(
         1711.00464.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
         >>> x = np.zeros((3, 8, 8, 1), np.float32)

@@ -112,7 +112,7 @@ def evaluate(
     Source: Burda et al., 2016, arXiv 1509.00519; rate and distortion: Alemi et al., 2018, arXiv 1711.00464.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
         >>> x = np.zeros((3, 4, 4, 1), np.float32)

@@ -14,8 +14,8 @@ import numpy as np
 from jaxvae.checks import finite_number, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.latents.decoding import count_latents
-from jaxvae.models.condition import condition
 from jaxvae.models.contexts import count_examples
+from jaxvae.models.given_context import condition
 from jaxvae.models.records import Model, Params, check_batch
 
 Array = jax.Array

@@ -1,11 +1,7 @@
-from .closed_form import as_codes as as_codes
 from .closed_form import draw_codes as draw_codes
 from .closed_form import fit_gaussian_mixture as fit_gaussian_mixture
 from .closed_form import fit_normal as fit_normal
-from .closed_form import parameterless as parameterless
-from .closed_form import standard as standard
 from .kernel_density import fit_kde as fit_kde
-from .maximum_likelihood import best_of_a_run as best_of_a_run
 from .maximum_likelihood import train_density as train_density
 from .trained import fit_density as fit_density
 from .trained import fit_flow as fit_flow

@@ -28,7 +28,7 @@ def draw_codes(model: Model, params: Params, key: Key, x: Codes, *, batch_size: 
     Source: Dai and Wipf, 2019, arXiv 1903.05789, section 4.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
         >>> x = np.zeros((5, 4, 4, 1), np.float32)

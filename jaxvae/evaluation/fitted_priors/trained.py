@@ -13,7 +13,7 @@ from jaxvae.flows.records import Bijection
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.priors.flow import flow_prior
 from jaxvae.models.records import Conditional, Key, Model, Params
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import iwae_bound
 from jaxvae.training.losses.bound import bound_loss

@@ -5,7 +5,6 @@ from .attributes import logistic_attribute_vector as logistic_attribute_vector
 from .attributes import set_latents as set_latents
 from .attributes import traverse_attribute as traverse_attribute
 from .codes import active_latents as active_latents
-from .codes import check_latent as check_latent
 from .codes import encode as encode
 from .codes import gaussian_quantiles as gaussian_quantiles
 from .codes import latent_grid as latent_grid
@@ -18,10 +17,7 @@ from .collapse import LatentUse as LatentUse
 from .collapse import collapse_warning as collapse_warning
 from .collapse import has_collapsed as has_collapsed
 from .collapse import latent_use as latent_use
-from .decoding import contexts_for as contexts_for
-from .decoding import count_latents as count_latents
 from .decoding import decode as decode
-from .decoding import latent_shapes as latent_shapes
 from .generation import interpolate as interpolate
 from .generation import manifold as manifold
 from .generation import posterior_reconstructions as posterior_reconstructions

@@ -3,8 +3,7 @@
     direction = attribute_vector(codes, labels == 8)
     images = resynthesize(model, params, x, lambda z: traverse_attribute(z, direction, [0, 0.5, 1]))
 
-Codes are arrays [N, Z], as `jaxvae.evaluation.latents.posterior_means` returns them; `resynthesize` is in
-`jaxvae.evaluation.latents.swap_latents`.
+Codes are arrays [N, Z], as `posterior_means` returns them; all of these are in `jaxvae.evaluation.latents`.
 """
 
 from collections.abc import Mapping, Sequence

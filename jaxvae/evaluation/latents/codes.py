@@ -32,7 +32,7 @@ def encode(model: Model, params: Params, x: Array | np.ndarray, *, batch_size: i
         TypeError: for raw integer pixels.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
         >>> params = model.init(jax.random.key(0), jnp.zeros((8, 8, 1)))
@@ -88,6 +88,9 @@ def active_latents(means: Array | np.ndarray, threshold: float = 0.01) -> np.nda
     Returns:
         [Z] booleans.
 
+    Raises:
+        ValueError, TypeError: for a threshold that is no number of at least 0.
+
     Source: Burda, Grosse and Salakhutdinov, 2016, arXiv 1509.00519, section 5.2.
 
     Example:
@@ -100,6 +103,9 @@ def active_latents(means: Array | np.ndarray, threshold: float = 0.01) -> np.nda
 
 def strongest_latents(kl_per_latent: Array | np.ndarray, count: int = 2) -> tuple[int, ...]:
     """The `count` latents of largest KL, the largest first; kl_per_latent is [Z], or [N, Z], then averaged.
+
+    Raises:
+        ValueError, TypeError: for a count that is no positive integer, or above the number of latents.
 
     Example:
         >>> strongest_latents(np.array([0.1, 2.0, 0.0, 1.0]))
@@ -136,6 +142,9 @@ def gaussian_quantiles(count: int, tail: float = 0.025) -> np.ndarray:
 def linear_path(a: Array, b: Array, steps: int) -> Array:
     """[steps, Z] from a to b, both included, in equal steps along a line.
 
+    Raises:
+        ValueError, TypeError: for ends of two shapes, or steps that are no integer of at least 2.
+
     Example:
         >>> linear_path(jnp.zeros(1), jnp.ones(1), 3).tolist()
         [[0.0], [0.5], [1.0]]
@@ -152,6 +161,9 @@ def spherical_path(a: Array, b: Array, steps: int) -> Array:
     a straight line leaves. The usual formula, without the norms, is this one for ends of one norm; between nearly
     opposite ends of different norms it runs off. Where no arc is defined, for parallel, opposite or zero codes, this is
     the line.
+
+    Raises:
+        ValueError, TypeError: as `linear_path`.
 
     Source: Shoemake, 1985, Animating rotation with quaternion curves; White, 2016, arXiv 1609.04468.
 

@@ -46,7 +46,7 @@ def latent_use(model: Model, params: Params, kl: Array | np.ndarray, x: Array | 
     Source: active units: Burda, Grosse and Salakhutdinov, 2016, arXiv 1509.00519, section 5.2.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
         >>> x = np.zeros((3, 8, 8, 1), np.float32)  # three times the same, so the code cannot vary

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.evaluation.batches import map_batches
-from jaxvae.models.condition import condition
 from jaxvae.models.contexts import Labelled, count_examples
+from jaxvae.models.given_context import condition
 from jaxvae.models.records import Model, Params, as_model
 
 Array = jax.Array
@@ -50,7 +50,7 @@ def decode(model: Model, params: Params, z: Any, *, context: Any = None, batch_s
         ValueError: if z has another shape, or is empty; for a context that is missing, impossible or not taken.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
         >>> params = model.init(jax.random.key(0), jnp.zeros((8, 8, 1)))

@@ -17,8 +17,8 @@ from jaxvae.checks import as_key, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.latents.codes import check_latent, gaussian_quantiles, latent_grid, linear_path, posterior_means
 from jaxvae.evaluation.latents.decoding import contexts_for, count_latents, decode, latent_shapes
-from jaxvae.models.condition import condition
 from jaxvae.models.contexts import Labelled, count_examples
+from jaxvae.models.given_context import condition
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 
 Array = jax.Array

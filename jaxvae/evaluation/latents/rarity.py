@@ -122,7 +122,7 @@ def latent_resampler(
     Args:
         model: with a diagonal Gaussian posterior.
         x: [N, *event_shape] the training examples in their order, in the units of the likelihood; or raw.
-        preprocess: of raw examples, (key, raw) -> x, such as `jaxvae.data.protocols.dynamic`: it draws each example
+        preprocess: of raw examples, (key, raw) -> x, such as `jaxvae.data.PROTOCOLS["dynamic"]`: it draws each example
             once, the same x in every epoch, some hundred examples at a time. None takes x as it is.
         bins, alpha, combine, at_least: of `resampling_weights`.
         threshold: a latent counts where the variance of its means is above this, see `active_latents`. With none,
@@ -133,7 +133,7 @@ def latent_resampler(
             `resampling_weights` refuses.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
         >>> x = np.random.default_rng(0).uniform(size=(20, 4, 4, 1)).astype(np.float32)

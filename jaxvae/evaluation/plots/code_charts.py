@@ -28,7 +28,7 @@ def projected_codes(
     distances between its clusters and their sizes mean nothing.
 
     Args:
-        projection: see `jaxvae.evaluation.latents.projections.project`.
+        projection: see `jaxvae.evaluation.latents.project`.
         labels: [N] class names or numbers, at most 10 different ones, or None.
         title: by default the method and the number of codes.
 

@@ -23,7 +23,7 @@ def interpolations(
     """Paths [P, steps, H, W, C], a row for each pair of examples.
 
     Args:
-        images: see `jaxvae.evaluation.latents.generation.interpolate`.
+        images: see `jaxvae.evaluation.latents.interpolate`.
         a, b: [P, H, W, C] the originals at the two ends, both or none; drawn outside the path.
 
     Raises:
@@ -95,7 +95,7 @@ def manifold(
     """The plane of two latents as a grid [n, n, H, W, C], row 0 at the top.
 
     Args:
-        images: see `jaxvae.evaluation.latents.generation.manifold`.
+        images: see `jaxvae.evaluation.latents.manifold`.
         values: [n] the values both latents take, ascending: `gaussian_quantiles(n)`.
         latents: which latent grows to the right, and which upwards.
 
@@ -132,7 +132,7 @@ def attribute_traversals(
     """Examples moved along a direction of the code space [N, S, H, W, C], a row for each example.
 
     Args:
-        images: decoded `jaxvae.evaluation.latents.attributes.traverse_attribute`.
+        images: decoded `jaxvae.evaluation.latents.traverse_attribute`.
         strengths: [S] how far along the direction each column is.
         originals: [N, H, W, C] what was encoded, drawn on the left, or None.
         verdicts: [S] what a judge says of each column, under its strength, such as "93 %".

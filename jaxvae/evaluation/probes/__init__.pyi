@@ -1,13 +1,11 @@
 from .groups import GroupAccuracy as GroupAccuracy
 from .groups import class_probabilities as class_probabilities
 from .groups import group_accuracy as group_accuracy
-from .groups import predict as predict
 from .probes import Clustering as Clustering
 from .probes import LabelCurve as LabelCurve
 from .probes import accuracy as accuracy
 from .probes import cluster as cluster
 from .probes import knn_probe as knn_probe
 from .probes import label_curve as label_curve
-from .probes import labelled_rows as labelled_rows
 from .probes import linear_predictions as linear_predictions
 from .probes import linear_probe as linear_probe

@@ -6,9 +6,6 @@ from .classifiers import classifier_of as classifier_of
 from .classifiers import classifier_trainer as classifier_trainer
 from .classifiers import train_classifier as train_classifier
 from .features import Features as Features
-from .features import as_input as as_input
-from .features import check_labels as check_labels
-from .features import flat_pixels as flat_pixels
 from .features import pca_features as pca_features
 from .features import pixel_features as pixel_features
 from .frechet import frechet_distance as frechet_distance
@@ -19,10 +16,7 @@ from .kernel import kernel_distance as kernel_distance
 from .kernel import polynomial_kernel as polynomial_kernel
 from .manifolds import Manifolds as Manifolds
 from .manifolds import density_coverage as density_coverage
-from .manifolds import expected_coverage as expected_coverage
 from .manifolds import precision_recall as precision_recall
-from .manifolds import radii as radii
-from .manifolds import squared_distances as squared_distances
 from .scores import Score as Score
 from .scores import ScoreSetting as ScoreSetting
 from .scores import sample_scores as sample_scores

@@ -65,7 +65,7 @@ class PosteriorMean(NamedTuple):
     """The encoder of a trained model as a network, x -> E[z | x]: start it from the model's own parameters.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
         >>> x = jnp.zeros((4, 4, 1))

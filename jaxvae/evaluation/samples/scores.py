@@ -104,7 +104,7 @@ def sample_scores(
     Args:
         generated: [N, H, W, C] images on [0, 1], from `model.to_unit(prior_samples(...))`.
         reference: [M, H, W, C] images of data that no model was trained on.
-        features: what to look at, see `jaxvae.evaluation.samples.features` and `classifier_features`.
+        features: what to look at, see `pixel_features`, `pca_features` and `classifier_features`.
         names: what both are, for the setting.
         seed: that the images were drawn with, for the setting.
 

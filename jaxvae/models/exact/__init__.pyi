@@ -3,11 +3,6 @@ from .linear import LinearEncoder as LinearEncoder
 from .linear import linear_gaussian as linear_gaussian
 from .linear import linear_gaussian_log_evidence as linear_gaussian_log_evidence
 from .linear import linear_gaussian_posterior as linear_gaussian_posterior
-from .linear import log_det as log_det
-from .linear import log_likelihood as log_likelihood
-from .linear import residual as residual
-from .linear import times as times
-from .linear import whitened as whitened
 from .linear_encoder import linear_gaussian_elbo as linear_gaussian_elbo
 from .linear_encoder import linear_gaussian_encoder as linear_gaussian_encoder
 from .linear_encoder import linear_gaussian_gap as linear_gaussian_gap

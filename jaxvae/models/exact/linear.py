@@ -3,7 +3,7 @@
     z ~ N(0, I),  x | z ~ N(W z + b, noise^2 I),  q(z | x) = N(V x + c, diag(exp(log_var)))
 
 The functions take the subtrees of the model's own parameters, so that what training reaches can be compared with what
-is best; `jaxvae.models.exact.linear_encoder` has the best encoder and the exact ELBO of any.
+is best; `linear_gaussian_encoder` and `linear_gaussian_elbo` have the best encoder and the exact ELBO of any.
 """
 
 import math
@@ -16,7 +16,7 @@ from jaxvae.checks import as_float, finite_number
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.records import Key, Model, Params
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 
 Array = jax.Array
 

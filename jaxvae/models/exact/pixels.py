@@ -16,7 +16,7 @@ from jaxvae.checks import finite_number
 from jaxvae.models.exact.linear import LinearEncoder
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.records import Key, Model, Network, Params
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 
 Array = jax.Array
 

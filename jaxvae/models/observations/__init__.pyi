@@ -1,6 +1,5 @@
 from .continuous import bernoulli as bernoulli
 from .continuous import continuous_bernoulli as continuous_bernoulli
-from .continuous import identity as identity
 from .continuous import laplace as laplace
 from .continuous import normal as normal
 from .counts import negative_binomial as negative_binomial

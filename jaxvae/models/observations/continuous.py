@@ -1,6 +1,6 @@
 """Observation models: how the unconstrained numbers of a decoder become a distribution over x.
 
-Each constructor returns an `Observation`; `jaxvae.models.likelihoods.decoder_likelihood` joins one with a network.
+Each constructor returns an `Observation`; `jaxvae.models.decoder_likelihood` joins one with a network.
 """
 
 import math

@@ -23,7 +23,7 @@ def add_parameters(model: Model, init: Callable[[Key, Array, Params], Params]) -
         ValueError: later, when a name is used twice.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
         >>> model = add_parameters(model, lambda key, x, params: {"scale": jnp.zeros(())})
@@ -56,7 +56,7 @@ def with_critic(model: Model, network: Network, *, sees: str = "code", name: str
         TypeError: for a network without `init` and `apply`.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.discriminator import MLPCritic
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)

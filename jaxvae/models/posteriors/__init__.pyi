@@ -1,10 +1,5 @@
 from .flow import flow_posterior as flow_posterior
 from .full_covariance import full_covariance_posterior as full_covariance_posterior
-from .gaussian import correlated_gaussian as correlated_gaussian
-from .gaussian import emitted as emitted
 from .gaussian import gaussian_posterior as gaussian_posterior
-from .heads import as_gaussian as as_gaussian
-from .heads import network_gaussian as network_gaussian
 from .hyperspherical import hyperspherical_posterior as hyperspherical_posterior
-from .hyperspherical import uniform_sphere as uniform_sphere
 from .low_rank import low_rank_posterior as low_rank_posterior

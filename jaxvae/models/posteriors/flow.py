@@ -40,7 +40,7 @@ def flow_posterior(flow: Bijection | Callable[[int], Bijection]) -> Callable[...
     Source: Rezende and Mohamed, 2015, arXiv 1505.05770; Kingma et al., 2016, arXiv 1606.04934.
 
     Example:
-        >>> from jaxvae.flows.planar import planar
+        >>> from jaxvae.flows.planar_flow import planar
         >>> from jaxvae.networks.mlp import MLPEncoder
         >>> posterior = flow_posterior(planar)(MLPEncoder(2, (16,)), 2)
         >>> x = jnp.zeros((8, 8, 1))

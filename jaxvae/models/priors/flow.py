@@ -80,7 +80,7 @@ def flow_prior(bijection: Bijection, latent_dim: int, *, name: str = "prior") ->
     Source: Rezende and Mohamed, 2015, arXiv 1505.05770; as a prior, Chen et al., 2017, arXiv 1611.02731.
 
     Example:
-        >>> from jaxvae.flows.coupling import real_nvp
+        >>> from jaxvae.flows.couplings import real_nvp
         >>> from jaxvae.networks.conditioner import ConditionerMLP
         >>> prior = flow_prior(real_nvp(2, ConditionerMLP, layers=2), 2)
         >>> params = prior.init(jax.random.key(0), None)

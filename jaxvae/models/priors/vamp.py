@@ -56,7 +56,7 @@ def vamp_prior(
     Source: Tomczak and Welling, 2018, arXiv 1705.07120, equation 9.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> encoder, shape = MLPEncoder(2, (8,)), (4, 4, 1)
         >>> prior = vamp_prior(encoder, 2, shape, pseudo_inputs=5)

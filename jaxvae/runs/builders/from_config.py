@@ -10,7 +10,7 @@ import optax
 
 from jaxvae.data.protocols import PROTOCOLS
 from jaxvae.models.records import Model, Network
-from jaxvae.models.vae import vae
+from jaxvae.models.variational import vae
 from jaxvae.networks.mlp import MLPDecoder
 from jaxvae.networks.precision import at_precision
 from jaxvae.runs.builders.objective import build_loss

@@ -67,11 +67,11 @@ def build_posterior(config: ModelConfig) -> Callable[..., Conditional]:
         from jaxvae.models.posteriors.full_covariance import full_covariance_posterior
 
         return full_covariance_posterior
-    from jaxvae.flows.amortized import amortized
+    from jaxvae.flows.amortization import amortized
     from jaxvae.flows.autoregressive import autoregressive_flow, inverse_autoregressive
-    from jaxvae.flows.coupling import real_nvp
-    from jaxvae.flows.planar import planar
-    from jaxvae.flows.radial import radial
+    from jaxvae.flows.couplings import real_nvp
+    from jaxvae.flows.planar_flow import planar
+    from jaxvae.flows.radial_flow import radial
     from jaxvae.flows.records import chain
     from jaxvae.models.posteriors.flow import flow_posterior
     from jaxvae.networks.conditioner import ConditionerMLP
@@ -102,7 +102,7 @@ def build_prior(config: ModelConfig, event_shape: tuple[int, ...], encoder: Netw
         from jaxvae.models.priors.vamp import vamp_prior
 
         return vamp_prior(encoder, latents, event_shape, pseudo_inputs=components, posterior=build_posterior(config))
-    from jaxvae.flows.coupling import neural_spline, real_nvp
+    from jaxvae.flows.couplings import neural_spline, real_nvp
     from jaxvae.flows.records import Bijection
     from jaxvae.models.priors.flow import flow_prior
     from jaxvae.networks.conditioner import ConditionerMLP

@@ -1,6 +1,6 @@
 """What a run is: frozen dataclasses, read from the command line and kept as config.json; no JAX is imported.
 
-The comment after each field is its text in --help. `jaxvae.runs.configs.validate` says which values are accepted.
+The comment after each field is its text in --help. `validate.py` says which values are accepted.
 """
 
 from dataclasses import dataclass, replace

@@ -95,8 +95,8 @@ def validate(config: Config) -> Config:
     """
     if not isinstance(config, Config):
         raise TypeError(
-            f"config is {show(config)} ({type(config).__name__}), expected a jaxvae.runs.configs.config.Config. "
-            f"Take one from PRESETS, or read one with jaxvae.runs.configs.serialize.read_config."
+            f"config is {show(config)} ({type(config).__name__}), expected a jaxvae.runs.Config. "
+            f"Take one from PRESETS, or read one with jaxvae.runs.read_config."
         )
     config = typed("", Config, config)
     for path, value in flatten(config):

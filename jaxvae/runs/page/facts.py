@@ -10,7 +10,7 @@ from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.metrics import split_records
 from jaxvae.runs.folder.summary import read_summary
 from jaxvae.runs.held_out import HeldOut, load_held_out
-from jaxvae.runs.load import Run, load
+from jaxvae.runs.loading import Run, load
 
 Value = TypeVar("Value")
 

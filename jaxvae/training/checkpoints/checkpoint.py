@@ -2,7 +2,7 @@
 
 A folder of checkpoints holds one folder a step. Each is written under another name, read back, and renamed last, so a
 folder that has its final name is whole, whatever moment the power failed at. The arrays are written by orbax, flat and
-in order; their names, shapes and digests are in a manifest (`jaxvae.training.checkpoints.manifest`).
+in order; their names, shapes and digests are in a manifest (`manifest.py`).
 
 One process writes into a folder at a time: hold `lock_folder` for as long as the run takes.
 """

@@ -12,6 +12,9 @@ STAGES = 8
 def burda_epochs(stages: int = STAGES) -> int:
     """Epochs in the first stages of `burda_schedule`: 1 + 3 + 9 + ... = (3^stages - 1) / 2.
 
+    Raises:
+        ValueError, TypeError: for stages that are no positive integer.
+
     Example:
         >>> burda_epochs(), burda_epochs(3)
         (3280, 13)
@@ -21,6 +24,9 @@ def burda_epochs(stages: int = STAGES) -> int:
 
 def burda_stages(epochs: int) -> int:
     """How many stages a run of so many epochs has; the last may be cut short.
+
+    Raises:
+        ValueError, TypeError: for epochs that are no positive integer.
 
     Example:
         >>> burda_stages(3280), burda_stages(13), burda_stages(14)

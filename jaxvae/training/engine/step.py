@@ -91,7 +91,7 @@ def make_step(
     """
     as_loss(loss)
     as_optimizer(optimizer)
-    as_function("preprocess", preprocess, "jaxvae.data.protocols.grey")
+    as_function("preprocess", preprocess, "jaxvae.data.PROTOCOLS['grey']")
     if ema is not None:
         finite_number("ema", ema, 0.0, 1.0, above=True)
     if skip_above is not None:

@@ -44,7 +44,7 @@ def factor_vae_loss(model: Model, network: Network, *, gamma: float = 10.0, name
 
     Example:
         >>> from jaxvae.models.players.critic import with_critic
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.discriminator import MLPCritic
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model, critic = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2), MLPCritic()
@@ -108,7 +108,7 @@ def adversarial_autoencoder_loss(
 
     Example:
         >>> from jaxvae.models.players.critic import with_critic
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.discriminator import MLPCritic
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model, critic = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2), MLPCritic()

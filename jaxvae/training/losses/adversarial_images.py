@@ -109,7 +109,7 @@ def vae_gan_loss(
 
     Example:
         >>> from jaxvae.models.players.critic import with_critic
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.discriminator import MLPCritic
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model, critic = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2), MLPCritic()

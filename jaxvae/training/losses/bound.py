@@ -74,7 +74,7 @@ def bound_loss(
             the estimator is biased for the bound, or a batch_penalty needs samples that no longer are there.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
         >>> batch = jnp.zeros((8, 4, 4, 1))
@@ -94,7 +94,7 @@ def bound_loss(
             f"{estimator}, expected samples <= chunk and no estimator. Pass chunk={samples}, estimator=None."
         )
     if estimator is not None:
-        as_function("estimator", estimator, "jaxvae.doubly_reparameterized")
+        as_function("estimator", estimator, "jaxvae.objectives.doubly_reparameterized")
         shape = jax.ShapeDtypeStruct((samples,), jnp.float32)
         jax.eval_shape(partial(estimator, partial(bound, **at_step(jnp.int32(0)))), shape, shape)  # it may refuse
 
@@ -142,7 +142,7 @@ def batch_bound_loss(
             called) the bound is one of single examples.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> from jaxvae.objectives.rates import free_bits_bound
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
@@ -154,7 +154,7 @@ def batch_bound_loss(
         100.0
     """
     as_model("model", model)
-    as_function("bound", bound, "jaxvae.free_bits_bound")
+    as_function("bound", bound, "jaxvae.objectives.free_bits_bound")
     samples = positive_integer("samples", samples)
     at_step = _options(options)
 

@@ -54,7 +54,7 @@ def outlier_exposure_loss(
         log-probabilities, for density estimators).
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
         >>> batch = jnp.zeros((8, 4, 4, 1))

@@ -7,7 +7,7 @@ from jaxvae.checks import finite_number, positive_integer
 from jaxvae.math.kernels import Kernel, inverse_multiquadric_kernel
 from jaxvae.models.records import Conditional, Key, Model, Params
 from jaxvae.objectives.dip import KINDS, dip_penalty
-from jaxvae.objectives.mmd import mmd
+from jaxvae.objectives.discrepancy import mmd
 from jaxvae.objectives.terms import Terms
 from jaxvae.objectives.total_correlation import SAMPLINGS, KLParts, decompose_kl
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report, target_prior
@@ -42,7 +42,7 @@ def mmd_penalty(
     Source: Zhao, Song and Ermon, 2017, arXiv 1706.02262; Tolstikhin et al., 2018, arXiv 1711.01558.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> from jaxvae.objectives.bounds import elbo
         >>> from jaxvae.training.losses.bound import bound_loss
@@ -140,7 +140,7 @@ def tc_vae_loss(
     Source: Chen et al., 2018, arXiv 1802.04942.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
         >>> batch = jnp.zeros((8, 4, 4, 1))

@@ -47,7 +47,7 @@ def supervised_loss(
 
     Example:
         >>> from jaxvae.models.players.critic import with_critic
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.classifier import MLPClassifier
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> classifier = MLPClassifier(3, (8,))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.math.normal import normal_kl
-from jaxvae.models.condition import condition
+from jaxvae.models.given_context import condition
 from jaxvae.models.records import Key, Model, Params
 from jaxvae.objectives.estimators import Bound, Estimator, Weights, of_pairs
 from jaxvae.objectives.terms import Terms

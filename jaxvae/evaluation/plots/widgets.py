@@ -64,7 +64,7 @@ def sliders(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
         >>> shown = sliders(model, model.init(jax.random.key(0), jnp.zeros((8, 8, 1))))

@@ -32,7 +32,7 @@ def amortized(bijection: Bijection, make_network: Callable[[int], Conditioner]) 
     Source: Rezende and Mohamed, 2015, arXiv 1505.05770, section 4.
 
     Example:
-        >>> from jaxvae.flows.planar import planar
+        >>> from jaxvae.flows.planar_flow import planar
         >>> from jaxvae.networks.conditioner import ConditionerMLP
         >>> layer = amortized(planar(2), ConditionerMLP)
         >>> params = layer.init(jax.random.key(0), jnp.zeros(2), jnp.zeros(4))

@@ -18,7 +18,7 @@ def condition(model: Model, x: Any) -> tuple[Model, Any]:
         ValueError: if the model needs a context and x has none.
 
     Example:
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
         >>> condition(model, 3.0) == (model, 3.0)

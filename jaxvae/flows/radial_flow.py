@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
-from jaxvae.flows.planar import above_minus_one
+from jaxvae.flows.planar_flow import above_minus_one
 from jaxvae.flows.records import Bijection, Key, Params, soft_bound, vector
 
 Array = jax.Array

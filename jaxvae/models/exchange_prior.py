@@ -27,7 +27,7 @@ def with_prior(model: Model, prior: Conditional) -> Model:
 
     Example:
         >>> from jaxvae.models.priors.mixture import gaussian_mixture_prior
-        >>> from jaxvae.models.vae import vae
+        >>> from jaxvae.models.variational import vae
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
         >>> x = jax.numpy.zeros((4, 4, 1))

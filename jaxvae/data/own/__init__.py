@@ -1,1 +1,0 @@
-"""A user's own data: arrays in a file, pictures in a folder."""

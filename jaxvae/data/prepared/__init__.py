@@ -1,1 +1,0 @@
-"""Data that TensorFlow Datasets has prepared on this machine."""

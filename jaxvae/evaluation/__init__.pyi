@@ -1,0 +1,13 @@
+from . import annealing as annealing
+from . import anomaly as anomaly
+from . import bounds as bounds
+from . import disentanglement as disentanglement
+from . import exact as exact
+from . import fitted_priors as fitted_priors
+from . import latents as latents
+from . import local as local
+from . import plots as plots
+from . import probes as probes
+from . import samples as samples
+from .statistics import Jackknife as Jackknife
+from .statistics import jackknife as jackknife

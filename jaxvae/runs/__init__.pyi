@@ -1,0 +1,17 @@
+from .builders.from_config import build_model as build_model
+from .builders.from_config import build_training as build_training
+from .configs.config import PRESETS as PRESETS
+from .configs.config import Config as Config
+from .configs.config import DataConfig as DataConfig
+from .configs.config import ModelConfig as ModelConfig
+from .configs.config import ObjectiveConfig as ObjectiveConfig
+from .configs.config import OptimConfig as OptimConfig
+from .configs.config import SamplerConfig as SamplerConfig
+from .configs.serialize import read_config as read_config
+from .configs.serialize import write_config as write_config
+from .fitting import Fit as Fit
+from .fitting import fit as fit
+from .loading import Run as Run
+from .loading import load as load
+from .train import Outcome as Outcome
+from .train import train_run as train_run
