@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 Array = jax.Array
+LAST_SEED = 2**32 - 1
 
 
 def as_float(name: str, value: Any) -> Array:
@@ -159,6 +160,22 @@ def positive_integer(name: str, value: Any, at_least: int = 1) -> int:
         raise TypeError(f"{name} is {value!r} ({kind}), expected an integer of at least {at_least}.")
     if value < at_least:
         raise ValueError(f"{name} is {value}, expected an integer of at least {at_least}.")
+    return int(value)
+
+
+def as_seed(name: str, value: Any) -> int:
+    """Returns a seed, an integer from 0 to 2**32 - 1: JAX would draw for a larger one what it draws for a smaller.
+
+    Example:
+        >>> as_seed("seed", 2**32)
+        Traceback (most recent call last):
+        ValueError: seed is 4294967296, expected an integer from 0 to 4294967295.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        kind = type(value).__name__
+        raise TypeError(f"{name} is {value!r} ({kind}), expected an integer from 0 to {LAST_SEED}.")
+    if not 0 <= value <= LAST_SEED:
+        raise ValueError(f"{name} is {value}, expected an integer from 0 to {LAST_SEED}.")
     return int(value)
 
 

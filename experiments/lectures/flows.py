@@ -50,7 +50,7 @@ def main(options: FlowsOptions) -> None:
 
     seed = positive_integer("seed", options.seed, 0)
     train = make_moons(fitted, noise=options.noise, random_state=seed)[0].astype(np.float32)
-    test = make_moons(judged, noise=options.noise, random_state=seed + 1)[0].astype(np.float32)
+    test = make_moons(judged, noise=options.noise, random_state=(seed + 1) % 2**32)[0].astype(np.float32)
     bijection = jaxvae.flows.neural_spline(2, jaxvae.networks.ConditionerMLP, layers=options.layers)
     flow = jaxvae.priors.flow_prior(bijection, 2)
     with progress_bar("fitting", 3) as progress:

@@ -52,7 +52,7 @@ def main(options: FourByFourOptions) -> None:
     count = positive_integer("pictures", options.pictures, 2)
     model = four_by_four(noise=options.noise)
     params = model.init(jax.random.key(0), jnp.zeros((4, 4, 1)))
-    key_data = jax.random.key(positive_integer("seed", options.seed, 0))
+    key_data = jax.random.key(options.seed)
     shown = np.stack(
         [model.likelihood.sample(params, jax.random.key(noise), jnp.float32([z]))[0] for z, noise in SHOWN]
     )

@@ -18,6 +18,7 @@ from typing import Any
 from experiments.tables.score_table import FeatureName
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Picture
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class GenerationOptions:
     references: int = 2000  # Test images that they are compared with.
     features: FeatureName = "classifier"  # What the scores look at.
     seed: int = 0  # Of everything random.
-    output: str = "runs/generation.png"  # The picture; a .json file with the scores lies beside it.
+    output: Picture = "runs/generation.png"  # The picture; a .json file with the scores lies beside it.
     progress: Switch = True  # Show a progress bar.
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from jaxvae.commands.cli import parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Picture
 from jaxvae.files import make_folder
 
 
@@ -28,7 +29,7 @@ class MemorizationOptions:
     hidden: int = 256  # Width of the two hidden layers on either side.
     latent_dim: int = 16  # Length of the code.
     seed: int = 0  # Of everything random.
-    output: str = "runs/memorization.png"  # Where the picture goes.
+    output: Picture = "runs/memorization.png"  # Where the picture goes.
 
 
 def main(options: MemorizationOptions) -> None:

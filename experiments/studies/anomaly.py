@@ -187,7 +187,7 @@ def scores_of(
 
     from jaxvae.evaluation.anomaly.scores import anomaly_scores
 
-    key = jax.random.key(options.seed + 1)
+    key = jax.random.key((options.seed + 1) % 2**32)
     with progress_bar(what or "scoring", len(images)) as progress:
         return anomaly_scores(
             model,

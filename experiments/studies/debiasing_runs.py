@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.commands.cli import Switch
+from jaxvae.commands.options import Index
 
 GROUPS = ("inverted", "rotated", "class")
 PROBES = ("joint", "linear")
@@ -17,7 +18,7 @@ class DebiasingOptions:
 
     data: str = "mnist"  # mnist, fashion_mnist or digits.
     group: str = "inverted"  # The small group: images inverted, rotated by a quarter turn, or a class (of --digit).
-    digit: int = 8  # The class that is cut, of --group class.
+    digit: Index = 8  # The class that is cut, of --group class.
     ways: tuple[str, ...] = ("plain", "rarity")  # plain, by rarity of codes, of the classifier's answers, by labels.
     probe: str = "joint"  # joint: a classifier trained with the VAE; linear: on the codes of a VAE trained alone.
     share: float = 0.02  # Of the training images that are in the small group.

@@ -20,6 +20,7 @@ from typing import Any
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Numbers
 from jaxvae.commands.progress import progress_bar
 
 
@@ -33,7 +34,7 @@ class DownstreamOptions:
     steps: int = 500  # Optimiser steps of each classifier.
     limit: int = 10000  # Training images used, at most.
     seed: int = 0  # Of the clusters.
-    output: str | None = None  # A .json file; the chart lies beside it. By default in the run folder.
+    output: Numbers = None  # A .json file; the chart lies beside it. By default in the run folder.
 
 
 def main(options: DownstreamOptions) -> None:

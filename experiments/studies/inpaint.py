@@ -18,6 +18,7 @@ from typing import Any
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Numbers
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class InpaintOptions:
     images: int = 100  # Test images, the first ones.
     missing: float = 0.5  # Part of the pixels missing under the random mask.
     seed: int = 0  # Of the masks and samples.
-    output: str | None = None  # A .json file; the picture lies beside it. By default in the run folder.
+    output: Numbers = None  # A .json file; the picture lies beside it. By default in the run folder.
 
 
 def main(options: InpaintOptions) -> None:

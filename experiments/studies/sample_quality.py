@@ -22,6 +22,7 @@ from typing import Any
 from experiments.tables.score_table import FeatureName
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Numbers
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class SampleOptions:
     references: int = 2000  # Test images that they are compared with, at most as many as there are.
     features: tuple[FeatureName, ...] = ("classifier",)  # What the scores look at, a table for each.
     seed: int = 0  # Of the samples and of the classifier.
-    output: str | None = None  # A .json file; the picture lies beside it. By default in the run folder.
+    output: Numbers = None  # A .json file; the picture lies beside it. By default in the run folder.
 
 
 def main(options: SampleOptions) -> None:

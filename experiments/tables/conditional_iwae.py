@@ -17,6 +17,7 @@ from typing import Any
 
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Picture
 from jaxvae.files import make_folder
 
 
@@ -29,7 +30,7 @@ class ConditionalOptions:
     test_samples: int = 500  # K of the bound on the test images.
     limit: int | None = 2000  # Test images, from the first; None takes all 10,000.
     seed: int = 0  # Of weights, order and noise.
-    output: str = "runs/conditional_iwae.png"  # The picture: a row for each class.
+    output: Picture = "runs/conditional_iwae.png"  # The picture: a row for each class.
     progress: Switch = True  # Show progress bars.
 
 

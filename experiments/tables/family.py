@@ -21,6 +21,7 @@ from typing import Any
 
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Picture
 from jaxvae.files import make_folder
 
 
@@ -32,7 +33,7 @@ class FamilyOptions:
     epochs: int = 100  # Passes over the 1,500 training images.
     samples: int = 100  # K of the IWAE bound on the test images.
     seed: int = 0  # Of weights, order and noise.
-    output: str = "runs/family.png"  # The picture of samples.
+    output: Picture = "runs/family.png"  # The picture of samples.
     progress: Switch = True  # Show a progress bar.
 
 

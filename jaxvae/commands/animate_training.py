@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Gif
 from jaxvae.commands.progress import progress_bar
 from jaxvae.files import make_folder
 
@@ -32,7 +33,7 @@ class AnimateTrainingOptions:
     kept: Switch = False  # The run's kept checkpoints instead.
     count: int = 48  # Images in a frame of samples or reconstructions; the manifold has 12 x 12.
     seconds: float = 0.2  # How long each frame is shown; the last one for two seconds more.
-    output: str | None = None  # A .gif; default RUN/pictures/training_SHOW.gif.
+    output: Gif = None  # A .gif; default RUN/pictures/training_SHOW.gif.
 
 
 def main(options: AnimateTrainingOptions) -> None:

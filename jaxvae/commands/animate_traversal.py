@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Gif
 from jaxvae.commands.progress import progress_bar
 from jaxvae.files import make_folder
 
@@ -23,7 +24,7 @@ class AnimateTraversalOptions:
     images: int = 3  # How many test images, a row each, give the others.
     frames: int = 24  # From the 2.5 % to the 97.5 % quantile; then back.
     seconds: float = 0.08  # How long each frame is shown.
-    output: str | None = None  # A .gif; default RUN/pictures/traversal.gif.
+    output: Gif = None  # A .gif; default RUN/pictures/traversal.gif.
 
 
 def main(options: AnimateTraversalOptions) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Index
 from jaxvae.commands.progress import progress_bar
 
 
@@ -35,8 +36,8 @@ class AnnealedOptions:
     leapfrog_steps: int = 10  # Gradients in each move.
     start: Literal["prior", "posterior"] = "prior"  # Where the chains begin: p(z) or q(z | x).
     samples: int = 1000  # Posterior samples K of the importance-weighted bound.
-    steps: int = 500  # Of Adam, for the best q of each image; 0 leaves the split of the gap out.
-    step: int | None = None  # A saved step of the run; by default the newest.
+    steps: Index = 500  # Of Adam, for the best q of each image; 0 leaves the split of the gap out.
+    step: Index | None = None  # A saved step of the run; by default the newest.
     json: Switch = False  # Print JSON instead of a table.
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from jaxvae.commands.options import check_options
 from jaxvae.runs.configs.config import ABOUT, PRESETS, Config
 from jaxvae.runs.configs.fields import flag, flatten
 from jaxvae.runs.configs.names import folder_path, nearest, show, unknown
@@ -121,6 +122,7 @@ def parse_options(
 
     Raises:
         UsageError: with a one-line message, for unknown options (the nearest is named) and unreadable values.
+        ValueError: for values that no script could use, see `check_options`.
         SystemExit: after printing help.
     """
     program = program or f"python -m {_module(cls)}"
@@ -141,6 +143,7 @@ def parse_options(
         raise UsageError(f"{_condensed(messages.getvalue())} See {program} --help") from None
     if rest:
         raise UsageError(f"{_unexpected(rest, cls, default)} See {program} --help")
+    check_options(options)
     return options
 
 

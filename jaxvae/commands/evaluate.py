@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Index
 from jaxvae.commands.progress import progress_bar
 from jaxvae.runs.configs.config import Precision
 
@@ -23,7 +24,7 @@ class EvaluateOptions:
     samples: tuple[int, ...] = (50,)  # Posterior samples K per image, one or several; the bound tightens with K.
     limit: int | None = None  # Only the first so many test images.
     precision: Precision = "default"  # Of the networks' products: JAX's own, bfloat16 factors, or float32.
-    step: int | None = None  # A saved step; by default the newest.
+    step: Index | None = None  # A saved step; by default the newest.
     json: Switch = False  # Print JSON instead of a table.
 
 

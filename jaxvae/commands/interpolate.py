@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Images
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class InterpolateOptions:
     steps: int = 9  # Images in a row, both ends included.
     path: tuple[Literal["linear", "spherical"], ...] = ("linear", "spherical")  # Line, arc of equal angles, or both.
     seed: int = 0  # Another seed takes other pairs.
-    output: str | None = None  # A .png picture, or a .npy array [pairs * paths, steps, H, W, C].
+    output: Images = None  # A .png picture, or a .npy array [pairs * paths, steps, H, W, C].
 
 
 def main(options: InterpolateOptions) -> None:

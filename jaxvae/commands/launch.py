@@ -1,12 +1,20 @@
 """How every script runs: parse, body, exit code; errors that say what to do come without a traceback."""
 
+import _thread
+import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn, TextIO, TypeVar
+
+from jaxvae.files import FULL, explain
 
 Options = TypeVar("Options")
 _OURS = tuple(str(Path(__file__).resolve().parents[2] / folder) for folder in ("jaxvae", "experiments"))
@@ -26,28 +34,101 @@ def launch(body: Callable[[Options], int | None], parse: Callable[[Sequence[str]
     trace = len(args) < len(sys.argv) - 1 or os.environ.get("JAXVAE_TRACEBACK", "") not in ("", "0")
     if not trace:
         warnings.showwarning = _show_warning
-    try:
-        code = body(parse(args)) or 0
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of a pipe, such as head, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
-    except KeyboardInterrupt:
-        code = 130
-        print("interrupted", file=sys.stderr)
-    except (ValueError, TypeError, OSError, NotImplementedError, FloatingPointError) as error:
-        if trace:
-            traceback.print_exc()
-        print(f"error: {_text(error)}", file=sys.stderr)
-        code = 1 if isinstance(error, FloatingPointError) else 2
+    with _noted_interrupts() as interrupts:
+        try:
+            options = parse(args)
+            interrupts.wait = True  # interrupted in the middle of their import, JAX's compiled parts abort the process
+            importlib.import_module("jax")
+            interrupts.wait = False
+            if interrupts.count:
+                raise KeyboardInterrupt
+            code = body(options) or 0
+            _flush()
+        except BrokenPipeError:  # the reader of a pipe, such as head, has gone
+            _close_output()
+            code = 141
+        except SystemExit:
+            raise
+        except BaseException as error:
+            code = _ended(error, trace, interrupts.count > 0)
     raise SystemExit(code)
+
+
+class _Interrupts:
+    """How often Ctrl-C was pressed, and whether it waits to be answered."""
+
+    count: int = 0
+    wait: bool = False
+
+
+def _ended(error: BaseException, trace: bool, interrupted: bool) -> int:
+    """Says what ended the script; returns the exit code. A fault of the library's own keeps its traceback."""
+    if interrupted or isinstance(error, KeyboardInterrupt):  # an interrupted import raises what it likes
+        print("interrupted", file=sys.stderr)
+        return 130
+    if not isinstance(error, ValueError | TypeError | OSError | NotImplementedError | FloatingPointError):
+        raise error
+    if trace:
+        traceback.print_exception(error)
+    print(f"error: {_text(error)}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # once more at the end, Python would say so in words of its own
+        _close_output()
+    return 1 if isinstance(error, FloatingPointError) else 2
+
+
+@contextmanager
+def _noted_interrupts() -> Iterator[_Interrupts]:
+    """Ctrl-C raises `KeyboardInterrupt`, as ever, and is counted: an import that it cuts makes other errors of it."""
+    noted = _Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        noted.count += 1
+        if not noted.wait:
+            raise KeyboardInterrupt
+
+    def unraisable(failure: "sys.UnraisableHookArgs") -> None:
+        if issubclass(failure.exc_type, KeyboardInterrupt):  # it fell into a callback that cannot end: once more, later
+            threading.Timer(0.01, _thread.interrupt_main).start()
+        else:
+            hook(failure)
+
+    before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    try:
+        signal.signal(signal.SIGINT, handle)
+        sys.unraisablehook = unraisable
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = hook
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _close_output()
+        raise explain(error, "write to", Path("standard output")) from error
+
+
+def _close_output() -> None:
+    """Lets what is still to be printed go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _text(error: Exception) -> str:
     """The message; with a hint where another library raised it, since it may not say what to do."""
     text = (error.strerror if isinstance(error, OSError) and not error.filename else None) or str(error)
     frames = traceback.extract_tb(error.__traceback__)
-    if not text or not frames[-1].filename.startswith(_OURS):
+    if isinstance(error, OSError) and error.errno in FULL and not text.startswith("cannot "):
+        text = explain(error, "write", Path(error.filename or "the output")).strerror or text
+    elif not text or not frames[-1].filename.startswith(_OURS):
         text = f"{type(error).__name__}: {text} (--traceback shows where)"
     return text
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Images, Index
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class ManifoldOptions:
     """The means of x over the plane of two latents, the others at 0."""
 
     run: RunFolder
-    latents: tuple[int, int] | None = None  # The latent that grows to the right, and upwards; default largest KL.
+    latents: tuple[Index, Index] | None = None  # The latent that grows to the right, and upwards; default largest KL.
     count: int = 20  # Values of each latent.
     tail: float = 0.025  # From this quantile of the prior to 1 minus it.
-    output: str | None = None  # A .png picture, or a .npy array [count, count, H, W, C].
+    output: Images = None  # A .png picture, or a .npy array [count, count, H, W, C].
 
 
 def main(options: ManifoldOptions) -> None:

@@ -20,10 +20,10 @@ def write_images(run: str, name: str, output: str | None, images: Any, draw: Cal
     from jaxvae.evaluation import plots
 
     path = Path(run) / "pictures" / f"{name}.png" if output is None else Path(output)
-    if path.suffix not in (".png", ".npy"):
+    if path.suffix.lower() not in (".png", ".npy"):
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .png or .npy.")
     make_folder(path.parent)
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         buffer = io.BytesIO()  # into a file itself NumPy writes in a way that does not say that the disk is full
         np.save(buffer, np.asarray(images), allow_pickle=False)
         with whole_file(path, needed=len(buffer.getbuffer())) as file:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Images
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class ReconstructOptions:
     count: int = 12  # How many test images.
     samples: int = 3  # Reconstructions from draws of each posterior, below the one from its mean.
     seed: int = 0  # Of the draws.
-    output: str | None = None  # A .png picture, or a .npy array [count, 2 + samples, H, W, C] of all rows.
+    output: Images = None  # A .png picture, or a .npy array [count, 2 + samples, H, W, C] of all rows.
 
 
 def main(options: ReconstructOptions) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Page
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class ReportOptions:
     run: RunFolder
     samples: int = 50  # Posterior samples K of the importance-weighted bound.
     limit: int = 1000  # Only the first so many test images are measured.
-    output: str | None = None  # Where to write, by default report.html in the run folder.
+    output: Page = None  # Where to write, by default report.html in the run folder.
 
 
 def main(options: ReportOptions) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Images
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class SampleOptions:
     count: int = 60  # How many images.
     kind: Literal["means", "samples"] = "means"  # E[x | z] of each draw z, or a draw of x itself.
     seed: int = 0  # Another seed draws other images.
-    output: str | None = None  # A .png picture or a .npy array [count, H, W, C]; default RUN/pictures/samples.png.
+    output: Images = None  # A .png picture or a .npy array [count, H, W, C]; default RUN/pictures/samples.png.
 
 
 def main(options: SampleOptions) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.options import Images, Index
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,10 @@ class TraverseOptions:
     """A row for each latent, over quantiles of the standard normal."""
 
     run: RunFolder
-    image: int = 0  # Which test image gives the other latents.
+    image: Index = 0  # Which test image gives the other latents.
     count: int = 11  # Values per latent, from the 2.5 % to the 97.5 % quantile.
     latents: int = 10  # How many latents, those of largest KL.
-    output: str | None = None  # A .png picture, or a .npy array [latents, count, H, W, C].
+    output: Images = None  # A .png picture, or a .npy array [latents, count, H, W, C].
 
 
 def main(options: TraverseOptions) -> None:

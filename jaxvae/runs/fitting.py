@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 
-from jaxvae.checks import finite_number, one_process, positive_integer
+from jaxvae.checks import as_seed, one_process, positive_integer
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.compiled import Request, programs
 from jaxvae.runs.examples import as_examples, as_numbers
@@ -99,8 +99,7 @@ def fit(
         True
     """
     one_process("training")
-    epochs, seed = positive_integer("epochs", epochs), positive_integer("seed", seed, 0)
-    finite_number("seed", seed, high=2**32 - 1)  # a larger one would draw what a smaller one does
+    epochs, seed = positive_integer("epochs", epochs), as_seed("seed", seed)
     loss = None if loss is None else as_loss(loss)
     optimizer = None if optimizer is None else as_optimizer(optimizer)
     weights = weights if weights is None or callable(weights) else as_numbers("weights", weights, "one of each image")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxvae.checks import finite_number, positive_integer
+from jaxvae.checks import as_seed, finite_number, positive_integer
 from jaxvae.evaluation.anomaly.roc import Interval, auroc_interval, quantile
 from jaxvae.evaluation.anomaly.scores import vector
 
@@ -135,7 +135,7 @@ def bootstrap_interval(
     quantile(level)
     resamples = positive_integer("resamples", resamples)
     negatives, positives = vector("inliers", inliers), vector("outliers", outliers)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(as_seed("seed", seed))
     drawn = [
         statistic(rng.choice(negatives, len(negatives)), rng.choice(positives, len(positives)))
         for _ in range(resamples)

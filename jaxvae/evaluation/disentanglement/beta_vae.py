@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxvae.checks import positive_integer
+from jaxvae.checks import as_seed, positive_integer
 from jaxvae.evaluation.disentanglement.tables import check_tables, rows_sharing, varying
 
 Array = np.ndarray
@@ -51,7 +51,7 @@ def beta_vae_score(
     if not used.any():
         return 1.0 / count
     z = tables.codes[:, used]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(as_seed("seed", seed))
     points = []
     for size in sizes:
         shared = np.sort(rng.permutation(np.arange(size) % count))

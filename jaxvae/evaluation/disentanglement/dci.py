@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxvae.checks import positive_integer
+from jaxvae.checks import as_seed, positive_integer
 from jaxvae.evaluation.disentanglement.tables import Tables, check_codes, check_tables, varying
 
 Array = np.ndarray
@@ -124,7 +124,7 @@ def dci_score(
             f"2 factors and 10 examples."
         )
     trees, most = positive_integer("trees", trees), positive_integer("most", most, 10)
-    rows = np.random.default_rng(seed).permutation(size)[:most]
+    rows = np.random.default_rng(as_seed("seed", seed)).permutation(size)[:most]
     cut = len(rows) - len(rows) // 5
     z = tables.codes - tables.codes.mean(0)
     z = z / np.where(varying(tables.codes), z.std(0), 1.0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxvae.checks import positive_integer
+from jaxvae.checks import as_seed, positive_integer
 from jaxvae.evaluation.disentanglement.tables import check_tables, rows_sharing, varying
 
 Array = np.ndarray
@@ -65,7 +65,7 @@ def factor_vae_score(
     if not used.any():
         return 1.0 / count
     z = tables.codes[:, used] / tables.codes[:, used].std(0)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(as_seed("seed", seed))
     votes = []
     for total in (train, test):
         table = np.zeros((z.shape[1], count), np.int64)

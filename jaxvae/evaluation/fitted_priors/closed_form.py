@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.checks import as_float, as_key, finite_number, in_range, positive_integer
+from jaxvae.checks import as_float, as_key, as_seed, finite_number, in_range, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.math.mixtures import mixture_log_prob
 from jaxvae.math.multivariate import full_normal_log_prob, full_normal_sample
@@ -101,7 +101,7 @@ def fit_gaussian_mixture(
     """
     codes, components = as_codes(codes), positive_integer("components", components)
     finite_number("regularization", regularization, above=True)
-    seed, steps = positive_integer("seed", seed, 0), positive_integer("steps", steps)
+    seed, steps = as_seed("seed", seed), positive_integer("steps", steps)
     if covariance not in ("full", "diag"):
         raise ValueError(f"covariance is {covariance!r}, expected 'full' or 'diag'.")
     if len(codes) < components:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.checks import positive_integer
+from jaxvae.checks import as_seed, positive_integer
 from jaxvae.models.records import Conditional, Key, Params
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
@@ -60,7 +60,7 @@ def train_density(
         value = -jax.vmap(density.log_prob, (None, 0, None))(params, batch, None).mean()
         return value, {"loss": value}
 
-    key_init, key_run = jax.random.split(jax.random.key(positive_integer("seed", seed, 0)))
+    key_init, key_run = jax.random.split(jax.random.key(as_seed("seed", seed)))
     start = jax.jit(density.init)(key_init, None)
     if not jax.tree.leaves(start):
         raise ValueError(

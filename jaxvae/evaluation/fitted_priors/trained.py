@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.checks import positive_integer
+from jaxvae.checks import as_seed, positive_integer
 from jaxvae.evaluation.fitted_priors.closed_form import Codes, as_codes, parameterless, standard
 from jaxvae.evaluation.fitted_priors.maximum_likelihood import best_of_a_run, train_density
 from jaxvae.flows.records import Bijection
@@ -139,7 +139,7 @@ def fit_two_stage(
         latent_dim=size,
         observation=normal("learned", std=1.0),
     )
-    key_init, key_run, key_bound = jax.random.split(jax.random.key(positive_integer("seed", seed, 0)), 3)
+    key_init, key_run, key_bound = jax.random.split(jax.random.key(as_seed("seed", seed)), 3)
     start = jax.jit(stage.init)(key_init, jnp.zeros(size, jnp.float32))
     params = best_of_a_run(bound_loss(stage), start, key_run, scaled, steps, batch_size, learning_rate)
     return _placed(_marginal(stage, samples, key_bound), params, center, scale)

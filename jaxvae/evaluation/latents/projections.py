@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from jaxvae.checks import finite_number, positive_integer
+from jaxvae.checks import as_seed, finite_number, positive_integer
 
 Codes = jax.Array | np.ndarray
 
@@ -89,7 +89,7 @@ def tsne(codes: Codes, *, perplexity: float = 30.0, seed: int = 0) -> Projection
 
     points = _checked(codes, least=4)
     finite_number("perplexity", perplexity, above=True)
-    seed = positive_integer("seed", seed, 0)
+    seed = as_seed("seed", seed)
     perplexity = min(perplexity, (len(points) - 1) / 3)
     embed = TSNE(2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
     with threadpool_limits(1):  # one thread sums in one order, and many wait for each other where cores are busy

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxvae.checks import finite_number, positive_integer
+from jaxvae.checks import as_seed, finite_number, positive_integer
 from jaxvae.evaluation.bounds.likelihood import Estimate
 from jaxvae.evaluation.samples.features import check_labels
 from jaxvae.evaluation.statistics import Jackknife, as_features, jackknife
@@ -133,7 +133,7 @@ def cluster(features: np.ndarray, labels: np.ndarray, *, clusters: int | None = 
     from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-    found = KMeans(clusters, n_init=10, random_state=positive_integer("seed", seed, 0)).fit_predict(x)
+    found = KMeans(clusters, n_init=10, random_state=as_seed("seed", seed)).fit_predict(x)
     return Clustering(
         jackknife(normalized_mutual_info_score, y, found), jackknife(adjusted_rand_score, y, found), found
     )
@@ -195,7 +195,7 @@ def labelled_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     classes = np.unique(y)
     if not len(classes) <= positive_integer("count", count) <= len(y):
         raise ValueError(f"count is {count}, expected {len(classes)} (one of each class) to {len(y)} (all).")
-    rng = np.random.default_rng(positive_integer("seed", seed, 0))
+    rng = np.random.default_rng(as_seed("seed", seed))
     order = rng.permutation(len(y))
     turn = np.empty(len(y), int)  # the first of each class come first, then the second, ...
     for kind in classes:

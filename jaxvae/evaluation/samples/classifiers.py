@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.checks import finite_number, positive_integer
+from jaxvae.checks import as_seed, finite_number, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.bounds.likelihood import Estimate
 from jaxvae.evaluation.probes.probes import accuracy
@@ -174,7 +174,7 @@ def classifier_trainer(
             options: dict[str, Any] = {"batch_size": batch, "steps_per_call": min(steps, 1000), "mode": "jit"}
             compiled[batch] = compile_steps(loss, optimizer, lambda key, example: example, **options)
         data = Labelled(as_input(images)[rows], labels[rows])
-        key_init, key_run = jax.random.split(jax.random.key(positive_integer("seed", seed, 0)))
+        key_init, key_run = jax.random.split(jax.random.key(as_seed("seed", seed)))
         variables = jax.jit(network.init)(key_init, data.value[0]) if start is None else start
         size_of = jax.eval_shape(network.apply, variables, data.value[0]).shape[0]
         params: Params = {

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxvae.checks import positive_integer
+from jaxvae.checks import as_seed
 from jaxvae.evaluation.bounds.likelihood import Estimate
 from jaxvae.evaluation.samples.features import Features
 from jaxvae.evaluation.samples.frechet import frechet_estimate
@@ -125,7 +125,7 @@ def sample_scores(
         if len(images) < 2 * BLOCKS:
             raise ValueError(f"{name} has {len(images)} images, expected at least {2 * BLOCKS} for a standard error.")
     looked_at = features.name + (f" ({features.note})" if features.note else "")
-    seed = positive_integer("seed", seed, 0)
+    seed = as_seed("seed", seed)
     setting = ScoreSetting(looked_at, names[0], len(generated), names[1], len(reference), seed)
     x, y = features.vectors(generated), features.vectors(reference)
     frechet, kernel = frechet_estimate(x, y, blocks=BLOCKS), kernel_distance(x, y, blocks=BLOCKS)

@@ -65,21 +65,11 @@ def folder_path(workdir: str | os.PathLike[str]) -> Path:
         >>> folder_path("runs/a").as_posix()
         'runs/a'
     """
-    if not isinstance(workdir, str | os.PathLike):
-        raise TypeError(f"workdir is {show(workdir)} ({type(workdir).__name__}), expected a path. {_FIX}")
-    text = os.fspath(workdir)
+    text = path_text("workdir", workdir)
 
     def refuse(why: str, fix: str = _FIX) -> ValueError:
         return ValueError(f"workdir is {show(text)}: {why}. {fix}")
 
-    if not text.strip():
-        raise refuse("it is empty")
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise refuse("it holds a NUL or another control character")
-    if len(os.fsencode(text)) > 4096:
-        raise refuse(f"it has {len(text)} characters, a path holds at most 4096 bytes")
-    if text.startswith("~/"):
-        text = os.path.expanduser(text)
     path = Path(text)
     for part in path.parts:
         if part == "..":
@@ -88,10 +78,32 @@ def folder_path(workdir: str | os.PathLike[str]) -> Path:
             raise refuse("'~' alone or before a name is no run folder", "Pass ~/runs/a or an absolute path.")
         if _DEVICES.fullmatch(part):
             raise refuse(f"{part!r} is the name of a device on some systems")
-        if len(os.fsencode(part)) > 255:
-            raise refuse(f"one part has {len(os.fsencode(part))} bytes, a name holds at most 255")
     if path.is_absolute() and len(path.parts) == 1:
         raise refuse("it is the root of the file system")
     if path.is_absolute() and path.parts[1] in _SYSTEM and path.parts[1:3] != ("dev", "shm"):
         raise refuse(f"/{path.parts[1]} belongs to the operating system")
     return path
+
+
+def path_text(name: str, path: str | os.PathLike[str]) -> str:
+    """A path as text, with a leading ~/ expanded; raises an error that names the option for what can be no path."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{name} is {show(path)} ({type(path).__name__}), expected a path. {_FIX}")
+    text = os.fspath(path)
+    why = ""
+    if not text.strip():
+        why = "it is empty"
+    elif any(ord(character) < 32 or ord(character) == 127 for character in text):
+        why = "it holds a NUL or another control character"
+    elif len(os.fsencode(text)) > 4096:
+        why = f"it has {len(text)} characters, a path holds at most 4096 bytes"
+    elif (longest := max(len(os.fsencode(part)) for part in Path(text).parts or ("",))) > 255:
+        why = f"one part has {longest} bytes, a name holds at most 255"
+    if why:
+        raise ValueError(f"{name} is {show(text)}: {why}. {_FIX}")
+    return os.path.expanduser(text) if text.startswith("~/") else text
+
+
+def nearest_folder(path: Path) -> Path:
+    """What lies nearest above a path and exists: a folder, unless the path leads through a file."""
+    return next(above for above in path.absolute().parents if above.exists())
