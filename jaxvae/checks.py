@@ -32,36 +32,33 @@ def as_float(name: str, value: Any) -> Array:
     return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
 
 
-def as_levels(name: str, value: Any, levels: int) -> Array:
-    """Returns whole numbers 0..levels-1 as int32, or as floats where they came as floats (a NaN stays a NaN).
+def as_numbers(name: str, value: Any) -> Any:
+    """Returns what has a dtype and a shape as it is, and a NumPy array of anything else that makes an array of numbers.
 
-    Raises `ValueError` on a concrete array that holds anything else.
+    Raises:
+        TypeError: naming what does not.
     """
-    array = as_array(name, value)
-    if jnp.issubdtype(array.dtype, jnp.complexfloating):
-        raise TypeError(f"{name} has dtype {array.dtype}, expected integers 0..{levels - 1}.")
-    floating = jnp.issubdtype(array.dtype, jnp.floating)
-    if floating and array.dtype.itemsize < 4:
-        array = array.astype(jnp.float32)
-    in_range(name, array, 0, levels - 1, "Pass the raw pixels, or set the number of levels they have.")
-    if not floating:
-        return array.astype(jnp.int32)
-    if is_concrete(array) and (off := np.asarray(array) % 1 != 0).any():
-        index = tuple(int(i) for i in np.argwhere(off)[0])
-        raise ValueError(
-            f"{name} has the value {np.asarray(array)[index]} at index {index}, expected whole numbers "
-            f"0..{levels - 1}. Pass the raw pixels, or jnp.round(x * {levels - 1}) for x in [0, 1]."
-        )
+    if isinstance(value, jax.Array):
+        return value
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):  # rows of different lengths
+        array = np.asarray(None)
+    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == np.bool_):
+        raise TypeError(f"{name} is {value!r} ({type(value).__name__}), expected an array of numbers.")
     return array
 
 
 def as_array(name: str, value: Any) -> Array:
-    """Returns `value` as an array; raises `TypeError` naming it where that cannot be done."""
-    try:
-        return jnp.asarray(value)
-    except (TypeError, ValueError) as error:
-        kind = type(value).__name__
-        raise TypeError(f"{name} is {value!r} ({kind}), expected an array of numbers.") from error
+    """Returns `value` as an array; raises an error naming it where that cannot be done without changing a number."""
+    if isinstance(value, jax.Array):
+        return value
+    given = as_numbers(name, value)
+    kept = jax.dtypes.canonicalize_dtype(given.dtype)
+    if jnp.issubdtype(kept, jnp.integer) and kept != given.dtype:
+        limits = jnp.iinfo(kept)
+        in_range(name, given, int(limits.min), int(limits.max), f"JAX would keep them as {kept}; or pass floats.")
+    return jnp.asarray(value)
 
 
 def same_shape(**arrays: Array) -> None:
@@ -76,15 +73,6 @@ def same_shape(**arrays: Array) -> None:
                 f"{name} has shape {array.shape}, expected {x.shape}, the shape of {first} (or a scalar). "
                 f"Each call takes one example; for a batch use jax.vmap."
             )
-
-
-def flat(*arrays: Array) -> tuple[Array, ...]:
-    """The arrays as vectors, scalars with one element.
-
-    A sum over an event does not ask for its shape, but compiled code does: elementwise work on pictures whose last
-    axis is a single channel was measured 1.4 times slower than on vectors.
-    """
-    return tuple(array.ravel() for array in arrays)
 
 
 def is_concrete(value: Any) -> bool:
@@ -179,16 +167,24 @@ def as_seed(name: str, value: Any) -> int:
     return int(value)
 
 
-def finite_number(name: str, value: Any, low: float = 0.0, high: float = np.inf, *, above: bool = False) -> None:
-    """Raises `ValueError` unless a concrete number is finite and in [low, high], (low, high] with `above`."""
+def divides(name: str, value: int, total: int, of: str) -> None:
+    """Raises `ValueError` unless `value` divides a total of what `of` names."""
+    if total % value:
+        raise ValueError(f"{name} is {value}, expected a divisor of the {total} {of}, for groups of equal size.")
+
+
+def finite_number(
+    name: str, value: Any, low: float = 0.0, high: float = np.inf, *, above: bool = False, below: bool = False
+) -> None:
+    """Raises `ValueError` unless a concrete number is finite and in [low, high]; `above` and `below` exclude an end."""
     if not is_concrete(value):
         return
     if isinstance(value, bool) or np.ndim(value) != 0 or not _is_real(np.asarray(value).dtype):
         raise TypeError(f"{name} is {value!r} ({type(value).__name__}), expected a number.")
     bound = f"{'above' if above else 'of at least'} {low:g}"
-    bound += f" and at most {high:g}" if high < np.inf else ""
-    inside = np.isfinite(value) and (value > low if above else value >= low) and value <= high
-    if not inside:
+    bound += f" and {'below' if below else 'at most'} {high:g}" if high < np.inf else ""
+    inside = (value > low if above else value >= low) and (value < high if below else value <= high)
+    if not (inside and np.isfinite(value)):
         raise ValueError(f"{name} is {value}, expected a finite number {bound}.")
 
 

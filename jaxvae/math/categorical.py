@@ -3,12 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, as_levels, not_nan
+from jaxvae.arguments import arguments
 from jaxvae.math.numerics import log_softmax
+from jaxvae.roles import level, real
 
 Array = jax.Array
 
 
+@arguments(x=level("[...]", below="K"), logits=real("[..., K >= 1]"))
 def categorical_log_prob(x: Array, logits: Array) -> Array:
     r"""Categorical log-probability from logits: sum(log softmax(logits)[x]).
 
@@ -19,10 +21,6 @@ def categorical_log_prob(x: Array, logits: Array) -> Array:
     Returns:
         [] nats, summed over every element of x. Inside `jit` an x out of range gives NaN.
 
-    Raises:
-        ValueError: on shapes that differ, or (outside `jit`) x out of range or not whole, or a NaN.
-        TypeError: if logits holds integers.
-
     Source: van den Oord, Kalchbrenner and Kavukcuoglu, 2016, arXiv 1601.06759, for pixels as categories.
 
     Example:
@@ -30,16 +28,8 @@ def categorical_log_prob(x: Array, logits: Array) -> Array:
         >>> round(math.exp(categorical_log_prob(jnp.array([2]), jnp.log(jnp.array([[0.2, 0.3, 0.5]])))), 6)
         0.5
     """
-    logits = as_float("logits", logits)
-    if logits.ndim == 0 or logits.shape[:-1] != jnp.shape(x) or logits.shape[-1] == 0:
-        raise ValueError(
-            f"logits has shape {logits.shape}, expected {jnp.shape(x)} (that of x) and one more axis [K]. "
-            f"Each call takes one example; for a batch use jax.vmap."
-        )
-    index = as_levels("x", x, logits.shape[-1])
-    not_nan(logits=logits)
     # A negative index would count from the end: send it out of range, where the gather fills in NaN.
-    whole = (index >= 0) & (index < logits.shape[-1]) & (index % 1 == 0)
-    index = jnp.where(whole, index, logits.shape[-1]).astype(jnp.int32)
+    whole = (x >= 0) & (x < logits.shape[-1]) & (x % 1 == 0)
+    index = jnp.where(whole, x, logits.shape[-1]).astype(jnp.int32)
     log_prob = log_softmax(logits)
     return jnp.sum(jnp.take_along_axis(log_prob, index[..., None], axis=-1, mode="fill", fill_value=jnp.nan))

@@ -1,41 +1,15 @@
-"""What the densities of counts share: whole numbers, log x to the last digit, and the error of Stirling's formula."""
+"""What the densities of counts share: log x to the last digit, and the error of Stirling's formula."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-
-from jaxvae.checks import as_array, in_range, is_concrete
 
 Array = jax.Array
-LARGEST = 2**24  # the last whole number before float32 leaves gaps
 LOG_2_HIGH = 0.693145751953125  # the first bits of log 2, few enough that multiples up to 64 of it are exact
 LOG_2_LOW = math.log(2) - LOG_2_HIGH
 # B_2k / (2k (2k - 1)), the coefficients of Stirling's series in 1 / x, 1 / x^3, ...
 STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)
-
-
-def as_counts(name: str, value: Any) -> Array:
-    """Returns counts as float32 or float64, a NaN as a NaN; raises an error naming the first that is no count.
-
-    Integers above 2^24 are refused (where they can be looked at): float32 would round them.
-    """
-    array = as_array(name, value)
-    if jnp.issubdtype(array.dtype, jnp.complexfloating):
-        raise TypeError(f"{name} has dtype {array.dtype}, expected whole numbers of at least 0.")
-    floating = jnp.issubdtype(array.dtype, jnp.floating)
-    in_range(name, array, 0, LARGEST if array.dtype.itemsize < 8 else 2**53, "Pass the raw counts, not scaled ones.")
-    if not floating:
-        return array.astype(jnp.float32)
-    if is_concrete(array) and (off := np.asarray(array, np.float64) % 1 != 0).any():
-        index = tuple(int(i) for i in np.argwhere(off)[0])
-        raise ValueError(
-            f"{name} has the value {np.asarray(array)[index]} at index {index}, expected whole numbers of at least 0. "
-            f"Pass the raw counts; a density over scaled or dequantised ones is `normal`."
-        )
-    return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
 
 
 def minus_log(value: Array, x: Array) -> Array:

@@ -5,12 +5,14 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, as_key, finite_number, not_nan
+from jaxvae.arguments import arguments
 from jaxvae.math.numerics import log_softmax
+from jaxvae.roles import key, positive, real
 
 Array = jax.Array
 
 
+@arguments(key=key(), logits=real("[..., K]"), temperature=positive())
 def gumbel_softmax(key: Array, logits: Array, temperature: Array | float) -> tuple[Array, Array]:
     r"""One sample, relaxed and hard: softmax((logits + g) / temperature) and one_hot(argmax(logits + g)), g Gumbel.
 
@@ -25,9 +27,6 @@ def gumbel_softmax(key: Array, logits: Array, temperature: Array | float) -> tup
     Returns:
         (relaxed [..., K], a point of the simplex; hard [..., K], of 0 and 1).
 
-    Raises:
-        ValueError: for a concrete temperature that is not a positive number, or a NaN outside `jit`.
-
     Source: Jang, Gu and Poole, 2017, arXiv 1611.01144; Maddison, Mnih and Teh, 2017, arXiv 1611.00712.
 
     Example:
@@ -35,18 +34,14 @@ def gumbel_softmax(key: Array, logits: Array, temperature: Array | float) -> tup
         >>> round(float(relaxed.sum()), 5), float(hard.sum())
         (1.0, 1.0)
     """
-    finite_number("temperature", temperature, above=True)
-    logits = as_float("logits", logits)
-    not_nan(logits=logits)
-    if logits.ndim == 0:
-        raise ValueError("logits has shape (), expected [..., K], one for each category.")
-    noisy = logits + jax.random.gumbel(as_key("key", key), logits.shape, logits.dtype)
+    noisy = logits + jax.random.gumbel(key, logits.shape, logits.dtype)
     # The largest is taken off before the division: a small temperature then sends the others to -inf and it to 0.
     top = jax.lax.stop_gradient(noisy.max(axis=-1, keepdims=True))
     relaxed = jax.nn.softmax((noisy - top) / jnp.asarray(temperature, logits.dtype), axis=-1)
     return relaxed, jax.nn.one_hot(jnp.argmax(noisy, axis=-1), logits.shape[-1], dtype=logits.dtype)
 
 
+@arguments(logits=real("[..., K >= 1]"))
 def categorical_kl_uniform(logits: Array) -> Array:
     r"""KL divergence of categorical distributions to the uniform: sum_k p_k (log p_k + log K), p = softmax(logits).
 
@@ -56,20 +51,12 @@ def categorical_kl_uniform(logits: Array) -> Array:
     Returns:
         [] nats, summed over every variable, between 0 and log K for each.
 
-    Raises:
-        ValueError: for logits without an axis [K], or a NaN outside `jit`.
-        TypeError: if logits holds integers.
-
     Source: Jang, Gu and Poole, 2017, arXiv 1611.01144, for its use as the KL of a VAE.
 
     Example:
         >>> round(float(categorical_kl_uniform(jnp.array([0.0, -jnp.inf]))), 5)  # log 2
         0.69315
     """
-    logits = as_float("logits", logits)
-    if logits.ndim == 0 or logits.shape[-1] == 0:
-        raise ValueError(f"logits has shape {logits.shape}, expected [..., K] with at least one class.")
-    not_nan(logits=logits)
     possible = logits > -jnp.inf
     # Where p is 0 the product is 0; a stand-in keeps -inf out of the derivative.
     log_p = log_softmax(jnp.where(possible, logits, jnp.finfo(logits.dtype).min / 2))

@@ -5,12 +5,14 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, not_nan
+from jaxvae.arguments import arguments
 from jaxvae.math.numerics import log_softmax
+from jaxvae.roles import real
 
 Array = jax.Array
 
 
+@arguments(logits_p=real("[..., K >= 1]"), logits_q=real("[..., K]"))
 def js_divergence(logits_p: Array, logits_q: Array) -> Array:
     r"""Jensen-Shannon divergence of categoricals: KL(p || m) / 2 + KL(q || m) / 2, m = (p + q) / 2.
 
@@ -23,10 +25,6 @@ def js_divergence(logits_p: Array, logits_q: Array) -> Array:
     Returns:
         [] nats, summed over every variable, between 0 and log 2 for each.
 
-    Raises:
-        ValueError: on shapes that differ or have no axis [K], or a NaN outside `jit`.
-        TypeError: on integer inputs.
-
     Source: Lin, 1991, Divergence measures based on the Shannon entropy, doi 10.1109/18.61115.
 
     Example:
@@ -34,18 +32,13 @@ def js_divergence(logits_p: Array, logits_q: Array) -> Array:
         >>> round(float(js_divergence(jnp.array([0.0, never]), jnp.array([never, 0.0]))), 4)  # log 2
         0.6931
     """
-    logits_p, logits_q = as_float("logits_p", logits_p), as_float("logits_q", logits_q)
-    if logits_p.ndim == 0 or logits_p.shape[-1] == 0:
-        raise ValueError(f"logits_p has shape {logits_p.shape}, expected [..., K] with at least one class.")
-    if logits_q.shape != logits_p.shape:
-        raise ValueError(f"logits_q has shape {logits_q.shape}, expected {logits_p.shape}, the shape of logits_p.")
-    not_nan(logits_p=logits_p, logits_q=logits_q)
     # A stand-in keeps -inf out of the derivative; its probability is 0 all the same.
     least = jnp.finfo(logits_p.dtype).min / 4
     log_p, log_q = (log_softmax(jnp.maximum(logits, least)) for logits in (logits_p, logits_q))
     return jnp.sum(0.5 * (jnp.exp(log_p) + jnp.exp(log_q)) * _knowledge(log_p - log_q))
 
 
+@arguments(log_ratio=real("[S >= 1]", "one number for each sample"))
 def js_divergence_estimate(log_ratio: Array) -> Array:
     r"""Jensen-Shannon divergence of two densities from samples of both: the mean of log 2 - H(label | x).
 
@@ -58,20 +51,12 @@ def js_divergence_estimate(log_ratio: Array) -> Array:
     Returns:
         [] nats, between 0 and log 2.
 
-    Raises:
-        ValueError: for another shape, no samples, or a NaN outside `jit`.
-        TypeError: on integer inputs.
-
     Source: Lin, 1991, doi 10.1109/18.61115; as what an ideal critic measures, Goodfellow et al., 2014, arXiv 1406.2661.
 
     Example:
         >>> float(js_divergence_estimate(jnp.zeros(4)))  # p and q are the same at every sample
         0.0
     """
-    log_ratio = as_float("log_ratio", log_ratio)
-    if log_ratio.ndim != 1 or log_ratio.size == 0:
-        raise ValueError(f"log_ratio has shape {log_ratio.shape}, expected [S]: one number for each sample.")
-    not_nan(log_ratio=log_ratio)
     return jnp.mean(_knowledge(log_ratio))
 
 

@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, finite_number, same_shape
+from jaxvae.arguments import arguments
+from jaxvae.roles import floats, positive, some
 
 Array = jax.Array
 Kernel = Callable[[Array, Array], Array]
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the WAE paper's code: one scale is never right for long
 
 
+@arguments(x=floats(), y=floats(like="x"))
 def squared_distance(x: Array, y: Array) -> Array:
     r"""Squared Euclidean distance: sum((x - y)^2).
 
@@ -25,19 +27,14 @@ def squared_distance(x: Array, y: Array) -> Array:
     Returns:
         [] in the square of the unit of x, float32 at least.
 
-    Raises:
-        ValueError: on shapes that differ.
-        TypeError: on integer inputs.
-
     Example:
         >>> float(squared_distance(jnp.array([3.0, 4.0]), jnp.zeros(2)))
         25.0
     """
-    x, y = as_float("x", x), as_float("y", y)
-    same_shape(x=x, y=y)
     return jnp.sum((x - y) ** 2)
 
 
+@arguments(length_scale=positive())
 def rbf_kernel(length_scale: float = 1.0) -> Kernel:
     r"""The Gaussian kernel k(x, y) = exp(-|x - y|^2 / (2 length_scale^2)).
 
@@ -47,19 +44,16 @@ def rbf_kernel(length_scale: float = 1.0) -> Kernel:
     Returns:
         k(x [...], y [...]) -> [] in [0, 1].
 
-    Raises:
-        ValueError, TypeError: if length_scale is not a positive number.
-
     Source: Gretton et al., 2012, A kernel two-sample test, JMLR 13.
 
     Example:
         >>> round(float(rbf_kernel(2.0)(jnp.array([2.0, 0.0]), jnp.zeros(2))), 4)  # exp(-1/2)
         0.6065
     """
-    finite_number("length_scale", length_scale, above=True)
     return lambda x, y: jnp.exp(-squared_distance(x, y) / (2.0 * length_scale**2))
 
 
+@arguments(scale=positive(), factors=some(positive(), such_as="(1.0,)"))
 def inverse_multiquadric_kernel(scale: float, factors: Sequence[float] = FACTORS) -> Kernel:
     r"""A mean of kernels k(x, y) = C / (C + |x - y|^2), with C = scale * factor for each factor.
 
@@ -73,9 +67,6 @@ def inverse_multiquadric_kernel(scale: float, factors: Sequence[float] = FACTORS
     Returns:
         k(x [...], y [...]) -> [] in [0, 1].
 
-    Raises:
-        ValueError, TypeError: if scale or a factor is not a positive number, or there is no factor.
-
     Source: Tolstikhin et al., 2018, arXiv 1711.01558, section 4; there the kernels are added, here they are averaged,
         so that the largest value is 1 whatever their number.
 
@@ -83,11 +74,6 @@ def inverse_multiquadric_kernel(scale: float, factors: Sequence[float] = FACTORS
         >>> round(float(inverse_multiquadric_kernel(1.0, (1.0, 3.0))(jnp.ones(1), jnp.zeros(1))), 4)
         0.625
     """
-    finite_number("scale", scale, above=True)
-    if not isinstance(factors, tuple | list) or len(factors) == 0:
-        raise ValueError(f"factors is {factors!r}, expected a tuple of one positive number or more, such as (1.0,).")
-    for factor in factors:
-        finite_number("factors", factor, above=True)
 
     def kernel(x: Array, y: Array) -> Array:
         square = squared_distance(x, y)

@@ -6,12 +6,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, as_levels, flat, not_nan, positive_integer, same_shape
-from jaxvae.math.numerics import inverse_scale, log1mexp_of_exp, log_mean_exp, log_softmax, x_over_expm1
+from jaxvae.arguments import arguments
+from jaxvae.math.numerics import flat, inverse_scale, log1mexp_of_exp, log_mean_exp, log_softmax, x_over_expm1
+from jaxvae.roles import integer, level, real
 
 Array = jax.Array
 
 
+@arguments(x=level("[...]", below="levels"), mean=real(like="x"), log_scale=real(like="x"), levels=integer(2))
 def discretized_logistic_log_prob(x: Array, mean: Array, log_scale: Array, levels: int = 256) -> Array:
     r"""Log-probability of whole pixel levels under a logistic that is integrated over each bin.
 
@@ -29,10 +31,6 @@ def discretized_logistic_log_prob(x: Array, mean: Array, log_scale: Array, level
     Returns:
         [] nats, summed over every element of x.
 
-    Raises:
-        ValueError: on shapes that differ, or (outside `jit`) x out of range or not whole, or a NaN.
-        TypeError: if mean or log_scale holds integers.
-
     Source: Salimans et al., 2017, arXiv 1701.05517; Kingma et al., 2016, arXiv 1606.04934.
 
     Example:
@@ -41,14 +39,16 @@ def discretized_logistic_log_prob(x: Array, mean: Array, log_scale: Array, level
         >>> round(total, 5)
         1.0
     """
-    levels = positive_integer("levels", levels, at_least=2)
-    x = as_levels("x", x, levels)
-    mean, log_scale = as_float("mean", mean), as_float("log_scale", log_scale)
-    same_shape(x=x, mean=mean, log_scale=log_scale)
-    not_nan(mean=mean, log_scale=log_scale)
     return jnp.sum(_log_bin(levels, *flat(x, mean, log_scale)))
 
 
+@arguments(
+    x=level("[...]", below="levels"),
+    logits=real("[..., M >= 1]"),
+    means=real(like="logits"),
+    log_scales=real(like="logits"),
+    levels=integer(2),
+)
 def logistic_mixture_log_prob(x: Array, logits: Array, means: Array, log_scales: Array, levels: int = 256) -> Array:
     r"""Mixture of discretised logistics: sum(log sum_m softmax(logits)_m P(x; mean_m, log_scale_m)).
 
@@ -61,10 +61,6 @@ def logistic_mixture_log_prob(x: Array, logits: Array, means: Array, log_scales:
     Returns:
         [] nats, summed over every element of x.
 
-    Raises:
-        ValueError: on shapes that differ, or (outside `jit`) x out of range or not whole, or a NaN.
-        TypeError: if logits, means or log_scales holds integers.
-
     Source: Salimans et al., 2017, arXiv 1701.05517 (without the coupling of colour channels).
 
     Example:
@@ -74,17 +70,6 @@ def logistic_mixture_log_prob(x: Array, logits: Array, means: Array, log_scales:
         >>> bool(abs(mixture - single) < 1e-5)
         True
     """
-    levels = positive_integer("levels", levels, at_least=2)
-    x = as_levels("x", x, levels)
-    logits, means = as_float("logits", logits), as_float("means", means)
-    log_scales = as_float("log_scales", log_scales)
-    if logits.ndim != x.ndim + 1 or logits.shape[:-1] != x.shape or logits.shape[-1] == 0:
-        raise ValueError(
-            f"logits has shape {logits.shape}, expected {x.shape} (that of x) and one more axis [M]. "
-            f"Each call takes one example; for a batch use jax.vmap."
-        )
-    same_shape(logits=logits, means=means, log_scales=log_scales)
-    not_nan(logits=logits, means=means, log_scales=log_scales)
     level = jnp.broadcast_to(x[..., None], logits.shape)
     component = _log_bin(levels, level, means, log_scales)
     return jnp.sum(log_mean_exp(log_softmax(logits) + component, axis=-1) + math.log(logits.shape[-1]))

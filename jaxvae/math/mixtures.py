@@ -5,13 +5,15 @@ import math
 
 import jax
 
-from jaxvae.checks import as_float
+from jaxvae.arguments import arguments
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.math.numerics import inverse_scale, log_mean_exp, log_softmax
+from jaxvae.roles import floats, real
 
 Array = jax.Array
 
 
+@arguments(logits=floats("[K]"), log_probs=floats("[K]"))
 def mixture_log_prob(logits: Array, log_probs: Array) -> Array:
     r"""Log-density of a mixture: log sum_k softmax(logits)_k exp(log_probs_k).
 
@@ -22,10 +24,6 @@ def mixture_log_prob(logits: Array, log_probs: Array) -> Array:
     Returns:
         [] nats.
 
-    Raises:
-        ValueError: on shapes that differ.
-        TypeError: on integer inputs.
-
     Source: McLachlan and Peel, Finite Mixture Models, 2000.
 
     Example:
@@ -33,12 +31,10 @@ def mixture_log_prob(logits: Array, log_probs: Array) -> Array:
         >>> round(float(jax.numpy.exp(mixture_log_prob(jax.numpy.zeros(2), log_probs))), 6)
         0.2
     """
-    logits, log_probs = as_float("logits", logits), as_float("log_probs", log_probs)
-    if logits.ndim != 1 or logits.shape != log_probs.shape:
-        raise ValueError(f"logits has shape {logits.shape} and log_probs {log_probs.shape}, expected both [K].")
     return log_mean_exp(log_softmax(logits) + log_probs) + math.log(logits.shape[0])
 
 
+@arguments(x=real("[Z]"), logits=real("[K]"), means=real("[K, Z]"), log_vars=real("[K, Z]"))
 def gaussian_mixture_log_prob(x: Array, logits: Array, means: Array, log_vars: Array) -> Array:
     r"""Log-density of a mixture of diagonal Gaussians: log sum_k softmax(logits)_k N(x; means_k, exp(log_vars_k)).
 
@@ -50,10 +46,6 @@ def gaussian_mixture_log_prob(x: Array, logits: Array, means: Array, log_vars: A
     Returns:
         [] nats.
 
-    Raises:
-        ValueError: on shapes that do not fit, or a NaN outside `jit`.
-        TypeError: on integer inputs.
-
     Source: McLachlan and Peel, Finite Mixture Models, 2000.
 
     Example:
@@ -61,13 +53,6 @@ def gaussian_mixture_log_prob(x: Array, logits: Array, means: Array, log_vars: A
         >>> round(float(gaussian_mixture_log_prob(jax.numpy.zeros(2), jax.numpy.zeros(3), components, components)), 4)
         -1.8379
     """
-    x, logits = as_float("x", x), as_float("logits", logits)
-    means, log_vars = as_float("means", means), as_float("log_vars", log_vars)
-    if logits.ndim != 1 or means.shape != (*logits.shape, *x.shape) or log_vars.shape != means.shape:
-        raise ValueError(
-            f"logits, means and log_vars have shapes {logits.shape}, {means.shape} and {log_vars.shape} for x of shape "
-            f"{x.shape}, expected [K], [K, Z], [K, Z] and [Z]. For a batch use jax.vmap."
-        )
     dtype = jax.numpy.result_type(x, logits, means, log_vars)
     # Adding 0 makes a JAX array of a NumPy constant that `vmap` holds inside `jit`: a custom rule accepts no other.
     parts = (x + 0.0, log_softmax(logits), means + 0.0, log_vars + 0.0)

@@ -5,13 +5,16 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, not_nan
+from jaxvae.arguments import arguments
 from jaxvae.math.normal import reparameterize
 from jaxvae.math.numerics import expm1_minus, inverse_scale
+from jaxvae.roles import key, real
 
 Array = jax.Array
+VECTOR, FACTOR, LOWER = real("[Z]"), real("[Z, R]"), real("[Z, Z]")
 
 
+@arguments(x=VECTOR, mean=VECTOR, log_var=VECTOR, factor=FACTOR)
 def low_rank_normal_log_prob(x: Array, mean: Array, log_var: Array, factor: Array) -> Array:
     r"""Gaussian log-density with covariance D + U U^T, D = diag(exp(log_var)).
 
@@ -28,10 +31,6 @@ def low_rank_normal_log_prob(x: Array, mean: Array, log_var: Array, factor: Arra
     Returns:
         [] nats.
 
-    Raises:
-        ValueError: on shapes that do not fit, or a NaN outside `jit`.
-        TypeError: on integer inputs.
-
     Source: Rezende, Mohamed and Wierstra, 2014, arXiv 1401.4082, section 4.3; the lemmas of Woodbury and Sylvester.
 
     Example:
@@ -39,7 +38,6 @@ def low_rank_normal_log_prob(x: Array, mean: Array, log_var: Array, factor: Arra
         >>> round(float(value), 4)  # -log(2 pi) - log(3) / 2
         -2.3872
     """
-    x, mean, log_var, factor = _checked(x=x, mean=mean, log_var=log_var, factor=factor)
     inverse = inverse_scale(log_var / 2.0)
     q, half_log_det = _stacked(factor * inverse[:, None])
     residual = jnp.concatenate([(x - mean) * inverse, jnp.zeros(factor.shape[1], q.dtype)])
@@ -47,6 +45,7 @@ def low_rank_normal_log_prob(x: Array, mean: Array, log_var: Array, factor: Arra
     return -0.5 * jnp.sum(math.log(2.0 * math.pi) + log_var) - half_log_det - 0.5 * jnp.sum(residual**2)
 
 
+@arguments(mean=VECTOR, log_var=VECTOR, factor=FACTOR, mean_p=VECTOR, log_var_p=VECTOR)
 def low_rank_normal_kl(mean: Array, log_var: Array, factor: Array, mean_p: Array, log_var_p: Array) -> Array:
     r"""KL(N(mean, D + U U^T) || N(mean_p, exp(log_var_p))), the second one diagonal.
 
@@ -60,10 +59,6 @@ def low_rank_normal_kl(mean: Array, log_var: Array, factor: Array, mean_p: Array
     Returns:
         [] nats.
 
-    Raises:
-        ValueError: on shapes that do not fit, or a NaN outside `jit`.
-        TypeError: on integer inputs.
-
     Source: Rezende, Mohamed and Wierstra, 2014, arXiv 1401.4082, for the covariance.
 
     Example:
@@ -71,15 +66,13 @@ def low_rank_normal_kl(mean: Array, log_var: Array, factor: Array, mean_p: Array
         >>> round(float(low_rank_normal_kl(zero, zero, jnp.ones((2, 1)), zero, zero)), 4)  # (2 - log 3) / 2
         0.4507
     """
-    mean, log_var, factor, mean_p, log_var_p = _checked(
-        mean=mean, log_var=log_var, factor=factor, mean_p=mean_p, log_var_p=log_var_p
-    )
     inverse = inverse_scale(log_var_p / 2.0)
     _, half_log_det = _stacked(factor * inverse_scale(log_var / 2.0)[:, None])
     squares = ((mean - mean_p) * inverse) ** 2 + jnp.sum((factor * inverse[:, None]) ** 2, axis=1)
     return 0.5 * jnp.sum(squares + expm1_minus(log_var - log_var_p)) - half_log_det
 
 
+@arguments(key=key(), mean=VECTOR, log_var=VECTOR, factor=FACTOR)
 def low_rank_normal_sample(key: Array, mean: Array, log_var: Array, factor: Array) -> Array:
     r"""Sample of N(mean, D + U U^T) that can be differentiated: mean + D^1/2 e + U f, with e, f standard normal.
 
@@ -91,20 +84,17 @@ def low_rank_normal_sample(key: Array, mean: Array, log_var: Array, factor: Arra
     Returns:
         [Z] the sample.
 
-    Raises:
-        ValueError: on shapes that do not fit, or a NaN outside `jit`.
-
     Example:
         >>> z = low_rank_normal_sample(jax.random.key(0), jnp.zeros(2), jnp.full(2, -100.0), jnp.ones((2, 1)))
         >>> bool(z[0] == z[1])
         True
     """
-    mean, log_var, factor = _checked(mean=mean, log_var=log_var, factor=factor)
     key_own, key_shared = jax.random.split(key)
     shared = jax.random.normal(key_shared, factor.shape[1:], factor.dtype)
     return reparameterize(key_own, mean, log_var) + factor @ shared
 
 
+@arguments(x=VECTOR, mean=VECTOR, log_var=VECTOR, lower=LOWER)
 def full_normal_log_prob(x: Array, mean: Array, log_var: Array, lower: Array) -> Array:
     r"""Gaussian log-density with covariance L L^T, L = diag(exp(log_var / 2)) + the strict lower part of `lower`.
 
@@ -118,10 +108,6 @@ def full_normal_log_prob(x: Array, mean: Array, log_var: Array, lower: Array) ->
     Returns:
         [] nats.
 
-    Raises:
-        ValueError: on shapes that do not fit, or a NaN outside `jit`.
-        TypeError: on integer inputs.
-
     Source: Kingma and Welling, 2019, arXiv 1906.02691, section 2.5.1.
 
     Example:
@@ -129,7 +115,6 @@ def full_normal_log_prob(x: Array, mean: Array, log_var: Array, lower: Array) ->
         >>> round(float(value), 4)  # the determinant of L is 1 whatever stands below its diagonal
         -1.8379
     """
-    x, mean, log_var, lower = _checked(x=x, mean=mean, log_var=log_var, lower=lower)
     # L = D (1 + N): each row is divided by its own scale, so that no row overflows or vanishes beside another.
     inverse = inverse_scale(log_var / 2.0)
     rows = jnp.tril(lower, -1) * inverse[:, None]
@@ -137,6 +122,7 @@ def full_normal_log_prob(x: Array, mean: Array, log_var: Array, lower: Array) ->
     return -0.5 * jnp.sum(math.log(2.0 * math.pi) + log_var + residual**2)
 
 
+@arguments(mean=VECTOR, log_var=VECTOR, lower=LOWER, mean_p=VECTOR, log_var_p=VECTOR)
 def full_normal_kl(mean: Array, log_var: Array, lower: Array, mean_p: Array, log_var_p: Array) -> Array:
     r"""KL(N(mean, L L^T) || N(mean_p, exp(log_var_p))), the second one diagonal; see `full_normal_log_prob` for L.
 
@@ -150,10 +136,6 @@ def full_normal_kl(mean: Array, log_var: Array, lower: Array, mean_p: Array, log
     Returns:
         [] nats, never negative: a sum of terms that are not.
 
-    Raises:
-        ValueError: on shapes that do not fit, or a NaN outside `jit`.
-        TypeError: on integer inputs.
-
     Source: Kingma and Welling, 2019, arXiv 1906.02691, section 2.5.1, for the covariance.
 
     Example:
@@ -161,14 +143,12 @@ def full_normal_kl(mean: Array, log_var: Array, lower: Array, mean_p: Array, log
         >>> float(full_normal_kl(zero, zero, jnp.ones((2, 2)), zero, zero))
         0.5
     """
-    mean, log_var, lower, mean_p, log_var_p = _checked(
-        mean=mean, log_var=log_var, lower=lower, mean_p=mean_p, log_var_p=log_var_p
-    )
     inverse = inverse_scale(log_var_p / 2.0)
     squares = ((mean - mean_p) * inverse) ** 2 + jnp.sum((jnp.tril(lower, -1) * inverse[:, None]) ** 2, axis=1)
     return 0.5 * jnp.sum(squares + expm1_minus(log_var - log_var_p))
 
 
+@arguments(key=key(), mean=VECTOR, log_var=VECTOR, lower=LOWER)
 def full_normal_sample(key: Array, mean: Array, log_var: Array, lower: Array) -> Array:
     r"""Sample of N(mean, L L^T) that can be differentiated: mean + L e, e standard normal.
 
@@ -180,14 +160,10 @@ def full_normal_sample(key: Array, mean: Array, log_var: Array, lower: Array) ->
     Returns:
         [Z] the sample.
 
-    Raises:
-        ValueError: on shapes that do not fit, or a NaN outside `jit`.
-
     Example:
         >>> full_normal_sample(jax.random.key(0), jnp.zeros(2), jnp.zeros(2), jnp.ones((2, 2))).shape
         (2,)
     """
-    mean, log_var, lower = _checked(mean=mean, log_var=log_var, lower=lower)
     noise = jax.random.normal(key, mean.shape, mean.dtype)
     return mean + jnp.exp(log_var / 2.0) * noise + jnp.tril(lower, -1) @ noise
 
@@ -196,19 +172,3 @@ def _stacked(scaled: Array) -> tuple[Array, Array]:
     """The orthogonal factor of W [Z, R] stacked on the identity, and half the logarithm of det(1 + W^T W)."""
     q, r = jnp.linalg.qr(jnp.concatenate([scaled, jnp.eye(scaled.shape[1], dtype=scaled.dtype)]))
     return q, jnp.sum(jnp.log(jnp.abs(jnp.diag(r))))
-
-
-def _checked(**arrays: Array) -> tuple[Array, ...]:
-    """The arguments as floats: vectors, all [Z], but for `factor` [Z, R] and `lower` [Z, Z]."""
-    arrays = {name: as_float(name, value) for name, value in arrays.items()}
-    first = arrays["mean"]
-    if first.ndim != 1:
-        raise ValueError(f"mean has shape {first.shape}, expected (Z,): one example. For a batch use jax.vmap.")
-    size = first.shape[0]
-    columns = {"factor": arrays["factor"].shape[-1:]} if "factor" in arrays else {}
-    for name, array in arrays.items():
-        expected = (size, *(columns or {"lower": (size,)}).get(name, ()))
-        if array.shape != expected:
-            raise ValueError(f"{name} has shape {array.shape}, expected {expected}. For a batch use jax.vmap.")
-    not_nan(**arrays)
-    return tuple(arrays.values())

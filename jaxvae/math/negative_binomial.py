@@ -5,14 +5,16 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, flat, not_nan, same_shape
-from jaxvae.math.counts import as_counts, atanh_minus, minus_log, stirling_error
-from jaxvae.math.numerics import expm1_minus
+from jaxvae.arguments import arguments
+from jaxvae.math.counts import atanh_minus, minus_log, stirling_error
+from jaxvae.math.numerics import expm1_minus, flat
+from jaxvae.roles import count, real
 
 Array = jax.Array
 HIGHEST = 85.0  # of log_concentration: beyond it float32 knows no difference from a Poisson, and exp overflows
 
 
+@arguments(x=count(), log_mean=real(like="x"), log_concentration=real(like="x"))
 def negative_binomial_log_prob(x: Array, log_mean: Array, log_concentration: Array) -> Array:
     r"""Negative binomial log-probability, a Poisson whose rate is drawn from a gamma distribution.
 
@@ -28,10 +30,6 @@ def negative_binomial_log_prob(x: Array, log_mean: Array, log_concentration: Arr
         [] nats, summed over every element of x; accurate to 1e-5 in float32 for every r from 1e-3 to 1e6 and counts
         to 1e6, in value and, where they are well conditioned, in both gradients.
 
-    Raises:
-        ValueError: on shapes that differ, or (outside `jit`) an x that is no count, or a NaN.
-        TypeError: if log_mean or log_concentration holds integers.
-
     Source: Loader, 2000, Fast and Accurate Computation of Binomial Probabilities, for the saddle-point form; as a
         decoder: Lopez et al., 2018, arXiv 1709.02082 (scVI).
 
@@ -39,13 +37,10 @@ def negative_binomial_log_prob(x: Array, log_mean: Array, log_concentration: Arr
         >>> round(float(negative_binomial_log_prob(jnp.array([0]), jnp.zeros(1), jnp.zeros(1))), 4)  # log 1/2
         -0.6931
     """
-    x, log_mean = as_counts("x", x), as_float("log_mean", log_mean)
-    log_concentration = as_float("log_concentration", log_concentration)
-    same_shape(x=x, log_mean=log_mean, log_concentration=log_concentration)
-    not_nan(log_mean=log_mean, log_concentration=log_concentration)
     return jnp.sum(_each(x, log_mean, log_concentration))
 
 
+@arguments(x=count(), log_mean=real(like="x"), log_concentration=real(like="x"), zero_logits=real(like="x"))
 def zero_inflated_negative_binomial_log_prob(
     x: Array, log_mean: Array, log_concentration: Array, zero_logits: Array
 ) -> Array:
@@ -61,9 +56,6 @@ def zero_inflated_negative_binomial_log_prob(
     Returns:
         [] nats, summed over every element of x.
 
-    Raises:
-        ValueError, TypeError: as `negative_binomial_log_prob`.
-
     Source: Lopez et al., 2018, arXiv 1709.02082 (scVI).
 
     Example:
@@ -71,11 +63,6 @@ def zero_inflated_negative_binomial_log_prob(
         >>> round(float(zero_inflated_negative_binomial_log_prob(zero, zero, zero, zero)), 4)  # log(1/2 + 1/4)
         -0.2877
     """
-    x, log_mean = as_counts("x", x), as_float("log_mean", log_mean)
-    log_concentration = as_float("log_concentration", log_concentration)
-    zero_logits = as_float("zero_logits", zero_logits)
-    same_shape(x=x, log_mean=log_mean, log_concentration=log_concentration, zero_logits=zero_logits)
-    not_nan(log_mean=log_mean, log_concentration=log_concentration, zero_logits=zero_logits)
     counted = _each(x, log_mean, log_concentration)
     (zero, logits) = jnp.broadcast_arrays(*flat(x == 0, zero_logits))
     # log(1 - (1 - w)(1 - NB(0))) where that is near 0, else the logarithm of the sum of both ways to be 0.

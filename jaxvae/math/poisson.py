@@ -5,13 +5,15 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, as_key, flat, not_nan, same_shape
-from jaxvae.math.counts import as_counts, minus_log, stirling_error
-from jaxvae.math.numerics import expm1_minus
+from jaxvae.arguments import arguments
+from jaxvae.math.counts import minus_log, stirling_error
+from jaxvae.math.numerics import expm1_minus, flat
+from jaxvae.roles import count, floats, key, real
 
 Array = jax.Array
 
 
+@arguments(x=count(), log_rate=real(like="x"))
 def poisson_log_prob(x: Array, log_rate: Array) -> Array:
     r"""Poisson log-probability: sum(x log_rate - exp(log_rate) - log x!).
 
@@ -25,19 +27,12 @@ def poisson_log_prob(x: Array, log_rate: Array) -> Array:
     Returns:
         [] nats, summed over every element of x; -inf where it exceeds the largest float (log_rate above 88).
 
-    Raises:
-        ValueError: on shapes that differ, or (outside `jit`) an x that is no count, or a NaN.
-        TypeError: if log_rate holds integers.
-
     Source: the form is that of Loader, 2000, Fast and Accurate Computation of Binomial Probabilities.
 
     Example:
         >>> round(float(poisson_log_prob(jnp.array([0, 2]), jnp.zeros(2))), 4)  # -2 - log 2
         -2.6931
     """
-    x, log_rate = as_counts("x", x), as_float("log_rate", log_rate)
-    same_shape(x=x, log_rate=log_rate)
-    not_nan(log_rate=log_rate)
     x, log_rate = jnp.broadcast_arrays(*flat(x, log_rate))
     return jnp.sum(_log_prob(jax.lax.stop_gradient(x.astype(jnp.result_type(x, log_rate))), log_rate))
 
@@ -53,6 +48,7 @@ def _log_prob(x: Array, log_rate: Array) -> Array:
     return jnp.where(zero, at_zero, jnp.where(never, -jnp.inf, -peak - safe * expm1_minus(s)))
 
 
+@arguments(key=key(), log_rate=floats())
 def poisson_sample(key: Array, log_rate: Array) -> Array:
     """Poisson counts, exact for rates up to 2^24; higher ones are drawn as 2^24.
 
@@ -66,9 +62,6 @@ def poisson_sample(key: Array, log_rate: Array) -> Array:
     Returns:
         [...] whole numbers in the dtype of log_rate, float32 at least.
 
-    Raises:
-        TypeError: if log_rate holds integers.
-
     Source: Hormann, 1993, The transformed rejection method for generating Poisson random variables (PTRS).
 
     Example:
@@ -76,8 +69,8 @@ def poisson_sample(key: Array, log_rate: Array) -> Array:
         >>> bool((abs(counts - 1e6) < 5e3).all())
         True
     """
-    log_rate = jnp.minimum(as_float("log_rate", log_rate), 24 * math.log(2))
-    key_low, key_high = jax.random.split(as_key("key", key))
+    log_rate = jnp.minimum(log_rate, 24 * math.log(2))
+    key_low, key_high = jax.random.split(key)
     rate = jnp.exp(log_rate)
     high = rate >= 10
     few = jax.random.poisson(key_low, jnp.where(high, 0.0, rate)).astype(log_rate.dtype)

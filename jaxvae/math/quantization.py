@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_array, as_float, same_shape
+from jaxvae.arguments import arguments
+from jaxvae.roles import array, floats
 
 Array = jax.Array
 
 
+@arguments(z=floats("[..., D]"), codebook=floats("[K >= 1, D]"))
 def nearest_code(z: Array, codebook: Array) -> Array:
     r"""Index of the nearest vector, argmin_k |z - e_k|^2 = argmin_k |e_k|^2 - 2 z . e_k, in one matrix product.
 
@@ -21,20 +23,12 @@ def nearest_code(z: Array, codebook: Array) -> Array:
     Returns:
         [...] int32 in 0..K-1.
 
-    Raises:
-        ValueError: where the last axes differ or the codebook is not a matrix.
-
     Source: van den Oord, Vinyals and Kavukcuoglu, 2017, arXiv 1711.00937.
 
     Example:
         >>> nearest_code(jnp.array([[0.9, 0.1], [0.0, 0.0]]), jnp.array([[0.0, 0.0], [1.0, 0.0]])).tolist()
         [1, 0]
     """
-    z, codebook = as_float("z", z), as_float("codebook", codebook)
-    if codebook.ndim != 2 or z.ndim == 0 or z.shape[-1] != codebook.shape[-1] or codebook.shape[0] == 0:
-        raise ValueError(
-            f"z has shape {z.shape} and codebook {codebook.shape}, expected [..., D] and [K, D] with one D."
-        )
     # The vectors are taken from their mean, so that an offset common to all costs no digits.
     origin = codebook.mean(axis=0, keepdims=True)
     codebook = codebook - origin
@@ -44,11 +38,9 @@ def nearest_code(z: Array, codebook: Array) -> Array:
     return jnp.argmin(distances, axis=-1).astype(jnp.int32).reshape(z.shape[:-1])
 
 
+@arguments(value=array(), surrogate=array(like="value"))
 def straight_through(value: Array, surrogate: Array) -> Array:
     """`value`, exactly, with the gradient of `surrogate`.
-
-    Raises:
-        ValueError, TypeError: for what is no array, or shapes that differ.
 
     Source: Bengio, Leonard and Courville, 2013, arXiv 1308.3432.
 
@@ -56,11 +48,10 @@ def straight_through(value: Array, surrogate: Array) -> Array:
         >>> float(jax.grad(lambda x: straight_through(jnp.round(x), x) ** 2)(1.2))
         2.0
     """
-    value, surrogate = as_array("value", value), as_array("surrogate", surrogate)
-    same_shape(value=value, surrogate=surrogate)
     return jax.lax.stop_gradient(value) + (surrogate - jax.lax.stop_gradient(surrogate))
 
 
+@arguments(usage=floats())
 def perplexity(usage: Array) -> Array:
     r"""How many codes are in effective use: exp(-sum_k p_k log p_k), p the usage over its sum.
 
@@ -78,7 +69,6 @@ def perplexity(usage: Array) -> Array:
         >>> round(float(perplexity(jnp.array([5.0, 5.0, 0.0]))), 5)
         2.0
     """
-    usage = as_float("usage", usage)
     total = usage.sum()
     p = usage / jnp.where(total > 0, total, 1.0)
     entropy = -jnp.sum(p * jnp.log(jnp.where(p > 0, p, 1.0)))

@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.checks import as_float, as_key, in_range, is_concrete, positive_integer
+from jaxvae.arguments import arguments
 from jaxvae.math.bessel import bessel_parts, cumulant_defect, log_cumulant, mean_defect, mean_length_slope
+from jaxvae.roles import direction, integer, key, real
 
 Array = jax.Array
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
 PROPOSALS = 100  # each is taken with probability above 0.6
+KAPPA = real(low=0.0, high=float(np.finfo(np.float32).max), fix="Pass kappa, not its logarithm.")
 
 
 def log_sphere_area(dim: int) -> float:
@@ -20,6 +22,7 @@ def log_sphere_area(dim: int) -> float:
     return math.log(2) + dim / 2 * math.log(math.pi) - math.lgamma(dim / 2)
 
 
+@arguments(concentration=KAPPA, dim=integer(2))
 def von_mises_fisher_log_normalizer(concentration: Array, dim: int) -> Array:
     r"""log C(kappa) of the density C(kappa) exp(kappa m'z) on the unit sphere.
 
@@ -32,19 +35,16 @@ def von_mises_fisher_log_normalizer(concentration: Array, dim: int) -> Array:
     Returns:
         [...] nats.
 
-    Raises:
-        ValueError, TypeError: for a negative concentration (outside `jit`), or a dim below 2.
-
     Source: Davidson, Falorsi, De Cao, Kipf and Tomczak, 2018, arXiv 1804.00891.
 
     Example:
         >>> round(float(von_mises_fisher_log_normalizer(jnp.float32(0), 3)), 4)  # -log(4 pi)
         -2.531
     """
-    concentration, dim = _checked(concentration, dim)
     return -log_cumulant(concentration, dim) - log_sphere_area(dim)
 
 
+@arguments(concentration=KAPPA, dim=integer(2))
 def von_mises_fisher_kl_uniform(concentration: Array, dim: int) -> Array:
     r"""KL divergence to the uniform distribution of the sphere: kappa A(kappa) + log C(kappa) - log C(0).
 
@@ -55,18 +55,16 @@ def von_mises_fisher_kl_uniform(concentration: Array, dim: int) -> Array:
     Returns:
         [...] nats, never negative, whatever the mean direction.
 
-    Raises:
-        ValueError, TypeError: as `von_mises_fisher_log_normalizer`.
-
     Source: Davidson et al., 2018, arXiv 1804.00891, appendix B.
 
     Example:
         >>> float(von_mises_fisher_kl_uniform(jnp.float32(0), 3))
         0.0
     """
-    return _kl(*_checked(concentration, dim))
+    return _kl(concentration, dim)
 
 
+@arguments(z=direction("[d >= 2]"), direction=direction("[d]"), concentration=KAPPA._replace(shape="[]"))
 def von_mises_fisher_log_density(z: Array, direction: Array, concentration: Array) -> Array:
     r"""Log-density of a unit vector: kappa m'z + log C(kappa), relative to the area of the sphere.
 
@@ -78,10 +76,6 @@ def von_mises_fisher_log_density(z: Array, direction: Array, concentration: Arra
     Returns:
         [] nats.
 
-    Raises:
-        ValueError, TypeError: for shapes that differ, a negative concentration, or (outside `jit`) a vector that is not
-            of length 1.
-
     Source: Davidson et al., 2018, arXiv 1804.00891.
 
     Example:
@@ -89,18 +83,12 @@ def von_mises_fisher_log_density(z: Array, direction: Array, concentration: Arra
         >>> round(float(von_mises_fisher_log_density(north, -north, jnp.float32(0))), 4)
         -2.531
     """
-    z, direction = as_float("z", z), as_float("direction", direction)
-    if z.ndim != 1 or z.shape != direction.shape:
-        raise ValueError(f"z has shape {z.shape} and direction {direction.shape}, expected both [d]. Use jax.vmap.")
-    concentration, dim = _checked(concentration, z.size)
-    _check_unit("z", z)
-    _check_unit("direction", direction)
     # m'z - 1 = -|z - m|^2 / 2: near the mean, kappa m'z and log C are large and opposite.
-    return (
-        cumulant_defect(concentration, dim) - concentration * jnp.sum((z - direction) ** 2) / 2 - log_sphere_area(dim)
-    )
+    distance = jnp.sum((z - direction) ** 2)
+    return cumulant_defect(concentration, z.size) - concentration * distance / 2 - log_sphere_area(z.size)
 
 
+@arguments(key=key(), direction=direction("[d >= 2]"), concentration=KAPPA._replace(shape="[]"))
 def von_mises_fisher_sample(key: Array, direction: Array, concentration: Array) -> Array:
     r"""Sample on the unit sphere that can be differentiated in the direction and the concentration.
 
@@ -116,9 +104,6 @@ def von_mises_fisher_sample(key: Array, direction: Array, concentration: Array) 
     Returns:
         [d] a unit vector.
 
-    Raises:
-        ValueError, TypeError: for a direction that is no unit vector [d], or a concentration below 0 (outside `jit`).
-
     Source: Ulrich, 1984, and Wood, 1994, for the rejection; Figurnov, Mohamed and Mnih, 2018, arXiv 1805.08498, for
         the derivative; Davidson et al., 2018, arXiv 1804.00891, use the rejection's.
 
@@ -127,16 +112,9 @@ def von_mises_fisher_sample(key: Array, direction: Array, concentration: Array) 
         >>> bool(z[1] > 0.99)
         True
     """
-    direction = as_float("direction", direction)
-    if direction.ndim != 1:
-        raise ValueError(f"direction has shape {direction.shape}, expected [d]. Use jax.vmap.")
-    concentration, dim = _checked(concentration, direction.size)
-    _check_unit("direction", direction)
-    if concentration.ndim:
-        raise ValueError(f"concentration has shape {concentration.shape}, expected [], a number. Use jax.vmap.")
-    key_angle, key_tangent = jax.random.split(as_key("key", key))
-    drawn = jax.lax.stop_gradient(_angle(key_angle, jax.lax.stop_gradient(concentration), dim))
-    angle = _follow(drawn, concentration, dim)
+    key_angle, key_tangent = jax.random.split(key)
+    drawn = jax.lax.stop_gradient(_angle(key_angle, jax.lax.stop_gradient(concentration), direction.size))
+    angle = _follow(drawn, concentration, direction.size)
     tangent = jax.random.normal(key_tangent, direction.shape, direction.dtype)
     for _ in range(2):  # a tangent that was nearly the direction has lost its digits: once more
         tangent = unit_vector(tangent - jnp.sum(tangent * direction) * direction)
@@ -150,17 +128,6 @@ def unit_vector(x: Array) -> Array:
     root = jnp.sqrt(jnp.where(zero, 1.0, largest))  # twice the root: the reciprocal of 1e38 would be flushed to 0
     x = jnp.where(zero, jnp.zeros_like(x).at[0].set(1.0), x / root / root)
     return x / jnp.sqrt(jnp.sum(x * x))
-
-
-def _checked(concentration: Array, dim: int) -> tuple[Array, int]:
-    concentration, dim = as_float("concentration", concentration), positive_integer("dim", dim, 2)
-    in_range("concentration", concentration, 0.0, float(jnp.finfo(jnp.float32).max), "Pass kappa, not its logarithm.")
-    return concentration, dim
-
-
-def _check_unit(name: str, vector: Array) -> None:
-    if is_concrete(vector) and not abs(length := float(np.linalg.norm(np.float64(vector)))) - 1 < 1e-3 > 1 - length:
-        raise ValueError(f"{name} has length {length}, expected a unit vector. Divide it by its length.")
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -2,13 +2,15 @@
 
 import jax
 
-from jaxvae.checks import finite_number
+from jaxvae.arguments import arguments
 from jaxvae.math.numerics import log_mean_exp
-from jaxvae.objectives.terms import Terms, as_terms, log_weights
+from jaxvae.objectives.terms import SAMPLED_TERMS, TERMS, Terms
+from jaxvae.roles import number
 
 Array = jax.Array
 
 
+@arguments(terms=TERMS, beta=number())
 def elbo(terms: Terms, beta: Array | float = 1.0) -> Array:
     r"""Evidence lower bound: E_q[log p(x | z)] - beta KL(q(z | x) || p(z)), averaged over samples.
 
@@ -21,9 +23,6 @@ def elbo(terms: Terms, beta: Array | float = 1.0) -> Array:
     Returns:
         [] nats.
 
-    Raises:
-        ValueError: if a concrete beta is negative or not finite.
-
     Source: Kingma and Welling, 2013, arXiv 1312.6114; beta: Higgins et al., 2017.
 
     Example:
@@ -32,11 +31,10 @@ def elbo(terms: Terms, beta: Array | float = 1.0) -> Array:
         >>> float(elbo(terms)), float(elbo(terms, beta=4.0))
         (-105.0, -180.0)
     """
-    finite_number("beta", beta)
-    terms = as_terms(terms)
     return (terms.log_likelihood - beta * terms.kl.sum(axis=-1)).mean()
 
 
+@arguments(terms=SAMPLED_TERMS)
 def iwae_bound(terms: Terms) -> Array:
     r"""Importance-weighted bound: log (1/K) sum_k p(x, z_k) / q(z_k | x), the samples on the leading axis.
 
@@ -48,9 +46,6 @@ def iwae_bound(terms: Terms) -> Array:
     Returns:
         [] nats.
 
-    Raises:
-        ValueError: if the terms have no sample axis.
-
     Source: Burda, Grosse and Salakhutdinov, 2016, arXiv 1509.00519.
 
     Example:
@@ -60,4 +55,4 @@ def iwae_bound(terms: Terms) -> Array:
         >>> round(float(jnp.exp(iwae_bound(terms))), 6)
         0.2
     """
-    return log_mean_exp(log_weights(terms), axis=0)
+    return log_mean_exp(terms.log_weight, axis=0)

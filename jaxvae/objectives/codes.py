@@ -6,13 +6,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, as_function, finite_number
+from jaxvae.arguments import arguments
+from jaxvae.checks import as_float
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.objectives.terms import Terms
+from jaxvae.roles import floats, function, number
 
 Array = jax.Array
+RATE = number(0.0, 1.0, above=True, below=True)
 
 
+@arguments(z=floats())
 def l1_penalty(z: Array) -> Array:
     """Sum of absolute values, sum_j |z_j|: minus the log-density of a unit Laplace prior, without its constant.
 
@@ -28,9 +32,10 @@ def l1_penalty(z: Array) -> Array:
         >>> float(l1_penalty(jnp.array([-1.0, 0.0, 2.0])))
         3.0
     """
-    return jnp.abs(as_float("z", z)).sum()
+    return jnp.abs(z).sum()
 
 
+@arguments(function=function("lambda x: encoder.apply(params, x)"), x=floats())
 def jacobian_penalty(function: Callable[[Array], Array], x: Array) -> Array:
     """Squared Frobenius norm of a Jacobian, sum_ij (d f_i / d x_j)^2, exact.
 
@@ -50,13 +55,12 @@ def jacobian_penalty(function: Callable[[Array], Array], x: Array) -> Array:
         >>> float(jacobian_penalty(lambda x: 2.0 * x, jnp.zeros(3)))
         12.0
     """
-    x = as_float("x", x)
-    as_function("function", function, "lambda x: encoder.apply(params, x)")
     outputs = jax.eval_shape(function, x).size
     jacobian = (jax.jacfwd if x.size <= outputs else jax.jacrev)(function)(x)
     return (as_float("the Jacobian", jacobian) ** 2).sum()
 
 
+@arguments(logits=floats("[N, Z]", "one row of activations for each example"), rate=RATE)
 def bernoulli_kl_penalty(logits: Array, rate: float) -> Array:
     r"""Distance of the mean activations of a batch from a small target rate.
 
@@ -72,32 +76,23 @@ def bernoulli_kl_penalty(logits: Array, rate: float) -> Array:
     Returns:
         [] nats, 0 where every mean activation is the rate.
 
-    Raises:
-        ValueError: for a rate outside (0, 1), or logits that are not [N, Z].
-
     Source: Ng, 2011, "Sparse autoencoder", CS294A lecture notes.
 
     Example:
         >>> round(float(bernoulli_kl_penalty(jnp.zeros((4, 2)), 0.05)), 4)  # 2 KL(0.05 || 0.5)
         0.9893
     """
-    check_rate(rate)
-    logits = as_float("logits", logits)
-    if logits.ndim != 2:
-        raise ValueError(f"logits has shape {logits.shape}, expected [N, Z]: one row of activations for each example.")
     log_on = log_mean_exp(jax.nn.log_sigmoid(logits), axis=0)
     log_off = log_mean_exp(jax.nn.log_sigmoid(-logits), axis=0)
     return (rate * (jnp.log(rate) - log_on) + (1 - rate) * (jnp.log1p(-rate) - log_off)).sum()
 
 
+@arguments(rate=RATE, weight=number())
 def sparse_activations(rate: float = 0.05, weight: float = 1.0) -> Callable[[Any, Array, Terms], Array]:
     """A batch penalty for `bound_loss`: weight * `bernoulli_kl_penalty` of the codes, which are logits of activations.
 
     Let the decoder read `sigmoid` of the code, as in `MappedInput(decoder, jax.nn.sigmoid)`. With several devices each
     compares the mean of its own share of the batch.
-
-    Raises:
-        ValueError: for a rate outside (0, 1) or a negative weight.
 
     Source: Ng, 2011, "Sparse autoencoder", CS294A lecture notes.
 
@@ -107,17 +102,8 @@ def sparse_activations(rate: float = 0.05, weight: float = 1.0) -> Callable[[Any
         >>> abs(float(penalty({}, jax.random.key(0), terms))) < 1e-6
         True
     """
-    check_rate(rate)
-    finite_number("weight", weight)
 
     def penalty(params: Any, key: Array, terms: Terms) -> Array:
         return weight * bernoulli_kl_penalty(terms.z.reshape(-1, terms.z.shape[-1]), rate)
 
     return penalty
-
-
-def check_rate(rate: float) -> None:
-    """Raises `ValueError` unless rate is strictly between 0 and 1."""
-    finite_number("rate", rate, 0.0, 1.0, above=True)
-    if rate == 1.0:
-        raise ValueError("rate is 1, expected a number below 1, such as 0.05. At 1 the divergence is infinite.")

@@ -3,12 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, finite_number
+from jaxvae.arguments import arguments
+from jaxvae.roles import floats, number, one_of
 
 Array = jax.Array
 KINDS = ("I", "II")
+POSTERIORS = "the posterior of one example a row"
 
 
+@arguments(mean=floats("[B >= 2, Z]", POSTERIORS), log_var=floats("[B, Z]", POSTERIORS), kind=one_of(KINDS))
 def posterior_covariance(mean: Array, log_var: Array, kind: str = "II") -> Array:
     r"""Covariance over a batch of posteriors, of their means (I) or of their samples (II).
 
@@ -22,28 +25,18 @@ def posterior_covariance(mean: Array, log_var: Array, kind: str = "II") -> Array
     Returns:
         [Z, Z]; the batch is taken as the whole distribution (a division by B).
 
-    Raises:
-        ValueError: for another kind or shape.
-        TypeError: on integer inputs.
-
     Source: Kumar, Sattigeri and Balakrishnan, 2018, arXiv 1711.00848.
 
     Example:
         >>> posterior_covariance(jnp.array([[1.0], [-1.0]]), jnp.zeros((2, 1))).tolist()
         [[2.0]]
     """
-    mean, log_var = as_float("mean", mean), as_float("log_var", log_var)
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}, expected 'I' (posterior means) or 'II' (samples).")
-    if mean.ndim != 2 or mean.shape[0] < 2:
-        raise ValueError(f"mean has shape {mean.shape}, expected [B, Z] with a batch of at least 2.")
-    if log_var.shape != mean.shape:
-        raise ValueError(f"log_var has shape {log_var.shape}, expected {mean.shape}, the shape of mean.")
     centred = mean - mean.mean(axis=0, keepdims=True)
     covariance = jnp.matmul(centred.T, centred, precision=jax.lax.Precision.HIGHEST) / mean.shape[0]
     return covariance if kind == "I" else covariance + jnp.diag(jnp.exp(log_var).mean(axis=0))
 
 
+@arguments(off_diagonal=number(), diagonal=number())
 def dip_penalty(
     mean: Array, log_var: Array, *, kind: str = "II", off_diagonal: Array | float = 10.0, diagonal: Array | float = 10.0
 ) -> Array:
@@ -60,10 +53,6 @@ def dip_penalty(
     Returns:
         [] the penalty, added to minus the ELBO per example, in nats.
 
-    Raises:
-        ValueError: for another kind or shape, or a weight that is negative or not finite.
-        TypeError: on integer inputs.
-
     Source: Kumar, Sattigeri and Balakrishnan, 2018, arXiv 1711.00848, equations 6 and 7.
 
     Example:
@@ -71,8 +60,6 @@ def dip_penalty(
         >>> float(dip_penalty(mean, jnp.zeros((2, 2)), kind="I", off_diagonal=3.0))
         6.0
     """
-    finite_number("off_diagonal", off_diagonal)
-    finite_number("diagonal", diagonal)
     covariance = posterior_covariance(mean, log_var, kind)
     own = jnp.eye(covariance.shape[0], dtype=bool)
     apart = jnp.sum(jnp.where(own, 0.0, covariance) ** 2)

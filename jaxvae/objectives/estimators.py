@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import positive_integer
+from jaxvae.arguments import arguments
+from jaxvae.checks import divides
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.rates import capacity_bound, free_bits_bound
 from jaxvae.objectives.renyi import vr_max_bound
 from jaxvae.objectives.terms import Terms
+from jaxvae.roles import integer
 
 Array = jax.Array
 Bound = Callable[[Terms], Array]
@@ -154,6 +156,7 @@ def score_function(bound: Bound, log_likelihood: Array, log_ratio: Array) -> Wei
     return Weights(slopes, None, signal - slopes[1])
 
 
+@arguments(groups=integer())
 def piwae(groups: int) -> Estimator:
     r"""The model follows the bound of all K samples, the inference the mean of the bounds of M groups (PIWAE).
 
@@ -167,7 +170,7 @@ def piwae(groups: int) -> Estimator:
         An estimator, for `bound_loss(..., estimator=piwae(groups=5))`.
 
     Raises:
-        ValueError, TypeError: if groups is no positive integer, and later, when it does not divide K.
+        ValueError: when it is used, for groups that do not divide K.
 
     Source: Rainforth, Kosiorek, Le, Maddison, Igl, Wood and Teh, 2018, arXiv 1802.04537.
 
@@ -177,11 +180,9 @@ def piwae(groups: int) -> Estimator:
         >>> [round(float(w), 4) for w in (*weights.model[0], *weights.path[0])]
         [0.2, 0.8, 0.5, 0.5]
     """
-    groups = positive_integer("groups", groups)
 
     def estimator(bound: Bound, log_likelihood: Array, log_ratio: Array) -> Weights:
-        if log_ratio.size % groups:
-            raise ValueError(f"groups is {groups}, expected a divisor of the {log_ratio.size} samples of an example.")
+        divides("groups", groups, log_ratio.size, "samples of an example")
         value = of_pairs(bound)
 
         def grouped(l: Array, r: Array) -> Array:

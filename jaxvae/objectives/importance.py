@@ -3,14 +3,17 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import finite_number, positive_integer
+from jaxvae.arguments import arguments
+from jaxvae.checks import divides
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.objectives.bounds import elbo, iwae_bound
-from jaxvae.objectives.terms import Terms, log_weights
+from jaxvae.objectives.terms import SAMPLED_TERMS, Terms
+from jaxvae.roles import integer, number
 
 Array = jax.Array
 
 
+@arguments(terms=SAMPLED_TERMS, groups=integer())
 def miwae_bound(terms: Terms, groups: int) -> Array:
     r"""Mean of M importance-weighted bounds of K / M samples each: (1/M) sum_m log (M/K) sum_{k in m} w_k.
 
@@ -23,9 +26,6 @@ def miwae_bound(terms: Terms, groups: int) -> Array:
     Returns:
         [] nats.
 
-    Raises:
-        ValueError, TypeError: if groups is no positive integer that divides K, or the terms have no sample axis.
-
     Source: Rainforth, Kosiorek, Le, Maddison, Igl, Wood and Teh, 2018, arXiv 1802.04537.
 
     Example:
@@ -34,15 +34,11 @@ def miwae_bound(terms: Terms, groups: int) -> Array:
         >>> [round(float(jnp.exp(miwae_bound(terms, groups))), 4) for groups in (1, 2)]
         [0.2, 0.1732]
     """
-    groups, weights = positive_integer("groups", groups), log_weights(terms)
-    if weights.size % groups:
-        raise ValueError(
-            f"groups is {groups}, expected a divisor of the {weights.size} samples of an example, since every group "
-            f"has equally many."
-        )
-    return log_mean_exp(weights.reshape(groups, -1), axis=1).mean()
+    divides("groups", groups, terms.log_weight.size, "samples of an example")
+    return log_mean_exp(terms.log_weight.reshape(groups, -1), axis=1).mean()
 
 
+@arguments(terms=SAMPLED_TERMS, beta=number(0.0, 1.0))
 def ciwae_bound(terms: Terms, beta: Array | float) -> Array:
     r"""Convex combination of two bounds: beta ELBO + (1 - beta) IWAE.
 
@@ -53,9 +49,6 @@ def ciwae_bound(terms: Terms, beta: Array | float) -> Array:
     Returns:
         [] nats.
 
-    Raises:
-        ValueError: if a concrete beta is outside [0, 1], or the terms have no sample axis.
-
     Source: Rainforth, Kosiorek, Le, Maddison, Igl, Wood and Teh, 2018, arXiv 1802.04537.
 
     Example:
@@ -65,7 +58,6 @@ def ciwae_bound(terms: Terms, beta: Array | float) -> Array:
         >>> [round(float(jnp.exp(ciwae_bound(terms, beta))), 4) for beta in (0.0, 0.5, 1.0)]
         [0.2, 0.1861, 0.1732]
     """
-    finite_number("beta", beta, 0.0, 1.0)
     return _share(beta, elbo(terms)) + _share(1.0 - beta, iwae_bound(terms))
 
 

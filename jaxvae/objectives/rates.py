@@ -10,12 +10,15 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import finite_number, positive_integer
-from jaxvae.objectives.terms import Terms, as_terms
+from jaxvae.arguments import arguments
+from jaxvae.checks import divides
+from jaxvae.objectives.terms import TERMS, Terms
+from jaxvae.roles import integer, number, some
 
 Array = jax.Array
 
 
+@arguments(terms=TERMS, capacity=number(), gamma=number())
 def capacity_bound(terms: Terms, capacity: Array | float, gamma: Array | float = 1000.0) -> Array:
     r"""ELBO that holds the KL at a capacity: E_q[log p(x | z)] - gamma |KL - capacity|.
 
@@ -29,9 +32,6 @@ def capacity_bound(terms: Terms, capacity: Array | float, gamma: Array | float =
     Returns:
         [] nats.
 
-    Raises:
-        ValueError: if a concrete capacity or gamma is negative or not finite.
-
     Source: Burgess et al., 2018, arXiv 1804.03599.
 
     Example:
@@ -39,12 +39,10 @@ def capacity_bound(terms: Terms, capacity: Array | float, gamma: Array | float =
         >>> float(capacity_bound(terms, capacity=24.0, gamma=10.0)), float(capacity_bound(terms, 26.0, gamma=10.0))
         (-90.0, -90.0)
     """
-    finite_number("capacity", capacity)
-    finite_number("gamma", gamma)
-    terms = as_terms(terms)
     return terms.log_likelihood.mean() - gamma * jnp.abs(_mean_kl(terms).sum() - capacity)
 
 
+@arguments(terms=TERMS, free_nats=number(), groups=integer())
 def free_bits_bound(terms: Terms, free_nats: Array | float, groups: int | None = None) -> Array:
     r"""ELBO in which each group of latents may tell some nats free of charge: E[log p(x | z)] - sum_j max(free, KL_j).
 
@@ -60,9 +58,6 @@ def free_bits_bound(terms: Terms, free_nats: Array | float, groups: int | None =
     Returns:
         [] nats, never above the ELBO.
 
-    Raises:
-        ValueError, TypeError: if a concrete free_nats is negative or not finite, or groups does not divide the latents.
-
     Source: Kingma, Salimans, Jozefowicz, Chen, Sutskever and Welling, 2016, arXiv 1606.04934.
 
     Example:
@@ -70,17 +65,14 @@ def free_bits_bound(terms: Terms, free_nats: Array | float, groups: int | None =
         >>> float(free_bits_bound(terms, 6.0)), float(free_bits_bound(terms, 6.0, groups=1))
         (-106.0, -105.0)
     """
-    finite_number("free_nats", free_nats)
-    terms = as_terms(terms)
     kl = _mean_kl(terms)
     if groups is not None:
-        groups = positive_integer("groups", groups)
-        if kl.size % groups:
-            raise ValueError(f"groups is {groups}, expected a divisor of the {kl.size} KL terms of an example.")
+        divides("groups", groups, kl.size, "KL terms of an example")
         kl = kl.reshape(groups, -1).sum(axis=1)
     return terms.log_likelihood.mean() - jnp.maximum(kl, free_nats).sum()
 
 
+@arguments(terms=TERMS, beta=number(), sizes=some(integer(), such_as="(4, 1)"))
 def balanced_bound(terms: Terms, beta: Array | float = 1.0, sizes: Sequence[int] | None = None) -> Array:
     r"""ELBO whose KL terms are weighted so that the groups of a hierarchy share the work.
 
@@ -99,7 +91,7 @@ def balanced_bound(terms: Terms, beta: Array | float = 1.0, sizes: Sequence[int]
         [] nats.
 
     Raises:
-        ValueError, TypeError: if a concrete beta is negative or not finite, or sizes are not L positive integers.
+        ValueError: for sizes that are not as many as the groups.
 
     Source: Vahdat and Kautz, 2020, arXiv 2007.03898, appendix A; Vahdat et al., 2018, arXiv 1802.04920, appendix H.
 
@@ -108,14 +100,12 @@ def balanced_bound(terms: Terms, beta: Array | float = 1.0, sizes: Sequence[int]
         >>> float(balanced_bound(terms)), float(balanced_bound(terms, sizes=(4, 1)))  # weights (1.6, 0.4) and (1, 1)
         (-114.0, -105.0)
     """
-    finite_number("beta", beta)
-    terms = as_terms(terms)
     kl = _mean_kl(terms)
     share = jnp.abs(jax.lax.stop_gradient(kl))
     if sizes is not None:
-        if not isinstance(sizes, tuple | list) or len(sizes) != kl.size:
+        if len(sizes) != kl.size:
             raise ValueError(f"sizes is {sizes!r}, expected {kl.size} positive integers, one for each KL term.")
-        share /= jnp.array([positive_integer("sizes", size) for size in sizes], kl.dtype)
+        share /= jnp.array(sizes, kl.dtype)
     total = share.sum()
     weights = jnp.where(total > 0, kl.size * share / jnp.where(total > 0, total, 1.0), 1.0)
     return terms.log_likelihood.mean() - beta * (weights * kl).sum()

@@ -3,12 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import finite_number
-from jaxvae.objectives.terms import Terms, log_weights
+from jaxvae.arguments import arguments
+from jaxvae.objectives.terms import SAMPLED_TERMS, Terms
+from jaxvae.roles import number
 
 Array = jax.Array
 
 
+@arguments(terms=SAMPLED_TERMS, alpha=number(-jnp.inf))
 def renyi_bound(terms: Terms, alpha: Array | float) -> Array:
     r"""Variational Renyi bound: 1 / (1 - alpha) log (1/K) sum_k w_k^(1 - alpha), w_k = p(x, z_k) / q(z_k | x).
 
@@ -22,9 +24,6 @@ def renyi_bound(terms: Terms, alpha: Array | float) -> Array:
     Returns:
         [] nats; -inf where alpha >= 1 and a sample has weight 0, or where all have.
 
-    Raises:
-        ValueError: if a concrete alpha is not finite, or the terms have no sample axis.
-
     Source: Li and Turner, 2016, arXiv 1602.02311.
 
     Example:
@@ -33,10 +32,7 @@ def renyi_bound(terms: Terms, alpha: Array | float) -> Array:
         >>> [round(float(jnp.exp(renyi_bound(terms, alpha))), 4) for alpha in (0.0, 1.0, 2.0)]
         [0.2, 0.1732, 0.15]
     """
-    finite_number("alpha", alpha, low=-jnp.inf)
-    weights = log_weights(terms)
-    if weights.size == 0:
-        raise ValueError("terms.log_weight has shape (0,), expected at least one sample.")
+    weights = terms.log_weight
     power = jnp.asarray(1.0 - alpha, weights.dtype)
     limit = power == 0
     power = jnp.where(limit, 1.0, power)
@@ -53,6 +49,7 @@ def renyi_bound(terms: Terms, alpha: Array | float) -> Array:
     return jnp.where(limit, weights.mean(), bound)
 
 
+@arguments(terms=SAMPLED_TERMS)
 def vr_max_bound(terms: Terms) -> Array:
     r"""Largest log-weight of the samples: max_k log p(x, z_k) - log q(z_k | x), the Renyi bound of alpha -> -infinity.
 
@@ -64,9 +61,6 @@ def vr_max_bound(terms: Terms) -> Array:
     Returns:
         [] nats.
 
-    Raises:
-        ValueError: if the terms have no sample axis.
-
     Source: Li and Turner, 2016, arXiv 1602.02311.
 
     Example:
@@ -75,7 +69,4 @@ def vr_max_bound(terms: Terms) -> Array:
         >>> round(float(jnp.exp(vr_max_bound(terms))), 4)
         0.3
     """
-    weights = log_weights(terms)
-    if weights.size == 0:
-        raise ValueError("terms.log_weight has shape (0,), expected at least one sample.")
-    return weights.max()
+    return terms.log_weight.max()

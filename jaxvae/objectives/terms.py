@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxvae.arguments import Role
 from jaxvae.checks import as_array, shown
 
 Array = jax.Array
@@ -39,34 +40,29 @@ class Terms(NamedTuple):
     posterior: Any
 
 
-def as_terms(terms: Any) -> Terms:
-    """Returns the terms, with arrays for numbers; raises an error for anything that no objective can take.
-
-    Raises:
-        TypeError: for what is no `Terms`.
-        ValueError: for a KL without an axis of latent groups.
-    """
+def _as_terms(name: str, terms: Any) -> Terms:
+    """The terms, with arrays for numbers; raises an error for anything that no objective can take."""
     if not isinstance(terms, Terms):
         raise TypeError(
-            f"terms is {shown(terms)}, expected Terms, as model.terms(params, key, x) returns them. Of numbers of your "
-            f"own make Terms(log_likelihood, kl, log_weight, penalty, z, posterior)."
+            f"{name} is {shown(terms)}, expected Terms, as model.terms(params, key, x) returns them. Of numbers of "
+            f"your own make Terms(log_likelihood, kl, log_weight, penalty, z, posterior)."
         )
-    if any(not hasattr(part, "ndim") for part in terms[:4]):
-        arrays = {
-            name: as_array(f"terms.{name}", part) for name, part in zip(Terms._fields[:4], terms[:4], strict=True)
-        }
-        terms = terms._replace(**arrays)
+    numbers = (as_array(f"{name}.{field}", part) for field, part in zip(Terms._fields[:4], terms[:4], strict=True))
+    terms = Terms._make((*numbers, *terms[4:]))
     if terms.kl.ndim == 0:
-        raise ValueError("terms.kl has shape (), expected [..., L]: one KL for each group of latents. Pass kl[None].")
+        raise ValueError(f"{name}.kl has shape (), expected [..., L]: one KL for each group of latents. Pass kl[None].")
     return terms
 
 
-def log_weights(terms: Terms) -> Array:
-    """terms.log_weight [K]; raises `ValueError` unless it has just the sample axis."""
-    terms = as_terms(terms)
-    if terms.log_weight.ndim != 1:
+def _as_sampled_terms(name: str, terms: Any) -> Terms:
+    terms = _as_terms(name, terms)
+    if terms.log_weight.ndim != 1 or terms.log_weight.size == 0:
         raise ValueError(
-            f"terms.log_weight has shape {terms.log_weight.shape}, expected [K]: one example with a leading sample "
-            f"axis. Sample with jax.vmap(model.terms, in_axes=(None, 0, None))(params, keys, x)."
+            f"{name}.log_weight has shape {terms.log_weight.shape}, expected [K]: one example with a leading axis of "
+            f"at least one sample. Sample with jax.vmap(model.terms, in_axes=(None, 0, None))(params, keys, x)."
         )
-    return terms.log_weight
+    return terms
+
+
+TERMS = Role(_as_terms)  # with any leading axes
+SAMPLED_TERMS = Role(_as_sampled_terms)  # of one example, with a leading axis of one sample or more

@@ -6,11 +6,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, as_key, not_nan, positive_integer
+from jaxvae.arguments import arguments
 from jaxvae.math.normal import normal_log_prob
+from jaxvae.roles import array, integer, key, one_of, real
 
 Array = jax.Array
 SAMPLINGS = ("stratified", "weighted")
+CODES = real("[B, Z]", "one code of each example of a batch")
 
 
 class KLParts(NamedTuple):
@@ -27,6 +29,7 @@ class KLParts(NamedTuple):
     dimension_wise_kl: Array
 
 
+@arguments(batch=integer(2), dataset_size=integer("batch"))
 def stratified_log_weights(batch: int, dataset_size: int) -> Array:
     r"""Logarithms of the weights [i, j] of q(z_i | x_j) in an unbiased estimate of q(z_i) from one batch.
 
@@ -47,21 +50,17 @@ def stratified_log_weights(batch: int, dataset_size: int) -> Array:
     Returns:
         [B, B] logarithms; no unit.
 
-    Raises:
-        ValueError, TypeError: for a batch below 2, or a data set smaller than the batch.
-
     Source: Chen et al., 2018, arXiv 1802.04942, appendix C.2, averaged over the order of the batch.
 
     Example:
         >>> jnp.exp(stratified_log_weights(2, 4)).tolist()
         [[0.25, 0.75], [0.75, 0.25]]
     """
-    batch = positive_integer("batch", batch, 2)
-    dataset_size = positive_integer("dataset_size", dataset_size, batch)
     others = math.log((dataset_size - 1) / (batch - 1)) - math.log(dataset_size)
     return jnp.where(jnp.eye(batch, dtype=bool), -math.log(dataset_size), others)
 
 
+@arguments(z=CODES, mean=CODES, log_var=CODES, sampling=one_of(SAMPLINGS), log_prior=real("[B]", "one for each z"))
 def decompose_kl(
     z: Array,
     mean: Array,
@@ -92,10 +91,6 @@ def decompose_kl(
     Returns:
         `KLParts`, each [] nats, averaged over the batch; negative where the estimate is noise.
 
-    Raises:
-        ValueError: for shapes that differ, a batch below 2, a data set smaller than the batch, or another sampling.
-        TypeError: on integer inputs.
-
     Source: Chen et al., 2018, arXiv 1802.04942, equation 2 and appendix C.
 
     Example:
@@ -104,23 +99,12 @@ def decompose_kl(
         >>> round(float(parts.mutual_information), 4)  # two codes far apart tell one bit, log 2 nats
         0.6931
     """
-    z, mean, log_var = as_float("z", z), as_float("mean", mean), as_float("log_var", log_var)
-    if z.ndim != 2:
-        raise ValueError(f"z has shape {z.shape}, expected [B, Z]: one sample of each example of a batch.")
-    for name, array in (("mean", mean), ("log_var", log_var)):
-        if array.shape != z.shape:
-            raise ValueError(f"{name} has shape {array.shape}, expected {z.shape}, the shape of z.")
-    not_nan(z=z, mean=mean, log_var=log_var)
-    if sampling not in SAMPLINGS:
-        raise ValueError(f"sampling is {sampling!r}, expected one of {', '.join(SAMPLINGS)}.")
     size = z.shape[0]
     log_weights = stratified_log_weights(size, dataset_size)
     if sampling == "weighted":
         log_weights = jnp.full_like(log_weights, -math.log(size * dataset_size))
     if log_prior is None:
         log_prior = jax.vmap(normal_log_prob)(z, jnp.zeros_like(z), jnp.zeros_like(z))
-    elif jnp.shape(log_prior) != (size,):
-        raise ValueError(f"log_prior has shape {jnp.shape(log_prior)}, expected ({size},), one number for each z.")
 
     each_latent = jax.vmap(normal_log_prob)
     densities = jax.vmap(jax.vmap(each_latent, (None, 0, 0)), (0, None, None))(z, mean, log_var)  # [i, j, l]
@@ -130,6 +114,7 @@ def decompose_kl(
     return KLParts(jnp.mean(own - joint), jnp.mean(joint - marginals), jnp.mean(marginals - log_prior))
 
 
+@arguments(key=key(), z=array("[B, Z]", CODES.what))
 def permute_latents(key: Array, z: Array) -> Array:
     r"""Draws of prod_l q(z_l): each latent of a batch of codes permuted over the batch by itself.
 
@@ -140,9 +125,6 @@ def permute_latents(key: Array, z: Array) -> Array:
     Returns:
         [B, Z]; column l holds the numbers of z's column l in another order.
 
-    Raises:
-        ValueError: unless z has two axes.
-
     Source: Kim and Mnih, 2018, arXiv 1802.05983, algorithm 1.
 
     Example:
@@ -150,6 +132,4 @@ def permute_latents(key: Array, z: Array) -> Array:
         >>> jnp.sort(z, axis=0)[:, 1].tolist()
         [1.0, 3.0, 5.0, 7.0, 9.0]
     """
-    if jnp.ndim(z) != 2:
-        raise ValueError(f"z has shape {jnp.shape(z)}, expected [B, Z]: one code of each example of a batch.")
-    return jax.vmap(jax.random.permutation, (0, 1), 1)(jax.random.split(as_key("key", key), z.shape[1]), z)
+    return jax.vmap(jax.random.permutation, (0, 1), 1)(jax.random.split(key, z.shape[1]), z)

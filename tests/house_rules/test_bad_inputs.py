@@ -156,6 +156,11 @@ MATH = {
     "a category that does not exist": value(
         lambda: jaxvae.math.categorical_log_prob(jnp.array([4]), zeros(1, 4)), "x has the value 4", "[0, 3]"
     ),
+    "a category that 32 bits would take for another": value(
+        lambda: jaxvae.math.categorical_log_prob(np.array([2**32 + 1]), zeros(1, 4)),
+        "x has the value 4294967297",
+        "[0, 3]",
+    ),
     "text for numbers": kind(lambda: jaxvae.math.laplace_log_prob("x", 0.0, 0.0), "x is 'x' (str)", "array of numbers"),
     "nothing to average": value(lambda: jaxvae.log_mean_exp(zeros(0)), "x has shape (0,)", "at least one"),
     "a negative weight of the KL": value(
@@ -510,6 +515,14 @@ STRANGERS = {
     ),
     "pixels for counts": value(
         lambda: fit(small_vae(observation=jaxvae.observations.poisson())), "protocol is missing", "protocol='levels'"
+    ),
+    "a count that 32 bits would take for another": value(
+        lambda: fit(small_vae(observation=jaxvae.observations.poisson()), images().astype(int) + 2**32),
+        *("images has the value 4294967", "(0, 0, 0, 0)", "[0, 1.67772e+07]"),
+    ),
+    "a level that 32 bits would take for another": value(
+        lambda: fit(small_vae(observation=jaxvae.observations.categorical(8)), images().astype(int) - 2**32),
+        *("images has the value -429496", "[0, 7]"),
     ),
     "half a count": value(
         lambda: fit(small_vae(observation=jaxvae.observations.poisson()), images() + 0.5),

@@ -8,6 +8,7 @@ import pkgutil
 import pytest
 
 import jaxvae
+import jaxvae.arguments
 
 pytestmark = pytest.mark.quick_compile
 
@@ -113,8 +114,18 @@ def test_every_density_and_bound_names_its_source_its_units_and_shows_itself(mod
         if "models" not in module and name != "reparameterize":
             assert "nats" in text, f"{module}.{name} does not say that it returns nats"
             assert "Args:" in text, f"{module}.{name} does not describe its arguments"
-            assert "Raises:" in text, f"{module}.{name} does not say what it raises"
     assert found
+
+
+def test_the_rule_that_every_formula_keeps_is_said_once():
+    """What `arguments` refuses is told there, and what it refuses by no formula's own docstring."""
+    assert all(word in jaxvae.arguments.__doc__ for word in ("TypeError", "ValueError", "outside `jit`", "Raises:"))
+    for name in MODULES:
+        if name.startswith(("jaxvae.math", "jaxvae.objectives")):
+            for what, value in own(importlib.import_module(name)).items():
+                told = (inspect.getdoc(value) or "").partition("Raises:")[2].partition("\n\n")[0]
+                for ritual in ("integer inputs", "holds integers", "shapes that", "a NaN", "not finite", "negative"):
+                    assert ritual not in told, f"{name}.{what} repeats what jaxvae.arguments says: {ritual!r}"
 
 
 def test_what_can_be_refused_says_so():

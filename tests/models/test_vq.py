@@ -246,7 +246,7 @@ BAD = [
     (lambda: vq_optimizer(optax.sgd(1.0), decay=-0.5), ValueError, ["decay is -0.5"]),
     (lambda: vq_optimizer(optax.sgd(1.0), codebook="ema"), ValueError, ["'ema'", "'moving_average' or 'gradient'"]),
     (lambda: vq_optimizer(optax.sgd(1.0)).init({"encoder": {}}), ValueError, ["['encoder']", "vq_vae"]),
-    (lambda: nearest_code(jnp.zeros(3), jnp.zeros((4, 2))), ValueError, ["(3,)", "(4, 2)", "one D"]),
+    (lambda: nearest_code(jnp.zeros(3), jnp.zeros((4, 2))), ValueError, ["codebook has shape (4, 2)", "(4, 3)"]),
     (lambda: ConvGridEncoder(0), ValueError, ["size is 0"]),
     (lambda: ConvGridEncoder(2, features=()), ValueError, ["features is ()"]),
     (lambda: ConvGridDecoder((6, 6, 1), features=(4, 8)), ValueError, ["(6, 6, 1)", "multiples of 4"]),

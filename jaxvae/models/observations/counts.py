@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import finite_number, positive_integer
-from jaxvae.math.counts import as_counts
 from jaxvae.math.negative_binomial import negative_binomial_log_prob, zero_inflated_negative_binomial_log_prob
 from jaxvae.math.poisson import poisson_log_prob, poisson_sample
 from jaxvae.models.records import Key, Observation, Params
+from jaxvae.whole_numbers import as_counts
 
 Array = jax.Array
 Functions = tuple[Callable[..., Array], Callable[..., Array], Callable[..., Array]]

@@ -7,10 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_levels, positive_integer
+from jaxvae.checks import positive_integer
 from jaxvae.math.categorical import categorical_log_prob
 from jaxvae.math.logistic import discretized_logistic_log_prob, logistic_mixture_log_prob
 from jaxvae.models.records import Key, Observation, Params
+from jaxvae.whole_numbers import as_levels
 
 Array = jax.Array
 
