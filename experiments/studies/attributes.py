@@ -49,7 +49,7 @@ def main(options: AttributesOptions) -> None:
 
     count, most = positive_integer("count", options.count), positive_integer("examples", options.examples, 2)
     model, params, config = jaxvae.load(options.run)
-    need_one_vector(options.run, config.model.kind, "there is no one direction for an attribute")
+    need_one_vector(options.run, model, params, "there is no one direction for an attribute")
     train = load_held_out(replace(config.data, test_split=config.data.train_split))
     test = load_held_out(config.data)
     if train.labels is None or test.labels is None:

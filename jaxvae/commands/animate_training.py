@@ -56,8 +56,8 @@ def main(options: AnimateTrainingOptions) -> None:
     model, params, config = jaxvae.load(options.run)
     test = load_held_out(config.data)
     x, values, plane = test.x[:count], latents.gaussian_quantiles(12), (0, 1)
-    if config.model.kind == "autoencoder" and options.show != "reconstructions":
-        raise ValueError(f"{options.run} is an autoencoder, which has no prior. Use --show reconstructions.")
+    if model.prior.support == "none" and options.show != "reconstructions":
+        raise ValueError(f"{options.run} is of a model without a prior. Use --show reconstructions.")
     if options.show == "manifold":
         kl = per_example(model, params, jax.random.key(test.seed), test.x[:1000])["kl_per_latent"].mean(0)
         first, second = (0, 1) if kl.size == 2 else latents.strongest_latents(kl)

@@ -48,7 +48,7 @@ def main(options: CodesOptions) -> None:
         raise ValueError("method is empty, expected pca, tsne or both.")
     model, params, config = jaxvae.load(options.run)
     test = load_held_out(config.data)
-    need_one_vector(options.run, config.model.kind, "there is no one code of an image to draw")
+    need_one_vector(options.run, model, params, "there is no one code of an image to draw")
     codes = latents.posterior_means(model, params, test.x[:limit])
     if codes.shape[1] < 2:
         raise ValueError(

@@ -56,16 +56,18 @@ def main(options: EvaluateOptions) -> None:
                 "standard_error": row.estimate.standard_error if row.estimate.standard_error >= 0 else None,
                 "unit": row.unit,
                 "samples": row.setting.samples,
+                "evidence": row.setting.evidence,
             }
             for row in rows
         }
         whole = rows[0].setting._asdict() | {"run": options.run, "step": options.step, "estimates": found}
-        print(json.dumps({name: value for name, value in whole.items() if name != "samples"}, indent=2))
+        del whole["samples"], whole["evidence"]  # of each row
+        print(json.dumps(whole, indent=2))
         return
     print(f"{'nats per image':<20}{'mean +- s.e.':>20}")
     for row in rows:
-        print(f"{row.name:<20}{row.number:>20} {row.unit:<8}{row.setting.samples}")
-    print(f"\n{options.run}: {rows[0].setting._replace(samples='')}\nsha256 {setting.sha256}")
+        print(f"{row.name:<20}{row.number:>20} {row.unit:<8}{row.setting.evidence:<18}{row.setting.samples}".rstrip())
+    print(f"\n{options.run}: {rows[0].setting._replace(samples='', evidence='')}\nsha256 {setting.sha256}")
 
 
 if __name__ == "__main__":

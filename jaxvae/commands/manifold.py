@@ -52,8 +52,8 @@ def main(options: ManifoldOptions) -> None:
     count = positive_integer("count", options.count, 2)
     values = latents.gaussian_quantiles(count, options.tail)
     model, params, config = jaxvae.load(options.run)
-    need_prior(options.run, config.model.kind, "there are no quantiles for a grid to cover")
-    need_one_vector(options.run, config.model.kind, "there is no plane of two of them")
+    need_prior(options.run, model, "there are no quantiles for a grid to cover")
+    need_one_vector(options.run, model, params, "there is no plane of two of them")
     latent_dim = count_latents(model, params)
     if latent_dim < 2:
         raise ValueError(

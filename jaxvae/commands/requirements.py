@@ -1,30 +1,43 @@
 """What a command asks of the model of a run, with a command that does work where this one cannot."""
 
+from typing import Any
 
-def need_prior(run: str, kind: str, why: str) -> None:
-    """Raises `ValueError` for a run of a deterministic autoencoder, which has no prior.
+
+def need_prior(run: str, model: Any, why: str) -> None:
+    """Raises `ValueError` for a run of a model without a prior, such as a deterministic autoencoder.
 
     Example:
-        >>> need_prior("runs/a", "vae", "there is nothing to draw codes from")
+        >>> import jaxvae
+        >>> networks = jaxvae.MLPDeterministicEncoder(2), jaxvae.MLPDecoder((4, 1))
+        >>> model = jaxvae.autoencoder(*networks, event_shape=(4, 1), latent_dim=2)
+        >>> need_prior("runs/a", model, "there is nothing to draw codes from")
+        Traceback (most recent call last):
+        ValueError: runs/a is of a model without a prior: there is nothing to draw codes from, expected a model with \
+one. Try python -m experiments.interpolate runs/a
     """
-    if kind == "autoencoder":
+    if model.prior.support == "none":
         raise ValueError(
-            f"{run} is a deterministic autoencoder: without a prior {why}, expected a model with one. Try python -m "
+            f"{run} is of a model without a prior: {why}, expected a model with one. Try python -m "
             f"experiments.interpolate {run}"
         )
 
 
-def need_one_vector(run: str, kind: str, why: str) -> None:
-    """Raises `ValueError` for a run whose latents come in groups, one above the other.
+def need_one_vector(run: str, model: Any, params: Any, why: str) -> None:
+    """Raises `ValueError` for a run whose latents are no one vector, but come in groups, one above the other.
 
     Example:
-        >>> need_one_vector("runs/a", "ladder", "there is no plane of two latents")
-        Traceback (most recent call last):
-        ValueError: runs/a is of the kind 'ladder', whose latents come in groups: there is no plane of two latents, \
-expected a model with one vector of latents. Try python -m experiments.interpolate runs/a
+        >>> import jax, jaxvae
+        >>> model = jaxvae.models.exact.linear_gaussian(jax.numpy.ones((4, 2)))
+        >>> need_one_vector("runs/a", model, model.init(jax.random.key(0), jax.numpy.zeros(4)), "there is no plane")
     """
-    if kind in ("hierarchical", "ladder"):
+    import jax
+
+    from jaxvae.evaluation.latents.decoding import latent_shapes
+
+    code = latent_shapes(model, params)
+    if not isinstance(code, jax.ShapeDtypeStruct) or len(code.shape) != 1:
+        shapes = ", ".join(str(leaf.shape) for leaf in jax.tree.leaves(code))
         raise ValueError(
-            f"{run} is of the kind {kind!r}, whose latents come in groups: {why}, expected a model with one vector of "
-            f"latents. Try python -m experiments.interpolate {run}"
+            f"{run} is of a model whose latents come in groups of shapes {shapes}: {why}, expected a model with one "
+            f"vector of latents. Try python -m experiments.interpolate {run}"
         )

@@ -36,8 +36,8 @@ def main(options: SampleOptions) -> None:
     from jaxvae.evaluation.latents import generation
 
     count = positive_integer("count", options.count)
-    model, params, config = jaxvae.load(options.run)
-    need_prior(options.run, config.model.kind, "there is nothing to draw codes from")
+    model, params, _ = jaxvae.load(options.run)
+    need_prior(options.run, model, "there is nothing to draw codes from")
     draw = generation.prior_means if options.kind == "means" else generation.prior_samples
     images = model.to_unit(draw(model, params, jax.random.key(options.seed), count))
     title = f"{'Decoded draws' if options.kind == 'means' else 'Draws of x'} from the prior, seed {options.seed}"

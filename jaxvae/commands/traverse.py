@@ -40,8 +40,8 @@ def main(options: TraverseOptions) -> None:
 
     count, rows = positive_integer("count", options.count, 2), positive_integer("latents", options.latents)
     model, params, config = jaxvae.load(options.run)
-    need_prior(options.run, config.model.kind, "no range of a latent is usual")
-    need_one_vector(options.run, config.model.kind, "there is no single one to move while the others stay")
+    need_prior(options.run, model, "no range of a latent is usual")
+    need_one_vector(options.run, model, params, "there is no single one to move while the others stay")
     test = load_held_out(config.data)
     if positive_integer("image", options.image, 0) >= len(test.x):
         raise ValueError(

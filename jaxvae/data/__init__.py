@@ -1,4 +1,4 @@
-"""Data: NumPy arrays in, uint8 images out. Importing it needs neither jax nor any of its sources.
+"""Data: NumPy arrays in, uint8 images out, or another kind by its name. Importing it needs neither jax nor a source.
 
 >>> load("digits").images.shape
 (1500, 8, 8, 1)

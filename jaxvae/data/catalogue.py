@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxvae.data.converted import load_prepared
 from jaxvae.data.dataset import Dataset, from_array
-from jaxvae.data.files import reader_of
-from jaxvae.data.prepared import NAME, data_folder, prepared_names
+from jaxvae.data.own.files import reader_of
+from jaxvae.data.prepared.converted import load_prepared
+from jaxvae.data.prepared.versions import NAME, data_folder, prepared_names
 
 LOADER = re.compile(r"^def load\(\s*split\b", re.MULTILINE)
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -101,7 +101,7 @@ def _from_module(name: str, split: str, options: dict[str, Any]) -> Dataset:
 
 
 def _from_tfds(name: str, split: str, options: dict[str, Any]) -> Dataset:
-    from jaxvae.data.tfds import registered
+    from jaxvae.data.prepared.tfds import registered
 
     parts = NAME.fullmatch(name)
     if parts is None:

@@ -36,6 +36,7 @@ def load(split: str = "train") -> Dataset:
     return from_array(
         pixels[chosen].reshape(-1, 8, 8) / 16,
         labels=labels[chosen],
+        class_names=[str(digit) for digit in range(10)],
         name="digits",
         split=split,
         source="scikit-learn's embedded handwritten digits (UCI), split with seed 0",

@@ -2,8 +2,8 @@
 
 import os
 
-from jaxvae.data.converted import load_prepared
 from jaxvae.data.dataset import Dataset
+from jaxvae.data.prepared.converted import load_prepared
 
 
 def load(split: str = "train", *, data_dir: str | os.PathLike[str] | None = None) -> Dataset:

@@ -122,8 +122,10 @@ def fixed_binarization(images: np.ndarray, seed: int = 0) -> tuple[np.ndarray, s
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed!r}, expected an integer in 0..2**64 - 1.")
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-        raise ValueError(f"images are {_kind(images)}, expected a uint8 NumPy array, such as Dataset.images.")
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(
+            f"images are {_kind(images)}, expected a uint8 NumPy array [N, H, W, C], such as Dataset.images."
+        )
     pixels = np.asarray(images)
     words = np.random.Philox(key=int(seed)).random_raw(-(-pixels.size // 4)).astype("<u8")
     halves = words.view("<u2")[: pixels.size].reshape(pixels.shape)
@@ -163,8 +165,8 @@ def with_noise(halves: Array, pixels: Array) -> Array:
 def _uint8(image: Array) -> Array:
     if image.dtype != jnp.uint8:
         raise TypeError(
-            f"the image is {_kind(image)}, expected uint8 0..255, as in Dataset.images. "
-            f"jaxvae.data.from_array makes uint8 of floats in [0, 1]."
+            f"the image is {_kind(image)}, expected uint8 0..255, as in Dataset.images: a protocol makes x of pixels, "
+            f"and of no tokens, counts or tables. jaxvae.data.from_array makes uint8 of floats in [0, 1]."
         )
     return image
 

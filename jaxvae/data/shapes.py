@@ -77,6 +77,7 @@ def load(
         labels=factors[:, 0],
         factors=factors,
         factor_names=FACTORS,
+        class_names=shapes,
         name="shapes",
         split=split,
         source=f"generated, grid {' x '.join(map(str, grid))}, {size} pixels",

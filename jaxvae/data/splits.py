@@ -3,6 +3,35 @@
 import numpy as np
 
 from jaxvae.data.dataset import Dataset, check_split
+from jaxvae.data.kinds import count_rows
+
+# What people call them; any case will do.
+SPLITS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "val": ("val", "valid", "validation", "dev"),
+}
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder or an array of that name holds, or None where the name says none.
+
+    Example:
+        >>> split_of("Training"), split_of("valid"), split_of("cats")
+        ('train', 'val', None)
+    """
+    return next((split for split, forms in SPLITS.items() if name.lower() in forms), None)
+
+
+def forms_of(split: str) -> tuple[str, ...]:
+    """How a split may be called: as asked first, then all forms of that one.
+
+    Example:
+        >>> forms_of("validation"), forms_of("extra")
+        (('validation', 'val', 'valid', 'dev'), ('extra',))
+    """
+    known = split_of(split)
+    return tuple(dict.fromkeys([split, *(SPLITS[known] if known else ())]))
 
 
 def stable_permutation(count: int, seed: int) -> np.ndarray:
@@ -28,15 +57,15 @@ def held_out(count: int, test: int) -> np.ndarray:
 
 
 def hold_out(data: Dataset, split: str, test_fraction: float) -> Dataset:
-    """Takes one split of data that has none of its own; the test images are the same every time.
+    """Takes one split of data that has none of its own; the test examples are the same every time.
 
     Args:
         data: all of it.
         split: "train", "test" or "all".
-        test_fraction: in [0, 1); with 0 all images are "train" and there is no "test".
+        test_fraction: in [0, 1); with 0 all examples are "train" and there is no "test".
 
     Raises:
-        ValueError: another split, or a fraction that leaves no image on one side.
+        ValueError: another split, or a fraction that leaves no example on one side.
 
     Example:
         >>> from jaxvae.data.dataset import from_array
@@ -47,14 +76,13 @@ def hold_out(data: Dataset, split: str, test_fraction: float) -> Dataset:
     check_split(data.name, split, ("train", "test", "all"))
     if split == "all" or (split == "train" and test_fraction == 0):
         return data._replace(split=split)
-    count = len(data.images)
+    count = count_rows(data.examples)
     test = round(count * test_fraction) if 0 < test_fraction < 1 else 0
     if not 0 < test < count:
+        what = "images" if data.kind == "images" else "examples"
         raise ValueError(
-            f"{data.name} has {count} images and no test split, and test_fraction is {test_fraction}: expected a "
-            f"fraction between 0 and 1 that leaves an image on either side, such as test_fraction=0.1."
+            f"{data.name} has {count} {what} and no test split, and test_fraction is {test_fraction}: expected a "
+            f"fraction between 0 and 1 that leaves one on either side, such as test_fraction=0.1."
         )
     rows = np.sort(stable_permutation(count, seed=0)[held_out(count, test) == (split == "test")])
-    labels = None if data.labels is None else data.labels[rows]
-    factors = None if data.factors is None else data.factors[rows]
-    return data._replace(images=data.images[rows], labels=labels, factors=factors, split=split)
+    return data.take(rows)._replace(split=split)

@@ -1,4 +1,5 @@
 from . import autoencoders as autoencoders
+from . import densities as densities
 from . import exact as exact
 from . import observations as observations
 from . import players as players

@@ -11,7 +11,7 @@ from jaxvae.math.numerics import log_softmax
 from jaxvae.math.quantization import straight_through
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
-from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge, part_of
+from jaxvae.models.records import Conditional, Evidence, Key, Model, Network, Observation, Params, merge, part_of
 from jaxvae.networks.deterministic import MappedInput
 from jaxvae.objectives.terms import Terms
 
@@ -34,8 +34,9 @@ def categorical_vae(
     By default z is always a hard sample, so every value is one of the discrete model, and its gradient is that of the
     Gumbel-softmax at the temperature (straight-through: low variance, biased). With `relaxed`, `terms` gives the
     decoder the relaxed sample, whose gradient has no bias for its own objective. That objective is no bound on log p(x)
-    of the discrete model, so `Terms.log_weight` is then -inf: evaluate the same parameters with `relaxed=False`.
-    The KL is exact in both. `posterior`, `prior` and `likelihood` are those of the discrete model in both.
+    of the discrete model, so `Terms.log_weight` is then -inf and the evidence "none": evaluate the same parameters with
+    `relaxed=False`. The KL is exact in both. `posterior`, `prior` and `likelihood` are those of the discrete model in
+    both.
 
     To let the temperature follow a schedule, build the model inside a loss: `schedule_loss`.
 
@@ -113,7 +114,10 @@ def categorical_vae(
         return Terms(log_p_x, jax.vmap(categorical_kl_uniform)(logits), log_weight, jnp.zeros_like(log_p_x), z, None)
 
     posterior = Conditional(init_posterior, sample, log_prob, mean)
-    return Model(init, terms, posterior, p_z, p_x, event_shape, observation.to_unit, observation.check)
+    evidence: Evidence = "none" if relaxed else "weights"
+    return Model(
+        init, terms, posterior, p_z, p_x, event_shape, observation.to_unit, observation.check, evidence=evidence
+    )
 
 
 def uniform_categories(variables: int, classes: int) -> Conditional:

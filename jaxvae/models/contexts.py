@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.checks import is_concrete, positive_integer
+from jaxvae.data.labels import remedy
 
 Array = jax.Array
 
@@ -94,10 +95,11 @@ def class_labels(count: int, *, unknown: bool = False) -> Context:
 
     def check(labels: Any, name: str) -> None:
         dtype = _dtype(name, labels)
+        if jnp.ndim(labels) > 1:
+            fix = remedy(name, np.asarray(labels)) if is_concrete(labels) else ""
+            raise ValueError(f"{name} has shape {jnp.shape(labels)}, expected one integer label for each example.{fix}")
         if not jnp.issubdtype(dtype, jnp.integer):
             raise ValueError(f"{name} has dtype {dtype}, expected integer labels {low} to {count - 1}.")
-        if jnp.ndim(labels) > 1:
-            raise ValueError(f"{name} has shape {jnp.shape(labels)}, expected one integer label for each example.")
         if is_concrete(labels) and (bad := (np.asarray(labels) < low) | (np.asarray(labels) >= count)).any():
             index = tuple(int(i) for i in np.argwhere(bad)[0])
             raise ValueError(

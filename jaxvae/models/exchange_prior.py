@@ -21,7 +21,7 @@ def with_prior(model: Model, prior: Conditional) -> Model:
 
     Raises:
         TypeError: if prior is no `Conditional`.
-        ValueError: from init, if both priors give their parameters the same name.
+        ValueError: for a model without latents; from init, if both priors give their parameters the same name.
 
     Source: Ghosh et al., 2020, arXiv 1903.12436, section 4, for a density fitted to codes after training.
 
@@ -36,6 +36,8 @@ def with_prior(model: Model, prior: Conditional) -> Model:
         ['decoder', 'encoder', 'prior']
     """
     as_model("model", model)
+    if model.evidence == "exact" or model.draw is not None:
+        raise ValueError("the model does not draw its examples through a prior p(z), so there is none to exchange.")
     if not isinstance(prior, Conditional):
         raise TypeError(f"prior is {prior!r}, expected a Conditional. Call a constructor, such as standard_normal(2).")
 
@@ -45,7 +47,7 @@ def with_prior(model: Model, prior: Conditional) -> Model:
 
     def terms(params: Params, key: Key, x: Array) -> Terms:
         found = model.terms(params, key, x)
-        if found.kl.shape == (0,):
+        if not found.kl.size:  # no KL to change
             return found
         change = prior.log_prob(params, found.z, None) - model.prior.log_prob(params, found.z, None)
         log_weight = found.log_weight + change

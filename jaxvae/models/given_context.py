@@ -29,17 +29,7 @@ def condition(model: Model, x: Any) -> tuple[Model, Any]:
         return model, x
     value, context = split_context(model.context, x, "x")
 
-    def at(part: Conditional, given: Callable[[Any], Any]) -> Conditional:
-        distribution, with_kl, observed = part.distribution, part.sample_with_kl, part.log_prob_observed
-        return Conditional(
-            lambda key, c: part.init(key, given(c)),
-            lambda params, key, c: part.sample(params, key, given(c)),
-            lambda params, v, c: part.log_prob(params, v, given(c)),
-            lambda params, c: part.mean(params, given(c)),
-            distribution and (lambda params, c: distribution(params, given(c))),
-            with_kl and (lambda params, key, c, p: with_kl(params, key, given(c), p)),
-            observed and (lambda params, v, c, mask: observed(params, v, given(c), mask)),
-        )
+    draw = model.draw
 
     def pair(other: Any) -> Labelled:
         return Labelled(other, context)
@@ -47,9 +37,32 @@ def condition(model: Model, x: Any) -> tuple[Model, Any]:
     conditioned = model._replace(
         init=lambda key, v: model.init(key, pair(v)),
         terms=lambda params, key, v: model.terms(params, key, pair(v)),
-        posterior=at(model.posterior, pair),
-        prior=at(model.prior, lambda _: context),
-        likelihood=at(model.likelihood, pair),
+        posterior=given(model.posterior, pair),
+        prior=given(model.prior, lambda _: context),
+        likelihood=given(model.likelihood, pair),
         context=None,
+        draw=draw and (lambda params, key, _: draw(params, key, context)),
     )
     return conditioned, value
+
+
+def given(part: Conditional, context_of: Callable[[Any], Any]) -> Conditional:
+    """p(value | context_of(c)) as a `Conditional` of c: the same part, told about its context in another way.
+
+    Example:
+        >>> import jax
+        >>> from jaxvae.models.priors.standard import standard_normal
+        >>> round(float(given(standard_normal(2), lambda c: None).log_prob({}, jax.numpy.zeros(2), "anything")), 4)
+        -1.8379
+    """
+    distribution, with_kl, observed = part.distribution, part.sample_with_kl, part.log_prob_observed
+    return Conditional(
+        lambda key, c: part.init(key, context_of(c)),
+        lambda params, key, c: part.sample(params, key, context_of(c)),
+        lambda params, v, c: part.log_prob(params, v, context_of(c)),
+        lambda params, c: part.mean(params, context_of(c)),
+        distribution and (lambda params, c: distribution(params, context_of(c))),
+        with_kl and (lambda params, key, c, p: with_kl(params, key, context_of(c), p)),
+        observed and (lambda params, v, c, mask: observed(params, v, context_of(c), mask)),
+        part.support,
+    )

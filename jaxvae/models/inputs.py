@@ -47,14 +47,28 @@ def network_input(observation: Observation, event_shape: tuple[int, ...]) -> Cal
         >>> network_input(as_observation(None), (2, 1))(jnp.ones((2, 1))).shape
         (2, 1)
     """
+    check = example_check(observation, event_shape)
 
     def to_input(x: Array) -> Array:
+        check(x)
+        return observation.to_unit(x)
+
+    return to_input
+
+
+def example_check(observation: Observation, event_shape: tuple[int, ...]) -> Callable[[Array], None]:
+    """check(x), which raises unless x is one example of that shape that the observation model can score.
+
+    Example:
+        >>> example_check(as_observation(None), (2, 1))(jnp.ones((2, 1)))
+    """
+
+    def check(x: Array) -> None:
         if jnp.shape(x) != event_shape:
             raise ValueError(
                 f"x has shape {jnp.shape(x)}, expected one example of shape {event_shape}. A batch has shape "
                 f"(B, {', '.join(map(str, event_shape))}) and goes through jax.vmap or a training loss."
             )
         observation.check(x, "x")
-        return observation.to_unit(x)
 
-    return to_input
+    return check

@@ -4,7 +4,7 @@ A network is anything with `.init(key, *inputs)` and `.apply(variables, *inputs)
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 
@@ -15,6 +15,8 @@ from jaxvae.objectives.terms import Terms
 Array = jax.Array
 Key = jax.Array
 Params = dict[str, Any]
+Evidence = Literal["exact", "weights", "bound", "none"]
+Support = Literal["real", "sphere", "one_hot", "codebook", "simplex", "integers", "mixed", "none"]
 
 
 class Network(Protocol):
@@ -53,6 +55,8 @@ class Conditional(NamedTuple):
         log_prob_observed: (params, value, context, observed) -> [] nats, the log density of the elements of value where
             the mask `observed` (of its shape) is true, the others integrated out; what they hold does not matter. None
             where elements are not independent given the context.
+        support: the space of the values and the measure of the densities, see models/support.py; two conditionals
+            whose densities are compared have the same. "none" where there is no such conditional, see `absent`.
     """
 
     init: Callable[[Key, Any], Params]
@@ -62,6 +66,7 @@ class Conditional(NamedTuple):
     distribution: Callable[[Params, Any], DiagNormal] | None = None
     sample_with_kl: Callable[[Params, Key, Any, DiagNormal], tuple[Array, Array, Array]] | None = None
     log_prob_observed: Callable[[Params, Array, Any, Array], Array] | None = None
+    support: Support = "real"
 
 
 class Observation(NamedTuple):
@@ -104,6 +109,12 @@ class Model(NamedTuple):
         context: None, and x is one array; or a `Context`, and x is `Labelled(value, context)` for init, terms and the
             posterior, the prior's context is the context, and the likelihood is p(value | Labelled(z, context)).
             `condition` turns such a model into one of the value alone. event_shape, to_unit and check are the value's.
+        evidence: what `Terms.log_weight` says of log p(x).
+            "exact": it is log p(x), as for a density without latents; one pass, and more samples change nothing.
+            "weights": exp(log_weight) has the mean p(x), as for a VAE; importance-weighted bounds, annealing.
+            "bound": only its mean is below log p(x); a mean with its Monte Carlo error, never a log-mean-exp.
+            "none": nothing, as for an autoencoder or a GAN.
+        draw: (params, key, context) -> x; the key is consumed. None: z from the prior, then x from the likelihood.
     """
 
     init: Callable[[Key, Any], Params]
@@ -115,6 +126,8 @@ class Model(NamedTuple):
     to_unit: Callable[[Any], Array]
     check: Callable[[Array, str], None] = lambda x, name: None
     context: Context | None = None
+    evidence: Evidence = "weights"
+    draw: Callable[[Params, Key, Any], Any] | None = None
 
 
 def as_model(name: str, model: Any) -> Model:

@@ -134,7 +134,10 @@ def vq_vae(
         return Terms(log_p_x, kl, log_p_x - rate, penalty, z, None)
 
     posterior = Conditional(init_posterior, sample, log_prob, mean)
-    return Model(init, terms, posterior, p_z, p_x, event_shape, observation.to_unit, observation.check)
+    # q(z | x) is sure of one code, so that exp(log_weight) = p(x, z) and not p(x) on average: a bound.
+    return Model(
+        init, terms, posterior, p_z, p_x, event_shape, observation.to_unit, observation.check, evidence="bound"
+    )
 
 
 def uniform_codes(code_shape: tuple[int, ...], codes: int) -> Conditional:

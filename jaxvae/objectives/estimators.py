@@ -70,7 +70,7 @@ def sticking_the_landing(bound: Bound, log_likelihood: Array, log_ratio: Array) 
     """
     if original(bound) is not elbo:
         raise ValueError(
-            f"sticking_the_landing is biased for {_name(bound)}: it is for elbo, which is linear in the log-weights. "
+            f"sticking_the_landing is biased for {name_of(bound)}: it is for elbo, which is linear in the log-weights. "
             f"Use doubly_reparameterized, which is the same for elbo and unbiased for smooth bounds."
         )
     slopes = jax.grad(of_pairs(bound), (0, 1))(log_likelihood, log_ratio)
@@ -104,7 +104,7 @@ def doubly_reparameterized(bound: Bound, log_likelihood: Array, log_ratio: Array
     """
     if original(bound) in KINKED:
         raise ValueError(
-            f"doubly_reparameterized is biased for {_name(bound)}, whose derivative jumps: expected a smooth bound. "
+            f"doubly_reparameterized is biased for {name_of(bound)}, whose derivative jumps: expected a smooth bound. "
             f"Leave out estimator for the pathwise gradient."
         )
     value = of_pairs(bound)
@@ -211,7 +211,8 @@ def original(bound: Bound) -> Bound:
     return bound
 
 
-def _name(bound: Bound) -> str:
+def name_of(bound: Any) -> str:
+    """The name of the function inside, for messages."""
     return getattr(original(bound), "__name__", repr(bound))
 
 

@@ -7,6 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.checks import in_range, shown
+from jaxvae.data.arrays import check_range, widened
+from jaxvae.data.dataset import Dataset
+from jaxvae.data.pixels import check_pixels
 from jaxvae.data.protocols import PROTOCOLS, as_it_is
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model, as_model
@@ -65,6 +68,7 @@ def as_examples(
             fix = f" For rows of pixels pass images.reshape{expected.replace('N', '-1')}."
         raise ValueError(f"images have shape {array.shape}, expected {expected}, as the model was built.{fix}")
     if array.dtype == np.uint8:
+        _check_uint8(array, protocol)
         preprocess = PROTOCOLS["dynamic" if protocol is None else protocol]
         if protocol is None and array.size and float(model.to_unit(np.float32(1))) < 1:
             raise ValueError(
@@ -90,20 +94,36 @@ def as_examples(
     return Examples(array if given is None else Labelled(array, given), preprocess, example)
 
 
+def _check_uint8(array: np.ndarray, protocol: str | None) -> None:
+    """Raises `ValueError` for bytes that may be no pixels 0..255: rows of tokens or counts, levels nobody scaled."""
+    if array.ndim != 4 and protocol is None:
+        raise ValueError(
+            f"images are uint8 of shape {array.shape}, which may be pixels or numbers of another kind. For tokens and "
+            f"counts pass images.astype(numpy.int32); for pixels 0..255 say what x is, as protocol='dynamic'."
+        )
+    if protocol != "levels":  # which takes them for the numbers they are
+        check_pixels("images", array)
+
+
 def as_numbers(name: str, value: Any, such_as: str) -> np.ndarray:
     """A NumPy array of numbers; raises `TypeError` for anything that is none, records that hold arrays too."""
     kind = type(value).__name__
+    if isinstance(value, Dataset):
+        field = "images" if value.kind == "images" else "examples"
+        raise TypeError(f"{name} is a {kind}, expected an array. Pass its .{field} (and labels=its .labels).")
     if hasattr(value, "images"):
         raise TypeError(f"{name} is a {kind}, expected an array. Pass its .images (and labels=its .labels).")
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         raise TypeError(f"{name} is a {kind}, expected one array. Pass its .{value._fields[0]}, and labels as labels=.")
     try:
-        array = np.asarray(value)
+        array = widened(np.asarray(value))
     except (TypeError, ValueError) as error:  # rows of different lengths
         raise TypeError(f"{name} is a {kind} that makes no array ({error}), expected one such as {such_as}.") from error
     if array.dtype.kind not in NUMBERS or array.ndim == 0:
         what = f"has dtype {array.dtype}" if array.ndim else f"is {shown(value)}"
-        raise TypeError(f"{name} {what}, expected an array of numbers such as {such_as}.")
+        words = array.dtype.kind in "US" and array.ndim == 1
+        fix = " Number the words: numpy.unique(words, return_inverse=True)[1]." if words else ""
+        raise TypeError(f"{name} {what}, expected an array of numbers such as {such_as}.{fix}")
     return array
 
 
@@ -116,6 +136,8 @@ def _as_x(model: Model, array: np.ndarray) -> np.ndarray:
     """Numbers that the likelihood can score, in a dtype that the device holds without a word of its own."""
     if array.dtype.kind == "b" or (array.dtype.kind == "f" and array.dtype.itemsize < 4):
         array = array.astype(np.float32)
+    if array.dtype.kind in "iu":
+        check_range("images", array, -(2**31), 2**31 - 1, "The device's integers have 32 bits: divide, or pass floats.")
     seen: Any = array
     model.check(seen, "images")
     if array.dtype.kind == "f":

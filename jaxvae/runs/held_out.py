@@ -41,7 +41,13 @@ class HeldOut(NamedTuple):
 def load_images(config: DataConfig, split: str) -> data.Dataset:
     """Loads a split; of a file or folder of your own, `test_fraction` is held out where no split has a name."""
     own = Path(config.name).expanduser().exists() and config.name not in data.built_in()
-    return data.load(config.name, split, **({"test_fraction": config.test_fraction} if own else {}))
+    found = data.load(config.name, split, **({"test_fraction": config.test_fraction} if own else {}))
+    if found.kind != "images":
+        raise ValueError(
+            f"data.name is {config.name!r}, which holds {found.kind}, but the protocols of a run make x of images. "
+            f"Train on other examples in Python: jaxvae.fit(model, jaxvae.data.load(...).examples)."
+        )
+    return found
 
 
 def load_held_out(config: DataConfig) -> HeldOut:

@@ -28,7 +28,8 @@ class CollapseWatch:
         self.warned = False
 
     def look(self, params: Params, values: Mapping[str, np.ndarray], epoch: int) -> dict[str, Any]:
-        """Warns if it must; returns kl_per_latent and active_units for the record, {} for an autoencoder.
+        """Warns if it must; returns kl_per_latent and active_units for the record, {} for a model without latents to
+        collapse.
 
         Args:
             params: of the model.
@@ -36,7 +37,7 @@ class CollapseWatch:
             epoch: how many are done.
         """
         kl = values.get("kl_per_latent")
-        if kl is None or kl.shape[1] == 0:
+        if kl is None or self.model.evidence != "weights":
             return {}
         use = latent_use(self.model, params, kl, self.test.x[:EXAMPLES])
         if has_collapsed(use) and not self.warned:
@@ -65,7 +66,7 @@ def collapse_warner(
     def look(params: Params, record: Mapping[str, Any]) -> None:
         nonlocal warned
         kl = np.asarray(record.get("kl_per_latent") or (), np.float64)
-        if warned or kl.ndim != 1 or not has_collapsed(LatentUse(kl, kl > QUIET, "")):
+        if warned or model.evidence != "weights" or kl.ndim != 1 or not has_collapsed(LatentUse(kl, kl > QUIET, "")):
             return
         use = latent_use(model, params, kl, _seen(model, data, preprocess))
         if has_collapsed(use):
@@ -141,8 +142,9 @@ def make_summary(
 
 
 def _measured(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
-    """-ELBO, reconstruction and KL with their standard errors; an autoencoder has the second only."""
-    rows = {"negative_elbo": ("elbo", -1), "reconstruction": ("log_likelihood", -1), "kl": ("kl", 1)}
+    """What there is of -log p, -ELBO, reconstruction and KL, with their standard errors."""
+    rows = {"negative_log_p": ("log_p", -1), "negative_elbo": ("elbo", -1)}
+    rows |= {"reconstruction": ("log_likelihood", -1), "kl": ("kl", 1)}
     return {
         row: {"nats": sign * estimates[name].mean, "standard_error": estimates[name].standard_error}
         for row, (name, sign) in rows.items()

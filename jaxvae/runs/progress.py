@@ -71,7 +71,7 @@ def _loss(report: Report) -> str:
 
 
 def _words(test: Mapping[str, Estimate]) -> str:
-    """What was measured on the test images, in a few words; an autoencoder has no ELBO."""
-    if "elbo" in test:
-        return f"test -ELBO {-test['elbo'].mean:.2f} nats"
-    return f"test reconstruction {-test['log_likelihood'].mean:.2f} nats"
+    """What was measured on the test images, in a few words: as near to log p(x) as the model has anything."""
+    words = {"log_p": "-log p", "elbo": "-ELBO", "log_likelihood": "reconstruction"}
+    name = next(name for name in words if name in test)
+    return f"test {words[name]} {-test[name].mean:.2f} nats"

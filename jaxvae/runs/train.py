@@ -104,7 +104,7 @@ def _train_locked(
         mode=config.parallel,
         skip_above=config.optim.skip_above,
     )
-    resumed = run_folder.claim(folder, config, allow_changes=allow_changes, overwrite=overwrite)
+    resumed = run_folder.check(folder, config, allow_changes=allow_changes, overwrite=overwrite)
 
     init = compiled_init(model, parts.optimizer, ema=average)
     state = init(jax.random.key(config.seed), np.zeros(shape, jnp.result_type(float)))
@@ -113,13 +113,17 @@ def _train_locked(
         state, anchor, metadata = restore(folder / run_folder.CHECKPOINTS, config, state)
         pending = metadata["window"]
         say(_resumed(int(state.step), steps, metadata["devices"], compiled.devices))
-    if resumed:
-        truncate_after(folder / run_folder.METRICS, int(state.step))
+    start = int(state.step)
+
+    def claim() -> None:
+        run_folder.claim(folder, config, overwrite=overwrite)
+        if resumed:
+            truncate_after(folder / run_folder.METRICS, start)
 
     log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
     watch = measure.CollapseWatch(model, config.objective, test, say)
     run = _Run(config, folder, model, compiled, test, log, watch, per_epoch, steps)
-    state, signal = run.train(state, sampled(config, model, images, anchor))
+    state, signal = run.train(state, sampled(config, model, images, anchor), claim)
     params = jax.device_get(state.params if state.ema is None else state.ema)
     step = int(state.step)
     if signal:
@@ -128,8 +132,7 @@ def _train_locked(
     save_weights(folder / run_folder.WEIGHTS, params)
     kl = np.asarray(summary["kl_per_latent"])
     metrics = folder / run_folder.METRICS
-    has_prior = config.model.kind != "autoencoder"
-    draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say, prior=has_prior)
+    draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say)
     return Outcome(folder, model, params, summary, 0, step)
 
 
@@ -160,16 +163,24 @@ class _Run(NamedTuple):
     per_epoch: int
     steps: int
 
-    def train(self, state: TrainState, images: Any) -> tuple[TrainState, int]:
-        """Trains to the end or to a signal; returns the last state, which is on disk, and the signal."""
-        saved, last, anchor = int(state.step), int(state.step), None
+    def train(self, state: TrainState, images: Any, claim: Callable[[], None]) -> tuple[TrainState, int]:
+        """Trains to the end or to a signal; returns the last state, which is on disk, and the signal.
+
+        The folder is claimed when the first steps are taken: only then is it known that the model and its loss compile
+        and fit into memory, and until then the folder keeps what it had.
+        """
+        saved, last, anchor, claimed = int(state.step), int(state.step), None, False
         if last >= self.steps:
+            claim()
             return state, 0
         show_progress = progress_bar(self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress)
         with stop_on_signals() as stop, show_progress as show:
             reports = train(self.compiled, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
             try:
                 for report in reports:
+                    if not claimed:
+                        claim()
+                        claimed = True
                     state, last, anchor = report.state, report.step, report.anchor
                     show(report, self._measure(last, state, report.metrics))
                     if stop.signal or last == self.steps or self._due(last):

@@ -213,10 +213,10 @@ from jaxvae.data import Dataset, from_array
 
 def load(split, *, size=4):
     if split == "raw":
-        return Dataset("raw", np.zeros((2, size, size, 1)) + 300.0, None, None, (), split, "")
+        return Dataset("raw", np.zeros((2, size, size, 1)) + 300.0, "images", None, None, (), (), split, "")
     if split == "array":
         return np.zeros((2, size, size, 1), np.uint8)
-    return from_array(np.full((3, size, size), 7, np.uint8), name="user", split=split)
+    return from_array(np.full((3, size, size), 77, np.uint8), name="user", split=split)
 """
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 
 from jaxvae import data
-from jaxvae.data import cache, converted
+from jaxvae.data.prepared import cache, converted
 
 SHARDS = {"train": [10, 10, 5], "test": [7]}
 HIGHEST = 29
@@ -298,7 +298,7 @@ def test_a_cache_folder_that_cannot_be_written_is_named(copy, tmp_path, monkeypa
 SLOW = """
 import resource, sys, time
 from jaxvae import data
-from jaxvae.data import tfds
+from jaxvae.data.prepared import tfds
 tfds.BATCH = 2
 if sys.argv[1] == "slow":
     read = tfds.read

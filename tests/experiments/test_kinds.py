@@ -15,6 +15,7 @@ from jaxvae.commands.cli import parser
 from jaxvae.commands.launch import launch
 from jaxvae.evaluation import latents
 from jaxvae.evaluation.latents import generation
+from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.configs.config import PRESETS
 
 pytestmark = pytest.mark.quick_compile
@@ -38,7 +39,9 @@ def test_a_command_that_cannot_says_so_in_a_line_and_names_one_that_can(command,
     if words is None:
         return  # this command works
     config = replace(PRESETS["digits"], model=replace(PRESETS["digits"].model, kind=kind))
-    monkeypatch.setattr(jaxvae, "load", lambda run: jaxvae.runs.Run(None, None, config), raising=False)
+    model = build_model(config.model, (8, 8, 1))
+    params = jax.eval_shape(model.init, jax.random.key(0), np.zeros((8, 8, 1), np.float32))
+    monkeypatch.setattr(jaxvae, "load", lambda run: jaxvae.runs.Run(model, params, config), raising=False)
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # which a launch replaces
     monkeypatch.setattr(sys, "argv", [command, "runs/a"])
     module = importlib.import_module(f"experiments.{command}")

@@ -212,6 +212,47 @@ def test_another_run_in_the_folder_is_refused_and_left_alone(finished):
     assert fingerprint(finished.folder) == before
 
 
+def everything_in(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("fault", ["another architecture", "a loss that does not compile", "no memory for the state"])
+def test_a_change_that_cannot_work_leaves_the_run_as_it_was(finished, monkeypatch, fault, overwrite):
+    """It is refused before a byte of the folder is written, such as a config.json with which it would open no more."""
+    from jaxvae.runs import train
+
+    def fail(*_, **__):
+        raise ValueError("it cannot work")
+
+    before = everything_in(finished.folder)
+    other = replace(SMALL, optim=replace(SMALL.optim, lr=0.5), epochs=5)
+    if fault == "another architecture":
+        other = replace(SMALL, model=replace(SMALL.model, hidden=(9,)), epochs=5)
+    elif fault == "a loss that does not compile":
+        monkeypatch.setattr(train, "train", fail)
+    else:
+        monkeypatch.setattr(train, "compiled_init", lambda *_, **__: fail)
+    if fault == "another architecture" and overwrite:
+        monkeypatch.setattr(train, "train", fail)
+    with pytest.raises(ValueError, match=r"it cannot work|of another model"):
+        train_run(other, finished.folder, allow_changes=True, overwrite=overwrite, say=silent)
+    assert everything_in(finished.folder) == before
+    assert jaxvae.load(finished.folder).config.model.hidden == (8,)
+
+
+def test_a_new_run_that_cannot_work_claims_no_folder(tmp_path, monkeypatch):
+    from jaxvae.runs import train
+
+    def fail(*_, **__):
+        raise ValueError("it cannot work")
+
+    monkeypatch.setattr(train, "train", fail)
+    with pytest.raises(ValueError, match="it cannot work"):
+        train_run(SMALL, tmp_path / "a", say=silent)
+    assert everything_in(tmp_path / "a") == {}
+
+
 def test_a_second_process_in_the_folder_is_refused(tmp_path):
     with lock_folder(tmp_path), pytest.raises(ValueError, match=str(tmp_path)):
         train_run(SMALL, tmp_path, say=silent)

@@ -299,12 +299,15 @@ def test_a_folder_without_permission_names_the_path(tmp_path: Path) -> None:
 
 def test_a_new_folder_is_claimed_and_the_same_run_resumes(tmp_path: Path) -> None:
     config = changed(seed=3)
-    assert run_folder.claim(tmp_path, config) is False
+    assert run_folder.check(tmp_path, config) is False
+    assert list(tmp_path.iterdir()) == [], "nothing is written before the run is known to work"
+    run_folder.claim(tmp_path, config)
     assert serialize.read_config(tmp_path / run_folder.CONFIG) == config
-    assert run_folder.claim(tmp_path, config) is True
+    assert run_folder.check(tmp_path, config) is True
     # More epochs, and what does not touch the numbers, may change freely and are recorded.
     free = replace(config, epochs=40, progress=False, save_every=2, keep=9, parallel="jit", evaluate_every=3)
-    assert run_folder.claim(tmp_path, free) is True
+    assert run_folder.check(tmp_path, free) is True
+    run_folder.claim(tmp_path, free)
     assert serialize.read_config(tmp_path / run_folder.CONFIG) == free
 
 
@@ -330,10 +333,12 @@ def test_a_folder_with_another_run_is_refused(values: dict, words: str, tmp_path
     run_folder.claim(tmp_path, Config())
     before = (tmp_path / run_folder.CONFIG).read_bytes()
     with pytest.raises(ValueError, match="holds another run") as caught:
-        run_folder.claim(tmp_path, changed(**values))
+        run_folder.check(tmp_path, changed(**values))
     assert_words(caught.value, words + f", {tmp_path}, another --workdir, --allow-changes, --overwrite")
     assert (tmp_path / run_folder.CONFIG).read_bytes() == before
-    assert run_folder.claim(tmp_path, changed(**values), allow_changes=True) is True
+    assert run_folder.check(tmp_path, changed(**values), allow_changes=True) is True
+    assert (tmp_path / run_folder.CONFIG).read_bytes() == before, "whether it can go on is not known yet"
+    run_folder.claim(tmp_path, changed(**values))
     assert serialize.read_config(tmp_path / run_folder.CONFIG) == changed(**values)
 
 
@@ -347,7 +352,9 @@ def test_overwrite_removes_the_run_and_nothing_else(tmp_path: Path) -> None:
     (run / run_folder.METRICS).write_text("{}")
     (run / "notes.txt").write_text("mine")
     (run / run_folder.PICTURES).symlink_to(outside, target_is_directory=True)
-    assert run_folder.claim(run, changed(seed=1), overwrite=True) is False
+    assert run_folder.check(run, changed(seed=1), overwrite=True) is False
+    assert (run / run_folder.CHECKPOINTS / "100").exists(), "the old run stays until the new one has taken a step"
+    run_folder.claim(run, changed(seed=1), overwrite=True)
     assert sorted(path.name for path in run.iterdir()) == [run_folder.CONFIG, "notes.txt"]
     assert (outside / "kept").exists()
     assert serialize.read_config(run / run_folder.CONFIG).seed == 1
@@ -357,14 +364,14 @@ def test_overwrite_removes_the_run_and_nothing_else(tmp_path: Path) -> None:
 def test_a_foreign_config_is_never_replaced(overwrite: bool, tmp_path: Path) -> None:
     (tmp_path / run_folder.CONFIG).write_text('{"architectures": ["Bert"]}')
     with pytest.raises(ValueError, match=r"unknown field 'architectures'.*another --workdir"):
-        run_folder.claim(tmp_path, Config(), overwrite=overwrite)
+        run_folder.check(tmp_path, Config(), overwrite=overwrite)
     assert "Bert" in (tmp_path / run_folder.CONFIG).read_text()
 
 
 def test_remains_without_a_config_are_refused(tmp_path: Path) -> None:
     (tmp_path / run_folder.CHECKPOINTS).mkdir()
     with pytest.raises(ValueError, match=r"holds checkpoints but no config\.json.*another --workdir"):
-        run_folder.claim(tmp_path, Config())
+        run_folder.check(tmp_path, Config())
 
 
 def test_find_names_the_nearest_run(tmp_path: Path) -> None:

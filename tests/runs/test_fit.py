@@ -106,10 +106,57 @@ def test_booleans_lists_and_pictures_without_a_channel_are_taken():
 
 
 @pytest.mark.full
+def test_half_precision_is_taken_for_the_numbers_it_holds():
+    model, half = small_vae(), jnp.asarray(images() / 255, jnp.bfloat16)
+    found = as_examples(model, half, jnp.ones(len(half), jnp.bfloat16), unconditional=True)
+    assert found.preprocess.__name__ == "as_it_is"
+    np.testing.assert_array_equal(found.data.value, np.asarray(half, np.float32))
+    assert found.data.context.dtype == np.float32
+    fit(model, half, weights=jnp.ones(len(half), jnp.bfloat16), epochs=1)
+
+
+ROWS = np.array([[3, 1, 4, 1, 5, 9]] * 10, np.uint8)
+
+
+def conditional():
+    encoder, decoder = (jaxvae.with_context(network) for network in (Encoder(), Linear(16, SHAPE)))
+    return jaxvae.conditional_vae(encoder, decoder, event_shape=SHAPE, latent_dim=3, context=2)
+
+
+TAKEN_FOR = {  # model, data, labels, words
+    "tokens in uint8": (
+        lambda: table_vae(jaxvae.observations.categorical(10)),
+        ROWS,
+        None,
+        r"uint8.*astype\(numpy\.int32\)",
+    ),
+    "levels in uint8": (small_vae, images() // 17, None, r"no value above 14.*images / 14"),
+    "a count of 33 bits": (
+        lambda: table_vae(jaxvae.observations.poisson()),
+        ROWS + np.int64(2**32),
+        None,
+        "value 4294967299 at index",
+    ),
+    "one-hot labels": (conditional, images(), np.eye(2)[np.arange(50) % 2], r"pass labels\.argmax\(1\)"),
+    "a column of labels": (conditional, images(), np.zeros((50, 1), int), r"pass labels\[:, 0\]"),
+    "word labels": (conditional, images(), ["a"] * 50, "numpy.unique"),
+}
+
+
+@pytest.mark.parametrize("case", TAKEN_FOR)
+def test_numbers_that_would_become_others_are_refused(case):
+    model, data, labels, words = TAKEN_FOR[case]
+    with pytest.raises((ValueError, TypeError), match=words):
+        as_examples(model(), data, labels)
+    tokens = as_examples(table_vae(jaxvae.observations.categorical(10)), ROWS.astype(np.int32))
+    np.testing.assert_array_equal(tokens.data, ROWS)
+    pixels = as_examples(table_vae(jaxvae.bernoulli()), ROWS * 28, protocol="grey")
+    assert pixels.preprocess is grey  # said to be pixels
+
+
 def test_a_conditional_model_takes_floats_and_labels():
     raw, labels = images(), np.arange(50) % 2
-    encoder, decoder = (jaxvae.with_context(network) for network in (Encoder(), Linear(16, SHAPE)))
-    model = jaxvae.conditional_vae(encoder, decoder, event_shape=SHAPE, latent_dim=3, context=2)
+    model = conditional()
     floats = fit(model, raw / np.float32(255), labels=labels.tolist())
     close(floats.params, fit(model, raw, labels=labels, protocol="grey").params)
 

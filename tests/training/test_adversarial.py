@@ -357,7 +357,7 @@ BAD = {
     ),
     "context": (lambda: gan_loss(VAE._replace(context=3), Critic()), NotImplementedError, ["takes a context"]),
     "a gan's terms": (
-        lambda: small_gan().terms({}, KEY, jnp.zeros(SHAPE)), NotImplementedError, ["no likelihood", "gan_loss"],
+        lambda: small_gan().terms({}, KEY, jnp.zeros(SHAPE)), ValueError, ["no likelihood", "gan_loss"],
     ),
     "layers": (lambda: MLPCritic(hidden=3), TypeError, ["hidden is 3"]),
     "sides": (lambda: ConvCritic((4, 4, 4)).init(KEY, jnp.zeros(SHAPE)), ValueError, ["multiples of 8"]),

@@ -13,9 +13,9 @@ from jaxvae.checks import as_key, positive_integer
 from jaxvae.evaluation.annealing.chains import Path, backward, forward, sigmoid_schedule
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.bounds.importance import effective_samples
-from jaxvae.evaluation.bounds.likelihood import has_bound
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.math.numerics import log_mean_exp
+from jaxvae.models.evidence import need_weights
 from jaxvae.models.given_context import condition
 from jaxvae.models.records import Key, Model, Params, check_batch
 
@@ -40,6 +40,8 @@ def ancestral_sample(model: Model, params: Params, key: Key, count: int) -> tupl
     count = positive_integer("count", count)
     if model.context is not None:
         raise ValueError("the model needs a context, expected one without: sample it for each context by hand.")
+    if model.draw is not None:
+        raise ValueError("the model does not draw through its latents, so no z comes with an x. Use draw.")
     return _simulate(model, count, params, key)
 
 
@@ -93,7 +95,8 @@ def annealed_bounds(
         acceptance, the mean of the forward moves, aimed at 0.65.
 
     Raises:
-        ValueError, TypeError: for impossible options, x or z of another shape, or a deterministic autoencoder.
+        ValueError, TypeError: for impossible options, x or z of another shape, or a model whose evidence is not
+            "weights".
 
     Source: Neal, 2001, arXiv physics/9803008; Wu et al., 2017, arXiv 1611.04273; backwards: Grosse, Ghahramani and
         Adams, 2015, arXiv 1511.02543.
@@ -113,8 +116,7 @@ def annealed_bounds(
         raise ValueError(f"start is {start!r}, expected 'prior' or 'posterior'.")
     check_batch(model, x)
     as_key("key", key)
-    if not has_bound(model, params, x):
-        raise ValueError("the model is a deterministic autoencoder, expected one with a prior and a posterior.")
+    need_weights(model, "annealed importance sampling")
     _check_samples(model, params, x, z)
     bounds = functools.partial(_bounds, model, start, chains, leapfrog_steps, params, key, schedule)
 

@@ -12,13 +12,20 @@ import numpy as np
 from jaxvae.checks import positive_integer
 from jaxvae.evaluation.anomaly.complexity import compressed_nats
 from jaxvae.evaluation.anomaly.regret import likelihood_regret
-from jaxvae.evaluation.bounds.likelihood import per_example
+from jaxvae.evaluation.bounds.likelihood import per_example, tightest
 from jaxvae.evaluation.latents.generation import reconstructions
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Key, Model, Params
 
 Array = jax.Array
 Values = Array | np.ndarray
+PARTS = {
+    "negative_log_p": ("log_p", -1),
+    "negative_elbo": ("elbo", -1),
+    "negative_iw_bound": ("iwae", -1),
+    "reconstruction": ("log_likelihood", -1),
+    "kl": ("kl", 1),
+}
 
 
 def typicality(log_p: Values, training_log_p: Values) -> np.ndarray:
@@ -90,8 +97,11 @@ def anomaly_scores(
     - reconstruction: -E_q[log p(x | z)], and kl: KL(q(z | x) || p(z)), the two parts of -ELBO
     - squared_error: |x - E[x | z]|^2 at the posterior mean, on the scale [0, 1] of `model.to_unit`
     - regret: `likelihood_regret`
-    - simplicity: -L(x), no model at all, and complexity_ratio: -log p(x) - L(x), by the importance-weighted bound
-    - typicality: by the importance-weighted bound, against `training`
+    - simplicity: -L(x), no model at all, and complexity_ratio: -log p(x) - L(x), by the tightest bound
+    - typicality: by the tightest bound, against `training`
+
+    A density without latents, whose evidence is "exact", has negative_log_p in place of the first five and no regret; a
+    model whose evidence is "bound" no negative_iw_bound and no regret.
 
     Args:
         model, params: the model and its parameters.
@@ -122,28 +132,32 @@ def anomaly_scores(
     """
     key_bounds, key_regret = jax.random.split(key)
     samples = positive_integer("samples", samples)
-    values = per_example(model, params, key_bounds, x, samples=samples)
-    if "elbo" not in values:
-        raise ValueError("this model is a deterministic autoencoder: it has no likelihood, expected a model with one.")
-    images = x.value if isinstance(x, Labelled) else x
-    unit = np.asarray(model.to_unit(images))
-    seen = np.asarray(model.to_unit(reconstructions(model, params, x)))
-    scores = {
-        "negative_elbo": -values["elbo"],
-        "negative_iw_bound": -values["iwae"],
-        "reconstruction": -values["log_likelihood"],
-        "kl": values["kl"],
-        "squared_error": np.square(unit - seen).reshape(len(unit), -1).sum(1),
-    }
-    if regret_steps is not None:
+    if model.evidence == "none":
+        raise ValueError(
+            "the evidence of this model is 'none', as of a deterministic autoencoder: it has no likelihood, expected a "
+            "model with one."
+        )
+
+    def bounds(key: Key, x: Any) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        values = per_example(model, params, key, x, samples=samples)
+        best = tightest(values)
+        assert best is not None
+        return values, best
+
+    values, log_p = bounds(key_bounds, x)
+    scores = {name: sign * values[part] for name, (part, sign) in PARTS.items() if part in values}
+    unit = np.asarray(model.to_unit(x.value if isinstance(x, Labelled) else x))
+    if model.evidence != "exact" and model.posterior.support != "none":
+        seen = np.asarray(model.to_unit(reconstructions(model, params, x)))
+        scores["squared_error"] = np.square(unit - seen).reshape(len(unit), -1).sum(1)
+    if regret_steps is not None and model.evidence == "weights":
         scores["regret"] = likelihood_regret(model, params, key_regret, x, steps=regret_steps, progress=progress)
     if codecs is not None:
         complexity = compressed_nats(np.rint(255 * unit).astype(np.uint8), codecs)
         scores["simplicity"] = -complexity
-        scores["complexity_ratio"] = complexity_ratio(values["iwae"], complexity)
+        scores["complexity_ratio"] = complexity_ratio(log_p, complexity)
     if training is not None:
-        reference = per_example(model, params, jax.random.fold_in(key_bounds, 1), training, samples=samples)
-        scores["typicality"] = typicality(values["iwae"], reference["iwae"])
+        scores["typicality"] = typicality(log_p, bounds(jax.random.fold_in(key_bounds, 1), training)[1])
     return scores
 
 

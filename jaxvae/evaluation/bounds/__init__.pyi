@@ -5,6 +5,7 @@ from .likelihood import Estimate as Estimate
 from .likelihood import bits_per_dimension as bits_per_dimension
 from .likelihood import per_example as per_example
 from .likelihood import summarize as summarize
+from .likelihood import tightest as tightest
 from .rates import InformationBounds as InformationBounds
 from .rates import RateDistortion as RateDistortion
 from .rates import information_bounds as information_bounds

@@ -10,7 +10,6 @@ import numpy as np
 from jaxvae.checks import finite_number, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.bounds.importance import effective_samples
-from jaxvae.evaluation.bounds.likelihood import has_bound
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.incomplete import Incomplete, observed_log_prob, observed_log_weight
 from jaxvae.models.records import Key, Model, Params, check_batch
@@ -99,8 +98,11 @@ def impute(
     masks = np.broadcast_to(masks, np.shape(x))
     values = np.where(masks, np.asarray(x), 0).astype(np.float32)
     check_batch(model, values)
-    if not has_bound(model, params, values):
-        raise ValueError("the model is a deterministic autoencoder, expected one with a posterior, such as a VAE.")
+    if model.evidence == "none":
+        raise ValueError(
+            "the evidence of this model is 'none', as of a deterministic autoencoder, expected one with a posterior, "
+            "such as a VAE."
+        )
     _check_independent(model, params, key, values)
     function = functools.partial(_impute, model, samples, rounds, draws, chunk, float(prior_share), params, key)
     pairs: Any = Incomplete(jnp.asarray(values), jnp.asarray(masks))

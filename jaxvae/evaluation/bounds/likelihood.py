@@ -16,6 +16,8 @@ from jaxvae.models.records import Key, Model, Params, check_batch
 
 Array = jax.Array
 
+# What per_example finds, the nearest to log p(x) first, and what each says of it.
+TIGHTEST = {"log_p": "exact", "iwae": "importance bound", "elbo": "bound"}
 BATCH, CHUNK, ROWS = 500, 125, 1000  # most examples, samples, and their product in flight: the fastest for an MLP
 
 
@@ -50,14 +52,20 @@ def per_example(
         progress: called with the number of examples done, now and then.
 
     Returns:
-        NumPy arrays in nats: elbo [N] and log_likelihood [N], averaged over the K samples; kl [N]; kl_per_latent
-        [N, L]; and iwae [N], the importance-weighted bound with K samples. Of several K, iwae is that of the largest
-        and `iwae_5`, say, that of the first 5 samples. For K > 1 also effective_samples [N], a count. The rate is kl,
-        the distortion -log_likelihood. An autoencoder without a posterior has no bound: log_likelihood only.
+        NumPy arrays in nats, by what the model's evidence allows:
+        "weights": elbo [N] and log_likelihood [N], averaged over the K samples; kl [N]; kl_per_latent [N, L]; and iwae
+        [N], the importance-weighted bound with K samples. Of several K, iwae is that of the largest and `iwae_5`, say,
+        that of the first 5 samples. For K > 1 also effective_samples [N], a count. The rate is kl, the distortion
+        -log_likelihood.
+        "exact": log_p [N], in one pass whatever K.
+        "bound": elbo, the mean of K log-weights, and for K > 1 its monte_carlo_error [N]; log_likelihood, kl,
+        kl_per_latent. No log-mean-exp: it may lie above log p(x).
+        "none": log_likelihood, the reconstruction, and the KL where there is one.
 
     Raises:
         ValueError, TypeError: for an empty x, x of another shape, values the likelihood cannot score, an impossible
-            samples, batch_size or chunk, or more than one sample of a deterministic autoencoder.
+            samples, batch_size or chunk, more than one sample of a model without evidence, such as a deterministic
+            autoencoder, or a model without terms, such as a GAN.
 
     Source: Burda, Grosse and Salakhutdinov, 2016, arXiv 1509.00519; rate and distortion: Alemi et al., 2018, arXiv
         1711.00464.
@@ -76,13 +84,11 @@ def per_example(
     chunk = min(positive_integer("chunk", chunk), largest)
     check_batch(model, x)
     as_key("key", key)
-    if not has_bound(model, params, x):
-        if largest > 1:
-            raise ValueError(
-                f"samples is {samples}, but this model is a deterministic autoencoder: it has no posterior, so no "
-                f"ELBO and no importance-weighted bound, expected samples=1 for its reconstruction term."
-            )
-        counts = ()
+    if model.evidence == "none" and largest > 1:
+        raise ValueError(
+            f"samples is {samples}, but the evidence of this model is 'none', as of a deterministic autoencoder: no "
+            f"ELBO and no importance-weighted bound, expected samples=1 for its reconstruction term."
+        )
     several = () if isinstance(samples, int | np.integer) else counts
     bounds = functools.partial(_bounds, model, counts, several, chunk, params, key)
 
@@ -96,7 +102,7 @@ def per_example(
         report, x, batch_size=default_batch if batch_size is None else batch_size
     )
     if progress is not None:
-        progress(len(values["log_likelihood"]))
+        progress(len(next(iter(values.values()))))
     return values
 
 
@@ -109,10 +115,14 @@ def sample_counts(samples: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted({positive_integer("samples", count) for count in samples}))
 
 
-def has_bound(model: Model, params: Params, x: Array | np.ndarray) -> bool:
-    """False for a deterministic autoencoder, whose terms have a KL of shape [0]; x is a batch."""
-    first = jax.tree.map(lambda leaf: leaf[0], x)
-    return jax.eval_shape(model.terms, params, jax.random.key(0), first).kl.shape != (0,)
+def tightest(values: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Of what `per_example` found, log p(x) [N] itself or the bound nearest to it; None where there is neither.
+
+    Example:
+        >>> tightest({"elbo": np.array([-3.0]), "iwae": np.array([-2.0])}).tolist()
+        [-2.0]
+    """
+    return next((values[name] for name in TIGHTEST if name in values), None)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -126,20 +136,20 @@ def _bounds(
     indices: Array,
     x: Array,
 ) -> dict[str, Array]:
-    samples = max(counts, default=1)
+    samples = max(counts)
 
     def one(index: Array, x: Array) -> dict[str, Array]:
         own = jax.random.fold_in(key, index)
+        if model.evidence == "exact":
+            return {"log_p": model.terms(params, own, x).log_weight}
         log_weights, log_likelihood, kl = sample_weights(model, params, own, x, samples=samples, chunk=chunk)
-        if not counts:
-            return {"log_likelihood": log_likelihood}
-        found = {
-            "elbo": log_likelihood - kl.sum(),
-            "log_likelihood": log_likelihood,
-            "kl": kl.sum(),
-            "kl_per_latent": kl,
-            "iwae": log_mean_exp(log_weights),
-        }
+        parts = {"log_likelihood": log_likelihood} | ({"kl": kl.sum(), "kl_per_latent": kl} if kl.size else {})
+        if model.evidence == "none":
+            return parts
+        if model.evidence == "bound":
+            error = {"monte_carlo_error": log_weights.std(ddof=1) / math.sqrt(samples)} if samples > 1 else {}
+            return {"elbo": log_weights.mean()} | parts | error
+        found = {"elbo": log_likelihood - kl.sum()} | parts | {"iwae": log_mean_exp(log_weights)}
         found |= {f"iwae_{count}": log_mean_exp(log_weights[:count]) for count in several}
         return found | ({"effective_samples": effective_samples(log_weights)} if samples > 1 else {})
 

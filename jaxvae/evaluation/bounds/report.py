@@ -1,6 +1,5 @@
 """Numbers that cannot be printed without their setting: what was measured, on which data, with how many samples."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,9 +8,9 @@ import numpy as np
 
 from jaxvae.checks import positive_integer, shown
 from jaxvae.evaluation.bounds.likelihood import (
+    TIGHTEST,
     Estimate,
     bits_per_dimension,
-    has_bound,
     per_example,
     sample_counts,
     summarize,
@@ -34,6 +33,8 @@ class Setting(NamedTuple):
         seed: of the draw of x and of all samples.
         sha256: of the whole draw of x.
         samples: posterior samples for each example, or chains and temperatures, in words.
+        evidence: what the number says of log p(x): "exact", "bound" or "importance bound"; "" where it is about
+            something else.
         precision: of the networks' products, in words where it is not JAX's own; `evaluate` fills it in.
     """
 
@@ -45,20 +46,21 @@ class Setting(NamedTuple):
     sha256: str
     samples: str = ""
     precision: str = ""
+    evidence: str = ""
 
     def __str__(self) -> str:
         count = f"first {self.examples} of {self.of}" if self.examples < self.of else f"all {self.of}"
-        words = [f"{self.data}, {count} examples", self.protocol, self.samples, self.precision, f"seed {self.seed}"]
-        return ", ".join(word for word in [*words, f"sha256 {self.sha256[:12]}"] if word)
+        words = [f"{self.data}, {count} examples", self.protocol, self.evidence, self.samples, self.precision]
+        return ", ".join(word for word in [*words, f"seed {self.seed}", f"sha256 {self.sha256[:12]}"] if word)
 
 
 class Measured(NamedTuple):
     """A mean over examples with its standard error, its unit and its setting; printed, it says all of them.
 
     Example:
-        >>> setting = Setting("mnist/test", 100, 10000, "threshold", 0, "c0ffee", "K = 50")
+        >>> setting = Setting("mnist/test", 100, 100, "threshold", 0, "c0ffee", "K = 50", evidence="bound")
         >>> print(Measured("-ELBO", Estimate(97.314, 0.23, 100), "nats", setting))
-        -ELBO 97.31 +- 0.23 nats (mnist/test, first 100 of 10000 examples, threshold, K = 50, seed 0, sha256 c0ffee)
+        -ELBO 97.31 +- 0.23 nats (mnist/test, all 100 examples, threshold, bound, K = 50, seed 0, sha256 c0ffee)
     """
 
     name: str
@@ -102,9 +104,13 @@ def evaluate(
         progress: called with the number of examples done.
 
     Returns:
-        -ELBO, -IW-K for each K, rate and distortion (nats); bits per dimension from the tightest bound; active units
-        (Var_x E[z | x] > 0.01) with the spread over examples left out; effective samples. For a deterministic
-        autoencoder the distortion only.
+        By the evidence of the model, each row saying whether it is exact, a bound or an importance bound:
+        "weights": -ELBO, -IW-K for each K, rate and distortion (nats); bits per dimension from the tightest bound;
+        active units (Var_x E[z | x] > 0.01) with the spread over examples left out; effective samples.
+        "exact": -log p in one pass, and bits per dimension.
+        "bound": -ELBO with the Monte Carlo error that K samples of each example leave in that mean, rate and
+        distortion, bits per dimension.
+        "none": the distortion, and the rate where there is a KL.
 
     Raises:
         ValueError, TypeError: as `per_example` and `bits_per_dimension`, or for a setting that does not fit x.
@@ -131,25 +137,39 @@ def evaluate(
     x = jax.tree.map(lambda leaf: leaf[:count], x)
     counts = sample_counts(samples)
     setting = setting._replace(precision=in_words())
-    here = functools.partial(_measured, setting)
-    key = jax.random.key(setting.seed)
-    if not has_bound(model, params, x):
-        found = summarize(per_example(model, params, key, x, progress=progress))
-        return [here("distortion", negative(found["log_likelihood"]), "nats", 1)]
-    values = per_example(model, params, key, x, samples=counts, progress=progress)
-    found = summarize(values)
-    largest = counts[-1]
-    rows = [here("-ELBO", negative(found["elbo"]), "nats", largest)]
-    rows += [here(f"-IW-{k}", negative(found[f"iwae_{k}"]), "nats", k) for k in counts]
-    rows += [here("rate", found["kl"], "nats", largest)]
-    rows += [here("distortion", negative(found["log_likelihood"]), "nats", largest)]
-    if bin_width is not None:
-        rows.append(here("bits per dimension", _bits(model, found["iwae"], bin_width), "bits", largest))
-    if model.posterior.distribution is not None:
+    if model.evidence in ("exact", "none"):
+        counts = (1,)
+    values = per_example(model, params, jax.random.key(setting.seed), x, samples=counts, progress=progress)
+    found, largest = summarize(values), counts[-1]
+    passes = "one pass" if model.evidence == "exact" else f"K = {largest}"
+
+    def row(name: str, estimate: Estimate, unit: str = "nats", *, words: str = passes, evidence: str = "") -> Measured:
+        return Measured(name, estimate, unit, setting._replace(samples=words, evidence=evidence))
+
+    rows = []
+    if "log_p" in found:
+        rows.append(row("-log p", negative(found["log_p"]), evidence=TIGHTEST["log_p"]))
+    if "elbo" in found:
+        rows.append(row("-ELBO", negative(found["elbo"]), evidence=TIGHTEST["elbo"]))
+    if "monte_carlo_error" in found:
+        errors = values["monte_carlo_error"].astype(np.float64)
+        rows.append(row("Monte Carlo error", Estimate(float(np.linalg.norm(errors)) / count, np.nan, count)))
+    if "iwae" in found:
+        bounds = {k: negative(found[f"iwae_{k}"]) for k in counts}
+        rows += [row(f"-IW-{k}", bounds[k], words=f"K = {k}", evidence=TIGHTEST["iwae"]) for k in counts]
+    if "kl" in found:
+        rows.append(row("rate", found["kl"]))
+    if "log_likelihood" in found:
+        rows.append(row("distortion", negative(found["log_likelihood"])))
+    best = next((name for name in TIGHTEST if name in found), None)
+    if bin_width is not None and best is not None:
+        rows.append(row("bits per dimension", _bits(model, found[best], bin_width), "bits", evidence=TIGHTEST[best]))
+    if model.evidence == "weights" and model.posterior.distribution is not None:
         active = active_latents(encode(model, params, x).mean)
-        rows.append(here("active units", Estimate(float(active.sum()), np.nan, count), f"of {active.size}", 0))
-    if largest > 1:
-        rows.append(here("effective samples", found["effective_samples"], f"of {largest}", largest))
+        used = Estimate(float(active.sum()), np.nan, count)
+        rows.append(row("active units", used, f"of {active.size}", words=setting.samples))
+    if "effective_samples" in found:
+        rows.append(row("effective samples", found["effective_samples"], f"of {largest}"))
     return rows
 
 
@@ -163,8 +183,3 @@ def _bits(model: Model, estimate: Estimate, bin_width: float) -> Estimate:
     mean = bits_per_dimension(estimate.mean, dimensions, bin_width=bin_width)
     error = estimate.standard_error / (dimensions * np.log(2.0))
     return Estimate(mean, float(error), estimate.examples)
-
-
-def _measured(setting: Setting, name: str, estimate: Estimate, unit: str, samples: int) -> Measured:
-    words = f"K = {samples}" if samples else setting.samples
-    return Measured(name, estimate, unit, setting._replace(samples=words))

@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.checks import as_seed, positive_integer
+from jaxvae.models.densities.density import density_model
 from jaxvae.models.records import Conditional, Key, Params
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import TrainState
-from jaxvae.training.losses.bound import Loss
+from jaxvae.training.losses.bound import Loss, bound_loss
 
 Array = jax.Array
 
@@ -56,10 +57,7 @@ def train_density(
     if np.ndim(samples) != 2 or len(samples) == 0:
         raise ValueError(f"samples have shape {np.shape(samples)}, expected (N, Z), at least one.")
 
-    def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, dict[str, Array]]:
-        value = -jax.vmap(density.log_prob, (None, 0, None))(params, batch, None).mean()
-        return value, {"loss": value}
-
+    loss = bound_loss(density_model(density, event_shape=np.shape(samples)[1:]))
     key_init, key_run = jax.random.split(jax.random.key(as_seed("seed", seed)))
     start = jax.jit(density.init)(key_init, None)
     if not jax.tree.leaves(start):

@@ -18,6 +18,7 @@ from .collapse import collapse_warning as collapse_warning
 from .collapse import has_collapsed as has_collapsed
 from .collapse import latent_use as latent_use
 from .decoding import decode as decode
+from .generation import draw as draw
 from .generation import interpolate as interpolate
 from .generation import manifold as manifold
 from .generation import posterior_reconstructions as posterior_reconstructions

@@ -22,6 +22,8 @@ def count_latents(model: Model, params: Params) -> int:
         ValueError: if the latents are no single vector, as those of a hierarchical model.
     """
     code = latent_shapes(model, params)
+    if not jax.tree.leaves(code):
+        raise ValueError("the model has no latents, expected one vector of them (Z,). Use draw for its samples.")
     if not isinstance(code, jax.ShapeDtypeStruct) or len(code.shape) != 1:
         shapes = [leaf.shape for leaf in jax.tree.leaves(code)]
         raise ValueError(
@@ -34,9 +36,10 @@ def count_latents(model: Model, params: Params) -> int:
 def latent_shapes(model: Model, params: Params) -> Any:
     """The shape and dtype of one code, a tree of them where the latents come in groups."""
     x: Any = jnp.zeros(as_model("model", model).event_shape)
-    if model.context is not None:
-        x = Labelled(x, model.context.example())
-    return jax.eval_shape(model.posterior.mean, params, x)  # of the posterior: an autoencoder may have no prior
+    context = None if model.context is None else model.context.example()
+    if model.posterior.support == "none":  # a generator; while an autoencoder may have no prior
+        return jax.eval_shape(model.prior.mean, params, context)
+    return jax.eval_shape(model.posterior.mean, params, x if model.context is None else Labelled(x, context))
 
 
 def decode(model: Model, params: Params, z: Any, *, context: Any = None, batch_size: int = 100) -> np.ndarray:

@@ -26,38 +26,70 @@ Images = Any  # [N, *event_shape], or Labelled of them and their contexts
 Path = Callable[[Array, Array, int], Array]
 
 
+def draw(
+    model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
+) -> np.ndarray:
+    """Draws of x, [count, *event_shape], whatever the model: the one way to samples. The key is consumed.
+
+    A model that has a `draw` of its own is asked for it; of any other z comes from the prior and x from the likelihood.
+    With `context=3`, a conditional model draws `count` examples of class 3.
+
+    Raises:
+        ValueError, TypeError: for an impossible count, key or context, or a model that has no prior to draw from.
+
+    Example:
+        >>> from jaxvae.models.densities.density import density_model
+        >>> from jaxvae.models.priors.standard import standard_normal
+        >>> draw(density_model(standard_normal(2), event_shape=(2,)), {}, jax.random.key(0), 3).shape
+        (3, 2)
+    """
+    return _draws(model, params, key, count, context, batch_size, "x")
+
+
 def prior_means(
     model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
 ) -> np.ndarray:
-    """E[x | z] for `count` draws z of the prior, [count, *event_shape]; the key is consumed."""
-    return _draw(model, params, key, count, context, batch_size)[0]
+    """E[x | z] for `count` draws z of the prior, [count, *event_shape]; the key is consumed.
+
+    Raises:
+        ValueError, TypeError: as `draw`; for a model without latents, or one that does not draw through its prior.
+    """
+    return _draws(model, params, key, count, context, batch_size, "mean")
 
 
 def prior_samples(
     model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
 ) -> np.ndarray:
-    """Draws of x itself, [count, *event_shape]; from the key of `prior_means` come the same z.
+    """Draws of x through the latents, [count, *event_shape]; from the key of `prior_means` come the same z.
 
-    With `context=3`, a conditional model draws `count` examples of class 3.
+    Raises:
+        ValueError, TypeError: as `prior_means`.
     """
-    return _draw(model, params, key, count, context, batch_size)[1]
+    return _draws(model, params, key, count, context, batch_size, "sample")
 
 
-def _draw(model: Model, params: Params, key: Key, count: int, context: Any, batch_size: int) -> tuple[Any, Any]:
+def _draws(model: Model, params: Params, key: Key, count: int, context: Any, batch_size: int, what: str) -> np.ndarray:
     as_model("model", model)
     as_key("key", key)
     draws = np.zeros(positive_integer("count", count))
     contexts = contexts_for(model, context, len(draws))
-    return map_batches(functools.partial(_draw_batch, model, params, key), draws, contexts, batch_size=batch_size)
+    function = functools.partial(_draw_batch, model, what, params, key)
+    found: np.ndarray = map_batches(function, draws, contexts, batch_size=batch_size)
+    return found
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _draw_batch(model: Model, params: Params, key: Key, index: Array, _: Array, contexts: Any) -> tuple[Array, Array]:
-    def one(index: Array, context: Any) -> tuple[Array, Array]:
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _draw_batch(model: Model, what: str, params: Params, key: Key, index: Array, _: Array, contexts: Any) -> Any:
+    def one(index: Array, context: Any) -> Any:
         plain, _ = condition(model, Labelled(None, context))
-        key_z, key_x = jax.random.split(jax.random.fold_in(key, index))
+        own = jax.random.fold_in(key, index)
+        if what == "x" and plain.draw is not None:
+            return plain.draw(params, own, None)
+        key_z, key_x = jax.random.split(own)
         z, _ = plain.prior.sample(params, key_z, None)
-        return plain.likelihood.mean(params, z), plain.likelihood.sample(params, key_x, z)[0]
+        if what != "x" and (plain.draw is not None or not jax.tree.leaves(z)):
+            raise ValueError("the model does not draw through latents, expected one that does. Use draw.")
+        return plain.likelihood.mean(params, z) if what == "mean" else plain.likelihood.sample(params, key_x, z)[0]
 
     return jax.vmap(one)(index, contexts)
 

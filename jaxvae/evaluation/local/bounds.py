@@ -11,6 +11,7 @@ from jaxvae.checks import finite_number, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.math.normal import normal_log_prob, reparameterize
 from jaxvae.math.numerics import log_mean_exp
+from jaxvae.models.evidence import need_weights
 from jaxvae.models.given_context import condition
 from jaxvae.models.records import DiagNormal, Key, Model, Params, check_batch
 from jaxvae.training.search.local import fit_posterior
@@ -48,7 +49,8 @@ def local_bounds(
         NumPy arrays [N] in nats: elbo and iwae (of K samples) by q, local_elbo and local_iwae by q*.
 
     Raises:
-        ValueError, TypeError: for impossible options, x of another shape, or a posterior that is no diagonal Gaussian.
+        ValueError, TypeError: for impossible options, x of another shape, a model whose evidence is not "weights", or a
+            posterior that is no diagonal Gaussian.
 
     Source: Cremer, Li and Duvenaud, 2018, arXiv 1801.03558.
 
@@ -64,6 +66,7 @@ def local_bounds(
     fit_samples = positive_integer("fit_samples", fit_samples)
     finite_number("learning_rate", learning_rate, above=True)
     check_batch(model, x)
+    need_weights(model, "the best q of each example")
     if model.posterior.distribution is None:
         raise ValueError(
             "the posterior of this model is no diagonal Gaussian (its `distribution` is None), expected one: the best "

@@ -20,13 +20,15 @@ Images = jax.Array | np.ndarray
 Values = Sequence[float] | np.ndarray
 LARGEST, TALLEST = 0.8, 10.0  # inches: of one tile, of a whole picture
 BEYOND = 20.0  # no scale of [0, 1] with some noise: levels 0..255, or a model that has diverged
+DEEP = -0.8  # a hundredth of all pixels below this and none below -1: a scale of [-1, 1], and no noise around [0, 1]
 
 
 def unit_images(name: str, images: Images, axes: int = 1) -> np.ndarray:
     """Images [..., H, W, C] with `axes` leading axes as float32 on [0, 1]; a little beyond is clipped.
 
     Raises:
-        ValueError: for another shape or number of channels, no images, NaN, or values on another scale.
+        ValueError: for another shape or number of channels, no images, NaN, or values on another scale: integers other
+            than uint8 and 0 and 1, and pixels on [-1, 1].
     """
     array = np.asarray(images)
     if array.ndim != axes + 3 or array.shape[-1] not in (1, 3) or array.size == 0:
@@ -36,7 +38,17 @@ def unit_images(name: str, images: Images, axes: int = 1) -> np.ndarray:
         )
     if array.dtype == np.uint8:
         return array.astype(np.float32) / 255
+    if array.dtype.kind in "iu" and not 0 <= array.min() <= array.max() <= 1:
+        raise ValueError(
+            f"{name} has dtype {array.dtype} and values from {array.min()} to {array.max()}, expected floats on [0, 1] "
+            f"or uint8. For levels divide by the largest one, for pixels 0..255 pass {name}.astype(numpy.uint8)."
+        )
     array = array.astype(np.float32)
+    if array.min() >= -1 and array.max() <= 1 and (array <= DEEP).mean() >= 0.01:
+        raise ValueError(
+            f"{name} has values from {array.min()} to {array.max()}, expected pixels on [0, 1], black at 0. For pixels "
+            f"on [-1, 1] pass ({name} + 1) / 2."
+        )
     if not np.abs(array).max() <= BEYOND:
         raise ValueError(
             f"{name} has values from {array.min()} to {array.max()}, expected pixels on [0, 1], or raw "

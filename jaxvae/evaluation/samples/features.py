@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxvae.checks import positive_integer
+from jaxvae.data.labels import LARGEST, remedy
 from jaxvae.evaluation.plots.image_grids import unit_images
 
 
@@ -101,10 +102,15 @@ def check_labels(name: str, labels: np.ndarray, count: int) -> np.ndarray:
         dtype('int32')
     """
     array = np.asarray(labels)
+    if array.shape != (count,) or count == 0:
+        raise ValueError(
+            f"{name} have shape {array.shape}, expected ({count},), one for each image, and at least one."
+            f"{remedy(name, array)}"
+        )
     if not np.issubdtype(array.dtype, np.integer):
         raise TypeError(f"{name} have dtype {array.dtype}, expected integers from 0 on, a class for each image.")
-    if array.shape != (count,) or count == 0:
-        raise ValueError(f"{name} have shape {array.shape}, expected ({count},), one for each image, and at least one.")
     if array.min() < 0:
         raise ValueError(f"{name} hold {array.min()}, expected integers from 0 on. Leave out what has no label.")
+    if array.max() > LARGEST:
+        raise ValueError(f"{name} hold {array.max()}, expected integers up to {LARGEST}. Number the classes anew.")
     return array.astype(np.int32)

@@ -9,6 +9,7 @@ from jaxvae.checks import as_float, as_key, positive_integer
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, as_network, merge, part_of
+from jaxvae.models.support import absent
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -93,7 +94,7 @@ def autoencoder(
         lambda params, z, x: q_z.log_prob(params, z, to_input(x)),
         lambda params, x: q_z.mean(params, to_input(x)),
     )
-    return Model(init, terms, posterior, p_z, p_x, event_shape, observation.to_unit, observation.check)
+    return Model(init, terms, posterior, p_z, p_x, event_shape, observation.to_unit, observation.check, evidence="none")
 
 
 def point_posterior(encoder: Network, latent_dim: int, *, name: str = "encoder") -> Conditional:
@@ -149,17 +150,7 @@ def no_prior() -> Conditional:
         >>> no_prior().init(jax.random.key(0), None)
         {}
     """
-
-    def absent(*_: object) -> Array:
-        raise ValueError(
-            "this model has no prior p(z), so there is nothing to draw codes from. Pass one, such as "
-            "prior=standard_normal(latent_dim), and train the codes to follow it; or fit a density to the codes."
-        )
-
-    def init(key: Key, context: None = None) -> Params:
-        return {}
-
-    def sample(params: Params, key: Key, context: None = None) -> tuple[Array, Array]:
-        return absent(), absent()
-
-    return Conditional(init, sample, absent, absent)
+    return absent(
+        "this model has no prior p(z), so there is nothing to draw codes from. Pass one, such as "
+        "prior=standard_normal(latent_dim), and train the codes to follow it; or fit a density to the codes."
+    )

@@ -1,6 +1,6 @@
 """The generator of a GAN as a model: it draws, and cannot score."""
 
-from typing import NoReturn
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from jaxvae.models.inputs import as_observation, as_shape
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
+from jaxvae.models.support import absent
 
 Array = jax.Array
 
@@ -32,8 +33,9 @@ def gan(
         prior: a `Conditional` with context None, by default `standard_normal(latent_dim)`.
 
     Returns:
-        A `Model` with the parameters {"decoder": ...}; its terms and posterior raise `NotImplementedError`, since a
-        GAN has neither a likelihood nor codes. Give it a critic by `with_critic(model, network, sees="example")`.
+        A `Model` with the parameters {"decoder": ...} and the evidence "none"; its terms and posterior raise
+        `ValueError`, since a GAN has neither a likelihood nor codes. Give it a critic by
+        `with_critic(model, network, sees="example")`.
 
     Raises:
         ValueError, TypeError: for an impossible latent_dim, event_shape or observation.
@@ -52,17 +54,21 @@ def gan(
     event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
     p_x = decoder_likelihood(generator, observation, event_shape)
     p_z = standard_normal(latent_dim) if prior is None else prior
-
-    def absent(*_: object) -> NoReturn:
-        raise NotImplementedError(
-            "a GAN has no likelihood and no posterior, so it gives no terms and no codes. Train it by gan_loss; for "
-            "codes use a VAE with vae_gan_loss."
-        )
+    posterior = absent(
+        "a GAN has no likelihood and no posterior, so it gives no terms and no codes. Train it by gan_loss; for "
+        "codes use a VAE with vae_gan_loss."
+    )
+    refuse: Any = posterior.mean
 
     def init(key: Key, x: Array) -> Params:
         key_x, key_p = jax.random.split(key)
         return merge(p_x.init(key_x, jnp.zeros(latent_dim, jnp.float32)), p_z.init(key_p, None))
 
-    likelihood_of_means = p_x._replace(log_prob=absent)
-    posterior = Conditional(lambda key, x: {}, absent, absent, absent)
-    return Model(init, absent, posterior, p_z, likelihood_of_means, event_shape, observation.to_unit, observation.check)
+    def sample(params: Params, key: Key, z: Array) -> tuple[Array, Array]:
+        x = p_x.mean(params, z)
+        return x, jnp.full((), jnp.inf, x.dtype)  # a point mass, as `point_posterior`
+
+    point_mass = Conditional(p_x.init, sample, refuse, p_x.mean)
+    return Model(
+        init, refuse, posterior, p_z, point_mass, event_shape, observation.to_unit, observation.check, evidence="none"
+    )

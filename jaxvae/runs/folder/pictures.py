@@ -27,8 +27,6 @@ def draw_pictures(
     kl_per_latent: np.ndarray,
     metrics: Path,
     say: Callable[[str], None],
-    *,
-    prior: bool = True,
 ) -> list[Path]:
     """Writes the pictures of a run into a folder and returns their paths.
 
@@ -39,7 +37,6 @@ def draw_pictures(
         kl_per_latent: [L], nats, averaged over test images; L = 0 for an autoencoder.
         metrics: the run's metrics.jsonl.
         say: is given one line.
-        prior: whether the model has a prior to draw from.
     """
     make_folder(folder)
     count = min(12, len(test.x))
@@ -61,7 +58,7 @@ def draw_pictures(
             unit(test.x[pairs[0]]),
             unit(test.x[pairs[1]]),
         )
-    if prior:
+    if model.prior.support != "none":
         pictures["prior_samples"] = lambda: plots.image_grid(
             unit(generation.prior_means(model, params, jax.random.key(SEED), 60)),
             columns=12,

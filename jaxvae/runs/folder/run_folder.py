@@ -36,21 +36,21 @@ def create(workdir: str | os.PathLike[str]) -> Path:
     return path
 
 
-def claim(folder: Path, config: Config, *, allow_changes: bool = False, overwrite: bool = False) -> bool:
-    """Makes a folder the home of the run `config`; writes its config.json. Hold the folder's lock.
+def check(folder: Path, config: Config, *, allow_changes: bool = False, overwrite: bool = False) -> bool:
+    """Whether a folder may become, or already is, the home of the run `config`; nothing is written.
 
     Args:
         folder: as `create` made it.
         config: the run to start or to resume.
         allow_changes: go on with the new values where they differ from those of the run in the folder.
-        overwrite: remove the run in the folder (its own files, nothing else) and start afresh.
+        overwrite: the run in the folder is to be removed.
 
     Returns:
-        True if the folder already held this run, which is then to be resumed.
+        True if the folder already holds this run, which is then to be resumed.
 
     Raises:
         ValueError: if the folder holds another run, naming each differing field with both values, or files
-            of a run without its config. Nothing is changed then.
+            of a run without its config.
     """
     file = folder / CONFIG
     if not file.exists():
@@ -58,24 +58,32 @@ def claim(folder: Path, config: Config, *, allow_changes: bool = False, overwrit
         if left:
             raise ValueError(
                 f"{folder} holds {', '.join(left)} but no {CONFIG}, so nobody can tell whose they are. Choose"
-                f"  another --workdir, or move them away."
+                f" another --workdir, or move them away."
             )
-        write_config(file, config)
         return False
     try:
         old = read_config(file)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{error} Choose another --workdir, or move that file away.") from error
+    changes = changed_numbers(old, config)
+    if changes and not allow_changes and not overwrite:
+        raise ValueError(other_run(folder, changes))
+    return not overwrite
+
+
+def claim(folder: Path, config: Config, *, overwrite: bool = False) -> None:
+    """Writes config.json, once it is known that the run can go on: what `check` allowed may still prove impossible.
+
+    Args:
+        folder: held by its lock, and passed by `check`.
+        config: the run in it from now on.
+        overwrite: remove the run in the folder first, its own files and nothing else.
+    """
+    file = folder / CONFIG
     if overwrite:
         _remove_run(folder)
+    if not file.exists() or read_config(file) != config:
         write_config(file, config)
-        return False
-    changes = changed_numbers(old, config)
-    if changes and not allow_changes:
-        raise ValueError(other_run(folder, changes))
-    if old != config:
-        write_config(file, config)
-    return True
 
 
 def other_run(folder: Path, changes: list[tuple[str, Any, Any]]) -> str:

@@ -27,21 +27,21 @@ def pictures(facts: Facts) -> Html:
     title = "What it draws"
     if facts.run is None:
         return section(title, absent(f"Nothing can be drawn. {facts.no_run}"))
-    model, params, config = facts.run
+    model, params, _ = facts.run
     kinds: list[Callable[[], Html]] = []
-    if config.model.kind != "autoencoder":
+    if model.prior.support != "none":
         kinds.append(lambda: _draws(model, params))
     test = facts.held_out
     if test is not None:
         kinds.append(lambda: _reconstructions(model, params, test))
         if isinstance(latent_shapes(model, params), jax.ShapeDtypeStruct):
             kinds.append(lambda: _interpolations(model, params, test))
-            if config.model.kind != "autoencoder":
+            if model.prior.support != "none":
                 kinds.append(lambda: _traversals(model, params, test))
     found = [attempt(kind) for kind in kinds]
     missing = [absent(f"A picture could not be drawn. {why}") for picture, why in found if picture is None]
-    if config.model.kind == "autoencoder":
-        missing.append(absent("There are no draws from a prior: a deterministic autoencoder has none."))
+    if model.prior.support == "none":
+        missing.append(absent("There are no draws from a prior: this model, such as an autoencoder, has none."))
     if test is None:
         missing.append(absent(f"There are no reconstructions. {facts.no_held_out}"))
     return section(title, figures(*[picture for picture, _ in found if picture]), *missing)
@@ -99,8 +99,6 @@ def _traversals(model: Model, params: Params, test: HeldOut) -> Html:
 def latent_space(facts: Facts) -> Html:
     """KL of each latent, now and over training; whether the posterior has collapsed; the codes in a plane."""
     title = "Latents"
-    if facts.config.model.kind == "autoencoder":
-        return section(title, absent("A deterministic autoencoder has no KL: its codes carry what they can."))
     if facts.run is None or facts.held_out is None:
         over = _over_training(facts)
         missing = absent(f"The latents could not be looked at. {facts.no_run or facts.no_held_out}")
@@ -110,6 +108,10 @@ def latent_space(facts: Facts) -> Html:
     values, why = attempt(lambda: per_example(model, params, key, x))
     if values is None:
         return section(title, absent(f"The latents could not be looked at. {why}"))
+    if "kl_per_latent" not in values:
+        return section(
+            title, absent("This model, as a deterministic autoencoder, has no KL: codes carry what they can.")
+        )
     use = latent_use(model, params, values["kl_per_latent"], x)
     used, count = int(use.active.sum()), use.active.size
     noun = "latents" if model.posterior.distribution is not None else "groups of latents"

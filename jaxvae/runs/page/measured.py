@@ -17,9 +17,21 @@ from jaxvae.runs.page.html import Html, absent, figures, joined, note, paragraph
 from jaxvae.runs.page.training import number
 
 SCORES = {
+    "log_p": (-1, "\N{MINUS SIGN}log p(x)"),
     "iwae": (-1, "\N{MINUS SIGN}log p(x), bound"),
+    "elbo": (-1, "\N{MINUS SIGN}ELBO"),
     "log_likelihood": (-1, "reconstruction"),
     "kl": (1, "KL"),
+}
+
+PARTS = "Rate: the KL; distortion: what the reconstruction costs; they add up to \N{MINUS SIGN}ELBO."
+MEANINGS = {
+    "exact": "\N{MINUS SIGN}log p is exact: one pass, and nothing to estimate but its mean over images.",
+    "weights": "\N{MINUS SIGN}IW-K: the importance-weighted bound with K samples, lower and nearer to "
+    f"\N{MINUS SIGN}log p(x) than \N{MINUS SIGN}ELBO. {PARTS}",
+    "bound": "\N{MINUS SIGN}ELBO is above \N{MINUS SIGN}log p(x) on average over samples, whose Monte Carlo error is "
+    f"given; no bound of this model rises with K. {PARTS}",
+    "none": "",
 }
 
 
@@ -30,24 +42,25 @@ def likelihood(facts: Facts, samples: int, limit: int) -> Html:
         return section(title, absent(f"No bounds were measured. {facts.no_run or facts.no_held_out}"))
     model, params, config = facts.run
     setting = setting_of(config.data, facts.held_out, limit)
-    counts: Any = samples if config.model.kind != "autoencoder" else 1
     x = facts.held_out.x
-    rows, why = attempt(lambda: evaluate(model, params, x, setting, samples=counts, bin_width=bin_width(config)))
+    rows, why = attempt(lambda: evaluate(model, params, x, setting, samples=samples, bin_width=bin_width(config)))
     if rows is None:
         return section(title, absent(f"No bounds could be measured. {why}"))
     cells = [
-        [row.name.replace("-", "\N{MINUS SIGN}", 1), _mean(row), row.unit, row.setting.samples or "one pass"]
+        [
+            row.name.replace("-", "\N{MINUS SIGN}", 1),
+            _mean(row),
+            row.unit,
+            row.setting.evidence,
+            row.setting.samples or "one pass",
+        ]
         for row in rows
     ]
-    headers = ["quantity", "mean \N{PLUS-MINUS SIGN} s.e.", "unit", "samples per image"]
-    meanings = (
-        "\N{MINUS SIGN}IW-K: the importance-weighted bound with K samples, lower and nearer to \N{MINUS SIGN}log p(x) "
-        "than \N{MINUS SIGN}ELBO. Rate: the KL; distortion: what the reconstruction costs; they add up to "
-        "\N{MINUS SIGN}ELBO."
-    )
-    autoencoder = [] if len(rows) > 1 else [note("A deterministic autoencoder has no likelihood and so no bound.")]
-    caption = f"{setting}. {meanings if len(rows) > 1 else ''}"
-    return section(title, table(headers, cells, caption, numbers=headers[1]), *autoencoder)
+    headers = ["quantity", "mean \N{PLUS-MINUS SIGN} s.e.", "unit", "of log p(x)", "samples per image"]
+    caption = f"{setting}. {MEANINGS[model.evidence]}"
+    without = "This model, such as a deterministic autoencoder, has no likelihood and so no bound."
+    notes = [note(without)] if model.evidence == "none" else []
+    return section(title, table(headers, cells, caption, numbers=headers[1]), *notes)
 
 
 def _mean(row: Any) -> str:
@@ -88,10 +101,10 @@ def anomalies(facts: Facts, limit: int) -> Html:
 
 def _scores(model: Model, params: Params, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """The scores that the model has, higher is stranger, in nats."""
-    key = jax.random.key(seed)
-    values = per_example(model, params, key, x)
-    if "elbo" in values:
-        values = per_example(model, params, key, x, samples=10)
+    samples = 1 if model.evidence in ("exact", "none") else 10
+    values = per_example(model, params, jax.random.key(seed), x, samples=samples)
+    if "iwae" in values:
+        del values["elbo"]  # the looser bound
     return {name: sign * values[name].astype(np.float64) for name, (sign, _) in SCORES.items() if name in values}
 
 

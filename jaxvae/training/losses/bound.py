@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import as_function, finite_number, positive_integer, shown
+from jaxvae.models.evidence import need_weights
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 from jaxvae.objectives.bounds import elbo
-from jaxvae.objectives.estimators import Estimator
+from jaxvae.objectives.estimators import Estimator, name_of, of_pairs, original
 from jaxvae.objectives.terms import Terms
 from jaxvae.training.losses.batch import batch_terms, check_keys, report
 from jaxvae.training.losses.samples import CHUNK, sample_terms
@@ -23,6 +24,8 @@ Metrics = dict[str, Array]
 Loss = Callable[[Params, Key, Any, Array], tuple[Array, Metrics]]
 Schedule = Callable[[Array], Array]
 BatchPenalty = Callable[[Params, Key, Terms], Array]
+
+LATE = 2**30  # a step after any warm-up
 
 
 def as_loss(loss: Any) -> Loss:
@@ -71,7 +74,9 @@ def bound_loss(
 
     Raises:
         ValueError, TypeError: if samples or chunk is not a positive integer, a number among the options is not finite,
-            the estimator is biased for the bound, or a batch_penalty needs samples that no longer are there.
+            the estimator is biased for the bound, or a batch_penalty needs samples that no longer are there; for a
+            bound above the mean of log-weights, such as `iwae_bound`, or an estimator, where the model's evidence is
+            "bound" or "none".
 
     Example:
         >>> from jaxvae.models.variational import vae
@@ -88,6 +93,7 @@ def bound_loss(
     as_function("bound", bound, "jaxvae.elbo")
     samples, chunk = positive_integer("samples", samples), positive_integer("chunk", chunk)
     at_step = _options(options)
+    _check_evidence(model, bound, max(samples, 2), at_step)
     if batch_penalty is not None and (samples > chunk or estimator is not None):
         raise ValueError(
             f"batch_penalty needs every sample's terms, but samples is {samples} with chunk {chunk} and estimator "
@@ -95,6 +101,7 @@ def bound_loss(
         )
     if estimator is not None:
         as_function("estimator", estimator, "jaxvae.objectives.doubly_reparameterized")
+        need_weights(model, f"the estimator {name_of(estimator)}")
         shape = jax.ShapeDtypeStruct((samples,), jnp.float32)
         jax.eval_shape(partial(estimator, partial(bound, **at_step(jnp.int32(0)))), shape, shape)  # it may refuse
 
@@ -164,6 +171,17 @@ def batch_bound_loss(
         return _report(value, terms, _batch_penalty(batch_penalty, params, keys, terms))
 
     return loss
+
+
+def _check_evidence(model: Model, bound: Callable[..., Array], samples: int, at_step: Callable[[Any], Any]) -> None:
+    """Raises `ValueError` for a bound above the mean of the log-weights, where only that mean bounds log p(x)."""
+    if model.evidence in ("exact", "weights") or original(bound) is elbo:
+        return
+    log_weights = jnp.zeros(samples).at[0].set(-20.0)
+    for step in (0, LATE):
+        value = of_pairs(partial(bound, **at_step(jnp.int32(step))))(log_weights, jnp.zeros(samples))
+        if value > log_weights.mean() + 1e-3:
+            need_weights(model, f"the bound {name_of(bound)}")
 
 
 def _options(options: dict[str, Any]) -> Callable[[Array], dict[str, Any]]:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxvae.data.cache import digest
+from jaxvae.data.prepared.cache import digest
 
 NAME = re.compile(r"(?P<name>\w{1,100})(/(?P<config>[\w.\-]{1,100}))?(:(?P<version>\d+\.\d+\.\d+))?")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -26,6 +26,13 @@ class Prepared(NamedTuple):
     @property
     def splits(self) -> tuple[str, ...]:
         return tuple(split["name"] for split in self.info["splits"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes of "label", () where the data set keeps none, or has two classes of one name."""
+        path = self.folder / "label.labels.txt"
+        names = path.read_text(encoding="utf-8").strip().split("\n") if path.is_file() else []
+        return tuple(names) if len(set(names)) == len(names) else ()
 
     def digests(self, split: str) -> dict[str, str]:
         """The SHA-256 of every file of a split, and of those that describe it: a thousandth of a second a megabyte."""

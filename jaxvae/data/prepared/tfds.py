@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxvae.data.prepared import Prepared
+from jaxvae.data.prepared.versions import Prepared
 
 BATCH = 1000  # examples read and decoded together
 Example = dict[str, Any]

@@ -2,21 +2,29 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".mpo", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm")
+# Pictures all the same: passing over them would be a smaller data set than the folder shows.
+UNREADABLE = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".tga", ".psd", ".svg", ".exr", ".dng", ".cr2", ".nef", ".arw")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no format that starts another program
 CHANNELS = {"1": 1, "L": 1, "RGB": 3}
+Background = int | tuple[int, int, int]
+Colour = tuple[int, int, int]
 
 
-def read_picture(path: Path, channels: int | None = None) -> Array:
+def read_picture(path: Path, channels: int | None = None, background: Colour | None = None) -> Array:
     """Decodes one file as uint8 [H, W, 1] (grey) or [H, W, 3] (colour), turned upright as its camera says.
+
+    A palette becomes colour. Of a camera's file of several pictures (MPO) the first is taken, the one it shows.
 
     Args:
         path: PNG, JPEG, BMP, GIF, WebP, TIFF or PPM.
         channels: 1 or 3 converts; None keeps what the file has.
+        background: the colour behind what is transparent; None refuses transparent pictures.
 
     Raises:
         ValueError: naming a file that is empty, damaged, animated, transparent, CMYK, 16-bit or too large.
@@ -30,8 +38,12 @@ def read_picture(path: Path, channels: int | None = None) -> Array:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as opened:
-                _check(path, opened.mode, getattr(opened, "n_frames", 1), "transparency" in opened.info)
+                frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+                transparent = opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info
+                _check(path, opened.mode, frames, transparent and background is None)
                 image = ImageOps.exif_transpose(opened)
+                if transparent and background is not None:
+                    image = _flattened(image, background)
                 if image.mode == "P" or (channels == 3 and image.mode in CHANNELS):
                     image = image.convert("RGB")
                 if image.mode == "1" or channels == 1:
@@ -46,6 +58,16 @@ def read_picture(path: Path, channels: int | None = None) -> Array:
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"{path} is damaged or cut short ({error}). Restore it or delete it.") from error
     return array if array.ndim == 3 else array[..., None]
+
+
+def _flattened(image: Any, background: Colour) -> Any:
+    """A transparent picture on a background: grey on grey stays grey, all else is colour."""
+    from PIL import Image
+
+    grey = image.mode in ("1", "L", "LA") and len(set(background)) == 1
+    behind = Image.new("RGBA", image.size, (*background, 255))
+    flat = Image.alpha_composite(behind, image.convert("RGBA")).convert("RGB")
+    return flat.getchannel(0) if grey else flat
 
 
 def fit(image: Array, size: tuple[int, int]) -> Array:
@@ -77,10 +99,24 @@ def check_size(size: object) -> tuple[int, int] | None:
     return pair
 
 
+def check_background(background: object) -> Colour | None:
+    """Returns (red, green, blue), or None as it came; raises `ValueError` unless all are integers 0 to 255."""
+    if background is None:
+        return None
+    colour = tuple(background) if isinstance(background, tuple | list) else (background,) * 3
+    if len(colour) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= 255 for n in colour):
+        raise ValueError(f"background is {background!r}, expected 0 (black) to 255 (white), or (red, green, blue).")
+    return colour
+
+
 def _check(path: Path, mode: str, frames: int, transparent: bool) -> None:
     if frames > 1:
         raise ValueError(f"{path} is animated ({frames} frames), expected one picture a file. Save its frames apart.")
-    if transparent or mode in ("RGBA", "LA", "PA"):
-        raise ValueError(f"{path} is transparent (mode {mode}), expected grey or RGB. Flatten it on a background.")
-    if mode not in (*CHANNELS, "P"):
-        raise ValueError(f"{path} has mode {mode}, expected 8-bit grey or RGB. Convert it to RGB first.")
+    if transparent:
+        raise ValueError(
+            f"{path} is transparent (mode {mode}), expected grey or RGB. Pass background=255 for white behind it."
+        )
+    if mode not in (*CHANNELS, "P", "RGBA", "LA", "PA"):
+        deep = mode.startswith(("I", "F"))
+        fix = "Read it yourself, and pass jaxvae.data.from_array(pixels / 65535)" if deep else "Convert it to RGB first"
+        raise ValueError(f"{path} has mode {mode}, expected 8-bit grey or RGB. {fix}.")

@@ -3,16 +3,16 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxvae.data import cache
 from jaxvae.data.dataset import Dataset, check_split, from_array
-from jaxvae.data.pictures import check_size, fit
-from jaxvae.data.prepared import Prepared, find
+from jaxvae.data.own.pictures import check_size, fit
+from jaxvae.data.prepared import cache
+from jaxvae.data.prepared.versions import Prepared, find
 from jaxvae.data.progress import progress
 
 Array = np.ndarray
@@ -61,15 +61,16 @@ def load_prepared(
     kept = cache.read_if(entry, about)
     if kept is None:
         kept = _convert(prepared, split, wanted, entry, about)
-    return _dataset(prepared.name, split, kept)
+    return _dataset(prepared.name, split, kept, prepared.class_names)
 
 
-def _dataset(name: str, split: str, arrays: cache.Arrays) -> Dataset:
+def _dataset(name: str, split: str, arrays: cache.Arrays, class_names: Sequence[str] = ()) -> Dataset:
     factors = sorted(set(arrays) - {"images", "label"})
     return from_array(
         arrays["images"],
         labels=arrays.get("label"),
         factors=np.stack([arrays[key] for key in factors], axis=-1) if factors else None,
+        class_names=class_names if "label" in arrays else (),
         factor_names=[key.removeprefix("label_") for key in factors],
         name=re.split("[/:]", name)[0],
         split=split,
@@ -78,7 +79,7 @@ def _dataset(name: str, split: str, arrays: cache.Arrays) -> Dataset:
 
 
 def _convert(prepared: Prepared, split: str, size: Size | None, entry: Path, about: dict[str, Any]) -> cache.Arrays:
-    from jaxvae.data import tfds
+    from jaxvae.data.prepared import tfds
 
     source = tfds.open_source(prepared, split)
     first = tfds.read(source, source.shards[0][0], range(1))[0][source.image]

@@ -1,0 +1,1 @@
+"""Data that TensorFlow Datasets has prepared on this machine."""

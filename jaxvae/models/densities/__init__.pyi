@@ -1,0 +1,1 @@
+from .density import density_model as density_model
