@@ -104,7 +104,7 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
     from jaxvae.runs.folder.sampling import sampled
     from jaxvae.runs.held_out import load_images
     from jaxvae.training.engine.parallel import compile_steps
-    from jaxvae.training.engine.state import compiled_init
+    from jaxvae.training.engine.state import averaged_params, compiled_init
 
     images = load_images(config.data, config.data.train_split).images
     per_epoch, ema = len(images) // config.batch_size, config.optim.ema
@@ -126,7 +126,7 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
             state, history = run_epochs(compiled, state, data, after - before, progress=False)
         elbo = history[-1]["elbo"] if history else None
         bound = "" if elbo is None else f": \N{MINUS SIGN}ELBO {-elbo:.1f} nats".replace(" -", " \N{MINUS SIGN}")
-        yield jax.device_get(state.params if ema is None else state.ema), f"epoch {after}{bound}"
+        yield jax.device_get(averaged_params(state)), f"epoch {after}{bound}"
 
 
 def kept(run: str) -> Iterator[tuple[Any, str]]:

@@ -17,7 +17,7 @@ from jaxvae.training.engine.loop import check_data, train
 from jaxvae.training.engine.optimizers import as_optimizer
 from jaxvae.training.engine.parallel import CompiledSteps
 from jaxvae.training.engine.sampler import Reweighted, weighted
-from jaxvae.training.engine.state import TrainState
+from jaxvae.training.engine.state import TrainState, averaged_params
 from jaxvae.training.engine.windows import Windows
 from jaxvae.training.losses.bound import Loss, as_loss
 
@@ -29,7 +29,7 @@ class Fit(NamedTuple):
     """What `fit` returns.
 
     Attributes:
-        params: the trained parameters (their moving average, if one was asked for).
+        params: the trained parameters; their moving average, if one was asked for, not the last ones.
         history: one record an epoch, in nats per example: {"step", "epoch", "elbo", "log_likelihood", "kl", ...}, as
             `jaxvae.evaluation.plots.loss_curves` draws them.
     """
@@ -74,7 +74,7 @@ def fit(
         epochs: passes over the images.
         batch_size: images per step.
         seed: of everything random, 0 to 4294967295.
-        ema: decay of a moving average of the parameters, or None.
+        ema: decay of a moving average of the parameters, which is then what is returned; None keeps no average.
         progress: whether to show a bar.
 
     Raises:
@@ -111,7 +111,7 @@ def fit(
     state, history = run_epochs(
         compiled, init(jax.random.key(seed), example), data, epochs, weights=weights, progress=progress, look=look
     )
-    return Fit(jax.device_get(state.params if ema is None else state.ema), history)
+    return Fit(jax.device_get(averaged_params(state)), history)
 
 
 def run_epochs(
@@ -152,5 +152,5 @@ def run_epochs(
             for at, means in log.add(report.step, report.metrics):
                 history.append({"step": at, "epoch": at // per_epoch, **means})
                 if look is not None:
-                    look(state.params if state.ema is None else state.ema, history[-1])
+                    look(averaged_params(state), history[-1])
     return state, history

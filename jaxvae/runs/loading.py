@@ -10,6 +10,7 @@ from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.sampling import restore
+from jaxvae.training.engine.state import averaged_params
 
 
 class Run(NamedTuple):
@@ -27,7 +28,8 @@ def load(workdir: str | Path, *, step: int | None = None) -> Run:
 
     Args:
         workdir: the run folder, such as "runs/a".
-        step: a saved step; by default the newest whole one. If the run keeps a moving average, that is returned.
+        step: a saved step; by default the newest whole one. If the run keeps a moving average, that is returned,
+            not the last parameters; summary.json has the -ELBO of both.
 
     Raises:
         FileNotFoundError: if there is no run or no checkpoint there.
@@ -44,7 +46,7 @@ def load(workdir: str | Path, *, step: int | None = None) -> Run:
     model = _model(config.model, shape)
     like = abstract_state(config, model)
     state, _, _ = restore(folder / run_folder.CHECKPOINTS, config, like, step=step)
-    return Run(model, state.params if state.ema is None else state.ema, config)
+    return Run(model, averaged_params(state), config)
 
 
 @functools.lru_cache(maxsize=8)

@@ -128,7 +128,7 @@ def make_summary(
         "step": step,
         "epochs": epochs,
         "test": {
-            **_measured(estimates),
+            **measured(estimates),
             "samples": samples,
             "images": len(test.x),
             "protocol": test.protocol,
@@ -141,7 +141,7 @@ def make_summary(
     }
 
 
-def _measured(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
+def measured(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
     """What there is of -log p, -ELBO, reconstruction and KL, with their standard errors."""
     rows = {"negative_log_p": ("log_p", -1), "negative_elbo": ("elbo", -1)}
     rows |= {"reconstruction": ("log_likelihood", -1), "kl": ("kl", 1)}

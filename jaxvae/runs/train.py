@@ -14,6 +14,7 @@ from jaxvae.evaluation.bounds.likelihood import Estimate, per_example, summarize
 from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
+from jaxvae.runs.averaged import compared
 from jaxvae.runs.builders.from_config import build_model, build_training
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.folder import run_folder
@@ -28,7 +29,7 @@ from jaxvae.training.checkpoints.weights import save_weights
 from jaxvae.training.engine.loop import check_data, train
 from jaxvae.training.engine.parallel import CompiledSteps, compile_steps
 from jaxvae.training.engine.signals import stop_on_signals
-from jaxvae.training.engine.state import TrainState, compiled_init
+from jaxvae.training.engine.state import TrainState, averaged_params, compiled_init
 from jaxvae.training.engine.windows import Windows
 
 WATCHED = 10  # epochs after each of which the latents are looked at, measured or not; later where they are measured
@@ -124,11 +125,11 @@ def _train_locked(
     watch = measure.CollapseWatch(model, config.objective, test, say)
     run = _Run(config, folder, model, compiled, test, log, watch, per_epoch, steps)
     state, signal = run.train(state, sampled(config, model, images, anchor), claim)
-    params = jax.device_get(state.params if state.ema is None else state.ema)
+    params = jax.device_get(averaged_params(state))
     step = int(state.step)
     if signal:
         return Outcome(folder, model, params, {}, signal, step)
-    summary = run.summarize(params, step)
+    summary = run.summarize(params, None if state.ema is None else state.params, step, say)
     save_weights(folder / run_folder.WEIGHTS, params)
     kl = np.asarray(summary["kl_per_latent"])
     metrics = folder / run_folder.METRICS
@@ -205,7 +206,7 @@ class _Run(NamedTuple):
             append_metrics(path, {"step": at, "epoch": at / self.per_epoch, "split": "train", **means})
         if step % self.per_epoch:
             return None
-        epoch, params = step // self.per_epoch, state.params if state.ema is None else state.ema
+        epoch, params = step // self.per_epoch, averaged_params(state)
         if epoch % self.config.evaluate_every:
             if epoch <= WATCHED:
                 self.watch.look(params, self.per_example(params, measure.EXAMPLES), epoch)
@@ -224,8 +225,8 @@ class _Run(NamedTuple):
         key = jax.random.key(self.test.seed)
         return per_example(self.model, params, key, self.test.x[:count], samples=self.config.test_samples)
 
-    def summarize(self, params: Params, step: int) -> dict[str, Any]:
-        """Measures the final parameters and writes summary.json."""
+    def summarize(self, params: Params, last: Params | None, step: int, say: Callable[[str], None]) -> dict[str, Any]:
+        """Measures the final parameters, and the last ones where those are an average, and writes summary.json."""
         values, epoch = self.per_example(params), step // self.per_epoch
         summary = measure.make_summary(
             params,
@@ -236,5 +237,7 @@ class _Run(NamedTuple):
             epochs=step / self.per_epoch,
             samples=self.config.test_samples,
         )
+        if last is not None and self.config.optim.ema is not None:
+            summary.update(compared(values, self.per_example(last), self.config.optim.ema, say))
         write_json(self.folder / run_folder.SUMMARY, summary)
         return summary

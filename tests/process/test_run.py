@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 
 import jaxvae
+from jaxvae.runs.builders.from_config import abstract_state
 from jaxvae.runs.configs.config import PRESETS, DataConfig, ModelConfig, ObjectiveConfig, OptimConfig
 from jaxvae.runs.folder.metrics import read_metrics
+from jaxvae.runs.folder.sampling import restore
 from jaxvae.runs.held_out import load_held_out
 from jaxvae.runs.train import train_run
 from jaxvae.training.checkpoints import checkpoint
@@ -86,6 +88,17 @@ def test_a_run_leaves_config_metrics_summary_checkpoints_weights_and_pictures(fi
     assert test["negative_elbo"]["nats"] == pytest.approx(expected, rel=1e-6)
     assert test["negative_elbo"]["nats"] < 44.4  # 64 fair coins
     assert test["negative_elbo"]["standard_error"] > 0
+
+
+def test_a_run_with_a_moving_average_says_so_and_gives_the_number_of_its_last_weights_too(finished):
+    model, average, config = jaxvae.load(finished.folder)
+    assert finished.summary["weights"] == "moving average, decay 0.9"
+    like = abstract_state(config, model)
+    state, _, _ = restore(finished.folder / "checkpoints", config, like)
+    test = load_held_out(config.data)
+    for params, found in ((average, finished.summary["test"]), (state.params, finished.summary["last_weights"])):
+        values = jaxvae.per_example(model, params, jax.random.key(test.seed), test.x)
+        assert -values["elbo"].mean() == pytest.approx(found["negative_elbo"]["nats"], rel=1e-6)
 
 
 def test_a_run_opens_from_its_folder_alone_and_gives_the_same_numbers(finished):

@@ -1,6 +1,7 @@
 """The engine: one step, one loop, and what must not change its numbers."""
 
 import itertools
+import math
 
 import chex
 import jax
@@ -17,6 +18,7 @@ from jaxvae.runs.configs.config import PRESETS
 from jaxvae.runs.fitting import fit
 from jaxvae.runs.train import train_run
 from jaxvae.training.checkpoints.checkpoint import save
+from jaxvae.training.engine import averages
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import kl_warmup, learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.parallel import compile_steps
@@ -208,8 +210,37 @@ def test_the_moving_average_starts_at_the_parameters_and_follows_them():
     state, compiled = setup(ema=0.75)
     assert same_bits(state.ema, state.params)
     one, _ = run(state, compiled, 1)
-    expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, host(state.params), host(one.params))
-    chex.assert_trees_all_close(host(one.ema), expected, rtol=1e-6)
+    expected = jax.tree.map(lambda old, new: 0.1 * old + 0.9 * new, host(state.params), host(one.params))
+    chex.assert_trees_all_close(host(one.ema), expected, rtol=1e-6)  # the first steps forget the start
+
+
+def test_the_moving_average_forgets_its_start_and_then_keeps_the_decay_it_was_given():
+    """By hand, in float64: the weight of the start is 9! n! / (n + 9)!, and of the last value 1 - decay in the end."""
+    start, impulse = (averages.follow(jnp.float32(v), jnp.float32(0), 0.9999, jnp.int32(0)) for v in (1, 0))
+    for step in range(1, 50):
+        start = averages.follow(start, jnp.float32(0), 0.9999, jnp.int32(step))
+    weight = math.factorial(9) * math.factorial(50) / math.factorial(59)
+    np.testing.assert_allclose(start, weight, rtol=1e-4)
+    late = averages.follow(impulse, jnp.float32(1), 0.999, jnp.int32(10_000))
+    np.testing.assert_allclose(late, 1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("given", ["state", "step"])
+def test_an_average_that_nothing_would_move_and_a_decay_of_nothing_are_refused(given):
+    with_average, without = setup(ema=0.9), setup()
+    state, compiled = (with_average[0], without[1]) if given == "state" else (without[0], with_average[1])
+    with pytest.raises(ValueError, match="moving average of the parameters"):
+        run(state, compiled, 1)
+
+
+def test_a_step_that_is_skipped_leaves_the_moving_average_as_it_is():
+    state, compiled = setup(poisoned([0, 1, 2], np.nan), ema=0.9999)
+    skipped, metrics = run(state, compiled, 3, max_skipped=9)
+    assert metrics["skipped"].all()
+    assert same_bits(skipped.ema, state.params)
+    assert same_bits(skipped.params, state.params)
+    after, _ = run(skipped, compiled, 20, max_skipped=9)
+    assert not same_bits(after.ema, skipped.ema)
 
 
 def test_clipping_bounds_the_step():

@@ -114,7 +114,9 @@ class OptimConfig:
     schedule: Schedule = "constant"  # After the warm-up: stays, falls to 0, or in Burda's stages to a tenth.
     warmup_epochs: float = 0.0  # Epochs over which the learning rate rises from 0 to lr.
     clip: float | None = None  # Largest global norm of the gradient; None never clips.
-    ema: float | None = None  # Decay per step of the moving average of the weights; None keeps no average.
+    ema: float | None = None
+    """Decay per step of a moving average of the weights, smaller at the start: (1 + step) / (10 + step). What is
+    measured, drawn and saved is then the average; the summary also has the numbers of the last weights. None: none."""
     skip_above: float | None = None  # Skip steps whose gradient has a larger norm; None: those not finite.
     max_skipped: int = 100  # Stop after so many steps in a row whose loss or gradient is not finite.
 

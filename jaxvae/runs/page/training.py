@@ -1,5 +1,6 @@
 """The head of the page and how the run went."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from jaxvae.evaluation.plots.charts import PANELS, loss_curves
@@ -67,7 +68,19 @@ def _numbers(facts: Facts) -> Html:
     if not found:
         return absent("Nothing was measured on test images yet.")
     numbers, setting = found
-    return joined(key_numbers(numbers), tag("p", setting, class_="caption"))
+    return joined(key_numbers(numbers), tag("p", setting, class_="caption"), _weights(facts.summary))
+
+
+def _weights(summary: Mapping[str, Any]) -> Html:
+    """Which weights all of it is of, where the run keeps an average of them, and how the last ones do."""
+    last = summary.get("last_weights")
+    if not isinstance(last, dict):
+        return Html()
+    rows = [(name, last[name]) for name in NAMES if name in last]
+    found = [f"{NAMES[name]} {number(row['nats'], row['standard_error'])}" for name, row in rows]
+    words = f"All of it is of the {summary['weights']}. The last weights have {', '.join(found)} nats."
+    bad = [note(str(summary["warning"]), warning=True)] if summary.get("warning") else []
+    return joined(tag("p", words, class_="caption"), *bad)
 
 
 def _of_summary(facts: Facts) -> tuple[list[tuple[str, str, str]], str] | None:

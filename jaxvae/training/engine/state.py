@@ -24,7 +24,7 @@ class TrainState(NamedTuple):
         params: the model's parameters.
         opt_state: the optimizer's state.
         key: the run's typed PRNG key, which never changes.
-        ema: exponential moving average of params, or None.
+        ema: exponential moving average of params, or None; `averages.decay_at` says how it starts.
     """
 
     step: Array
@@ -32,6 +32,18 @@ class TrainState(NamedTuple):
     opt_state: Any
     key: Key
     ema: Params | None
+
+
+def averaged_params(state: TrainState) -> Params:
+    """The parameters to measure, draw and keep: the moving average where there is one, else the last ones.
+
+    Example:
+        >>> averaged_params(TrainState(None, "last", None, None, None))
+        'last'
+        >>> averaged_params(TrainState(None, "last", None, None, "average"))
+        'average'
+    """
+    return state.params if state.ema is None else state.ema
 
 
 def init_state(

@@ -12,6 +12,7 @@ import optax
 from jaxvae.checks import as_function, finite_number
 from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.records import Key, Params
+from jaxvae.training.engine.averages import follow
 from jaxvae.training.engine.optimizers import as_optimizer
 from jaxvae.training.engine.sampler import epoch_indices, examples_of
 from jaxvae.training.engine.state import TrainState
@@ -70,7 +71,7 @@ def make_step(
         loss: (params, keys, batch, step) -> (scalar, metrics).
         optimizer: any Optax transformation.
         preprocess: (key, raw example) -> example, run on the device.
-        ema: decay of the moving average of the parameters, or None.
+        ema: decay of the moving average of the parameters, or None; smaller at the start, by `averages.decay_at`.
         axis_name: the mapped device axis over which gradients and metrics are averaged; raw is then this device's
             share of the batch.
         skip_above: skip the update, too, where the norm of the gradient is above this number; None never does.
@@ -117,8 +118,7 @@ def make_step(
         def update() -> tuple[Params, Any, Params | None]:
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
             params = optax.apply_updates(state.params, updates)
-            average = state.ema if ema is None else optax.incremental_update(params, state.ema, 1 - ema)
-            return params, opt_state, average
+            return params, opt_state, follow(state.ema, params, ema, state.step)
 
         def skip() -> tuple[Params, Any, Params | None]:
             return state.params, state.opt_state, state.ema
