@@ -295,6 +295,29 @@ def test_the_spline_meets_its_knots_with_its_slopes_and_agrees_with_exact_arithm
         np.testing.assert_allclose(found[1][-4:], 0.0)
 
 
+@pytest.mark.parametrize("size", [1.0, 3.0, 10.0])
+def test_a_steep_spline_is_inverted_as_well_as_float32_can_say(size):
+    """Against float64: u moves v by its slope, so that much of u's rounding must be seen; the log-slope must agree."""
+    spline, rng = spline_transform(8, 5.0), np.random.default_rng(0)
+    raw = (size * rng.normal(size=(2000, spline.size))).astype(np.float32)
+    v = rng.uniform(-5.0, 5.0, 2000).astype(np.float32)
+
+    def there_and_back(raw, v):
+        u, log_slope = spline.inverse(raw, v)
+        return u, log_slope, *spline.forward(raw, u), jax.grad(lambda v: spline.inverse(raw, v)[0])(v)
+
+    with jax.enable_x64(True):
+        both = jax.jit(jax.vmap(there_and_back))
+        u, log_slope, back, back_slope, by_v = (np.asarray(leaf, np.float64) for leaf in both(raw, v))
+        exact = [np.asarray(leaf) for leaf in both(jnp.asarray(raw, jnp.float64), jnp.asarray(v, jnp.float64))]
+    steepness = np.maximum(1.0, np.exp(back_slope))
+    assert (np.abs(back - v) / steepness).max() < 4e-6
+    assert np.abs(log_slope + back_slope).max() < 2e-3
+    assert np.abs(log_slope - exact[1]).max() < 3e-3  # 0.3 where the discriminant cancels
+    np.testing.assert_allclose(u, exact[0], atol=5e-4)
+    np.testing.assert_allclose(by_v, exact[4], rtol=3e-3)
+
+
 def test_a_bounded_scale_is_smooth_and_bounded():
     slopes = [affine_transform(2.0).forward(jnp.array([raw, 0.0]), jnp.float32(1.0))[1] for raw in (-1e6, 1e-4, 1e6)]
     np.testing.assert_allclose(slopes, [-2.0, 1e-4, 2.0], rtol=1e-5)
