@@ -1,4 +1,4 @@
-"""What a run says of the test images: its records, its summary, and a warning where the latents have collapsed."""
+"""Looking at the latents while a model trains, and a warning where they have collapsed."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.evaluation.bounds.likelihood import Estimate
 from jaxvae.evaluation.latents.collapse import CollapseWarning, LatentUse, collapse_warning, has_collapsed, latent_use
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model, Params
@@ -103,50 +102,3 @@ def _options(objective: ObjectiveConfig) -> tuple[str, ...]:
     else:
         options.append(f"more free bits (--objective.free-bits, now {objective.free_bits:g})")
     return (*options, "a smaller decoder")
-
-
-def line_of(step: int, epoch: float, estimates: Mapping[str, Estimate], use: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of metrics.jsonl: every estimate with its standard error, and which latents are in use."""
-    record: dict[str, Any] = {"step": step, "epoch": epoch, "split": "test"}
-    for name, estimate in estimates.items():
-        record[name], record[f"{name}_standard_error"] = estimate.mean, estimate.standard_error
-    return {**record, **use}
-
-
-def make_summary(
-    params: Params,
-    estimates: Mapping[str, Estimate],
-    use: Mapping[str, Any],
-    test: HeldOut,
-    *,
-    step: int,
-    epochs: float,
-    samples: int,
-) -> dict[str, Any]:
-    """What summary.json holds."""
-    return {
-        "step": step,
-        "epochs": epochs,
-        "test": {
-            **measured(estimates),
-            "samples": samples,
-            "images": len(test.x),
-            "protocol": test.protocol,
-            "seed": test.seed,
-            "sha256": test.sha256,
-        },
-        "kl_per_latent": use.get("kl_per_latent", []),
-        "active_units": use.get("active_units"),
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
-    }
-
-
-def measured(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
-    """What there is of -log p, -ELBO, reconstruction and KL, with their standard errors."""
-    rows = {"negative_log_p": ("log_p", -1), "negative_elbo": ("elbo", -1)}
-    rows |= {"reconstruction": ("log_likelihood", -1), "kl": ("kl", 1)}
-    return {
-        row: {"nats": sign * estimates[name].mean, "standard_error": estimates[name].standard_error}
-        for row, (name, sign) in rows.items()
-        if name in estimates
-    }

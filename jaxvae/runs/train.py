@@ -14,7 +14,6 @@ from jaxvae.evaluation.bounds.likelihood import Estimate, per_example, summarize
 from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
-from jaxvae.runs.averaged import compared
 from jaxvae.runs.builders.from_config import build_model, build_training
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.folder import run_folder
@@ -23,6 +22,7 @@ from jaxvae.runs.folder.pictures import draw_pictures
 from jaxvae.runs.folder.sampling import restore, sampled, to_save
 from jaxvae.runs.held_out import HeldOut, load_held_out, load_images
 from jaxvae.runs.progress import progress_bar
+from jaxvae.runs.summary import compared, line_of, make_summary
 from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.folders import lock_folder
 from jaxvae.training.checkpoints.weights import save_weights
@@ -129,7 +129,7 @@ def _train_locked(
     step = int(state.step)
     if signal:
         return Outcome(folder, model, params, {}, signal, step)
-    summary = run.summarize(params, None if state.ema is None else state.params, step, say)
+    summary = run.summarize(state, params, say)
     save_weights(folder / run_folder.WEIGHTS, params)
     kl = np.asarray(summary["kl_per_latent"])
     metrics = folder / run_folder.METRICS
@@ -213,7 +213,7 @@ class _Run(NamedTuple):
             return None
         values = self.per_example(params)
         estimates, use = summarize(values), self.watch.look(params, values, epoch)
-        append_metrics(path, measure.line_of(step, step / self.per_epoch, estimates, use))
+        append_metrics(path, line_of(step, step / self.per_epoch, estimates, use))
         return estimates
 
     def _save(self, state: Any) -> Path:
@@ -225,19 +225,13 @@ class _Run(NamedTuple):
         key = jax.random.key(self.test.seed)
         return per_example(self.model, params, key, self.test.x[:count], samples=self.config.test_samples)
 
-    def summarize(self, params: Params, last: Params | None, step: int, say: Callable[[str], None]) -> dict[str, Any]:
+    def summarize(self, state: TrainState, params: Params, say: Callable[[str], None]) -> dict[str, Any]:
         """Measures the final parameters, and the last ones where those are an average, and writes summary.json."""
-        values, epoch = self.per_example(params), step // self.per_epoch
-        summary = measure.make_summary(
-            params,
-            summarize(values),
-            self.watch.look(params, values, epoch),
-            self.test,
-            step=step,
-            epochs=step / self.per_epoch,
-            samples=self.config.test_samples,
-        )
-        if last is not None and self.config.optim.ema is not None:
-            summary.update(compared(values, self.per_example(last), self.config.optim.ema, say))
+        values, step, decay = self.per_example(params), int(state.step), self.config.optim.ema
+        use, epochs = self.watch.look(params, values, step // self.per_epoch), step / self.per_epoch
+        samples = self.config.test_samples
+        summary = make_summary(params, values, use, self.test, step=step, epochs=epochs, samples=samples)
+        if decay is not None:
+            summary.update(compared(values, self.per_example(state.params), decay, say))
         write_json(self.folder / run_folder.SUMMARY, summary)
         return summary
