@@ -31,8 +31,7 @@ def main(options: TrainOptions) -> int:
             continue
         print(f"{label:<16}{value['nats']:>9.2f} +- {value['standard_error']:.2f} nats per image")
     if "last_weights" in outcome.summary:
-        name = "negative_elbo" if "negative_elbo" in test else "reconstruction"
-        last = outcome.summary["last_weights"][name]
+        last = next(iter(outcome.summary["last_weights"].values()))
         print(f"of the {outcome.summary['weights']}; last weights: {last['nats']:.2f} +- {last['standard_error']:.2f}")
     print(f"on {test['images']} test images ({test['protocol']}, seed {test['seed']}); all in {outcome.folder}")
     return 0

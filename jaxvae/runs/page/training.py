@@ -76,9 +76,11 @@ def _weights(summary: Mapping[str, Any]) -> Html:
     last = summary.get("last_weights")
     if not isinstance(last, dict):
         return Html()
-    rows = [(name, last[name]) for name in NAMES if name in last]
-    found = [f"{NAMES[name]} {number(row['nats'], row['standard_error'])}" for name, row in rows]
-    words = f"All of it is of the {summary['weights']}. The last weights have {', '.join(found)} nats."
+    rows = [(name, last[name]) for name in NAMES if isinstance(last.get(name), dict) and "nats" in last[name]]
+    found = [f"{NAMES[name]} {number(row['nats'], row.get('standard_error'))}" for name, row in rows]
+    words = (
+        f"All of it is of the {summary.get('weights', 'moving average')}. The last weights: {', '.join(found)} nats."
+    )
     bad = [note(str(summary["warning"]), warning=True)] if summary.get("warning") else []
     return joined(tag("p", words, class_="caption"), *bad)
 
