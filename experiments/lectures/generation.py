@@ -18,7 +18,7 @@ from typing import Any
 from experiments.tables.score_table import FeatureName
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Picture
+from jaxvae.runs.configs.options import Picture
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.commands.cli import Switch
-from jaxvae.commands.options import Index
+from jaxvae.runs.configs.options import Index
 
 GROUPS = ("inverted", "rotated", "class")
 PROBES = ("joint", "linear")

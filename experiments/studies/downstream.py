@@ -20,8 +20,8 @@ from typing import Any
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Numbers
 from jaxvae.commands.progress import progress_bar
+from jaxvae.runs.configs.options import Numbers
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Numbers
+from jaxvae.runs.configs.options import Numbers
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from typing import Any
 
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Picture
 from jaxvae.files import make_folder
+from jaxvae.runs.configs.options import Picture
 
 
 @dataclass(frozen=True)

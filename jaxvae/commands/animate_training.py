@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Gif
 from jaxvae.commands.progress import progress_bar
 from jaxvae.files import make_folder
+from jaxvae.runs.configs.options import Gif
 
 
 @dataclass(frozen=True)

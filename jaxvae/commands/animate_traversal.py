@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Gif
 from jaxvae.commands.progress import progress_bar
 from jaxvae.files import make_folder
+from jaxvae.runs.configs.options import Gif
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Index
 from jaxvae.commands.progress import progress_bar
+from jaxvae.runs.configs.options import Index
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from jaxvae.commands.options import check_options
 from jaxvae.runs.configs.config import ABOUT, PRESETS, Config
 from jaxvae.runs.configs.fields import flag, flatten
 from jaxvae.runs.configs.names import folder_path, nearest, show, unknown
+from jaxvae.runs.configs.options import check_options
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder.run_folder import CONFIG

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Images
+from jaxvae.runs.configs.options import Images
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Images, Index
+from jaxvae.runs.configs.options import Images, Index
 
 
 @dataclass(frozen=True)

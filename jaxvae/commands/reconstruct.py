@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Images
+from jaxvae.runs.configs.options import Images
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Page
+from jaxvae.runs.configs.options import Page
 
 
 @dataclass(frozen=True)

@@ -167,8 +167,7 @@ class _Run(NamedTuple):
     def train(self, state: TrainState, images: Any, claim: Callable[[], None]) -> tuple[TrainState, int]:
         """Trains to the end or to a signal; returns the last state, which is on disk, and the signal.
 
-        The folder is claimed when the first steps are taken: only then is it known that the model and its loss compile
-        and fit into memory, and until then the folder keeps what it had.
+        The folder is claimed after the first steps, when it is known that model and loss compile and fit into memory.
         """
         saved, last, anchor, claimed = int(state.step), int(state.step), None, False
         if last >= self.steps:

@@ -14,7 +14,7 @@ import pytest
 
 import experiments
 from jaxvae.commands.launch import launch
-from jaxvae.commands.options import Ends, Index, Least, check_options
+from jaxvae.runs.configs.options import Ends, Index, Least, check_options
 
 
 def all_options():

@@ -311,8 +311,8 @@ TRAINING = {
     ),
     "no epochs": value(lambda: fit(epochs=0), "epochs is 0", "at least 1"),
     "fitting with too large a batch": value(lambda: fit(), "batch_size is 128", "50 examples", "at most 50"),
-    "a seed that would repeat another": value(lambda: fit(seed=2**32), "seed is 4294967296", "at most"),
-    "a negative seed": value(lambda: fit(seed=-1), "seed is -1", "at least 0"),
+    "a seed that would repeat another": value(lambda: fit(seed=2**32), "seed is 4294967296", "from 0 to 4294967295"),
+    "a negative seed": value(lambda: fit(seed=-1), "seed is -1", "from 0 to 4294967295"),
 }
 EVALUATION = {
     "raw pixels": value(lambda: measure(batch((3, 0, 1, 0), 200)), "x has the value 200.0", "(3, 0, 1, 0)", "[0, 1]"),
