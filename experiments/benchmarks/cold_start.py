@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -27,8 +28,9 @@ from jaxvae.files import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_EPOCH = """
+import sys
 import jaxvae
-images = jaxvae.data.load("mnist").images
+images = jaxvae.data.load(sys.argv[1]).images
 encoder, decoder = jaxvae.MLPEncoder(20), jaxvae.MLPDecoder((28, 28, 1))
 model = jaxvae.vae(encoder, decoder, event_shape=(28, 28, 1), latent_dim=20)
 jaxvae.fit(model, images, protocol="grey", epochs=1, batch_size=128, progress=False)
@@ -48,15 +50,15 @@ class Options:
     output: Path | None = None
 
 
-def run(command: list[str]) -> tuple[float, float]:
-    """Runs a program; returns its seconds and its peak resident memory in MB.
+def run(command: list[str], environment: Mapping[str, str] | None = None) -> tuple[float, float]:
+    """Runs a program, in this process's environment or another; returns its seconds and its peak resident memory in MB.
 
     Raises:
         RuntimeError: with its last words, if it fails.
     """
     with tempfile.TemporaryFile("w+") as log:
         start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -73,7 +75,7 @@ def programs(folder: str, number: int) -> dict[str, list[str]]:
     workdir = str(Path(folder) / str(number))
     return {
         "import jax": [python, "-c", "import jax"],
-        "first epoch": [python, "-c", FIRST_EPOCH],
+        "first epoch": [python, "-c", FIRST_EPOCH, "mnist"],
         "whole run": [
             python, "-m", "experiments.train", "mnist", "--epochs", "1", "--data.protocol", "grey", "--no-progress",
             "--workdir", workdir,

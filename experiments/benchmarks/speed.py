@@ -19,6 +19,7 @@ and guards nothing.
 
 import contextlib
 import json
+import select
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,7 @@ class Options:
         contenders: their names, the first being the one the ratios are of; by default all that know the model. A name
             may end in @bfloat16, as in pythae_trainer@bfloat16: the factors of products are then rounded to that.
         precision: bfloat16 rounds the factors of this library's products, the peers stay as they are.
+        processors: that each contender may use; 0 leaves it all of them.
         python_peers: the interpreter that has pythae, torch and numpyro.
         output: a JSON file for the figures.
     """
@@ -69,6 +71,7 @@ class Options:
     examples: int | None = None
     contenders: tuple[str, ...] = ()
     precision: Precision = "default"
+    processors: int = 2
     python_peers: str = sys.executable
     output: Path | None = None
 
@@ -84,9 +87,16 @@ class Runner:
     losses: list[float] = field(default_factory=list)
     examples: int = 0
 
-    def answer(self) -> dict[str, Any]:
-        """The next line it prints; `RuntimeError` with its last words if it died."""
+    def answer(self, patience: float | None = None) -> dict[str, Any]:
+        """The next line it prints.
+
+        Raises:
+            RuntimeError: with its last words, if it died.
+            TimeoutError: it took more than so many seconds.
+        """
         assert self.process.stdout is not None
+        if patience is not None and not select.select([self.process.stdout], [], [], patience)[0]:
+            raise TimeoutError(f"{self.name} did not answer within {patience:.0f} s")
         line = self.process.stdout.readline()
         if not line:
             self.log.seek(0)
@@ -94,12 +104,12 @@ class Runner:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def epoch(self) -> None:
+    def epoch(self, patience: float | None = None) -> None:
         """Trains one epoch and keeps its time and loss."""
         assert self.process.stdin is not None
         self.process.stdin.write("epoch\n")
         self.process.stdin.flush()
-        answer = self.answer()
+        answer = self.answer(patience)
         self.seconds.append(answer["seconds"])
         self.losses.append(answer["loss"])
         self.examples = answer["examples"]
@@ -133,17 +143,25 @@ def running(names: list[tuple[str, str]], images: Path, options: Options) -> Ite
     with contextlib.ExitStack() as stack:
         runners = []
         for name, python in names:
-            log = stack.enter_context(tempfile.TemporaryFile("w+"))
-            arguments = [name, str(images), options.model, str(options.batch)]
-            command = [python, "-m", "experiments.benchmarks.worker", *arguments]
-            process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-            )
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            runners.append(Runner(name, process, log))
+            runners.append(stack.enter_context(started(name, python, images, options)))
             runners[-1].answer()
         yield runners
+
+
+@contextlib.contextmanager
+def started(name: str, python: str, images: Path, options: Options) -> Iterator[Runner]:
+    """A contender's process, which says so when it is ready, and its end."""
+    arguments = [name, str(images), options.model, str(options.batch), str(options.processors)]
+    command = [python, "-m", "experiments.benchmarks.worker", *arguments]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        try:
+            yield Runner(name, process, log)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def measure(options: Options) -> list[Runner]:

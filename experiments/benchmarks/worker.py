@@ -7,14 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 
-PROCESSORS = 2
+TORCH_PRECISIONS = {"bfloat16": "medium", "tensorfloat32": "high", "float32": "highest"}
 
 
 def main() -> None:
-    """python -m experiments.benchmarks.worker <contender>[@bfloat16] <images.npy> <model> <batch>"""
-    name, path, model, batch = sys.argv[1:]
-    if hasattr(os, "sched_setaffinity"):  # two threads for all, whatever each library would choose
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSORS])
+    """python -m experiments.benchmarks.worker <contender>[@precision] <images.npy> <model> <batch> <processors or 0>"""
+    name, path, model, batch, processors = sys.argv[1:]
+    if int(processors) and hasattr(os, "sched_setaffinity"):  # as many for all, whatever each library would choose
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(processors)])
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not mix with the answers
     import numpy as np
@@ -23,7 +23,7 @@ def main() -> None:
     name, _, precision = name.partition("@")
     epoch = importlib.import_module(f"experiments.benchmarks.contenders.{name}").make(images, model, int(batch))
     epoch = told(epoch, precision)
-    print(json.dumps({"ready": True}), file=answers)
+    print(json.dumps({"ready": True, "examples": len(images)}), file=answers)
     for _ in sys.stdin:
         start = time.perf_counter()
         loss = epoch()
@@ -32,9 +32,9 @@ def main() -> None:
 
 
 def told(epoch: Callable[[], float], precision: str) -> Callable[[], float]:
-    """The same epoch with the factors of its products rounded to bfloat16; an empty precision leaves it as it is."""
+    """The same epoch with the factors of its products rounded to a precision; an empty one leaves it as it is."""
     if precision and "torch" in sys.modules:
-        sys.modules["torch"].set_float32_matmul_precision("medium")
+        sys.modules["torch"].set_float32_matmul_precision(TORCH_PRECISIONS[precision])
     elif precision:
         from jaxvae.networks.precision import at_precision
 

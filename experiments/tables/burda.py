@@ -20,25 +20,13 @@ an hour of processor time for all cells), IW-5000 of 1,000 test images, each +- 
 So early the IWAE of 5 samples is behind the VAE with 5, whose gradient is less noisy; DReG is ahead of every IWAE.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Any, get_args
 
+from experiments.tables.burda_cells import PUBLISHED, Cell, cell_config
 from experiments.tables.run_table import run_cells
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
-
-Cell = Literal[
-    "vae-1-k1", "vae-1-k5", "vae-1-k50", "iwae-1-k5", "iwae-1-k50", "dreg-1-k50",
-    "vae-2-k1", "vae-2-k5", "vae-2-k50", "iwae-2-k5", "iwae-2-k50", "dreg-2-k50",
-]  # fmt: skip
-
-# Nats of the paper's Table 1; an IWAE of one sample is the VAE. DReG: Tucker et al., 2018, arXiv 1810.04152, only draws
-# its curve, so no number is put beside it.
-PUBLISHED: dict[str, float | None] = {
-    "vae-1-k1": 86.76, "vae-1-k5": 86.47, "vae-1-k50": 86.35, "iwae-1-k5": 85.54, "iwae-1-k50": 84.78,
-    "dreg-1-k50": None, "vae-2-k1": 85.33, "vae-2-k5": 85.01, "vae-2-k50": 84.78, "iwae-2-k5": 83.89,
-    "iwae-2-k50": 82.90, "dreg-2-k50": None,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,36 +43,10 @@ class BurdaOptions:
     progress: Switch = True  # Show progress bars.
 
 
-def cell_config(cell: str, options: BurdaOptions):
-    """The run of one cell."""
-    from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, ObjectiveConfig, OptimConfig
-    from jaxvae.training.engine.stages import burda_epochs
-
-    objective, layers, samples = cell.split("-")
-    model = ModelConfig(hidden=(200, 200), latent_dim=50, activation="tanh", output_bias="data_mean")
-    if layers == "2":
-        model = replace(model, kind="hierarchical", first_latents=100, upper_hidden=(100, 100))
-    return Config(
-        seed=options.seed,
-        epochs=burda_epochs(options.stages),
-        batch_size=options.batch_size,
-        evaluate_every=burda_epochs(options.stages),
-        save_every=max(1, burda_epochs(options.stages) // 20),
-        progress=options.progress,
-        data=DataConfig("mnist"),
-        model=model,
-        objective=ObjectiveConfig(
-            bound="elbo" if objective == "vae" else "iwae",
-            samples=int(samples.removeprefix("k")),
-            estimator="doubly_reparameterized" if objective == "dreg" else "pathwise",
-        ),
-        optim=OptimConfig(schedule="burda", lr=1e-3, eps=1e-4),
-    )
-
-
 def main(options: BurdaOptions) -> int:
     """Trains and measures each cell, and prints the table after each."""
-    configs: dict[str, Any] = {cell: cell_config(cell, options) for cell in options.cells}
+    own = {"stages": options.stages, "batch_size": options.batch_size, "seed": options.seed}
+    configs: dict[str, Any] = {cell: cell_config(cell, **own, progress=options.progress) for cell in options.cells}
     folder = f"{options.workdir}/{options.stages}-stages"
     return run_cells(configs, folder, samples=options.samples, limit=options.limit, published=PUBLISHED)
 

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from experiments.tables.burda import PUBLISHED, BurdaOptions, cell_config
+from experiments.tables.burda_cells import PUBLISHED, cell_config
 from experiments.tables.model_zoo import MODEL_ZOO
 from experiments.tables.priors import PriorsOptions, row_config
 from jaxvae.commands.cli import parse_options
@@ -40,7 +40,7 @@ def test_an_unknown_member_is_answered_with_the_nearest(tmp_path):
 
 @pytest.mark.parametrize("cell", PUBLISHED)
 def test_every_cell_of_burdas_table_is_a_run_that_can_be_built(cell):
-    config = validate(cell_config(cell, BurdaOptions()))
+    config = validate(cell_config(cell, stages=3))
     objective, layers, samples = cell.split("-")
     assert config.epochs == 13
     assert config.objective.samples == int(samples[1:])

@@ -31,8 +31,11 @@ def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Arra
     return value, jnp.sum((mean - x) * dlogits - logits * dx)
 
 
-def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
-    """Returns epoch() -> mean loss in nats per example; images are uint8 [N, 28, 28, 1]."""
+def make(images: np.ndarray, model: str, batch: int, known: bool = False) -> Callable[[], float]:
+    """Returns epoch() -> mean loss in nats per example; images are uint8 [N, 28, 28, 1].
+
+    The number of steps is an argument of the program, as it is in the library's, unless it is to be known to XLA.
+    """
     steps = len(images) // batch
     init, encode, decode = bare_networks.networks(model)
     adam = optax.adam(1e-3)
@@ -81,7 +84,7 @@ def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
 
         shapes = jax.eval_shape(step, *state, images[:batch])[2]
         buffers = jax.tree.map(lambda m: jnp.zeros((steps, *m.shape)), shapes)
-        trained: tuple[Any, dict[str, Array]] = jax.lax.fori_loop(0, count, body, (state, buffers))
+        trained: tuple[Any, dict[str, Array]] = jax.lax.fori_loop(0, steps if known else count, body, (state, buffers))
         return trained
 
     params = jax.jit(init)(jax.random.key(1))

@@ -4,6 +4,7 @@ Convolutions count as the product of their slices with the kernel. What is left 
 activations, the loss, random numbers, the optimizer, the cutting of slices. The "loss" is zero.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmarks.contenders.bare_networks import CONV, MLP
+from jaxvae.networks.precision import rounds
 
 Array = jax.Array
 POSITIONS = {"down1": 14 * 14, "down2": 7 * 7, "up1": 7 * 7, "up2": 14 * 14}  # rows that one image gives a product
@@ -37,11 +39,16 @@ def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
 
     @jax.jit
     def train(operands: list[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
+        dtype = jnp.bfloat16 if rounds() else jnp.float32  # rounded once, not in every step
+        operands = [(a.astype(dtype), b.astype(dtype)) for a, b in operands]
+
         def body(i: Array, operands: list[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
             # One number of each product goes into the next step's operand, so that none is hoisted or left out.
-            products = [jax.lax.optimization_barrier(a @ b) for a, b in operands]
+            multiply = functools.partial(jnp.matmul, preferred_element_type=jnp.float32)
+            products = [jax.lax.optimization_barrier(multiply(a, b)) for a, b in operands]
             return [
-                (a.at[0, 0].set(1e-3 * product[0, 0]), b) for (a, b), product in zip(operands, products, strict=True)
+                (a.at[0, 0].set((1e-3 * product[0, 0]).astype(dtype)), b)
+                for (a, b), product in zip(operands, products, strict=True)
             ]
 
         return jax.lax.fori_loop(0, steps, body, operands)

@@ -7,7 +7,7 @@ import torch
 from pythae.models import VAE, VAEConfig
 
 from experiments.benchmarks.contenders.pythae_trainer import Decoder, Encoder
-from experiments.benchmarks.contenders.torch_networks import LATENT, networks
+from experiments.benchmarks.contenders.torch_networks import DEVICE, LATENT, networks
 
 BATCH = 500
 
@@ -18,7 +18,7 @@ def make(images: np.ndarray, model: str, samples: int) -> Callable[[], float]:
     nets = networks(model)
     config = VAEConfig(input_dim=(1, 28, 28), latent_dim=LATENT, reconstruction_loss="bce")
     vae = VAE(config, Encoder(nets), Decoder(nets)).eval()
-    data = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255).contiguous()
+    data = torch.from_numpy(images).to(DEVICE).permute(0, 3, 1, 2).float().div(255).contiguous()
 
     def once() -> float:
         with torch.no_grad():

@@ -13,7 +13,7 @@ from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from torch import Tensor
 
-from experiments.benchmarks.contenders.torch_networks import LATENT, Networks, networks
+from experiments.benchmarks.contenders.torch_networks import DEVICE, LATENT, Networks, networks
 
 
 class Encoder(BaseEncoder):
@@ -50,7 +50,10 @@ def make(images: np.ndarray, model: str, batch: int) -> Callable[[], float]:
         VAE(config, Encoder(nets), Decoder(nets)),
         BaseDataset(data, torch.zeros(len(data))),
         training_config=BaseTrainerConfig(
-            output_dir=tempfile.mkdtemp(), per_device_train_batch_size=batch, learning_rate=1e-3, no_cuda=True
+            output_dir=tempfile.mkdtemp(),
+            per_device_train_batch_size=batch,
+            learning_rate=1e-3,
+            no_cuda=DEVICE.type == "cpu",
         ),
     )
     trainer.prepare_training()

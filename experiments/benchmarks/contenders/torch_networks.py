@@ -1,4 +1,4 @@
-"""The two VAEs in PyTorch: an encoder's trunk with its two heads, and a decoder that emits logits."""
+"""The two VAEs in PyTorch: an encoder's trunk with its two heads, and a decoder that emits logits; on a GPU if any."""
 
 import math
 from typing import NamedTuple
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 LATENT = 20
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Networks(NamedTuple):
@@ -48,7 +49,7 @@ def networks(model: str) -> Networks:
         width = 256
     made = Networks(trunk, nn.Linear(width, LATENT), nn.Linear(width, LATENT), decoder)
     for network in made:
-        network.apply(_initialise)
+        network.apply(_initialise).to(DEVICE)
     return made
 
 
