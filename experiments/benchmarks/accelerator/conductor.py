@@ -52,7 +52,7 @@ def conduct(options: Namespace, results: Results, scratch: Path) -> int:
                 continue
             spent += scale * SECTIONS[name]
             left = min(results.start + spent, end) - time.monotonic()
-            if left >= min(SHORTEST, scale * SECTIONS[name]):
+            if left >= min(SHORTEST, scale * SECTIONS[name] / 2):
                 _section(name, left, options, results, scratch)
             else:
                 results.section(name, why="no time was left")
@@ -75,18 +75,23 @@ def _stop(number: int, frame: Any) -> None:
     raise _Stopped(number)
 
 
+def command(name: str, scratch: Path, seconds: float, options: Namespace) -> list[str]:
+    """The program of a section."""
+    words = [sys.executable, "-m", "experiments.benchmarks.accelerator.section", name, str(scratch), str(seconds)]
+    return [*words, "--python-peers", options.python_peers, *(["--tiny"] if options.tiny else [])]
+
+
 def _section(name: str, seconds: float, options: Namespace, results: Results, scratch: Path) -> None:
     """One section, its record and its end, whatever happens to it."""
     start = time.monotonic()
     record = results.section(name, status="running", why=None, budget=round(seconds, 1))
-    command = [sys.executable, "-m", "experiments.benchmarks.accelerator.section", name, str(scratch), str(seconds)]
-    command += ["--python-peers", options.python_peers, *(["--tiny"] if options.tiny else [])]
     status: str = "cut"
     why: str | None = "stopped from outside"
     with (results.folder / f"{NAME}.log").open("a+") as log:
         print(f"== {name}", file=log, flush=True)
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(options), stdout=subprocess.PIPE, stderr=log, text=True,
+            command(name, scratch, seconds, options), cwd=ROOT, env=environment(options),
+            stdout=subprocess.PIPE, stderr=log, text=True,
             start_new_session=True,
         )  # fmt: skip
         try:
@@ -110,7 +115,7 @@ def _listen(process: subprocess.Popen[str], name: str, deadline: float, results:
     """Takes what the section says until it ends, which is True, or until the deadline."""
     lines: queue.Queue[str | None] = queue.Queue()
     assert process.stdout is not None
-    threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+    threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()  # until the process is gone
     while True:
         try:
             line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -129,8 +134,9 @@ def _listen(process: subprocess.Popen[str], name: str, deadline: float, results:
 
 
 def _read(pipe: IO[str], lines: "queue.Queue[str | None]") -> None:
-    for line in pipe:
-        lines.put(line)
+    with pipe:
+        for line in pipe:
+            lines.put(line)
     lines.put(None)
 
 

@@ -64,4 +64,3 @@ def _lay(scratch: Path, name: str, arrays: dict[str, Any]) -> None:
     if name == "mnist":
         for split in ("train", "test"):
             np.save(scratch / f"{split}.npy", arrays[f"x_{split}"], allow_pickle=False)
-

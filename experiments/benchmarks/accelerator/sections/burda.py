@@ -12,11 +12,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxvae.runs.build.from_config import build_model, build_training
 
 import jaxvae
 from experiments.benchmarks.accelerator.section import Part, Section
 from experiments.tables.burda_cells import PUBLISHED, cell_config
+from jaxvae.runs.builders.from_config import build_model, build_training
 from jaxvae.runs.held_out import HeldOut, load_held_out, load_images
 from jaxvae.training.engine.state import compiled_init
 
@@ -52,12 +52,13 @@ def cell(section: Section, name: str, share: float) -> None:
     )
     steps = 3 * per_epoch if section.tiny else config.epochs * per_epoch
     curve: list[list[float]] = []
-    due, spent, first = 1, 0.0, 0.0
+    due, spent, first = 1, 0.0, 0
 
     def note(step: int) -> None:
-        rate = (step - first) / max(spent, 1e-9)
-        section.note(cell=name, epochs=step / per_epoch, steps=step, steps_per_second=rate, bound=curve,
-                     hours_for_all=config.epochs * per_epoch / rate / 3600, published=PUBLISHED[name])  # fmt: skip
+        rate = (step - first) / spent if spent else None
+        hours = rate and config.epochs * per_epoch / rate / 3600
+        section.note(cell=name, epochs=step / per_epoch, steps=step, bound=curve, published=PUBLISHED[name])
+        section.note(steps_per_second=rate, hours_for_all=hours)
 
     for report in jaxvae.train(compiled, state, images, steps):
         if first:  # the first call compiles

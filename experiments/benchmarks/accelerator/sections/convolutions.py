@@ -60,8 +60,8 @@ def rates(section: Section, batch: int) -> None:
     images = np.load(section.scratch / "train.npy", allow_pickle=False)
     images = images[: 2 * batch if section.tiny else 60 * 1024 // batch * batch]
     images = images[: len(images) // batch * batch]
-    contenders = []
-    for precision in PRECISIONS:
+    contenders, precisions = [], PRECISIONS[:1] if section.tiny else PRECISIONS  # compiling takes long
+    for precision in precisions:
         for name, native in WAYS.items():
             section.need(2.0)
             epoch = told(jaxvae_train.make(images, "conv", batch, native), precision)
@@ -69,7 +69,7 @@ def rates(section: Section, batch: int) -> None:
             contenders[-1].warm_up()
     take_turns(contenders, section.left, rounds=2 if section.tiny else 5, seconds=0.0 if section.tiny else 0.1)
     found = {one.name: one.span for one in contenders}
-    ratios = {p: found[f"native@{p}"][1] / found[f"product@{p}"][1] for p in PRECISIONS}
+    ratios = {p: found[f"native@{p}"][1] / found[f"product@{p}"][1] for p in precisions}
     section.note(rates=found, native_over_product=ratios)
     for precision, ratio in ratios.items():
         section.row(f"conv, batch {batch}, {precision}: native convolutions are faster by", f"{ratio:.2f}")
