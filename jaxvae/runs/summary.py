@@ -1,5 +1,6 @@
 """What a run writes down of the test images: a line of its records, and its summary."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,8 +8,13 @@ import jax
 import numpy as np
 
 from jaxvae.evaluation.bounds.likelihood import Estimate, summarize
-from jaxvae.models.records import Params
+from jaxvae.evaluation.bounds.rounding import density_error
+from jaxvae.models.records import Key, Model, Params
+from jaxvae.runs.configs.combinations import FLOW_PRIORS
+from jaxvae.runs.configs.config import ModelConfig
 from jaxvae.runs.held_out import HeldOut
+
+LOST = 0.1  # nats: a prior whose density is off by more on the average is said to be lost
 
 
 def line_of(step: int, epoch: float, estimates: Mapping[str, Estimate], use: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,3 +95,27 @@ image. All that was measured and drawn, and weights.safetensors, are of the aver
         )
         say(found["warning"])
     return found
+
+
+def rounded(
+    config: ModelConfig, model: Model, params: Params, key: Key, say: Callable[[str], None]
+) -> dict[str, dict[str, float | None]]:
+    """What summary.json says of a prior that is a flow; one whose density is lost to rounding is said in words.
+
+    The key is consumed.
+    """
+    if config.kind != "vae" or config.prior not in FLOW_PRIORS:
+        return {}
+    error = density_error(model.prior, params, key)
+    mean, largest = float(error.mean()), float(error.max())
+    if not mean < LOST:
+        say(
+            f"The density of the prior has lost its digits: log p(z) of 500 draws differs by {mean:.2g} nats (at most "
+            f"{largest:.2g}) between drawing z and inverting it, in float32. Do not believe the bounds. A smaller "
+            f"--optim.lr, fewer --model.flows or a --optim.clip keep a flow invertible."
+        )
+    return {"prior_density_error": {"nats": _finite(mean), "largest": _finite(largest)}}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None  # strict JSON has no other word

@@ -22,7 +22,7 @@ from jaxvae.runs.folder.pictures import draw_pictures
 from jaxvae.runs.folder.sampling import restore, sampled, to_save
 from jaxvae.runs.held_out import HeldOut, load_held_out, load_images
 from jaxvae.runs.progress import progress_bar
-from jaxvae.runs.summary import compared, line_of, make_summary
+from jaxvae.runs.summary import compared, line_of, make_summary, rounded
 from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.folders import lock_folder
 from jaxvae.training.checkpoints.weights import save_weights
@@ -230,6 +230,7 @@ class _Run(NamedTuple):
         use, epochs = self.watch.look(params, values, step // self.per_epoch), step / self.per_epoch
         samples = self.config.test_samples
         summary = make_summary(params, values, use, self.test, step=step, epochs=epochs, samples=samples)
+        summary.update(rounded(self.config.model, self.model, params, jax.random.key(self.test.seed), say))
         if decay is not None:
             summary.update(compared(values, self.per_example(state.params), decay, say))
         write_json(self.folder / run_folder.SUMMARY, summary)

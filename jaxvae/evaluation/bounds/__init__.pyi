@@ -13,3 +13,4 @@ from .rates import rate_distortion as rate_distortion
 from .report import Measured as Measured
 from .report import Setting as Setting
 from .report import evaluate as evaluate
+from .rounding import density_error as density_error
