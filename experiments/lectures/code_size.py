@@ -27,7 +27,7 @@ class CodeSizeOptions:
     latents: tuple[int, ...] = (2, 5)  # Sizes of the code.
     epochs: int | None = None  # By default 200 on digits and 10 on MNIST.
     hidden: int = 256  # Units of the hidden layer on either side.
-    limit: int = 2000  # Test images, from the first.
+    limit: int = 2000  # Test images, picked by a fixed permutation.
     seed: int = 0  # Of everything random.
     workdir: str = "runs/code_size"  # Where the pictures and the numbers go.
 
@@ -42,6 +42,7 @@ def main(options: CodeSizeOptions) -> None:
     from experiments.tables.results import print_table, with_error, write_results
     from jaxvae.checks import positive_integer
     from jaxvae.commands.progress import progress_bar
+    from jaxvae.data.splits import some_rows
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
@@ -54,7 +55,7 @@ def main(options: CodeSizeOptions) -> None:
     train, test = (
         jaxvae.data.load(options.data, split).images.astype(np.float32) / np.float32(255) for split in ("train", "test")
     )
-    raw, test = jaxvae.data.load(options.data, "train").images, test[:limit]
+    raw, test = jaxvae.data.load(options.data, "train").images, test[some_rows(len(test), limit)]
     flat = train.reshape(len(train), -1)
     if max(sizes) > flat.shape[1]:
         raise ValueError(f"latents holds {max(sizes)}, expected at most {flat.shape[1]}, the number of pixels.")

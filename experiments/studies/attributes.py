@@ -12,7 +12,7 @@ way from a 4 to a 9 may lead past a 0. With --direction logistic it is 73 % (56 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.files import make_folder, write_json
 
@@ -28,11 +28,11 @@ class AttributesOptions:
     count: int = 6  # Rows in a picture.
     examples: int = 5000  # Training images that give the direction and train the judge, at most.
     output: str | None = None  # Folder for the pictures and the numbers; default RUN/pictures.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: AttributesOptions) -> None:
     """Writes a picture for each attribute, prints the verdicts and keeps them as JSON."""
-    from dataclasses import replace
     from functools import partial
     from pathlib import Path
 
@@ -48,15 +48,15 @@ def main(options: AttributesOptions) -> None:
     from jaxvae.runs.held_out import load_held_out
 
     count, most = positive_integer("count", options.count), positive_integer("examples", options.examples, 2)
-    model, params, config = jaxvae.load(options.run)
+    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
     need_one_vector(options.run, model, params, "there is no one direction for an attribute")
-    train = load_held_out(replace(config.data, test_split=config.data.train_split))
-    test = load_held_out(config.data)
+    train = load_held_out(config.data, config.data.train_split, allow_changes=options.allow_changes).some(most)
+    test = load_held_out(config.data, allow_changes=options.allow_changes)
     if train.labels is None or test.labels is None:
         raise ValueError(f"the data {config.data.name!r} of {options.run} has no labels, expected some for attributes.")
     pairs = [parse(text, np.unique(train.labels)) for text in options.attribute]
-    labels, codes = train.labels[:most], latents.posterior_means(model, params, train.x[:most])
-    judge = SVC(C=10.0).fit(flat(train.images[:most]), labels)
+    labels, codes = train.labels, latents.posterior_means(model, params, train.x)
+    judge = SVC(C=10.0).fit(flat(train.images), labels)
     accuracy = share(judge.predict(flat(test.images)) == test.labels)
     print(f"the judge, an SVM on pixels, is right about {shown(accuracy, 1)} of {len(test.labels)} test images")
 
@@ -87,7 +87,7 @@ def main(options: AttributesOptions) -> None:
         figure, _ = latent_grids.attribute_traversals(
             images[:count],
             options.strengths,
-            model.to_unit(test.x[chosen][:count]),
+            test.images[chosen][:count],
             [f"{np.mean(column == target):.0%}" for column in verdicts.T],
             title=f"From {before} towards {target}; below, the share judged {target}",
         )

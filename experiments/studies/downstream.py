@@ -18,7 +18,7 @@ The second command, for the mnist preset (20 latents, binary pixels; 100 s of pr
 from dataclasses import dataclass
 from typing import Any
 
-from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.progress import progress_bar
 from jaxvae.runs.configs.options import Numbers
@@ -35,11 +35,11 @@ class DownstreamOptions:
     limit: int = 10000  # Training images used, at most.
     seed: int = 0  # Of the clusters.
     output: Numbers = None  # A .json file; the chart lies beside it. By default in the run folder.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: DownstreamOptions) -> None:
     """Prints the tables, writes the numbers and the chart."""
-    from dataclasses import replace
     from pathlib import Path
 
     import jaxvae
@@ -52,12 +52,15 @@ def main(options: DownstreamOptions) -> None:
     path = Path(options.run) / "downstream.json" if options.output is None else Path(options.output)
     if path.suffix != ".json":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .json.")
-    model, params, config = jaxvae.load(options.run)
-    train, test = load_held_out(replace(config.data, test_split=config.data.train_split)), load_held_out(config.data)
+    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    train, test = (
+        load_held_out(config.data, config.data.train_split, allow_changes=options.allow_changes),
+        load_held_out(config.data, allow_changes=options.allow_changes),
+    )
     if train.labels is None or test.labels is None:
         raise ValueError(f"{config.data.name} has no labels, so there is nothing to predict. Choose another run.")
     limit = positive_integer("limit", options.limit, 20)
-    train = train._replace(x=train.x[:limit], labels=train.labels[:limit])
+    train = train.some(limit)
     parts = (train.x, train.labels), (test.x, test.labels)
     positive_integer("seeds", options.seeds)
     if not any(count <= len(train.x) for count in options.counts):

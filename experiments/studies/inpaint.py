@@ -16,7 +16,7 @@ For the mnist preset (binary pixels; 80 s of processor time): Gaussian 0.263, 0.
 from dataclasses import dataclass
 from typing import Any
 
-from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Numbers
 
@@ -27,15 +27,15 @@ class InpaintOptions:
 
     run: RunFolder
     samples: tuple[int, ...] = (1, 10, 100, 1000)  # Importance samples, one or several numbers.
-    images: int = 100  # Test images, the first ones.
+    images: int = 100  # Test images, picked by a fixed permutation.
     missing: float = 0.5  # Part of the pixels missing under the random mask.
     seed: int = 0  # Of the masks and samples.
     output: Numbers = None  # A .json file; the picture lies beside it. By default in the run folder.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: InpaintOptions) -> None:
     """Prints the table, writes the numbers and the picture."""
-    from dataclasses import replace
     from pathlib import Path
 
     import jax
@@ -54,15 +54,19 @@ def main(options: InpaintOptions) -> None:
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .json.")
     finite_number("missing", options.missing, high=0.99, above=True)
     counts = sample_counts(list(options.samples))
-    model, params, config = jaxvae.load(options.run)
-    train, test = load_held_out(replace(config.data, test_split=config.data.train_split)), load_held_out(config.data)
-    x = test.x[: positive_integer("images", options.images, 2)]
+    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    train, test = (
+        load_held_out(config.data, config.data.train_split, allow_changes=options.allow_changes),
+        load_held_out(config.data, allow_changes=options.allow_changes),
+    )
+    test = test.some(positive_integer("images", options.images, 2))
+    x = test.x
 
     def unit(values: Any) -> np.ndarray:
         return np.asarray(model.to_unit(values), np.float32)
 
     rows: dict[str, Any] = {}
-    pictures: dict[str, Any] = {"test image": unit(x[:10])}
+    pictures: dict[str, Any] = {name: row[:10] for name, row in test.rows(model).items()}
     for name, masks in make_masks(x.shape, options.missing, options.seed).items():
         guesses = {"mean image": np.broadcast_to(unit(train.x).mean(0), x.shape)}
         guesses["Gaussian of the pixels"] = gaussian_guess(unit(train.x), unit(x), masks)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.tables.score_table import FeatureName
-from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Numbers
 
@@ -35,6 +35,7 @@ class SampleOptions:
     features: tuple[FeatureName, ...] = ("classifier",)  # What the scores look at, a table for each.
     seed: int = 0  # Of the samples and of the classifier.
     output: Numbers = None  # A .json file; the picture lies beside it. By default in the run folder.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: SampleOptions) -> None:
@@ -53,10 +54,10 @@ def main(options: SampleOptions) -> None:
 
     if not options.features:
         raise ValueError("features is empty, expected at least one of classifier, pca, pixels.")
-    model, params, config = jaxvae.load(options.run)
-    train, test = held_out(config)
+    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    train, test = held_out(config, options.allow_changes)
     count = min(positive_integer("samples", options.samples, 20), len(train.x))
-    reference = test.x[: positive_integer("references", options.references, 20)]
+    reference = test.some(positive_integer("references", options.references, 20)).x
     path = Path(options.run) / "sample_quality.json" if options.output is None else Path(options.output)
     if path.suffix != ".json":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .json.")
@@ -93,17 +94,18 @@ def main(options: SampleOptions) -> None:
     print(plots.save(plots.compare(pictures, 14, title=title)[0], path.with_suffix(".png")))
 
 
-def held_out(config: Any) -> tuple[Any, Any]:
+def held_out(config: Any, allow_changes: bool = False) -> tuple[Any, Any]:
     """Training and test images of a run, each one fixed draw of x as the model sees it.
 
     Raises:
         ValueError: for a model that needs labels to draw.
     """
-    from dataclasses import replace
 
     from jaxvae.runs.held_out import load_held_out
 
-    return load_held_out(replace(config.data, test_split=config.data.train_split)), load_held_out(config.data)
+    splits = (config.data.train_split, config.data.test_split)
+    train, test = (load_held_out(config.data, split, allow_changes=allow_changes) for split in splits)
+    return train, test
 
 
 if __name__ == "__main__":

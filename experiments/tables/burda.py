@@ -36,7 +36,7 @@ class BurdaOptions:
     cells: tuple[Cell, ...] = get_args(Cell)  # Which cells: objective, layers, samples.
     stages: int = 3  # Stages of the schedule: 8 are the paper's 3,280 epochs, 3 are 13 epochs.
     samples: int = 5000  # K of the IWAE bound on the test images.
-    limit: int | None = 1000  # Test images, from the first; None takes all 10,000.
+    limit: int | None = 1000  # The first so many test images, in the hashed order of TFDS; None takes all 10,000.
     batch_size: int = 20  # Images per step; the paper's is 20.
     seed: int = 0  # Seed of every run.
     workdir: str = "runs/burda"  # Where the runs of the cells lie.

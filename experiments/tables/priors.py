@@ -36,7 +36,7 @@ class PriorsOptions:
     hidden: int = 400  # Units of the hidden layer.
     latent_dim: int = 40  # Number of latents.
     samples: int = 500  # K of the IWAE bound on the test images.
-    limit: int | None = 2000  # Test images, from the first; None takes all 10,000.
+    limit: int | None = 2000  # The first so many test images, in the hashed order of TFDS; None takes all 10,000.
     seed: int = 0  # Seed of every run.
     workdir: str = "runs/priors"  # Where the runs lie.
     progress: Switch = True  # Show progress bars.

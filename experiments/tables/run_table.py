@@ -33,13 +33,16 @@ def run_cells(
 
     from jaxvae.evaluation.bounds.likelihood import per_example, summarize
     from jaxvae.runs.configs.validate import validate
-    from jaxvae.runs.held_out import load_held_out
+    from jaxvae.runs.held_out import load_run_data
     from jaxvae.runs.train import train_run
 
     checked = {name: validate(config) for name, config in configs.items()}
-    test = load_held_out(next(iter(checked.values())).data)
+    _, _, test = load_run_data(next(iter(checked.values())))
     x = test.x[:limit]
-    setting = f"K = {samples}, {len(x)} test images, {test.protocol}, seed {test.seed}, sha256 {test.sha256[:12]}"
+    which = "all" if len(x) == len(test.x) else "the first"  # which is as good as random: TFDS shuffles by a hash
+    setting = (
+        f"K = {samples}, {which} {len(x)} test images, {test.protocol}, seed {test.seed}, sha256 {test.sha256[:12]}"
+    )
     rows: list[tuple[str, ...]] = []
     first: np.ndarray | None = None
     for name, config in checked.items():

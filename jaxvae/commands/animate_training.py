@@ -34,6 +34,7 @@ class AnimateTrainingOptions:
     count: int = 48  # Images in a frame of samples or reconstructions; the manifold has 12 x 12.
     seconds: float = 0.2  # How long each frame is shown; the last one for two seconds more.
     output: Gif = None  # A .gif; default RUN/pictures/training_SHOW.gif.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: AnimateTrainingOptions) -> None:
@@ -53,13 +54,13 @@ def main(options: AnimateTrainingOptions) -> None:
 
     count, epochs = positive_integer("count", options.count), positive_integer("epochs", options.epochs)
     moments = positive_integer("frames", options.frames, 2)
-    model, params, config = jaxvae.load(options.run)
-    test = load_held_out(config.data)
-    x, values, plane = test.x[:count], latents.gaussian_quantiles(12), (0, 1)
+    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    test = load_held_out(config.data, allow_changes=options.allow_changes)
+    shown, values, plane = test.some(count), latents.gaussian_quantiles(12), (0, 1)
     if model.prior.support == "none" and options.show != "reconstructions":
         raise ValueError(f"{options.run} is of a model without a prior. Use --show reconstructions.")
     if options.show == "manifold":
-        kl = per_example(model, params, jax.random.key(test.seed), test.x[:1000])["kl_per_latent"].mean(0)
+        kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
         first, second = (0, 1) if kl.size == 2 else latents.strongest_latents(kl)
         plane = (first, second)
 
@@ -70,10 +71,11 @@ def main(options: AnimateTrainingOptions) -> None:
         if options.show == "manifold":
             images = generation.manifold(model, params, plane, len(values))
             return plots.manifold(model.to_unit(images), values, plane, title=f"The latent plane, {title}")
-        images = generation.reconstructions(model, params, x)
-        return plots.reconstructions(model.to_unit(x), model.to_unit(images), title=f"Reconstructions, {title}")
+        rows = shown.rows(model) | {"reconstruction": model.to_unit(generation.reconstructions(model, params, shown.x))}
+        return plots.compare(rows, title=f"Reconstructions, {title}")
 
-    source = kept(options.run) if options.kept else anew(config, schedule(epochs, moments))
+    allowed = options.allow_changes
+    source = kept(options.run, allowed) if options.kept else anew(config, schedule(epochs, moments), allowed)
     frames = []
     with progress_bar("frames", moments) as progress:
         for params, title in source:
@@ -94,7 +96,7 @@ def schedule(epochs: int, moments: int) -> list[int]:
     return [0, *np.unique(np.geomspace(1, epochs, max(moments - 1, 1)).round().astype(int)).tolist()]
 
 
-def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
+def anew(config: Any, epochs: list[int], allow_changes: bool = False) -> Iterator[tuple[Any, str]]:
     """Parameters of the config's run after so many epochs, and words for a title; the same steps as in its folder."""
     import jax
     import jax.numpy as jnp
@@ -102,11 +104,13 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
     from jaxvae.runs.builders.from_config import build_model, build_training
     from jaxvae.runs.fitting import run_epochs
     from jaxvae.runs.folder.sampling import sampled
-    from jaxvae.runs.held_out import load_images
+    from jaxvae.runs.given_data import check_given, load_images
     from jaxvae.training.engine.parallel import compile_steps
     from jaxvae.training.engine.state import averaged_params, compiled_init
 
-    images = load_images(config.data, config.data.train_split).images
+    train = load_images(config.data, config.data.train_split)
+    check_given(config.data, train, config.data.train_split, allow_changes=allow_changes)
+    images = train.images
     per_epoch, ema = len(images) // config.batch_size, config.optim.ema
     model = build_model(config.model, config.data.image_shape, images)
     parts = build_training(config, model, per_epoch)
@@ -129,7 +133,7 @@ def anew(config: Any, epochs: list[int]) -> Iterator[tuple[Any, str]]:
         yield jax.device_get(averaged_params(state)), f"epoch {after}{bound}"
 
 
-def kept(run: str) -> Iterator[tuple[Any, str]]:
+def kept(run: str, allow_changes: bool = False) -> Iterator[tuple[Any, str]]:
     """Parameters of every checkpoint of a run, and words for a title."""
     from pathlib import Path
 
@@ -140,7 +144,7 @@ def kept(run: str) -> Iterator[tuple[Any, str]]:
     steps = checkpoint.steps(Path(run) / CHECKPOINTS)
     for step in steps:
         with contextlib.suppress(FileNotFoundError):  # a run that trains meanwhile has deleted it
-            yield jaxvae.load(run, step=step).params, f"step {step:,} of {steps[-1]:,}"
+            yield jaxvae.load(run, step=step, allow_changes=allow_changes).params, f"step {step:,} of {steps[-1]:,}"
 
 
 if __name__ == "__main__":

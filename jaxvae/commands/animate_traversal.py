@@ -8,7 +8,7 @@ left, where something changes; a latent whose KL is near 0 changes nothing.
 
 from dataclasses import dataclass
 
-from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.progress import progress_bar
 from jaxvae.files import make_folder
@@ -25,6 +25,7 @@ class AnimateTraversalOptions:
     frames: int = 24  # From the 2.5 % to the 97.5 % quantile; then back.
     seconds: float = 0.08  # How long each frame is shown.
     output: Gif = None  # A .gif; default RUN/pictures/traversal.gif.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: AnimateTraversalOptions) -> None:
@@ -45,13 +46,13 @@ def main(options: AnimateTraversalOptions) -> None:
 
     columns, rows = positive_integer("latents", options.latents), positive_integer("images", options.images)
     values = latents.gaussian_quantiles(positive_integer("frames", options.frames, 2))
-    model, params, config = jaxvae.load(options.run)
+    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
     need_prior(options.run, model, "no range of a latent is usual")
     need_one_vector(options.run, model, params, "there is no single one to move while the others stay")
-    test = load_held_out(config.data)
-    kl = per_example(model, params, jax.random.key(test.seed), test.x[:1000])["kl_per_latent"].mean(0)
+    test = load_held_out(config.data, allow_changes=options.allow_changes)
+    kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
     chosen = latents.strongest_latents(kl, min(columns, kl.size))
-    codes = latents.posterior_means(model, params, test.x[:rows])
+    codes = latents.posterior_means(model, params, test.some(rows).x)
     moved = np.stack([[generation.traverse(model, params, z, latent, values) for latent in chosen] for z in codes])
     cells = np.asarray(model.to_unit(moved)).swapaxes(0, 2).swapaxes(1, 2)  # [frames, rows, columns, H, W, C]
     gap = image_grids.gap_of(cells)

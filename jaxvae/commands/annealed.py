@@ -30,7 +30,7 @@ class AnnealedOptions:
     """Annealed bounds on log p(x) in nats per image, each with its standard error."""
 
     run: RunFolder
-    images: int = 20  # Test images, and as many simulated ones.
+    images: int = 20  # Test images, picked by a fixed permutation, and as many simulated ones.
     temperatures: int = 1000  # Moves of each chain.
     chains: int = 16  # Independent chains per image.
     leapfrog_steps: int = 10  # Gradients in each move.
@@ -39,6 +39,7 @@ class AnnealedOptions:
     steps: Index = 500  # Of Adam, for the best q of each image; 0 leaves the split of the gap out.
     step: Index | None = None  # A saved step of the run; by default the newest.
     json: Switch = False  # Print JSON instead of a table.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: AnnealedOptions) -> None:
@@ -53,12 +54,11 @@ def main(options: AnnealedOptions) -> None:
     from jaxvae.evaluation.bounds.report import Setting
     from jaxvae.runs.held_out import load_held_out, setting_of
 
-    model, params, config = jaxvae.load(options.run, step=options.step)
-    test = load_held_out(config.data)
+    model, params, config = jaxvae.load(options.run, step=options.step, allow_changes=options.allow_changes)
+    test = load_held_out(config.data, allow_changes=options.allow_changes)
     setting = setting_of(config.data, test, options.images)
     keys = jax.random.split(jax.random.key(test.seed), 3)
-    x = jax.tree.map(lambda leaf: leaf[: setting.examples], test.x)
-    rows = _measure(model, params, keys[0], x, None, options, setting)
+    rows = _measure(model, params, keys[0], test.some(setting.examples).x, None, options, setting)
     if model.context is None:
         drawn, z = ancestral_sample(model, params, keys[1], options.images)
         digest = hashlib.sha256(np.asarray(drawn).tobytes()).hexdigest()

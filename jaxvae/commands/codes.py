@@ -11,7 +11,7 @@ plane of PCA, 0.844 +- 0.016 in that of t-SNE.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 
 
@@ -21,11 +21,12 @@ class CodesOptions:
 
     run: RunFolder
     method: tuple[Literal["pca", "tsne"], ...] = ("pca", "tsne")  # One picture for each.
-    limit: int = 2000  # Only the first so many test images; t-SNE of 10,000 takes minutes.
+    limit: int = 2000  # Only so many test images, by a fixed permutation; t-SNE of 10,000 takes minutes.
     neighbours: int = 5  # Whose labels are compared.
     perplexity: float = 30.0  # Of t-SNE: about how many neighbours each code has.
     seed: int = 0  # Of t-SNE.
     output: str | None = None  # Folder for the pictures and the numbers; default RUN/pictures.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: CodesOptions) -> None:
@@ -46,16 +47,16 @@ def main(options: CodesOptions) -> None:
     limit = positive_integer("limit", options.limit, 4)
     if not options.method:
         raise ValueError("method is empty, expected pca, tsne or both.")
-    model, params, config = jaxvae.load(options.run)
-    test = load_held_out(config.data)
+    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    test = load_held_out(config.data, allow_changes=options.allow_changes).some(limit)
     need_one_vector(options.run, model, params, "there is no one code of an image to draw")
-    codes = latents.posterior_means(model, params, test.x[:limit])
+    codes = latents.posterior_means(model, params, test.x)
     if codes.shape[1] < 2:
         raise ValueError(
             f"{options.run} has {codes.shape[1]} latent, expected two or more for a plane. Try python -m "
             f"experiments.traverse {options.run}"
         )
-    labels = None if test.labels is None else test.labels[:limit]
+    labels = test.labels
     folder = Path(options.output or Path(options.run) / "pictures")
     make_folder(folder)
 

@@ -22,10 +22,11 @@ class EvaluateOptions:
 
     run: RunFolder
     samples: tuple[int, ...] = (50,)  # Posterior samples K per image, one or several; the bound tightens with K.
-    limit: int | None = None  # Only the first so many test images.
+    limit: int | None = None  # Only so many test images, picked by a fixed permutation.
     precision: Precision = "default"  # Of the networks' products: JAX's own, bfloat16 factors, or float32.
     step: Index | None = None  # A saved step; by default the newest.
     json: Switch = False  # Print JSON instead of a table.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: EvaluateOptions) -> None:
@@ -35,8 +36,8 @@ def main(options: EvaluateOptions) -> None:
     from jaxvae.networks.precision import matmul_precision
     from jaxvae.runs.held_out import bin_width, load_held_out, setting_of
 
-    model, params, config = jaxvae.load(options.run, step=options.step)
-    test = load_held_out(config.data)
+    model, params, config = jaxvae.load(options.run, step=options.step, allow_changes=options.allow_changes)
+    test = load_held_out(config.data, allow_changes=options.allow_changes)
     setting = setting_of(config.data, test, options.limit)
     with matmul_precision(options.precision), progress_bar("images", setting.examples) as progress:
         rows = evaluate(

@@ -11,7 +11,7 @@ of the arcs 2.86; a 7 on its way to a 5 is grey on the line and stays black and 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Images
 
@@ -26,6 +26,7 @@ class InterpolateOptions:
     path: tuple[Literal["linear", "spherical"], ...] = ("linear", "spherical")  # Line, arc of equal angles, or both.
     seed: int = 0  # Another seed takes other pairs.
     output: Images = None  # A .png picture, or a .npy array [pairs * paths, steps, H, W, C].
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: InterpolateOptions) -> None:
@@ -44,8 +45,8 @@ def main(options: InterpolateOptions) -> None:
     pairs, steps = positive_integer("pairs", options.pairs), positive_integer("steps", options.steps, 2)
     if not options.path or len(set(options.path)) != len(options.path):
         raise ValueError(f"path is {options.path}, expected linear, spherical or both, each once.")
-    model, params, config = jaxvae.load(options.run)
-    test = load_held_out(config.data)
+    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    test = load_held_out(config.data, allow_changes=options.allow_changes)
     a, b = different_pairs(test.labels, len(test.x), pairs, options.seed)
     ends = test.x[a], test.x[b]
     images = {name: generation.interpolate(model, params, *ends, steps, path=paths[name]) for name in options.path}
@@ -59,7 +60,7 @@ def main(options: InterpolateOptions) -> None:
         print(f"{name:<10} {np.linalg.norm(middle, axis=1).mean():.2f}")
     rows = np.stack(list(images.values()), axis=1)  # the paths of a pair one under the other
     rows = np.asarray(model.to_unit(rows.reshape(-1, *rows.shape[2:])))
-    originals = [np.repeat(np.asarray(model.to_unit(end)), len(images), axis=0) for end in ends]
+    originals = [np.repeat(test.images[end], len(images), axis=0) for end in (a, b)]
     title = f"Means of x between two codes: {' above '.join(options.path)}"
     write_images(
         options.run, "interpolate", options.output, rows, lambda: plots.interpolations(rows, *originals, title=title)

@@ -7,7 +7,7 @@ Time: 4 s on two cores. Expected and obtained: a PNG in runs/digits/pictures/rec
 
 from dataclasses import dataclass
 
-from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Images
 
@@ -17,10 +17,11 @@ class ReconstructOptions:
     """Originals above reconstructions from the posterior mean and from draws of the posterior."""
 
     run: RunFolder
-    count: int = 12  # How many test images.
+    count: int = 12  # How many test images, picked by a fixed permutation.
     samples: int = 3  # Reconstructions from draws of each posterior, below the one from its mean.
     seed: int = 0  # Of the draws.
     output: Images = None  # A .png picture, or a .npy array [count, 2 + samples, H, W, C] of all rows.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: ReconstructOptions) -> None:
@@ -36,12 +37,14 @@ def main(options: ReconstructOptions) -> None:
     from jaxvae.runs.held_out import load_held_out
 
     count, samples = positive_integer("count", options.count), positive_integer("samples", options.samples)
-    model, params, config = jaxvae.load(options.run)
-    x = load_held_out(config.data).x[:count]
+    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    test = load_held_out(config.data, allow_changes=options.allow_changes).some(count)
+    x = test.x
     draws = generation.posterior_reconstructions(model, params, jax.random.key(options.seed), x, samples)
-    rows = {"original": x, "mean": generation.reconstructions(model, params, x)}
-    rows |= {f"draw {i + 1}": draws[:, i] for i in range(samples)}
-    rows = {name: np.asarray(model.to_unit(row)) for name, row in rows.items()}
+    means = {"mean": generation.reconstructions(model, params, x)}
+    again = means | {f"draw {i + 1}": draws[:, i] for i in range(samples)}
+    rows = {name: row / np.float32(255) if row.dtype == np.uint8 else row for name, row in test.rows(model).items()}
+    rows |= {name: np.asarray(model.to_unit(row)) for name, row in again.items()}
     write_images(
         options.run,
         "reconstruct",

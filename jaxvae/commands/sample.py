@@ -8,7 +8,7 @@ Time: 3 s on two cores. Expected and obtained: a PNG of digits in runs/digits/pi
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Images
 
@@ -22,6 +22,7 @@ class SampleOptions:
     kind: Literal["means", "samples"] = "means"  # E[x | z] of each draw z, or a draw of x itself.
     seed: int = 0  # Another seed draws other images.
     output: Images = None  # A .png picture or a .npy array [count, H, W, C]; default RUN/pictures/samples.png.
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: SampleOptions) -> None:
@@ -36,7 +37,7 @@ def main(options: SampleOptions) -> None:
     from jaxvae.evaluation.latents import generation
 
     count = positive_integer("count", options.count)
-    model, params, _ = jaxvae.load(options.run)
+    model, params, _ = jaxvae.load(options.run, allow_changes=options.allow_changes)
     need_prior(options.run, model, "there is nothing to draw codes from")
     draw = generation.prior_means if options.kind == "means" else generation.prior_samples
     images = model.to_unit(draw(model, params, jax.random.key(options.seed), count))

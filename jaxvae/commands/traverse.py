@@ -8,7 +8,7 @@ the one of largest KL first.
 
 from dataclasses import dataclass
 
-from jaxvae.commands.cli import RunFolder, parser
+from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Images, Index
 
@@ -22,6 +22,7 @@ class TraverseOptions:
     count: int = 11  # Values per latent, from the 2.5 % to the 97.5 % quantile.
     latents: int = 10  # How many latents, those of largest KL.
     output: Images = None  # A .png picture, or a .npy array [latents, count, H, W, C].
+    allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
 def main(options: TraverseOptions) -> None:
@@ -39,15 +40,15 @@ def main(options: TraverseOptions) -> None:
     from jaxvae.runs.held_out import load_held_out
 
     count, rows = positive_integer("count", options.count, 2), positive_integer("latents", options.latents)
-    model, params, config = jaxvae.load(options.run)
+    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
     need_prior(options.run, model, "no range of a latent is usual")
     need_one_vector(options.run, model, params, "there is no single one to move while the others stay")
-    test = load_held_out(config.data)
+    test = load_held_out(config.data, allow_changes=options.allow_changes)
     if positive_integer("image", options.image, 0) >= len(test.x):
         raise ValueError(
             f"image is {options.image}, expected 0 to {len(test.x) - 1}, as many as there are test images."
         )
-    kl = per_example(model, params, jax.random.key(test.seed), test.x[:1000])["kl_per_latent"].mean(0)
+    kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
     chosen = latents.strongest_latents(kl, min(rows, len(kl)))
     values = latents.gaussian_quantiles(count)
     z = latents.encode(model, params, test.x[options.image : options.image + 1]).mean[0]

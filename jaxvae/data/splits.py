@@ -5,6 +5,7 @@ import numpy as np
 from jaxvae.data.dataset import Dataset, check_split
 from jaxvae.data.kinds import count_rows
 
+SOME = 2  # the seed of the rows that stand for all
 # What people call them; any case will do.
 SPLITS = {
     "train": ("train", "training"),
@@ -54,6 +55,18 @@ def held_out(count: int, test: int) -> np.ndarray:
         [False, False, True, False, False, True]
     """
     return np.diff(np.arange(count + 1) * test // count).astype(bool)
+
+
+def some_rows(count: int, limit: int) -> np.ndarray:
+    """`limit` of the rows 0..count-1, the same every time and in order; all of them where the limit is no smaller.
+
+    The first rows of a folder are all of one class; these are a fair sample of any order.
+
+    Example:
+        >>> some_rows(20, 4).tolist(), some_rows(3, 5).tolist()
+        ([10, 12, 15, 18], [0, 1, 2])
+    """
+    return np.sort(stable_permutation(count, SOME)[:limit])
 
 
 def hold_out(data: Dataset, split: str, test_fraction: float) -> Dataset:

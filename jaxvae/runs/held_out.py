@@ -1,21 +1,27 @@
 """The test images of a run: one fixed draw, so that the numbers of two runs can be compared."""
 
 import hashlib
-from pathlib import Path
+import os
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from jaxvae import data
 from jaxvae.checks import positive_integer
+from jaxvae.data.dataset import Dataset
 from jaxvae.data.protocols import PROTOCOLS, fixed_binarization
+from jaxvae.data.splits import some_rows
 from jaxvae.evaluation.bounds.report import Setting
+from jaxvae.models.records import Model
 from jaxvae.networks.precision import in_words
 from jaxvae.runs.builders.from_config import build_observation
 from jaxvae.runs.configs.config import Config, DataConfig
+from jaxvae.runs.given_data import check_given, load_images, with_data
+from jaxvae.training.engine.loop import check_data
 
 SEED = 0
+FIXED = "fixed draw of Bernoulli(x / 255)"
+BINARY = (FIXED, "threshold")  # protocols that leave only black and white
 
 
 class HeldOut(NamedTuple):
@@ -27,7 +33,7 @@ class HeldOut(NamedTuple):
         labels: int64 [N], or None.
         protocol: how x came from the images, in words.
         seed: of the draw and of the posterior samples in the evaluation.
-        sha256: of x.
+        sha256: of x, all of it.
     """
 
     x: np.ndarray
@@ -37,41 +43,73 @@ class HeldOut(NamedTuple):
     seed: int
     sha256: str
 
+    def some(self, limit: int) -> "HeldOut":
+        """`limit` of the images by a fixed permutation, in their order; all of them where there are no more."""
+        rows = some_rows(len(self.x), limit)
+        labels = None if self.labels is None else self.labels[rows]
+        return self._replace(x=self.x[rows], images=self.images[rows], labels=labels)
 
-def load_images(config: DataConfig, split: str) -> data.Dataset:
-    """Loads a split; of a file or folder of your own, `test_fraction` is held out where no split has a name."""
-    own = Path(config.name).expanduser().exists() and config.name not in data.built_in()
-    found = data.load(config.name, split, **({"test_fraction": config.test_fraction} if own else {}))
-    if found.kind != "images":
+    def rows(self, model: Model) -> dict[str, np.ndarray]:
+        """Rows of a picture: the images as they came, and what became of them where they were made black and white."""
+        rows = {"original": self.images}
+        return rows | {"black and white": np.asarray(model.to_unit(self.x))} if self.protocol in BINARY else rows
+
+
+def load_held_out(config: DataConfig, split: str | None = None, *, allow_changes: bool = False) -> HeldOut:
+    """Loads a split, by default that of the test, and draws it once.
+
+    Args:
+        config: of a run, whose digests are then compared; or any other, with a protocol by name.
+        split: another one, such as `config.train_split`.
+        allow_changes: go on with other data than the run was given, and say so.
+
+    Raises:
+        ValueError: for other data than the run was given, and as `jaxvae.data.load`.
+    """
+    split = config.test_split if split is None else split
+    dataset = load_images(config, split)
+    check_given(config, dataset, split, allow_changes=allow_changes)
+    return draw(dataset, config.protocol)
+
+
+def load_run_data(config: Config) -> tuple[Config, np.ndarray, HeldOut]:
+    """What a run is given: its config with the data noted in it, the training images, and the fixed draw of the test.
+
+    Raises:
+        ValueError, FileNotFoundError: for data that cannot be loaded, or fill no batch; before any other work.
+    """
+    train = load_images(config.data, config.data.train_split)
+    check_data(train.images, config.batch_size)
+    test = load_images(config.data, config.data.test_split)
+    config = with_data(config, train, test)
+    return config, train.images, draw(test, config.data.protocol)
+
+
+def draw(dataset: Dataset, protocol: str) -> HeldOut:
+    """Makes x of images, once for all: "dynamic" becomes the fixed binarisation with the same probabilities."""
+    images, labels = dataset.images, dataset.labels
+    if protocol == "dynamic":
+        binary, digest = fixed_binarization(images, SEED)
+        return HeldOut((binary > 0).astype(np.float32), images, labels, FIXED, SEED, digest)
+    if protocol not in PROTOCOLS:
         raise ValueError(
-            f"data.name is {config.name!r}, which holds {found.kind}, but the protocols of a run make x of images. "
-            f"Train on other examples in Python: jaxvae.fit(model, jaxvae.data.load(...).examples)."
+            f"protocol is {protocol!r}, which a run settles when it starts; expected {', '.join(PROTOCOLS)}."
         )
-    return found
-
-
-def load_held_out(config: DataConfig) -> HeldOut:
-    """Loads the test split and draws it once: "dynamic" becomes the fixed binarisation with the same probabilities."""
-    dataset = load_images(config, config.test_split)
-    if config.protocol == "dynamic":
-        binary, digest = fixed_binarization(dataset.images, SEED)
-        x, protocol = (binary > 0).astype(np.float32), "fixed draw of Bernoulli(x / 255)"
-        return HeldOut(x, dataset.images, dataset.labels, protocol, SEED, digest)
-    keys = jax.random.split(jax.random.key(SEED), len(dataset.images))
-    x = np.asarray(jax.jit(jax.vmap(PROTOCOLS[config.protocol]))(keys, dataset.images))
-    digest = hashlib.sha256(x.tobytes()).hexdigest()
-    return HeldOut(x, dataset.images, dataset.labels, config.protocol, SEED, digest)
+    keys = jax.random.split(jax.random.key(SEED), len(images))
+    x = np.asarray(jax.jit(jax.vmap(PROTOCOLS[protocol]))(keys, images))
+    return HeldOut(x, images, labels, protocol, SEED, hashlib.sha256(x.tobytes()).hexdigest())
 
 
 def setting_of(config: DataConfig, test: HeldOut, limit: int | None = None) -> Setting:
-    """The setting of numbers measured on the test images, or on the first `limit` of them.
+    """The setting of numbers measured on the test images, or on `limit` of them.
 
     Raises:
         ValueError, TypeError: if limit is no positive integer.
     """
     of = len(test.images)
     count = of if limit is None else min(positive_integer("limit", limit), of)
-    data = f"{config.name}/{config.test_split}"
+    own = os.path.isabs(config.name)  # a run of one's own data keeps their path
+    data = f"{os.path.basename(config.name) if own else config.name}/{config.test_split}"
     return Setting(data, count, of, test.protocol, test.seed, test.sha256, precision=in_words())
 
 
@@ -79,8 +117,8 @@ def bin_width(config: Config) -> float | None:
     """The width of one discrete value of x, see `bits_per_dimension`, or None where a run's x has no discrete values.
 
     Example:
-        >>> bin_width(Config()), bin_width(Config(data=DataConfig(protocol="grey")))
-        (1.0, None)
+        >>> [bin_width(Config(data=DataConfig(protocol=name))) for name in ("dynamic", "grey")]
+        [1.0, None]
     """
     discrete = build_observation(config.model).discrete
     if discrete and config.data.protocol in ("threshold", "dynamic", "levels"):

@@ -10,6 +10,7 @@ from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.sampling import restore
+from jaxvae.runs.folder.saved_config import check_opened
 from jaxvae.training.engine.state import averaged_params
 
 
@@ -21,7 +22,7 @@ class Run(NamedTuple):
     config: Config
 
 
-def load(workdir: str | Path, *, step: int | None = None) -> Run:
+def load(workdir: str | Path, *, step: int | None = None, allow_changes: bool = False) -> Run:
     """Opens a run folder: the model its config.json names and the parameters of a checkpoint. Nothing is executed.
 
     Runs of one architecture share one model, so that what was compiled to measure the first serves them all.
@@ -30,10 +31,12 @@ def load(workdir: str | Path, *, step: int | None = None) -> Run:
         workdir: the run folder, such as "runs/a".
         step: a saved step; by default the newest whole one. If the run keeps a moving average, that is returned,
             not the last parameters; summary.json has the -ELBO of both.
+        allow_changes: go on where config.json is no longer that of the checkpoint.
 
     Raises:
         FileNotFoundError: if there is no run or no checkpoint there.
-        ValueError: if every checkpoint is damaged, or belongs to another model.
+        ValueError: if every checkpoint is damaged, or belongs to another model; if config.json names another model
+            or other data than the checkpoint was trained with. Another change of it is a `UserWarning`.
 
     Example:
         >>> model, params, config = load("runs/a")  # doctest: +SKIP
@@ -45,7 +48,8 @@ def load(workdir: str | Path, *, step: int | None = None) -> Run:
         raise ValueError(f"{folder / run_folder.CONFIG} has no data.image_shape: no training has begun in {folder}.")
     model = _model(config.model, shape)
     like = abstract_state(config, model)
-    state, _, _ = restore(folder / run_folder.CHECKPOINTS, config, like, step=step)
+    state, _, metadata = restore(folder / run_folder.CHECKPOINTS, config, like, step=step)
+    check_opened(folder / run_folder.CONFIG, metadata, config, allow_changes)
     return Run(model, averaged_params(state), config)
 
 

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.data.splits import some_rows
 from jaxvae.evaluation.latents.collapse import CollapseWarning, LatentUse, collapse_warning, has_collapsed, latent_use
-from jaxvae.models.contexts import Labelled
+from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.configs.config import ObjectiveConfig
 from jaxvae.runs.held_out import HeldOut
@@ -23,7 +24,7 @@ class CollapseWatch:
     """Looks at the latents after an epoch and says once, in a line, that they have collapsed."""
 
     def __init__(self, model: Model, objective: ObjectiveConfig, test: HeldOut, say: Callable[[str], None]):
-        self.model, self.objective, self.test, self.say = model, objective, test, say
+        self.model, self.objective, self.test, self.say = model, objective, test.some(EXAMPLES), say
         self.warned = False
 
     def look(self, params: Params, values: Mapping[str, np.ndarray], epoch: int) -> dict[str, Any]:
@@ -32,13 +33,13 @@ class CollapseWatch:
 
         Args:
             params: of the model.
-            values: of `per_example` on the first test images, or all.
+            values: of `per_example` on the test images, or some.
             epoch: how many are done.
         """
         kl = values.get("kl_per_latent")
         if kl is None or self.model.evidence != "weights":
             return {}
-        use = latent_use(self.model, params, kl, self.test.x[:EXAMPLES])
+        use = latent_use(self.model, params, kl, self.test.x)
         if has_collapsed(use) and not self.warned:
             self.warned = True
             beta = self.objective.beta if self.objective.bound == "elbo" else None
@@ -85,11 +86,12 @@ def collapse_warner(
 
 
 def _seen(model: Model, data: Any, preprocess: Preprocess) -> Any:
-    """The first examples as the model sees them, with their labels if it takes any."""
-    first = jax.tree.map(lambda leaf: jnp.asarray(leaf[:EXAMPLES]), data)
-    raw = first.value if isinstance(first, Labelled) else first
+    """Some examples as the model sees them, with their labels if it takes any."""
+    rows = some_rows(count_examples(data), EXAMPLES)
+    some = jax.tree.map(lambda leaf: jnp.asarray(leaf[rows]), data)
+    raw = some.value if isinstance(some, Labelled) else some
     x = jax.vmap(preprocess)(jax.random.split(jax.random.key(0), len(raw)), raw)
-    return Labelled(x, first.context) if model.context is not None else x
+    return Labelled(x, some.context) if model.context is not None else x
 
 
 def _options(objective: ObjectiveConfig) -> tuple[str, ...]:

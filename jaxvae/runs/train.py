@@ -1,6 +1,5 @@
 """A whole run: from a config and a folder to checkpoints, metrics and a summary; interrupted, it resumes by itself."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +19,15 @@ from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.metrics import append_metrics, truncate_after
 from jaxvae.runs.folder.pictures import draw_pictures
 from jaxvae.runs.folder.sampling import restore, sampled, to_save
-from jaxvae.runs.held_out import HeldOut, load_held_out, load_images
+from jaxvae.runs.folder.saved_config import changes_since, check_resumed, listed, resuming, to_metadata
+from jaxvae.runs.given_data import describe_protocol
+from jaxvae.runs.held_out import HeldOut, load_run_data
 from jaxvae.runs.progress import progress_bar
 from jaxvae.runs.summary import compared, line_of, make_summary, rounded
 from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.folders import lock_folder
 from jaxvae.training.checkpoints.weights import save_weights
-from jaxvae.training.engine.loop import check_data, train
+from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.parallel import CompiledSteps, compile_steps
 from jaxvae.training.engine.signals import stop_on_signals
 from jaxvae.training.engine.state import TrainState, averaged_params, compiled_init
@@ -87,9 +88,9 @@ def train_run(
 def _train_locked(
     config: Config, folder: Path, allow_changes: bool, overwrite: bool, say: Callable[[str], None]
 ) -> Outcome:
-    images, test = _load_data(config)
-    shape = tuple(int(size) for size in images.shape[1:])
-    config = dataclasses.replace(config, data=dataclasses.replace(config.data, image_shape=shape))
+    asked = config.data.protocol
+    config, images, test = load_run_data(config)
+    shape = images.shape[1:]
     per_epoch = len(images) // config.batch_size
     steps = config.epochs * per_epoch
 
@@ -109,15 +110,23 @@ def _train_locked(
 
     init = compiled_init(model, parts.optimizer, ema=average)
     state = init(jax.random.key(config.seed), np.zeros(shape, jnp.result_type(float)))
-    anchor, pending = None, None
+    anchor, pending, start = None, None, 0
+    changes = run_folder.changes(folder, config) if resumed else []
     if resumed and checkpoint.steps(folder / run_folder.CHECKPOINTS):
         state, anchor, metadata = restore(folder / run_folder.CHECKPOINTS, config, state)
-        pending = metadata["window"]
-        say(_resumed(int(state.step), steps, metadata["devices"], compiled.devices))
-    start = int(state.step)
+        pending, start = metadata["window"], int(state.step)
+        say(resuming(start, steps, metadata["devices"], compiled.devices))
+        since = changes_since(metadata, config)
+        check_resumed(folder / run_folder.CONFIG, start, since, allow_changes, say)
+        changes = changes or since or []
+    if changes:
+        say(f"Going on with other values: {listed(changes)}.")
+    if not resumed:
+        say(describe_protocol(asked, config))
 
     def claim() -> None:
-        run_folder.claim(folder, config, overwrite=overwrite)
+        if start < steps or not changes:  # values that no step was trained with are not those of the run
+            run_folder.claim(folder, config, overwrite=overwrite)
         if resumed:
             truncate_after(folder / run_folder.METRICS, start)
 
@@ -135,20 +144,6 @@ def _train_locked(
     metrics = folder / run_folder.METRICS
     draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say)
     return Outcome(folder, model, params, summary, 0, step)
-
-
-def _load_data(config: Config) -> tuple[np.ndarray, HeldOut]:
-    """Training images and the fixed test draw, checked against the batch size before any other work."""
-    dataset = load_images(config.data, config.data.train_split)
-    check_data(dataset.images, config.batch_size)
-    return dataset.images, load_held_out(config.data)
-
-
-def _resumed(step: int, steps: int, before: int, now: int) -> str:
-    devices = f" It was saved on {before} device(s) and goes on with {now}." if before != now else ""
-    if step >= steps:
-        return f"The run is finished: step {step} of {steps}. Raise --epochs to train on.{devices}"
-    return f"Resuming at step {step} of {steps}.{devices}"
 
 
 class _Run(NamedTuple):
@@ -216,13 +211,13 @@ class _Run(NamedTuple):
         return estimates
 
     def _save(self, state: Any) -> Path:
-        metadata = {"window": self.log.pending, "devices": self.compiled.devices}
+        metadata = {"window": self.log.pending, "devices": self.compiled.devices, **to_metadata(self.config)}
         return checkpoint.save(self.folder / run_folder.CHECKPOINTS, state, keep=self.config.keep, metadata=metadata)
 
     def per_example(self, params: Params, count: int | None = None) -> dict[str, np.ndarray]:
-        """Bounds on the test images, or the first `count`: the same draw and the same posterior noise each time."""
-        key = jax.random.key(self.test.seed)
-        return per_example(self.model, params, key, self.test.x[:count], samples=self.config.test_samples)
+        """Bounds on the test images, or `count` of them: the same draw and the same posterior noise each time."""
+        key, x = jax.random.key(self.test.seed), (self.test if count is None else self.test.some(count)).x
+        return per_example(self.model, params, key, x, samples=self.config.test_samples)
 
     def summarize(self, state: TrainState, params: Params, say: Callable[[str], None]) -> dict[str, Any]:
         """Measures the final parameters, and the last ones where those are an average, and writes summary.json."""

@@ -41,7 +41,7 @@ def test_a_command_that_cannot_says_so_in_a_line_and_names_one_that_can(command,
     config = replace(PRESETS["digits"], model=replace(PRESETS["digits"].model, kind=kind))
     model = build_model(config.model, (8, 8, 1))
     params = jax.eval_shape(model.init, jax.random.key(0), np.zeros((8, 8, 1), np.float32))
-    monkeypatch.setattr(jaxvae, "load", lambda run: jaxvae.runs.Run(model, params, config), raising=False)
+    monkeypatch.setattr(jaxvae, "load", lambda run, **options: jaxvae.runs.Run(model, params, config), raising=False)
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # which a launch replaces
     monkeypatch.setattr(sys, "argv", [command, "runs/a"])
     module = importlib.import_module(f"experiments.{command}")

@@ -25,7 +25,7 @@ from jaxvae.runs.configs.serialize import from_json
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder.metrics import read_metrics
 from jaxvae.runs.folder.sampling import sampled
-from jaxvae.runs.held_out import load_images
+from jaxvae.runs.given_data import load_images
 from jaxvae.runs.train import train_run
 from jaxvae.training.checkpoints import checkpoint
 

@@ -75,7 +75,10 @@ BAD_CONFIGS = [
     ({"model__std": 0.0}, "model.std is 0.0, above 0"),
     ({"model__scale": "learned"}, "model.scale is 'learned', 'bernoulli', --model.likelihood normal"),
     ({"data__protocol": "levels"}, "data.protocol is 'levels', 'bernoulli', --data.protocol dynamic"),
-    ({"model__likelihood": "categorical"}, "data.protocol is 'dynamic', --data.protocol levels"),
+    (
+        {"model__likelihood": "categorical", "data__protocol": "dynamic"},
+        "data.protocol is 'dynamic', --data.protocol levels",
+    ),
     ({"data__protocol": "binary"}, "data.protocol, unknown name 'binary', threshold"),
     ({"data__name": ""}, "data.name is '', a name"),
     ({"data__name": "a\0b"}, "data.name, a name"),
@@ -144,7 +147,9 @@ def test_every_number_has_a_range_and_every_likelihood_its_protocols() -> None:
     optional = {"optim.clip", "optim.ema", "optim.skip_above", "data.image_shape", "micro_batch"}
     assert set(RANGES) == (numbers | optional) - {"progress"}
     assert set(PROTOCOLS) == set(typing.get_args(configs.Likelihood))
-    assert {name for fitting in PROTOCOLS.values() for name in fitting} == set(typing.get_args(configs.Protocol))
+    assert {name for fitting in PROTOCOLS.values() for name in fitting} == set(typing.get_args(configs.Protocol)) - {
+        "auto"
+    }
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -319,7 +324,7 @@ OTHER_RUNS = [
     ({"model__latent_dim": 2}, "model.latent_dim: 20 in the folder, 2 now"),
     (
         {"model__likelihood": "normal", "data__protocol": "grey"},
-        "model.likelihood: bernoulli in the folder, normal now, data.protocol: dynamic in the folder",
+        "model.likelihood: bernoulli in the folder, normal now, data.protocol: auto in the folder",
     ),
     ({"optim__name": "sgd"}, "optim.name: adam in the folder, sgd now"),
     ({"optim__clip": 1.0}, "optim.clip: None in the folder, 1.0 now"),

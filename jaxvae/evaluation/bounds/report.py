@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxvae.checks import positive_integer, shown
+from jaxvae.data.splits import some_rows
 from jaxvae.evaluation.bounds.likelihood import (
     TIGHTEST,
     Estimate,
@@ -28,7 +29,7 @@ class Setting(NamedTuple):
 
     Attributes:
         data: which examples, as "mnist/test".
-        examples: how many of them were used, the first ones; of: how many there are.
+        examples: how many of them were used, picked by a fixed permutation; of: how many there are.
         protocol: how x came from the raw data, in words.
         seed: of the draw of x and of all samples.
         sha256: of the whole draw of x.
@@ -49,7 +50,7 @@ class Setting(NamedTuple):
     evidence: str = ""
 
     def __str__(self) -> str:
-        count = f"first {self.examples} of {self.of}" if self.examples < self.of else f"all {self.of}"
+        count = f"a fixed random {self.examples} of {self.of}" if self.examples < self.of else f"all {self.of}"
         words = [f"{self.data}, {count} examples", self.protocol, self.evidence, self.samples, self.precision]
         return ", ".join(word for word in [*words, f"seed {self.seed}", f"sha256 {self.sha256[:12]}"] if word)
 
@@ -96,7 +97,7 @@ def evaluate(
 
     Args:
         model, params: the model and its parameters.
-        x: held-out examples with leading axis [of]; the first setting.examples are used.
+        x: held-out examples with leading axis [of]; setting.examples of them are used, by a fixed permutation.
         setting: what x is; its seed makes the key of the samples.
         samples: K of the importance-weighted bound, or several.
         bin_width: gives bits per dimension, see `bits_per_dimension`: 1 where the likelihood is a probability, 1/256
@@ -134,7 +135,8 @@ def evaluate(
         raise ValueError(
             f"x has {given} examples and the setting says {count} of {setting.of}, expected examples <= of = {given}."
         )
-    x = jax.tree.map(lambda leaf: leaf[:count], x)
+    chosen = some_rows(given, count)
+    x = jax.tree.map(lambda leaf: leaf[chosen], x)
     counts = sample_counts(samples)
     setting = setting._replace(precision=in_words())
     if model.evidence in ("exact", "none"):

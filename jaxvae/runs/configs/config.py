@@ -6,7 +6,7 @@ The comment after each field is its text in --help. `validate.py` says which val
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Protocol = Literal["grey", "threshold", "dynamic", "levels", "dequantize"]
+Protocol = Literal["auto", "grey", "threshold", "dynamic", "levels", "dequantize"]
 Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus"]
 Likelihood = Literal[
     "bernoulli",
@@ -35,13 +35,16 @@ class DataConfig:
     """Which images, and how raw pixels 0..255 become x."""
 
     name: str = "digits"  # digits, shapes, mnist, any other TFDS name, or a .npy, .npz or folder of images.
-    protocol: Protocol = "dynamic"
-    """grey: x/255. threshold: 1 from 128 on, else 0. dynamic: 1 with probability x/255, drawn anew each time.
-    levels: the integers 0..255. dequantize: (x + u)/256 with uniform u."""
+    protocol: Protocol = "auto"
+    """auto: what fits the likelihood and the data; dynamic for MNIST and its like alone, grey for other pictures that
+    are not binary. grey: x/255. threshold: 1 from 128 on, else 0. dynamic: 1 with probability x/255, drawn anew each
+    time. levels: the integers 0..255. dequantize: (x + u)/256 with uniform u."""
     train_split: str = "train"  # Split to train on.
     test_split: str = "test"  # Split to measure on.
     test_fraction: float = 0.1  # Part held out of your own images where no file or sub-folder is the test split.
     image_shape: tuple[int, ...] | None = None  # Height, width, channels; the run itself fills this in.
+    train_sha256: str | None = None  # Digest of the training images and labels; the run itself fills this in.
+    test_sha256: str | None = None  # Digest of the test images and labels; the run itself fills this in.
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,8 @@ from typing import Any, Literal
 
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.names import nearest, show, unknown
+
+DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -46,6 +49,17 @@ def words(value: Any) -> str:
         ('400 200', 'None')
     """
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def short(value: Any) -> str:
+    """The same, cut where it is a digest.
+
+    Example:
+        >>> short("0123456789abcdef" * 4), short(0.5)
+        ('0123456789abcdef...', '0.5')
+    """
+    text = words(value)
+    return f"{text[:16]}..." if DIGEST.fullmatch(text) else text
 
 
 def mend(path: str) -> str:

@@ -1,8 +1,8 @@
 """A config as strict JSON and back, and the difference of two configs."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict
+from os.path import abspath
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ FREE = (
     "progress",
     "optim.max_skipped",
 )
+
+DIGESTS = ("train_sha256", "test_sha256")
 
 
 def to_json(config: Config) -> str:
@@ -124,7 +126,12 @@ def difference(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
 def changed_numbers(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
     """The part of `difference` that makes `new` another run, so that it must not be resumed in silence.
 
-    The number of epochs is free as long as the learning rate does not depend on it.
+    The number of epochs is free as long as the learning rate does not depend on it; where the digests say that the data
+    are the same, so is their path. A run of an earlier version keeps no digest to compare.
     """
-    free: Iterable[str] = FREE if new.optim.schedule == "constant" else FREE[1:]
+    free = list(FREE if new.optim.schedule == "constant" else FREE[1:])
+    known = [(getattr(old.data, field), getattr(new.data, field)) for field in DIGESTS]
+    free += [f"data.{field}" for field, pair in zip(DIGESTS, known, strict=True) if None in pair]
+    if all(before == after is not None for before, after in known) or abspath(old.data.name) == new.data.name:
+        free.append("data.name")
     return [entry for entry in difference(old, new) if entry[0] not in free]

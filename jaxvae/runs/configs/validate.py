@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from jaxvae.runs.configs.combinations import check_parts
-from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.config import Config, Protocol
 from jaxvae.runs.configs.fields import flatten, mend, typed
 from jaxvae.runs.configs.names import show
 
@@ -68,8 +68,8 @@ RANGES: dict[str, Range] = {
 }
 LAYERS = 100  # of a network
 OPTIONAL = ("optim.clip", "optim.ema", "optim.skip_above", "micro_batch")
-# The protocols whose values a likelihood can score, the usual one first.
-PROTOCOLS: dict[str, tuple[str, ...]] = {
+# The protocols whose values a likelihood can score, the usual one first; "auto" fits any, and becomes one of them.
+PROTOCOLS: dict[str, tuple[Protocol, ...]] = {
     "bernoulli": ("dynamic", "threshold", "grey"),
     "continuous_bernoulli": ("grey", "dequantize"),
     "normal": ("grey", "dequantize"),
@@ -133,7 +133,7 @@ def _check_pairs(config: Config) -> None:
         if not text.strip() or "\0" in text:
             raise ValueError(f"data.{field} is {show(text)}, expected a name. {mend('data.' + field)}")
     fitting = PROTOCOLS[model.likelihood]
-    if data.protocol not in fitting:
+    if data.protocol not in ("auto", *fitting):
         others = [name for name, protocols in PROTOCOLS.items() if data.protocol in protocols]
         raise ValueError(
             f"data.protocol is {data.protocol!r}, but model.likelihood {model.likelihood!r} scores values of "

@@ -39,24 +39,23 @@ def draw_pictures(
         say: is given one line.
     """
     make_folder(folder)
-    count = min(12, len(test.x))
-    x = test.x[:count]
-    unit = model.to_unit
+    shown, unit = test.some(12), model.to_unit
     pairs = _different_pairs(test, 5)
     records = split_records(metrics)
     if records.damaged:
         say(f"{metrics}: {records.damaged} damaged line(s) were left out of the pictures.")
     pictures: dict[str, Any] = {
-        "reconstructions": lambda: plots.reconstructions(
-            unit(x), unit(generation.reconstructions(model, params, x)), columns=count
+        "reconstructions": lambda: plots.compare(
+            shown.rows(model) | {"reconstruction": unit(generation.reconstructions(model, params, shown.x))},
+            title="Reconstructions",
         ),
         "curves": lambda: plots.loss_curves(records.train, records.test, x="epoch"),
     }
     if isinstance(latent_shapes(model, params), jax.ShapeDtypeStruct):  # one vector, no layers of them
         pictures["interpolations"] = lambda: plots.interpolations(
             unit(generation.interpolate(model, params, test.x[pairs[0]], test.x[pairs[1]], 9)),
-            unit(test.x[pairs[0]]),
-            unit(test.x[pairs[1]]),
+            test.images[pairs[0]],
+            test.images[pairs[1]],
         )
     if model.prior.support != "none":
         pictures["prior_samples"] = lambda: plots.image_grid(

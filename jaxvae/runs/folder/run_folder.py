@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxvae.files import explain
 from jaxvae.runs.configs.config import Config
-from jaxvae.runs.configs.fields import flag, words
+from jaxvae.runs.configs.fields import flag, short, words
 from jaxvae.runs.configs.names import folder_path, nearest, show
 from jaxvae.runs.configs.serialize import changed_numbers, read_config, write_config
 
@@ -65,10 +65,15 @@ def check(folder: Path, config: Config, *, allow_changes: bool = False, overwrit
         old = read_config(file)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{error} Choose another --workdir, or move that file away.") from error
-    changes = changed_numbers(old, config)
-    if changes and not allow_changes and not overwrite:
-        raise ValueError(other_run(folder, changes))
+    differing = changed_numbers(old, config)
+    if differing and not allow_changes and not overwrite:
+        raise ValueError(other_run(folder, differing))
     return not overwrite
+
+
+def changes(folder: Path, config: Config) -> list[tuple[str, Any, Any]]:
+    """(field, old value, new value) of what makes `config` another run than the one in the folder."""
+    return changed_numbers(read_config(folder / CONFIG), config)
 
 
 def claim(folder: Path, config: Config, *, overwrite: bool = False) -> None:
@@ -88,8 +93,10 @@ def claim(folder: Path, config: Config, *, overwrite: bool = False) -> None:
 
 def other_run(folder: Path, changes: list[tuple[str, Any, Any]]) -> str:
     """What to say when a folder holds a run with other values."""
-    lines = [f"  {path}: {words(old)} in the folder, {words(new)} now" for path, old, new in changes]
-    back = " ".join(f"{flag(path)} {words(old)}" for path, old, _ in changes[:4])
+    lines = [f"  {path}: {short(old)} in the folder, {short(new)} now" for path, old, new in changes]
+    digests = [path for path, _, _ in changes if path.endswith("_sha256")]
+    options = [f"{flag(path)} {words(old)}" for path, old, _ in changes if path not in digests][:4]
+    back = " ".join(options + ["with the data it was given"] * bool(digests))
     return (
         "\n".join([f"{folder} holds another run:", *lines])
         + f"\nChoose another --workdir; or go on with that run: {back}; or go on with the new values: "

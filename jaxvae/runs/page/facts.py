@@ -39,7 +39,7 @@ class Facts(NamedTuple):
     no_held_out: str
 
 
-def read_facts(workdir: str | Path) -> Facts:
+def read_facts(workdir: str | Path, allow_changes: bool = False) -> Facts:
     """Reads a run folder of any age and state.
 
     Raises:
@@ -51,8 +51,8 @@ def read_facts(workdir: str | Path) -> Facts:
     records, summary, no_summary = split_records(folder / run_folder.METRICS), None, ""
     if (folder / run_folder.SUMMARY).exists():
         summary, no_summary = attempt(lambda: read_summary(folder / run_folder.SUMMARY))
-    run, no_run = attempt(lambda: load(folder))
-    held_out, no_held_out = attempt(lambda: load_held_out(config.data))
+    run, no_run = attempt(lambda: load(folder, allow_changes=allow_changes))
+    held_out, no_held_out = attempt(lambda: load_held_out(config.data, allow_changes=allow_changes))
     if run is not None and held_out is not None and run.model.event_shape != held_out.x.shape[1:]:
         shapes = f"{held_out.x.shape[1:]}, the run's are {run.model.event_shape}"
         held_out, no_held_out = None, f"The test images of {config.data.name} now have the shape {shapes}."

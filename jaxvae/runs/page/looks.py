@@ -12,6 +12,7 @@ from jaxvae.evaluation.latents.collapse import collapse_warning, has_collapsed, 
 from jaxvae.evaluation.latents.decoding import latent_shapes
 from jaxvae.evaluation.plots.charts import codes, kl_per_latent
 from jaxvae.evaluation.plots.figures import new_axes
+from jaxvae.evaluation.plots.image_grids import unit_images
 from jaxvae.evaluation.plots.rate_charts import kl_over_training
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.held_out import HeldOut
@@ -55,13 +56,17 @@ def _draws(model: Model, params: Params) -> Html:
 
 def _reconstructions(model: Model, params: Params, test: HeldOut) -> Html:
     count = min(24, len(test.x)) // 12 * 12 or len(test.x[:12])
-    x = test.x[:count]
-    pairs = [np.asarray(model.to_unit(each)) for each in (x, generation.reconstructions(model, params, x))]
+    shown = test.some(count)
+    again = np.asarray(model.to_unit(generation.reconstructions(model, params, shown.x)))
+    kinds = [unit_images(name, each) for name, each in (shown.rows(model) | {"reconstructions": again}).items()]
     width = min(12, count)
-    rows = [each.reshape(-1, width, *model.event_shape) for each in pairs]
+    rows = [each.reshape(-1, width, *model.event_shape) for each in kinds]
     cells = np.stack(rows, axis=1).reshape(-1, width, *model.event_shape)
     return images(
-        cells, "test images above reconstructions", "Test images, and below each its reconstruction.", apart=2
+        cells,
+        "test images above reconstructions",
+        f"Test images, and below each {'' if len(kinds) == 2 else 'what the model saw of it, and '}its reconstruction.",
+        apart=len(kinds),
     )
 
 
@@ -82,8 +87,8 @@ def _interpolations(model: Model, params: Params, test: HeldOut) -> Html:
 
 def _traversals(model: Model, params: Params, test: HeldOut) -> Html:
     key = jax.random.key(test.seed)
-    kl = per_example(model, params, key, test.x[:500])["kl_per_latent"].mean(0)
-    z = latents.encode(model, params, test.x[:1]).mean[0]
+    kl = per_example(model, params, key, test.some(500).x)["kl_per_latent"].mean(0)
+    z = latents.encode(model, params, test.some(1).x).mean[0]
     chosen = latents.strongest_latents(kl, min(LATENTS, len(kl)))
     values = latents.gaussian_quantiles(STEPS)
     rows = [np.asarray(model.to_unit(generation.traverse(model, params, z, latent, values))) for latent in chosen]
@@ -91,7 +96,7 @@ def _traversals(model: Model, params: Params, test: HeldOut) -> Html:
     return images(
         np.stack(rows),
         "a row of images for each latent",
-        f"One latent moves from \N{MINUS SIGN}1.96 to 1.96, the others stay at the code of the first test image. "
+        f"One latent moves from \N{MINUS SIGN}1.96 to 1.96, the others stay at the code of one test image. "
         f"Latents of largest KL, from above: {listed}.",
     )
 
@@ -104,7 +109,7 @@ def latent_space(facts: Facts) -> Html:
         missing = absent(f"The latents could not be looked at. {facts.no_run or facts.no_held_out}")
         return section(title, figures(over) if over else Html(), missing)
     model, params, config = facts.run
-    x, key = facts.held_out.x[:1000], jax.random.key(facts.held_out.seed)
+    x, key = facts.held_out.some(1000).x, jax.random.key(facts.held_out.seed)
     values, why = attempt(lambda: per_example(model, params, key, x))
     if values is None:
         return section(title, absent(f"The latents could not be looked at. {why}"))
@@ -144,10 +149,10 @@ def _codes(model: Model, params: Params, test: HeldOut, kl: np.ndarray) -> Html:
     if model.posterior.distribution is None or len(kl) < 2:
         return Html()
     plane = latents.strongest_latents(kl)
-    means = latents.encode(model, params, test.x[:POINTS]).mean
-    labels = None if test.labels is None else test.labels[:POINTS]
+    shown = test.some(POINTS)
+    means = latents.encode(model, params, shown.x).mean
     figure, ax = new_axes(5.0, 4.6)
-    codes(means, labels, (plane[0], plane[1]), title="Codes of test images", ax=ax)
+    codes(means, shown.labels, (plane[0], plane[1]), title="Codes of test images", ax=ax)
     circles = "circles of radius 1 and 2 hold 39 % and 86 % of the prior"
     return chart(
         figure,

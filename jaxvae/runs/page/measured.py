@@ -9,6 +9,7 @@ from jaxvae.evaluation.anomaly.roc import auroc_interval
 from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.bounds.report import evaluate
 from jaxvae.evaluation.plots.figures import BLUE, new_axes, style
+from jaxvae.evaluation.plots.image_grids import unit_images
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.held_out import bin_width, setting_of
 from jaxvae.runs.page.drawing import chart, images
@@ -75,14 +76,15 @@ def anomalies(facts: Facts, limit: int) -> Html:
     if facts.run is None or facts.held_out is None:
         return section(title, absent(f"No scores were made. {facts.no_run or facts.no_held_out}"))
     model, params, _ = facts.run
-    x, seed = facts.held_out.x[:limit], facts.held_out.seed
+    some = facts.held_out.some(limit)
+    x, seed = some.x, some.seed
     found, why = attempt(lambda: _scores(model, params, x, seed))
     if found is None:
         return section(title, absent(f"No scores could be made. {why}"))
     name = next(iter(found))
     order = np.argsort(-found[name])
     count = min(18, len(x) // 12 * 6) or max(1, len(x) // 2)  # rows of six, or one shorter row
-    unit = np.asarray(model.to_unit(x[np.concatenate([order[:count], order[::-1][:count]])]))
+    unit = unit_images("images", some.images[np.concatenate([order[:count], order[::-1][:count]])])
     label, width = SCORES[name][1], min(6, count)
     extremes = images(
         unit.reshape(-1, width, *unit.shape[1:]),

@@ -21,7 +21,7 @@ from jaxvae.runs.page.training import curves, head
 TIME = "%Y-%m-%d %H:%M UTC"
 
 
-def report_page(workdir: str | Path, *, samples: int = 50, limit: int = 1000) -> str:
+def report_page(workdir: str | Path, *, samples: int = 50, limit: int = 1000, allow_changes: bool = False) -> str:
     """One HTML page of a run: numbers, curves, pictures, latents, anomalies and the config.
 
     Whatever the folder lacks is missed in a sentence: an interrupted run has no summary, an autoencoder no prior.
@@ -29,7 +29,8 @@ def report_page(workdir: str | Path, *, samples: int = 50, limit: int = 1000) ->
     Args:
         workdir: the run folder.
         samples: K of the importance-weighted bound.
-        limit: the first so many test images are measured.
+        limit: so many test images are measured, picked by a fixed permutation.
+        allow_changes: go on although config.json or the images are not those of the run.
 
     Returns:
         HTML that asks for no other file and runs no script; everything from the run is escaped.
@@ -39,7 +40,7 @@ def report_page(workdir: str | Path, *, samples: int = 50, limit: int = 1000) ->
         ValueError, TypeError: for impossible arguments, or a config that cannot be read.
     """
     samples, limit = positive_integer("samples", samples), positive_integer("limit", limit)
-    facts = read_facts(workdir)
+    facts = read_facts(workdir, allow_changes)
     return document(
         f"{facts.folder.resolve().name} \N{MIDDLE DOT} jaxvae",
         STYLE,

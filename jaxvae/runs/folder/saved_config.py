@@ -1,0 +1,87 @@
+"""The config that a checkpoint was written with, kept in its metadata: a config.json that says another is found out."""
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.fields import short
+from jaxvae.runs.configs.serialize import changed_numbers, from_json
+
+KEY = "config"
+Changes = list[tuple[str, Any, Any]]
+
+
+def to_metadata(config: Config) -> dict[str, Any]:
+    """What a checkpoint's metadata keep of the config of its run."""
+    return {KEY: asdict(config)}
+
+
+def changes_since(metadata: Mapping[str, Any], config: Config) -> Changes | None:
+    """(field, value in the checkpoint, value in the config) of what makes another run; None where none was kept.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> changes_since(to_metadata(Config()), replace(Config(), seed=1)), changes_since({}, Config())
+        ([('seed', 0, 1)], None)
+    """
+    if KEY not in metadata:
+        return None
+    return changed_numbers(from_json(json.dumps(metadata[KEY]), "the config in a checkpoint"), config)
+
+
+def check_resumed(
+    file: Path, step: int, changes: Changes | None, allow_changes: bool, say: Callable[[str], None]
+) -> None:
+    """Compares the config that a run goes on with and that of the checkpoint it goes on from.
+
+    Raises:
+        ValueError: naming each field with both values, unless changes are allowed.
+    """
+    if changes is None:
+        say(
+            f"An earlier version wrote this run, without digests of its data and without a config in its checkpoints: "
+            f"{file} is believed, and both are kept from now on."
+        )
+    elif changes and not allow_changes:
+        raise ValueError(
+            f"{file} is not the config that the checkpoint of step {step} was trained with: {listed(changes)}. Put the "
+            f"old values back, or go on with the new ones: --allow-changes."
+        )
+
+
+def resuming(step: int, steps: int, before: int, now: int) -> str:
+    """What to say where a run goes on: its step, and the number of devices where that was another."""
+    devices = f" It was saved on {before} device(s) and goes on with {now}." if before != now else ""
+    if step >= steps:
+        return f"The run is finished: step {step} of {steps}. Raise --epochs to train on.{devices}"
+    return f"Resuming at step {step} of {steps}.{devices}"
+
+
+def check_opened(file: Path, metadata: Mapping[str, Any], config: Config, allow_changes: bool) -> None:
+    """Compares the config with that of a checkpoint which is opened to be looked at.
+
+    Raises:
+        ValueError: where the model or the data are others, which gives the parameters another meaning; how it was
+            trained can have been changed since, on purpose, and is a `UserWarning`, as is all that is allowed.
+    """
+    changes = changes_since(metadata, config)
+    if not changes:
+        return
+    said = f"{file} is not the config that the checkpoint was trained with: {listed(changes)}"
+    if not allow_changes and any(field.startswith(("model.", "data.")) for field, _, _ in changes):
+        raise ValueError(f"{said}. Put the old values back, or go on: --allow-changes (allow_changes=True).")
+    warnings.warn(said, stacklevel=3)
+
+
+def listed(changes: Changes) -> str:
+    """The changes in words, digests cut short.
+
+    Example:
+        >>> listed([("seed", 0, 1), ("data.test_sha256", "0" * 64, "1" * 64)])
+        'seed from 0 to 1, data.test_sha256 from 0000000000000000... to 1111111111111111...'
+    """
+    return ", ".join(f"{field} from {short(before)} to {short(now)}" for field, before, now in changes)

@@ -1,0 +1,155 @@
+"""Which data a run was given: their path, their digests and the protocol that fits them, kept in its config.json."""
+
+import functools
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from jaxvae import data
+from jaxvae.runs.configs.config import Config, DataConfig, Protocol
+from jaxvae.runs.configs.validate import PROTOCOLS
+
+ROWS = 4096  # examples hashed at a time
+SHOWN = 16  # digits of a digest in a message
+# Grey pictures that the literature binarises; others are binarised when that is asked.
+BINARISED = ("mnist", "fashion_mnist", "omniglot")
+MEANING = {
+    "grey": "x = pixel / 255",
+    "threshold": "x = 1 where the pixel is at least 128, else 0",
+    "dynamic": "x = 1 with probability pixel / 255, drawn anew each time, else 0",
+    "levels": "x = pixel, a whole number 0 to 255",
+    "dequantize": "x = (pixel + u) / 256 with uniform u",
+}
+
+
+def load_images(config: DataConfig, split: str) -> data.Dataset:
+    """Loads a split; of a file or folder of your own, `test_fraction` is held out where no split has a name.
+
+    Raises:
+        ValueError, FileNotFoundError: as `jaxvae.data.load`; for examples that are no images.
+    """
+    options = {"test_fraction": config.test_fraction} if _is_own(config.name) else {}
+    try:
+        found = data.load(config.name, split, **options)
+    except FileNotFoundError as error:
+        moved = "If a run's data lie elsewhere now: python -m experiments.train RUN --data.name PATH."
+        raise FileNotFoundError(f"{error} {moved}" if os.path.isabs(config.name) else str(error)) from error
+    if found.kind != "images":
+        raise ValueError(
+            f"data.name is {config.name!r}, which holds {found.kind}, but the protocols of a run make x of images. "
+            f"Train on other examples in Python: jaxvae.fit(model, jaxvae.data.load(...).examples)."
+        )
+    return found
+
+
+def with_data(config: Config, train: data.Dataset, test: data.Dataset) -> Config:
+    """The config of a run that was given these data: their shape and digests, an absolute path, a protocol by name."""
+    given = replace(
+        config.data,
+        name=os.path.abspath(os.path.expanduser(config.data.name)) if _is_own(config.data.name) else config.data.name,
+        protocol=_protocol(config, train.images, test.images),
+        image_shape=tuple(int(size) for size in train.images.shape[1:]),
+        train_sha256=digest(train),
+        test_sha256=digest(test),
+    )
+    return replace(config, data=given)
+
+
+def digest(dataset: data.Dataset) -> str:
+    """The SHA-256 of images and labels, a second for some gigabytes.
+
+    Example:
+        >>> digest(data.load("digits", "test"))[:8]
+        '3ac80f22'
+    """
+    found = hashlib.sha256()
+    for name, array in (("images", dataset.images), ("labels", dataset.labels)):
+        if array is not None:
+            found.update(f"{name} {array.dtype} {array.shape}".encode())
+            for part in _parts(array):
+                found.update(np.ascontiguousarray(part).data)
+    return found.hexdigest()
+
+
+def check_given(config: DataConfig, dataset: data.Dataset, split: str, *, allow_changes: bool = False) -> None:
+    """Compares what was loaded with what the run was given.
+
+    Args:
+        config: of a run, as `with_data` filled it; any other says nothing of digests and is not compared.
+        dataset: the split that was loaded.
+        split: its name.
+        allow_changes: say on stderr that the data are others, and go on.
+
+    Raises:
+        ValueError: naming both digests.
+    """
+    of = {config.train_split: config.train_sha256, config.test_split: config.test_sha256}
+    expected = of.get(split)
+    if expected is None:
+        if config.image_shape is not None and split in of:
+            _say_unknown()
+        return
+    found = digest(dataset)
+    if found == expected:
+        return
+    words = (
+        f"the split {split!r} of {config.name} is not the one that the run was given: sha256 {expected[:SHOWN]}... in "
+        f"its config.json, {found[:SHOWN]}... now ({len(dataset.images)} images)"
+    )
+    if not allow_changes:
+        raise ValueError(f"{words}. Put the old data back, or go on with these: --allow-changes (allow_changes=True).")
+    print(f"jaxvae: {words}. Going on with these.", file=sys.stderr)
+
+
+def describe_protocol(asked: str, config: Config) -> str:
+    """What x is, in a line, and why where nobody asked for it."""
+    protocol = config.data.protocol
+    why = ""
+    if asked == "auto" and protocol == "grey" and config.model.likelihood == "bernoulli":
+        why = (
+            ". These pictures are not binary, so they are not binarised; under a Bernoulli likelihood the bound is "
+            "then no likelihood. --model.likelihood discretized_logistic scores their levels, --data.protocol dynamic "
+            "binarises them"
+        )
+    return f"Protocol {protocol}: {MEANING[protocol]}{why}."
+
+
+def _protocol(config: Config, *splits: np.ndarray) -> Protocol:
+    """The protocol asked for, else the one that fits the likelihood and the data."""
+    if config.data.protocol != "auto":
+        return config.data.protocol
+    usual = PROTOCOLS[config.model.likelihood][0]
+    if usual != "dynamic":
+        return usual
+    if all(_is_binary(images) for images in splits):
+        return "threshold"
+    of_old = re.split("[/:]", config.data.name)[0] in BINARISED and not _is_own(config.data.name)
+    return "dynamic" if of_old and splits[0].shape[-1] == 1 else "grey"
+
+
+def _is_binary(images: np.ndarray) -> bool:
+    return all(bool(((part == 0) | (part == 255)).all()) for part in _parts(images))
+
+
+def _is_own(name: str) -> bool:
+    """Whether a name is that of a file or folder, as `jaxvae.data.load` decides."""
+    return name not in data.built_in() and Path(name).expanduser().exists()
+
+
+def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
+    return (array[start : start + ROWS] for start in range(0, len(array), ROWS))
+
+
+@functools.cache
+def _say_unknown() -> None:
+    print(
+        "jaxvae: the run keeps no digest of its data, as an earlier version wrote it: nobody can tell whether these "
+        "are the images it was given.",
+        file=sys.stderr,
+    )
