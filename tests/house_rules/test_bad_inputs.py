@@ -518,11 +518,11 @@ STRANGERS = {
     ),
     "a count that 32 bits would take for another": value(
         lambda: fit(small_vae(observation=jaxvae.observations.poisson()), images().astype(int) + 2**32),
-        *("images has the value 4294967", "(0, 0, 0, 0)", "[0, 1.67772e+07]"),
+        *("images have the value 4294967", "(0, 0, 0, 0)", "-2147483648 to 2147483647"),
     ),
     "a level that 32 bits would take for another": value(
         lambda: fit(small_vae(observation=jaxvae.observations.categorical(8)), images().astype(int) - 2**32),
-        *("images has the value -429496", "[0, 7]"),
+        *("images have the value -429496", "-2147483648 to 2147483647"),
     ),
     "half a count": value(
         lambda: fit(small_vae(observation=jaxvae.observations.poisson()), images() + 0.5),

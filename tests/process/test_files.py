@@ -98,7 +98,7 @@ ROOT = Path(jaxvae.__file__).parents[1]
 OTHERS = {
     "jaxvae/files.py",
     "jaxvae/runs/folder/metrics.py",
-    "jaxvae/data/cache.py",
+    "jaxvae/data/prepared/cache.py",
     "jaxvae/training/checkpoints/arrays.py",
     "jaxvae/training/checkpoints/snapshot.py",
 }
