@@ -131,7 +131,29 @@ def cut(path: Path, array: np.ndarray = PIXELS) -> None:
     os.truncate(path, path.stat().st_size - 100)
 
 
+def with_header(text: str, version: int = 1) -> bytes:
+    """An .npy whose header is this text."""
+    content = text.encode("latin1") + b"\n"
+    return b"\x93NUMPY" + bytes([version, 0]) + len(content).to_bytes(2 if version == 1 else 4, "little") + content
+
+
+WRONG_HEADERS = {  # the header is parsed as Python, which has many ways to fail
+    "an unclosed bracket": "{'descr': '|u1', 'shape': (3, 4",
+    "minus signs": "{'descr': '|u1', 'fortran_order': False, 'shape': (" + "-" * 5000 + "3,)}",
+    "brackets": "(" * 5000 + ")" * 5000,
+    "no dict": "[1, 2]",
+    "a call": "{'descr': __import__('os').mkdir('exploded')}",
+    "bytes for a shape": "{'descr': '|u1', 'fortran_order': False, 'shape': b'12'}",
+    "no dtype": "{'descr': 'no such', 'fortran_order': False, 'shape': (3,)}",
+    "a huge number": "{'descr': '|u1', 'fortran_order': False, 'shape': (" + "9" * 5000 + ",)}",
+    "beyond 64 bits": "{'descr': '|u1', 'fortran_order': False, 'shape': (" + "9" * 30 + ", 2, 2)}",
+    "no end": "'",
+    "a null": "\0",
+}
 HOSTILE = {
+    **{f"{n}.npy": lambda path, t=t: path.write_bytes(with_header(t)) for n, t in WRONG_HEADERS.items()},
+    **{f"{n} 2.npy": lambda path, t=t: path.write_bytes(with_header(t, 2)) for n, t in WRONG_HEADERS.items()},
+    **{f"{n}.npz": lambda path, t=t: zipped(path, ("images.npy", with_header(t))) for n, t in WRONG_HEADERS.items()},
     "zero bytes.npy": lambda path: path.write_bytes(b""),
     "zero bytes.npz": lambda path: path.write_bytes(b""),
     "wrong magic.npy": lambda path: path.write_bytes(b"\x93NUMPX\x01\x00" + npy(PIXELS)[8:]),

@@ -2,7 +2,6 @@
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,8 +33,12 @@ def open_npz(path: Path) -> Iterator[tuple[zipfile.ZipFile, Members]]:
             if not members:
                 raise ValueError(f"{path} holds no arrays. {fix}")
             yield archive, members
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
-        raise ValueError(f"{path} is not a whole .npz file ({error}). {fix}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a forged archive makes of zipfile, zlib and NumPy what it likes
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        raise ValueError(f"{path} is not a whole .npz file ({_why(error)}). {fix}") from error
 
 
 def header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype]:
@@ -68,6 +71,11 @@ def _header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np
         shape, _, dtype = read(file)
         if any(length < 0 for length in shape):
             raise ValueError(f"shape {shape}")
-    except ValueError as error:
-        raise ValueError(f"{name} in {path} is no array ({error}), expected the .npy format.") from error
+    except Exception as error:  # the header is parsed as Python, which raises much besides ValueError
+        raise ValueError(f"{name} in {path} is no array ({_why(error)}), expected the .npy format.") from error
     return shape, dtype
+
+
+def _why(error: Exception) -> str:
+    """What went wrong in a few words; some errors have none."""
+    return f"{str(error) or type(error).__name__:.200}"

@@ -52,8 +52,9 @@ def load_npy(path: Path, split: str = "train", *, kind: Kind = "images", test_fr
     """
     try:
         array = np.lib.format.open_memmap(path, mode="r")  # never unpickles, and takes no other format
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is not a whole .npy file of numbers ({error}). Write it by numpy.save.") from error
+    except Exception as error:  # the header is parsed as Python, which raises much besides ValueError
+        why = f"{str(error) or type(error).__name__:.200}"
+        raise ValueError(f"{path} is not a whole .npy file of numbers ({why}). Write it by numpy.save.") from error
     return hold_out(_named(path, split, kind, array), split, test_fraction)
 
 

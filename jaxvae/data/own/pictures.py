@@ -55,8 +55,11 @@ def read_picture(path: Path, channels: int | None = None, background: Colour | N
     except UnidentifiedImageError as error:
         kinds = ", ".join(FORMATS)
         raise ValueError(f"{path} is no picture that can be read, expected one of {kinds}.") from error
-    except (OSError, SyntaxError, EOFError) as error:
-        raise ValueError(f"{path} is damaged or cut short ({error}). Restore it or delete it.") from error
+    except Exception as error:  # a forged picture makes of its decoder what it likes
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        why = f"{str(error) or type(error).__name__:.200}"
+        raise ValueError(f"{path} is damaged or cut short ({why}). Restore it or delete it.") from error
     return array if array.ndim == 3 else array[..., None]
 
 

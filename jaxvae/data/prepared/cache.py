@@ -55,7 +55,7 @@ def read(entry: Path) -> tuple[Arrays, dict[str, Any]]:
         described = dict(about["about"])
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"there is no {record}, expected an entry of the data cache.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{record} is damaged ({error}). {fix}") from error
     arrays = {}
     for name, expected in digests.items():

@@ -117,7 +117,7 @@ def _info(path: Path) -> dict[str, Any]:
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
         names = [split["name"] for split in info["splits"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{path} is damaged ({type(error).__name__}: {error}), expected a JSON object with splits. "
             f"Delete the folder {path.parent} and prepare the data set again."

@@ -74,7 +74,7 @@ def load_weights(path: str | Path) -> dict[str, Any]:
     text = read_bytes(path)
     try:
         found = deserialize(text)
-        notes = json.loads(text[8 : 8 + int.from_bytes(text[:8], "little")]).get("__metadata__", {})
+        notes = json.loads(text[8 : 8 + int.from_bytes(text[:8], "little")]).get("__metadata__") or {}
         data = {name: np.frombuffer(t["data"], DTYPES[t["dtype"]]).reshape(t["shape"]) for name, t in found}
     except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(
