@@ -20,6 +20,7 @@ from .incomplete import observed_log_prob as observed_log_prob
 from .incomplete import observed_log_weight as observed_log_weight
 from .ladder import ladder_vae as ladder_vae
 from .ladder import precision_weighted as precision_weighted
+from .latent_variable import latent_variable_model as latent_variable_model
 from .likelihoods import decoder_likelihood as decoder_likelihood
 from .records import Conditional as Conditional
 from .records import DiagNormal as DiagNormal

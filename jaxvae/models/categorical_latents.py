@@ -9,7 +9,7 @@ from jaxvae.checks import as_float, finite_number, positive_integer
 from jaxvae.math.gumbel import categorical_kl_uniform, gumbel_softmax
 from jaxvae.math.numerics import log_softmax
 from jaxvae.math.quantization import straight_through
-from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.inputs import as_observation, as_shape, network_input, shapes_of
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.records import Conditional, Evidence, Key, Model, Network, Observation, Params, merge, part_of
 from jaxvae.networks.deterministic import MappedInput
@@ -76,7 +76,7 @@ def categorical_vae(
         shape = getattr(logits, "shape", type(logits).__name__)
         if shape not in ((variables, classes), (variables * classes,)):
             raise ValueError(
-                f"the encoder returned {shape} for one example of shape {jnp.shape(x)}, expected one array of shape "
+                f"the encoder returned {shape} for one example of shape {shapes_of(x)}, expected one array of shape "
                 f"({variables}, {classes}) or ({variables * classes},): the logits of {variables} variable(s) of "
                 f"{classes} classes. MLPDeterministicEncoder({variables * classes}) is such an encoder."
             )
@@ -113,7 +113,7 @@ def categorical_vae(
         log_weight = jnp.full_like(log_p_x, -jnp.inf) if relaxed else log_p_x + log_ratio
         return Terms(log_p_x, jax.vmap(categorical_kl_uniform)(logits), log_weight, jnp.zeros_like(log_p_x), z, None)
 
-    posterior = Conditional(init_posterior, sample, log_prob, mean)
+    posterior = Conditional(init_posterior, sample, log_prob, mean, support="one_hot")
     evidence: Evidence = "none" if relaxed else "weights"
     return Model(
         init, terms, posterior, p_z, p_x, event_shape, observation.to_unit, observation.check, evidence=evidence
@@ -148,4 +148,4 @@ def uniform_categories(variables: int, classes: int) -> Conditional:
     def mean(params: Params, context: None = None) -> Array:
         return jnp.full((variables, classes), 1.0 / classes, jnp.float32)
 
-    return Conditional(init, sample, log_prob, mean)
+    return Conditional(init, sample, log_prob, mean, support="one_hot")

@@ -5,12 +5,16 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxvae.checks import positive_integer
 from jaxvae.models.contexts import Context, Labelled, as_context, split_context
+from jaxvae.models.given_context import given
+from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.latent_variable import latent_variable_model
+from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
 from jaxvae.models.posteriors.heads import network_gaussian
-from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params
-from jaxvae.models.variational import vae
-from jaxvae.objectives.terms import Terms
+from jaxvae.models.priors.standard import standard_normal
+from jaxvae.models.records import Conditional, Key, Model, Network, Observation
 
 Array = jax.Array
 
@@ -35,7 +39,8 @@ def conditional_vae(
     Args:
         encoder: `.apply(variables, x, c)` returns `(mean [latent_dim], log_var [latent_dim])`; `with_context` makes one
             from a network of x alone.
-        decoder: `.apply(variables, z, c)` returns [..., C * observation.channels] unconstrained numbers.
+        decoder: `.apply(variables, z, c)` returns [..., C * observation.channels] unconstrained numbers; or a
+            `Conditional` p(x | Labelled(z, what networks see of c)).
         event_shape: the shape [..., C] of one value.
         latent_dim: the number of latents.
         context: a number of classes (networks see a one-hot vector), the shape of a float array, or a `Context`.
@@ -69,88 +74,46 @@ def conditional_vae(
         (2,)
     """
     told = as_context(context)
-    p_z = None if prior is None else network_gaussian(prior, latent_dim, name="prior", to_input=told.encode)
+    latent_dim, event_shape = positive_integer("latent_dim", latent_dim), as_shape("event_shape", event_shape)
+    seen = as_observation(observation)
+    to_unit = network_input(seen, event_shape)
 
-    def given(c: Any) -> Model:
-        """The VAE of the values that have this context."""
-        seen = told.encode(c)
-        return vae(
-            _Given(encoder, seen),
-            _Given(decoder, seen),
-            event_shape=event_shape,
-            latent_dim=latent_dim,
-            observation=observation,
-            prior=None if p_z is None else _given(p_z, c),
-            posterior=posterior,
-        )
-
-    plain = given(told.example())  # raises for impossible options now, not at the first step
-
-    def init(key: Key, x: Labelled) -> Params:
+    def to_input(x: Any) -> Labelled:
         value, c = split_context(told, x, "x")
-        return given(c).init(key, value)
+        return Labelled(to_unit(value), c)
 
-    def terms(params: Params, key: Key, x: Labelled) -> Terms:
-        value, c = split_context(told, x, "x")
-        return given(c).terms(params, key, value)
+    def encoded(pair: Any) -> Labelled:
+        z, c = split_context(told, pair, "z")
+        return Labelled(z, told.encode(c))
 
-    def of_value(name: str) -> Conditional:
-        """The posterior or the likelihood, whose context is `Labelled(value or z, c)`."""
-
-        def part(pair: Labelled) -> tuple[Conditional, Any]:
-            value, c = split_context(told, pair, "x" if name == "posterior" else "z")
-            return getattr(given(c), name), value
-
-        def init(key: Key, pair: Labelled) -> Params:
-            inner, value = part(pair)
-            return inner.init(key, value)
-
-        def sample(params: Params, key: Key, pair: Labelled) -> tuple[Any, Array]:
-            inner, value = part(pair)
-            return inner.sample(params, key, value)
-
-        def log_prob(params: Params, target: Any, pair: Any) -> Array:
-            if isinstance(target, Labelled):  # p(x | z) of a labelled x may be asked for with a plain z
-                target, pair = target.value, pair if isinstance(pair, Labelled) else Labelled(pair, target.context)
-            inner, value = part(pair)
-            return inner.log_prob(params, target, value)
-
-        def mean(params: Params, pair: Labelled) -> Any:
-            inner, value = part(pair)
-            return inner.mean(params, value)
-
-        def distribution(params: Params, pair: Labelled) -> Any:
-            inner, value = part(pair)
-            assert inner.distribution is not None
-            return inner.distribution(params, value)
-
-        has = getattr(plain, name).distribution is not None
-        return Conditional(init, sample, log_prob, mean, distribution if has else None)
-
-    return Model(
-        init,
-        terms,
-        of_value("posterior"),
-        plain.prior if p_z is None else p_z,
-        of_value("likelihood"),
-        plain.event_shape,
-        plain.to_unit,
-        plain.check,
-        told,
-    )
+    if isinstance(decoder, Conditional):
+        p_x = given(decoder, encoded)
+    else:
+        p_x = decoder_likelihood(_Told(decoder, told), seen, event_shape)
+    if prior is None:
+        p_z = standard_normal(latent_dim)
+    else:
+        p_z = network_gaussian(prior, latent_dim, name="prior", to_input=told.encode)
+    q_z = posterior(_Told(encoder, told), latent_dim, to_input=to_input)
+    sizes: dict[str, Any] = {"event_shape": event_shape, "latent_dim": latent_dim}
+    return latent_variable_model(q_z, p_z, p_x, **sizes, observation=seen, context=told)
 
 
-class _Given(NamedTuple):
-    """A network of one input: another one with its second input filled in."""
+class _Told(NamedTuple):
+    """A network of `Labelled(value, c)`: one of two inputs, given the value and what networks see of c."""
 
     network: Any
-    context: Array
+    told: Context
 
-    def init(self, key: Key, /, *inputs: Array) -> Any:
-        return _explained(self.network.init, key, *inputs, self.context)
+    def init(self, key: Key, /, *inputs: Any) -> Any:
+        return _explained(self.network.init, key, *self._both(*inputs))
 
-    def apply(self, variables: Any, /, *inputs: Array) -> Any:
-        return _explained(self.network.apply, variables, *inputs, self.context)
+    def apply(self, variables: Any, /, *inputs: Any) -> Any:
+        return _explained(self.network.apply, variables, *self._both(*inputs))
+
+    def _both(self, pair: Any) -> tuple[Any, Array]:
+        value, c = split_context(self.told, pair, "z")
+        return value, self.told.encode(c)
 
 
 def _explained(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -163,15 +126,3 @@ def _explained(function: Callable[..., Any], *arguments: Any) -> Any:
             f"a network of a conditional model does not take a context ({error}). Wrap one of a single input: "
             f"with_context(network)."
         ) from error
-
-
-def _given(p: Conditional, c: Any) -> Conditional:
-    """The learned prior p(z | c) with its context filled in."""
-    distribution = p.distribution
-    return Conditional(
-        lambda key, _: p.init(key, c),
-        lambda params, key, _: p.sample(params, key, c),
-        lambda params, z, _: p.log_prob(params, z, c),
-        lambda params, _: p.mean(params, c),
-        distribution and (lambda params, _: distribution(params, c)),
-    )

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
+from jaxvae.models.given_context import given
 from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.latent_variable import Draw, latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.heads import network_gaussian
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
-from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
 Codes = Any  # a tuple of arrays, the code next to x first
@@ -22,7 +23,7 @@ Codes = Any  # a tuple of arrays, the code next to x first
 def hierarchical_vae(
     encoders: Sequence[Network],
     priors: Sequence[Network],
-    decoder: Network,
+    decoder: Network | Conditional,
     *,
     event_shape: tuple[int, ...],
     latent_dims: Sequence[int],
@@ -42,7 +43,7 @@ def hierarchical_vae(
     Args:
         encoders: L networks; the first is given x, the others the code below: (mean, log_var), each [latent_dims[l]].
         priors: L - 1 networks; number l is given z_l+1 and returns (mean, log_var), each [latent_dims[l]].
-        decoder: `.apply(variables, z_1)` returns [..., C * observation.channels] unconstrained numbers.
+        decoder: `.apply(variables, z_1)` returns [..., C * observation.channels] unconstrained numbers; or p(x | z_1).
         event_shape: the shape [..., C] of one example.
         latent_dims: L numbers of latents, z_1's first.
         observation: an observation model, by default `bernoulli()`.
@@ -104,7 +105,7 @@ def hierarchical_vae(
             z.append(below)
         return tuple(z)
 
-    def terms(params: Params, key: Key, x: Any) -> Terms:
+    def drawing(params: Params, key: Key, x: Any, context: None) -> Draw:
         z: list[Any] = []
         log_q, below, posterior = [], x, None
         for part, k in zip(q, jax.random.split(key, len(q)), strict=True):
@@ -118,15 +119,11 @@ def hierarchical_vae(
         kl = list(ratios)
         if posterior is not None and (top := p[-1].distribution) is not None:
             kl[-1] = normal_kl(*posterior, *top(params, None))
-        log_p_x = p_x.log_prob(params, x, tuple(z))
-        zero = jnp.zeros_like(log_p_x)
-        return Terms(log_p_x, jnp.stack(kl), log_p_x - sum_of(ratios), zero, tuple(z), None)
+        return Draw(tuple(z), -sum_of(ratios), jnp.stack(kl), None)
 
     q_z = Conditional(init_posterior, sample, log_prob, mean)
-    return Model(
-        initial(q_z, p_z, p_x, dims), terms, q_z, p_z, p_x,
-        event_shape, observation.to_unit, observation.check,
-    )  # fmt: skip
+    sizes: dict[str, Any] = {"event_shape": event_shape, "latent_dim": dims, "observation": observation}
+    return latent_variable_model(q_z, p_z, p_x, **sizes, drawing=drawing)
 
 
 def check_groups(latent_dims: Sequence[int], **networks: Sequence[Network]) -> tuple[int, ...]:
@@ -141,13 +138,13 @@ def check_groups(latent_dims: Sequence[int], **networks: Sequence[Network]) -> t
             f"latent_dims is {latent_dims!r}, expected a tuple such as (100, 50), the group next to x first."
         )
     dims = tuple(positive_integer("latent_dims", dim) for dim in latent_dims)
-    for name, given in networks.items():
+    for name, found in networks.items():
         expected = len(dims) - (name == "priors")
-        if not isinstance(given, tuple | list):
-            raise TypeError(f"{name} is {given!r}, expected a list of {expected} networks.")
-        if len(given) != expected:
+        if not isinstance(found, tuple | list):
+            raise TypeError(f"{name} is {found!r}, expected a list of {expected} networks.")
+        if len(found) != expected:
             raise ValueError(
-                f"{name} has {len(given)} networks, expected {expected}: latent_dims {dims} has {len(dims)} groups, "
+                f"{name} has {len(found)} networks, expected {expected}: latent_dims {dims} has {len(dims)} groups, "
                 f"with an encoder for each and a network of the prior for each but the top."
             )
     return dims
@@ -187,30 +184,12 @@ def top_down_prior(p: Sequence[Conditional], dims: tuple[int, ...]) -> Condition
             z.append(above)
         return tuple(reversed(z))
 
-    return Conditional(init, sample, log_prob, mean)
+    return Conditional(init, sample, log_prob, mean, support=p[-1].support)
 
 
 def lowest_group(likelihood: Conditional) -> Conditional:
     """p(x | z) = p(x | z_1): the likelihood of a tuple z that looks at its first group alone."""
-    observed = likelihood.log_prob_observed
-    return Conditional(
-        lambda key, z: likelihood.init(key, z[0]),
-        lambda params, key, z: likelihood.sample(params, key, z[0]),
-        lambda params, x, z: likelihood.log_prob(params, x, z[0]),
-        lambda params, z: likelihood.mean(params, z[0]),
-        log_prob_observed=observed and (lambda params, x, z, mask: observed(params, x, z[0], mask)),
-    )
-
-
-def initial(posterior: Conditional, prior: Conditional, likelihood: Conditional, dims: tuple[int, ...]) -> Any:
-    """init: (key, x) -> the parameters of the three parts, each from a key of its own."""
-
-    def init(key: Key, x: Any) -> Params:
-        key_q, key_x, key_p = jax.random.split(key, 3)
-        z = tuple(jnp.zeros(dim, jnp.float32) for dim in dims)
-        return merge(posterior.init(key_q, x), prior.init(key_p, None), likelihood.init(key_x, z))
-
-    return init
+    return given(likelihood, lambda z: z[0])
 
 
 def sum_of(numbers: Sequence[Any]) -> Array:

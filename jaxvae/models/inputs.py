@@ -72,3 +72,13 @@ def example_check(observation: Observation, event_shape: tuple[int, ...]) -> Cal
         observation.check(x, "x")
 
     return check
+
+
+def shapes_of(x: Any) -> Any:
+    """The shape of an array, or the tree of the shapes of several, for messages.
+
+    Example:
+        >>> shapes_of(jnp.zeros((2, 3))), shapes_of({"a": jnp.zeros(2)})
+        ((2, 3), {'a': (2,)})
+    """
+    return jax.tree.map(jnp.shape, x)

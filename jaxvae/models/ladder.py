@@ -10,17 +10,16 @@ from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
 from jaxvae.models.hierarchical import (
     Codes,
     check_groups,
-    initial,
     lowest_group,
     sum_of,
     top_down_parts,
     top_down_prior,
 )
 from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.latent_variable import Draw, latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.heads import as_gaussian
 from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Observation, Params
-from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
 
@@ -59,7 +58,7 @@ class Group(NamedTuple):
 def ladder_vae(
     encoders: Sequence[Network],
     priors: Sequence[Network],
-    decoder: Network,
+    decoder: Network | Conditional,
     *,
     event_shape: tuple[int, ...],
     latent_dims: Sequence[int],
@@ -80,7 +79,7 @@ def ladder_vae(
         encoders: L networks; `.apply(variables, d)` returns (d above, mean [latent_dims[l]], log_var), as `MLPLevel`.
         priors: L - 1 networks; number l is given z_l+1 and returns (mean, log_var), each [latent_dims[l]]. The
             posterior uses them too.
-        decoder: `.apply(variables, z_1)` returns [..., C * observation.channels] unconstrained numbers.
+        decoder: `.apply(variables, z_1)` returns [..., C * observation.channels] unconstrained numbers; or p(x | z_1).
         event_shape: the shape [..., C] of one example.
         latent_dims: L numbers of latents, z_1's first.
         observation: an observation model, by default `bernoulli()`.
@@ -158,17 +157,13 @@ def ladder_vae(
     def mean(params: Params, x: Any) -> Codes:
         return tuple(group.z for group in descend(params, x, lambda level, q: q.mean))
 
-    def terms(params: Params, key: Key, x: Any) -> Terms:
+    def drawing(params: Params, key: Key, x: Any, context: None) -> Draw:
         z, log_q, log_p, kl = zip(*draw(params, key, x), strict=True)
-        log_p_x = p_x.log_prob(params, x, z)
-        log_weight = log_p_x + sum_of(log_p) - sum_of(log_q)
-        return Terms(log_p_x, jnp.stack(kl), log_weight, jnp.zeros_like(log_p_x), z, None)
+        return Draw(z, sum_of(log_p) - sum_of(log_q), jnp.stack(kl), None)
 
     q_z = Conditional(init_posterior, sample, log_prob, mean)
-    return Model(
-        initial(q_z, p_z, p_x, dims), terms, q_z, p_z, p_x,
-        event_shape, observation.to_unit, observation.check,
-    )  # fmt: skip
+    sizes: dict[str, Any] = {"event_shape": event_shape, "latent_dim": dims, "observation": observation}
+    return latent_variable_model(q_z, p_z, p_x, **sizes, drawing=drawing)
 
 
 def _rung(name: str, outputs: Any, latent_dim: int) -> tuple[Array, DiagNormal]:

@@ -4,19 +4,20 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import as_float
-from jaxvae.models.records import Conditional, Key, Network, Observation, Params, as_network, merge, part_of
+from jaxvae.models.records import Conditional, Key, Network, Observation, Params, Support, as_network, merge, part_of
 
 Array = jax.Array
 
 
 def decoder_likelihood(
-    decoder: Network, observation: Observation, event_shape: tuple[int, ...], *, name: str = "decoder"
+    decoder: Network | Conditional, observation: Observation, event_shape: tuple[int, ...], *, name: str = "decoder"
 ) -> Conditional:
     """p(x | z) = observation(x | decoder(z)).
 
     Args:
         decoder: a network whose `.apply(variables, z)` returns unconstrained numbers
-            [..., C * observation.channels] for an event [..., C]; half precision is widened to float32.
+            [..., C * observation.channels] for an event [..., C]; half precision is widened to float32. A `Conditional`
+            p(x | z) is returned as it is.
         observation: turns them into a distribution, see `jaxvae.models.observations`.
         event_shape: the shape of one example.
         name: the name of the decoder's parameters in the dict.
@@ -32,6 +33,8 @@ def decoder_likelihood(
         >>> likelihood.mean(params, jax.numpy.zeros(2)).shape
         (8, 8, 1)
     """
+    if isinstance(decoder, Conditional):
+        return decoder
     as_network("decoder", decoder, "MLPDecoder((28, 28, 1))")
     if not isinstance(observation, Observation):
         raise TypeError(
@@ -73,4 +76,5 @@ def decoder_likelihood(
         parts = jax.vmap(observation.log_prob, (None, 0, 0))(params, rows, outputs)
         return jnp.where(observed.reshape(-1, width).all(1), parts, 0.0).sum()
 
-    return Conditional(init, sample, log_prob, mean, log_prob_observed=log_prob_observed)
+    support: Support = "integers" if observation.discrete else "real"
+    return Conditional(init, sample, log_prob, mean, log_prob_observed=log_prob_observed, support=support)

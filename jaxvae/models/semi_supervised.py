@@ -194,7 +194,8 @@ def semi_supervised_vae(
         lambda params, key, z: inner.likelihood.sample(params, key, decoded(z)),
         lambda params, x, z: inner.likelihood.log_prob(params, of_value(x), decoded(z)),
         lambda params, z: inner.likelihood.mean(params, decoded(z)),
+        support=inner.likelihood.support,
     )
-    q_z = Conditional(init_posterior, sample, log_prob, mean)
-    p_z = Conditional(lambda key, context: {}, prior_sample, prior_log_prob, prior_mean)
+    q_z = Conditional(init_posterior, sample, log_prob, mean, support="mixed")
+    p_z = Conditional(lambda key, context: {}, prior_sample, prior_log_prob, prior_mean, support="mixed")
     return Model(init, terms, q_z, p_z, p_x, inner.event_shape, inner.to_unit, inner.check, told)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import as_float, finite_number, positive_integer
 from jaxvae.math.quantization import nearest_code, straight_through
-from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.inputs import as_observation, as_shape, network_input, shapes_of
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge, part_of
 from jaxvae.objectives.terms import Terms
@@ -95,7 +95,7 @@ def vq_vae(
         shape = getattr(encoding, "shape", type(encoding).__name__)
         if shape != code_shape:
             raise ValueError(
-                f"the encoder returned {shape} for one example of shape {jnp.shape(x)}, expected one array of shape "
+                f"the encoder returned {shape} for one example of shape {shapes_of(x)}, expected one array of shape "
                 f"{code_shape}, the code_shape. Check its last layer; it must work without a batch axis."
             )
         encoding = as_float("the encoder's output", encoding)
@@ -133,7 +133,7 @@ def vq_vae(
         kl = jnp.full(1, rate, log_p_x.dtype)
         return Terms(log_p_x, kl, log_p_x - rate, penalty, z, None)
 
-    posterior = Conditional(init_posterior, sample, log_prob, mean)
+    posterior = Conditional(init_posterior, sample, log_prob, mean, support="codebook")
     # q(z | x) is sure of one code, so that exp(log_weight) = p(x, z) and not p(x) on average: a bound.
     return Model(
         init, terms, posterior, p_z, p_x, event_shape, observation.to_unit, observation.check, evidence="bound"
@@ -167,4 +167,4 @@ def uniform_codes(code_shape: tuple[int, ...], codes: int) -> Conditional:
     def mean(params: Params, context: None = None) -> Array:
         return jnp.broadcast_to(params["codebook"]["vectors"].mean(0), code_shape)
 
-    return Conditional(init, sample, log_prob, mean)
+    return Conditional(init, sample, log_prob, mean, support="codebook")

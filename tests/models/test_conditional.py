@@ -96,7 +96,9 @@ def test_the_weight_is_what_the_three_conditionals_say_and_condition_says_the_sa
     @quick_jit
     def both(params, key, x):
         t = model.terms(params, key, x)
-        direct = model.likelihood.log_prob(params, x, t.z) + model.prior.log_prob(params, t.z, x.context)
+        direct = model.likelihood.log_prob(params, x.value, Labelled(t.z, x.context)) + model.prior.log_prob(
+            params, t.z, x.context
+        )
         direct -= model.posterior.log_prob(params, t.z, x)
         plain, value = condition(model, x)
         given = plain.terms(params, key, value)

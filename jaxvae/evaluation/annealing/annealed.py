@@ -18,6 +18,7 @@ from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.evidence import need_weights
 from jaxvae.models.given_context import condition
 from jaxvae.models.records import Key, Model, Params, check_batch
+from jaxvae.models.support import WEIGHTED, need_real
 
 Array = jax.Array
 Start = Literal["prior", "posterior"]
@@ -95,8 +96,8 @@ def annealed_bounds(
         acceptance, the mean of the forward moves, aimed at 0.65.
 
     Raises:
-        ValueError, TypeError: for impossible options, x or z of another shape, or a model whose evidence is not
-            "weights".
+        ValueError, TypeError: for impossible options, x or z of another shape, a model whose evidence is not
+            "weights", or latents that are no vectors of R^n.
 
     Source: Neal, 2001, arXiv physics/9803008; Wu et al., 2017, arXiv 1611.04273; backwards: Grosse, Ghahramani and
         Adams, 2015, arXiv 1511.02543.
@@ -117,6 +118,8 @@ def annealed_bounds(
     check_batch(model, x)
     as_key("key", key)
     need_weights(model, "annealed importance sampling")
+    for part in (model.prior, model.posterior):
+        need_real(part, "annealed importance sampling", WEIGHTED)
     _check_samples(model, params, x, z)
     bounds = functools.partial(_bounds, model, start, chains, leapfrog_steps, params, key, schedule)
 

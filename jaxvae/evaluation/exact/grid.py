@@ -17,6 +17,7 @@ from jaxvae.evaluation.latents.decoding import count_latents
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.given_context import condition
 from jaxvae.models.records import Model, Params, check_batch
+from jaxvae.models.support import WEIGHTED, need_real
 
 Array = jax.Array
 
@@ -64,8 +65,8 @@ def grid_posterior(
         A `GridPosterior`.
 
     Raises:
-        ValueError: for latents other than one or two numbers, an empty range, fewer than 3 points; if the prior or a
-            posterior has mass beyond the grid; or if a posterior is too narrow for its spacing.
+        ValueError: for latents other than one or two real numbers, an empty range, fewer than 3 points; if the prior
+            or a posterior has mass beyond the grid; or if a posterior is too narrow for its spacing.
         ValueError, TypeError: for an empty x, another shape or values that the model cannot score.
 
     Example:
@@ -76,6 +77,8 @@ def grid_posterior(
         (-1.2655, 0.5)
     """
     check_batch(model, x)
+    for part in (model.prior, model.posterior):
+        need_real(part, "a grid", WEIGHTED)
     size = count_latents(model, params)
     if size not in POINTS:
         raise ValueError(f"the model has {size} latents, expected 1 or 2: a grid of more has too many points.")

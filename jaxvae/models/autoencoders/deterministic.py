@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import as_float, as_key, positive_integer
-from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.inputs import as_observation, as_shape, network_input, shapes_of
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, as_network, merge, part_of
 from jaxvae.models.support import absent
@@ -127,7 +127,7 @@ def point_posterior(encoder: Network, latent_dim: int, *, name: str = "encoder")
         shape = getattr(z, "shape", type(z).__name__)
         if shape != (latent_dim,):
             raise ValueError(
-                f"the encoder returned {shape} for one example of shape {jnp.shape(x)}, expected one array of shape "
+                f"the encoder returned {shape} for one example of shape {shapes_of(x)}, expected one array of shape "
                 f"({latent_dim},). A VAE's encoder returns a tuple (mean, log_var): use MLPDeterministicEncoder or "
                 f"ConvDeterministicEncoder here. Else check its last layer and latent_dim."
             )

@@ -68,7 +68,7 @@ def gan(
         x = p_x.mean(params, z)
         return x, jnp.full((), jnp.inf, x.dtype)  # a point mass, as `point_posterior`
 
-    point_mass = Conditional(p_x.init, sample, refuse, p_x.mean)
+    point_mass = Conditional(p_x.init, sample, refuse, p_x.mean, support=p_x.support)
     return Model(
         init, refuse, posterior, p_z, point_mass, event_shape, observation.to_unit, observation.check, evidence="none"
     )

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxvae.checks import as_float
 from jaxvae.flows.records import Bijection, check_bijection
 from jaxvae.math.normal import normal_log_prob, reparameterize
+from jaxvae.models.inputs import shapes_of
 from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params
 
 Array = jax.Array
@@ -68,7 +69,7 @@ def flow_posterior(flow: Bijection | Callable[[int], Bijection]) -> Callable[...
             found = [jnp.shape(part) for part in outputs] if isinstance(outputs, tuple) else type(outputs).__name__
             if found[:2] != [(latent_dim,)] * 2 or len(outputs) > 3:
                 raise ValueError(
-                    f"the encoder returned {found} for one example of shape {jnp.shape(x)}, expected a tuple (mean, "
+                    f"the encoder returned {found} for one example of shape {shapes_of(x)}, expected a tuple (mean, "
                     f"log_var) or (mean, log_var, context), the first two of shape ({latent_dim},). Check its last "
                     f"layer and latent_dim; it must work on one example, without a batch axis."
                 )

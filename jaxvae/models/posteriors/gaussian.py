@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import as_float, positive_integer
 from jaxvae.math.normal import normal_log_prob, reparameterize
+from jaxvae.models.inputs import shapes_of
 from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params, as_network, part_of
 
 Array = jax.Array
@@ -50,7 +51,7 @@ def gaussian_posterior(
         found = [jnp.shape(part) for part in outputs] if isinstance(outputs, tuple) else type(outputs).__name__
         if found != [(latent_dim,)] * 2:
             raise ValueError(
-                f"the encoder returned {found} for one example of shape {jnp.shape(x)}, expected a tuple "
+                f"the encoder returned {found} for one example of shape {shapes_of(x)}, expected a tuple "
                 f"(mean, log_var), each of shape ({latent_dim},). Check its last layer and latent_dim; it must work "
                 f"on one example, without a batch axis."
             )
@@ -85,7 +86,7 @@ def emitted(outputs: Any, latent_dim: int, rest: int, x: Array) -> tuple[Array, 
     found = [jnp.shape(part) for part in outputs] if isinstance(outputs, tuple) else type(outputs).__name__
     if found != [(latent_dim,), (latent_dim,), (rest,)]:
         raise ValueError(
-            f"the encoder returned {found} for one example of shape {jnp.shape(x)}, expected a tuple (mean, log_var, "
+            f"the encoder returned {found} for one example of shape {shapes_of(x)}, expected a tuple (mean, log_var, "
             f"rest) of shapes ({latent_dim},), ({latent_dim},) and ({rest},). Give this library's encoders the option "
             f"extra={rest}; a network must work on one example, without a batch axis."
         )

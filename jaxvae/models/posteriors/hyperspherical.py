@@ -71,4 +71,4 @@ def hyperspherical_posterior(
     def mean(params: Params, x: Array) -> Array:
         return parameters(params, x)[0]
 
-    return Conditional(emitted.init, sample, log_prob, mean)
+    return Conditional(emitted.init, sample, log_prob, mean, support="sphere")

@@ -9,6 +9,7 @@ from jaxvae.checks import positive_integer
 from jaxvae.flows.records import Bijection, check_bijection
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Params, merge
+from jaxvae.models.support import need_real
 
 Array = jax.Array
 
@@ -27,7 +28,7 @@ def transformed(base: Conditional, bijection: Bijection, latent_dim: int, *, nam
         name: the name of the bijection's parameters in the dict.
 
     Raises:
-        ValueError, TypeError: for an impossible latent_dim, or what is no `Bijection`.
+        ValueError, TypeError: for an impossible latent_dim, a base off R^n, or what is no `Bijection`.
 
     Source: Rezende and Mohamed, 2015, arXiv 1505.05770.
 
@@ -39,6 +40,7 @@ def transformed(base: Conditional, bijection: Bijection, latent_dim: int, *, nam
         0.1995
     """
     check_bijection(bijection)
+    need_real(base, "a bijection", "Give it a base such as standard_normal.")
     latent_dim = positive_integer("latent_dim", latent_dim)
 
     def init(key: Key, context: Any) -> Params:

@@ -40,4 +40,4 @@ def uniform_sphere(latent_dim: int) -> Conditional:
     def mean(params: Params, context: None = None) -> Array:
         return jnp.zeros(latent_dim, jnp.float32)
 
-    return Conditional(init, sample, log_prob, mean)
+    return Conditional(init, sample, log_prob, mean, support="sphere")

@@ -90,7 +90,7 @@ def vamp_prior(
     def mean(params: Params, context: None = None) -> Array:
         return jax.vmap(q.mean, (None, 0))(params, jax.nn.sigmoid(params[name]["raw"])).mean(axis=0)
 
-    return Conditional(init, sample, log_prob, mean)
+    return Conditional(init, sample, log_prob, mean, support=q.support)
 
 
 def _starts(data: Any, count: int, event_shape: tuple[int, ...]) -> np.ndarray:
