@@ -14,5 +14,6 @@ from .mlp import MLPDecoder as MLPDecoder
 from .mlp import MLPEncoder as MLPEncoder
 from .nnx import from_nnx as from_nnx
 from .precision import matmul_precision as matmul_precision
+from .rngs import with_rngs as with_rngs
 from .vq import ConvGridDecoder as ConvGridDecoder
 from .vq import ConvGridEncoder as ConvGridEncoder

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small import LATENTS, SHAPE, Linear, images, small_vae
+from flax import linen as nn
+from small import LATENTS, SHAPE, Encoder, Linear, images, small_vae
 from test_adversarial import LOSSES as GAMES
 from test_adversarial import Critic
 
@@ -13,14 +14,17 @@ from jaxvae.data.protocols import as_it_is
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.incomplete import Incomplete
 from jaxvae.models.players.critic import with_critic
+from jaxvae.models.variational import vae
 from jaxvae.models.vq import vq_vae
 from jaxvae.networks.classifier import MLPClassifier
+from jaxvae.networks.rngs import with_rngs
 from jaxvae.objectives import estimators
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.objectives.rates import balanced_bound, capacity_bound, free_bits_bound
 from jaxvae.training import losses
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.step import make_step
+from jaxvae.training.losses.batch import batch_terms
 from jaxvae.training.losses.whole_batch import gathered, own_rows, shared_key, shared_keys, spread_over
 
 pytestmark = pytest.mark.quick_compile
@@ -39,6 +43,29 @@ def of_game(name):
     return of_vae(lambda m: build(m, Critic()), model=lambda: with_critic(model(), Critic(), sees=sees))
 
 
+class Dropped(nn.Module):
+    """A layer with dropout: a decoder, or a critic with features."""
+
+    critic: bool = False
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        hidden = nn.Dropout(0.5, deterministic=not train)(nn.tanh(nn.Dense(8)(x.reshape(-1))))
+        out = nn.Dense(1 if self.critic else 16)(hidden)
+        return (out[0], hidden) if self.critic else out.reshape(SHAPE)
+
+
+def with_dropout(name):
+    _, sees, build = GAMES[name]
+    critic, encoder, decoder = with_rngs(Dropped(True), "dropout"), Encoder(), with_rngs(Dropped(), "dropout")
+
+    def model():
+        plain = vae(encoder, decoder, event_shape=SHAPE, latent_dim=LATENTS)
+        return with_critic(plain, critic, sees=sees)
+
+    return of_vae(lambda m: build(m, critic), model=model)
+
+
 def classified():
     return with_critic(small_vae(), CLASSES, name="classifier")
 
@@ -51,7 +78,7 @@ def own_loss(model):
     """A user's own, of the spread of the batch's codes around random directions that the batch shares."""
 
     def loss(params, keys, batch, step):
-        terms = losses.batch_terms(model, params, keys, batch)
+        terms = batch_terms(model, params, keys, batch)
         z, key = gathered(terms.z[:, 0]), shared_key(keys)
         directions = jax.random.normal(key, (LATENTS, 4))
         value = jnp.var(z @ directions, axis=0).sum() - terms.log_weight.mean()
@@ -116,6 +143,9 @@ TABLE = {
         lambda m: losses.micro_batches(losses.bound_loss(m, batch_penalty=losses.mmd_penalty(m, 10.0)), 8)
     ),
     "own": lambda: of_vae(own_loss),
+    "factor_vae_loss, dropout": lambda: with_dropout("factor vae"),
+    "adversarial_autoencoder_loss, dropout": lambda: with_dropout("aae, wasserstein"),
+    "vae_gan_loss, dropout": lambda: with_dropout("vae-gan"),
 }
 
 

@@ -18,7 +18,7 @@ from jaxvae.training.engine.sampler import epoch_indices, examples_of
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.streams import NOISE, PREPROCESS, example_keys
 from jaxvae.training.losses.bound import Loss, Metrics, as_loss
-from jaxvae.training.losses.whole_batch import spread_over
+from jaxvae.training.losses.whole_batch import keyed, spread_over
 
 Array = jax.Array
 Preprocess = Callable[[Key, Any], Any]
@@ -104,7 +104,7 @@ def make_step(
         batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, state.step, size, offset), raw)
         keys = example_keys(state.key, NOISE, state.step, size, offset)
 
-        checked = jax.value_and_grad(functools.partial(_value_and_metrics, loss), has_aux=True)
+        checked = jax.value_and_grad(functools.partial(_value_and_metrics, keyed(loss)), has_aux=True)
         with spread_over(axis_name):
             (value, metrics), gradient = checked(state.params, keys, batch, state.step)
         if axis_name is not None:
@@ -157,7 +157,7 @@ def make_diagnosis(loss: Loss, preprocess: Preprocess, batch_size: int) -> Calla
         raw = take(examples_of(images), indices)
         batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, step, batch_size), raw)
         keys = example_keys(state.key, NOISE, step, batch_size)
-        (value, _), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, keys, batch, step)
+        (value, _), gradient = jax.value_and_grad(keyed(loss), has_aux=True)(state.params, keys, batch, step)
         tree = {"1 batch": batch, "2 parameter": state.params, "3 loss": value, "4 gradient": gradient}
         return jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), tree)
 

@@ -5,9 +5,10 @@ from typing import Any
 import jax
 
 from jaxvae.checks import as_function, positive_integer
+from jaxvae.models.randomness import without_keys
 from jaxvae.models.records import Key, Params
 from jaxvae.training.losses.bound import Loss, Metrics
-from jaxvae.training.losses.whole_batch import spread_over
+from jaxvae.training.losses.whole_batch import keyed, spread_over
 
 Array = jax.Array
 
@@ -59,7 +60,7 @@ def micro_batches(loss: Loss, size: int) -> Loss:
         def forward(params: Params) -> tuple[tuple[Array, Metrics], Params]:
             def of(piece: Any) -> Any:
                 with spread_over(None):
-                    return jax.value_and_grad(loss, has_aux=True)(params, *piece, step)
+                    return jax.value_and_grad(keyed(loss), has_aux=True)(params, *piece, step)
 
             def add(total: Any, piece: Any) -> tuple[Any, None]:
                 return jax.tree.map(jax.lax.add, total, of(piece)), None
@@ -76,6 +77,6 @@ def micro_batches(loss: Loss, size: int) -> Loss:
             return (jax.tree.map(lambda leaf: cotangent[0] * leaf, gradient),)
 
         averaged.defvjp(forward, backward)
-        return averaged(params)
+        return averaged(without_keys(params))
 
     return whole

@@ -59,13 +59,14 @@ def factor_vae_loss(model: Model, network: Network, *, gamma: float = 10.0, name
         frozen = freeze(params, name)
         terms = batch_terms(model, params, keys, batch)
         z = codes(terms)[0]
-        total_correlation = logits(network, frozen, z, name).mean()
-        z = gathered(z)
+        total_correlation = logits(network, frozen, keys, z, name).mean()
+        z, keys = gathered((z, keys))
         half = z.shape[0] // 2
         if half < 2:
             raise ValueError(f"the batch has {z.shape[0]} examples, expected at least 4: two halves.")
         joint, permuted = own_rows(z[:half]), own_rows(permute_latents(shared_key(keys), z[half:]))
-        critic_loss = 0.5 * loss_of_critic(network, params, None, joint, permuted, minimax(), 0.0, name)
+        own = own_rows(keys[:half])
+        critic_loss = 0.5 * loss_of_critic(network, params, own, None, joint, permuted, minimax(), 0.0, name)
         elbo = terms.log_likelihood.mean() - terms.kl.mean((0, 1)).sum()
         value = terms.penalty.mean() - elbo + gamma * total_correlation + critic_loss
         return value, report(terms, value, total_correlation=total_correlation, critic_loss=critic_loss)
@@ -125,8 +126,10 @@ def adversarial_autoencoder_loss(
         z = codes(terms)[0]
         key_draw, key_slope = jax.random.split(shared_key(keys))
         real = prior_draws(target, params, shared_keys(key_draw, z.shape[0]))
-        generator_loss = adversarial.generator(logits(network, frozen, z, name))
-        critic_loss = loss_of_critic(network, params, key_slope, real, z, adversarial, gradient_penalty_weight, name)
+        generator_loss = adversarial.generator(logits(network, frozen, keys, z, name))
+        critic_loss = loss_of_critic(
+            network, params, keys, key_slope, real, z, adversarial, gradient_penalty_weight, name
+        )
         value = terms.penalty.mean() - terms.log_likelihood.mean() + weight * generator_loss + critic_loss
         return value, report(terms, value, generator_loss=generator_loss, critic_loss=critic_loss)
 

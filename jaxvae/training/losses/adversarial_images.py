@@ -6,11 +6,12 @@ import jax.numpy as jnp
 from jaxvae.checks import finite_number
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.players.critic import check_network
+from jaxvae.models.randomness import with_keys, without_keys
 from jaxvae.models.records import Key, Model, Network, Params, as_model, check_batch
 from jaxvae.objectives.adversarial import AdversarialLoss
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report
 from jaxvae.training.losses.bound import Loss, Metrics
-from jaxvae.training.losses.critic import as_adversarial_loss, features, freeze, logits, loss_of_critic
+from jaxvae.training.losses.critic import as_adversarial_loss, features, freeze, in_turn, logits, loss_of_critic
 from jaxvae.training.losses.whole_batch import shared_key, shared_keys
 
 Array = jax.Array
@@ -62,9 +63,11 @@ def gan_loss(
         check_batch(model, batch)
         frozen, x = freeze(params, name), model.to_unit(batch)
         key_draw, key_slope = jax.random.split(shared_key(keys))
-        fake = _decode(model, params, prior_draws(model.prior, params, shared_keys(key_draw, x.shape[0])))
-        generator_loss = adversarial.generator(logits(network, frozen, fake, name))
-        critic_loss = loss_of_critic(network, params, key_slope, x, fake, adversarial, gradient_penalty_weight, name)
+        fake = _decode(model, params, keys, prior_draws(model.prior, params, shared_keys(key_draw, x.shape[0])))
+        generator_loss = adversarial.generator(logits(network, frozen, keys, fake, name))
+        critic_loss = loss_of_critic(
+            network, params, keys, key_slope, x, fake, adversarial, gradient_penalty_weight, name
+        )
         value = generator_loss + critic_loss
         return value, {"loss": value, "generator_loss": generator_loss, "critic_loss": critic_loss}
 
@@ -126,13 +129,14 @@ def vae_gan_loss(
         z, x = codes(terms)[0], model.to_unit(batch)
         key_draw, key_slope = jax.random.split(shared_key(keys))
         # The decoder's gradient of the feature loss is scaled by gamma; the code's, and so the encoder's, is not.
-        scaled = jax.tree.map(lambda leaf: stop(leaf) + gamma * (leaf - stop(leaf)), params)
-        seen, rebuilt = (features(network, frozen, image, name) for image in (x, _decode(model, scaled, z)))
+        scaled = jax.tree.map(lambda leaf: stop(leaf) + gamma * (leaf - stop(leaf)), without_keys(params))
+        rebuilt = _decode(model, scaled, keys, z)
+        seen, rebuilt = (features(network, frozen, keys, image, name) for image in (x, rebuilt))
         apart = -jax.vmap(normal_log_prob)(seen, rebuilt, jnp.zeros_like(rebuilt)).mean()
         drawn = prior_draws(model.prior, params, shared_keys(key_draw, z.shape[0]))
-        fakes = _decode(model, params, stop(jnp.concatenate([z, drawn])))
-        generator_loss = adversarial.generator(logits(network, frozen, fakes, name))
-        critic_loss = loss_of_critic(network, params, key_slope, x, fakes, adversarial, 0.0, name)
+        fakes = _decode(model, params, keys, stop(jnp.concatenate([z, drawn])))
+        generator_loss = adversarial.generator(logits(network, frozen, keys, fakes, name))
+        critic_loss = loss_of_critic(network, params, keys, key_slope, x, fakes, adversarial, 0.0, name)
         value = terms.penalty.mean() + terms.kl.mean((0, 1)).sum() + apart + generator_loss + critic_loss
         return value, report(terms, value, feature_loss=apart, generator_loss=generator_loss, critic_loss=critic_loss)
 
@@ -147,6 +151,7 @@ def _unconditional(model: Model) -> None:
         )
 
 
-def _decode(model: Model, params: Params, z: Array) -> Array:
-    """Decoded means [B, ...] of codes [B, Z], as networks see examples."""
-    return model.to_unit(jax.vmap(model.likelihood.mean, (None, 0))(params, z))
+def _decode(model: Model, params: Params, keys: Key, z: Array) -> Array:
+    """Decoded means [N, ...] of codes [N, Z], as networks see examples; keys as in `logits`."""
+    means = jax.vmap(lambda key, z: model.likelihood.mean(with_keys(params, key), z))(in_turn(keys, z.shape[0]), z)
+    return model.to_unit(means)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import shown
 from jaxvae.models.contexts import count_examples
+from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Conditional, Key, Model, Params, as_model, check_batch
 from jaxvae.objectives.terms import Terms
 
@@ -36,9 +37,10 @@ def batch_terms(model: Model, params: Params, keys: Key, batch: Array, samples: 
     check_keys(keys, batch)
 
     def one(key: Key, x: Array) -> Terms:
+        own = with_keys(params, key)
         if samples == 1:  # the axis is added afterwards, as in `bound_loss`
-            return jax.tree.map(lambda leaf: leaf[None], model.terms(params, key, x))
-        return jax.vmap(model.terms, (None, 0, None))(params, jax.random.split(key, samples), x)
+            return jax.tree.map(lambda leaf: leaf[None], model.terms(own, key, x))
+        return jax.vmap(model.terms, (None, 0, None))(own, jax.random.split(key, samples), x)
 
     return jax.vmap(one)(keys, batch)
 
@@ -62,7 +64,7 @@ def codes(terms: Terms) -> Array:
 
 def prior_draws(prior: Conditional, params: Params, keys: Key) -> Array:
     """Codes [N, Z] of the prior; the keys [N] are consumed."""
-    draws = jax.vmap(lambda k: prior.sample(params, k, None)[0])(keys)
+    draws = jax.vmap(lambda k: prior.sample(with_keys(params, k), k, None)[0])(keys)
     return draws.reshape(keys.shape[0], -1)
 
 

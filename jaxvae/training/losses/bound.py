@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import as_function, finite_number, positive_integer, shown
 from jaxvae.models.evidence import need_weights
+from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.estimators import Estimator, name_of, of_pairs, original
@@ -109,9 +110,10 @@ def bound_loss(
         now = partial(bound, **at_step(step))
 
         def one(key: Key, x: Any) -> tuple[Array, Terms]:
+            own = with_keys(params, key)
             if estimator is not None:
-                return estimated(estimator, model, now, params, key, x, samples=samples, chunk=chunk)
-            terms = sample_terms(model, params, key, x, samples=samples, chunk=chunk)
+                return estimated(estimator, model, now, own, key, x, samples=samples, chunk=chunk)
+            terms = sample_terms(model, own, key, x, samples=samples, chunk=chunk)
             return now(terms), terms
 
         check_batch(model, batch)

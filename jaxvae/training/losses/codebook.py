@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxvae.checks import finite_number
+from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 from jaxvae.training.engine.streams import RESTART
 from jaxvae.training.losses.bound import Loss, Metrics
@@ -56,7 +57,7 @@ def vq_loss(model: Model, *, restart_below: float = 0.01) -> Loss:
 
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
         check_batch(model, batch)
-        terms = jax.vmap(model.terms, (None, 0, 0))(params, keys, batch)
+        terms = jax.vmap(lambda key, x: model.terms(with_keys(params, key), key, x))(keys, batch)
         vectors, usage = params["codebook"]["vectors"], params["codebook"]["usage"]
         positions = terms.z.indices[0].size
         average = positions / usage.size

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.models.players.critic import critic_outputs
+from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Key, Network, Params
 from jaxvae.objectives.adversarial import AdversarialLoss, gradient_penalty, non_saturating
 from jaxvae.training.losses.whole_batch import shared_keys
@@ -23,16 +24,25 @@ def freeze(params: Params, name: str) -> Params:
     return {**params, name: jax.lax.stop_gradient(params[name])}
 
 
-def logits(network: Network, params: Params, x: Array, name: str) -> Array:
-    """The critic's logits [B] of inputs [B, ...]."""
-    return jax.vmap(lambda one: critic_outputs(network, params, one, name)[0])(x)
+def logits(network: Network, params: Params, keys: Key, x: Array, name: str) -> Array:
+    """The critic's logits [N] of inputs [N, ...]; the keys [B], of which each row in turn has one, are its draws'."""
+
+    def logit(key: Key, one: Array) -> Array:
+        return critic_outputs(network, with_keys(params, key), one, name)[0]
+
+    return jax.vmap(logit)(in_turn(keys, x.shape[0]), x)
 
 
-def features(network: Network, params: Params, x: Array, name: str) -> Array:
+def in_turn(keys: Key, size: int) -> Key:
+    """Keys [size]: as many as there are, and then the first again."""
+    return keys if keys.shape[0] == size else keys[jnp.arange(size) % keys.shape[0]]
+
+
+def features(network: Network, params: Params, keys: Key, x: Array, name: str) -> Array:
     """The critic's features [B, F] of inputs [B, ...]; raises `ValueError` where it has none."""
 
-    def one(example: Array) -> Array:
-        found = critic_outputs(network, params, example, name)[1]
+    def one(key: Key, example: Array) -> Array:
+        found = critic_outputs(network, with_keys(params, key), example, name)[1]
         if found is None:
             raise ValueError(
                 "the critic returned a logit alone, expected (logit, features): its features measure the error. "
@@ -40,12 +50,13 @@ def features(network: Network, params: Params, x: Array, name: str) -> Array:
             )
         return found.reshape(-1)
 
-    return jax.vmap(one)(x)
+    return jax.vmap(one)(keys, x)
 
 
 def loss_of_critic(
     network: Network,
     params: Params,
+    keys: Key,
     key: Key | None,
     real: Array,
     fake: Array,
@@ -58,6 +69,7 @@ def loss_of_critic(
     Args:
         network: the critic.
         params: of the model and the critic.
+        keys: [B] of the examples, for a critic that draws; they are not consumed.
         key: of the points where the slope is taken, the same on all devices; None will do where it is not.
         real: [B, ...] examples, codes or draws.
         fake: [B, ...] what was generated.
@@ -66,14 +78,16 @@ def loss_of_critic(
         name: of the critic's parameters.
     """
     real, fake = jax.lax.stop_gradient((real, fake))
-    loss = adversarial_loss.critic(logits(network, params, real, name), logits(network, params, fake, name))
+    seen = (logits(network, params, keys, x, name) for x in (real, fake))
+    loss = adversarial_loss.critic(*seen)
     if key is None or not gradient_penalty_weight:
         return loss
 
-    def slope(key: Key, a: Array, b: Array) -> Array:
-        return gradient_penalty(lambda x: critic_outputs(network, params, x, name)[0], key, a, b)
+    def slope(own: Key, key: Key, a: Array, b: Array) -> Array:
+        return gradient_penalty(lambda x: critic_outputs(network, with_keys(params, own), x, name)[0], key, a, b)
 
-    return loss + gradient_penalty_weight * jnp.mean(jax.vmap(slope)(shared_keys(key, real.shape[0]), real, fake))
+    slopes = jax.vmap(slope)(keys, shared_keys(key, real.shape[0]), real, fake)
+    return loss + gradient_penalty_weight * jnp.mean(slopes)
 
 
 def as_adversarial_loss(adversarial_loss: Any) -> AdversarialLoss:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxvae.checks import positive_integer
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.incomplete import Incomplete, observed_log_weight
+from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Key, Model, Params
 from jaxvae.training.losses.bound import Loss, Metrics
 
@@ -44,8 +45,8 @@ def incomplete_loss(model: Model, *, samples: int = 1) -> Loss:
 
     def loss(params: Params, keys: Key, batch: Incomplete, step: Array) -> tuple[Array, Metrics]:
         def one(key: Key, x: Incomplete) -> Array:
-            draws = jax.random.split(key, samples)
-            _, log_weights = jax.vmap(lambda key: observed_log_weight(model, params, key, x))(draws)
+            own, draws = with_keys(params, key), jax.random.split(key, samples)
+            _, log_weights = jax.vmap(lambda key: observed_log_weight(model, own, key, x))(draws)
             return log_mean_exp(log_weights)
 
         bound = jax.vmap(one)(keys, batch).mean()

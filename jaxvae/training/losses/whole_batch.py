@@ -2,7 +2,7 @@
 
 The rule, for losses of the library and your own: a loss (params, keys [B], batch [B, ...], step) sees the examples of
 its own device, and the devices' values, metrics and gradients are averaged. A mean over examples needs no more. For
-all else that one device may equal two there are three functions, which change nothing on one device:
+all else, these functions keep one device equal to two, and change nothing on one:
 
     gathered(tree)          the rows of all devices, in their order: for a statistic of the batch
     shared_key(keys)        one key for all of them: a function of (run's key, step) alone
@@ -14,13 +14,14 @@ are the same on one device and on two.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
 import jax
 
-from jaxvae.models.records import Key
+from jaxvae.models.randomness import draws, with_keys
+from jaxvae.models.records import Key, Params
 from jaxvae.training.engine.streams import SHARED
 
 Array = jax.Array
@@ -71,6 +72,15 @@ def shared_keys(key: Key, size: int) -> Key:
     """
     axis = _AXIS.get()
     return own_rows(jax.random.split(key, size if axis is None else size * jax.lax.axis_size(axis)))
+
+
+def keyed(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss, in whose parameters each network that draws has found a key of the batch, if not one of its own."""
+
+    def with_a_key(params: Params, keys: Key, batch: Any, step: Array) -> Any:
+        return loss(with_keys(params, shared_key(keys)) if draws(params) else params, keys, batch, step)
+
+    return with_a_key
 
 
 def own_rows(rows: Array) -> Array:

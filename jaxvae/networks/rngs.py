@@ -1,0 +1,76 @@
+"""Networks that draw random numbers while they train, such as those with dropout."""
+
+import inspect
+from typing import Any, NamedTuple
+
+import jax
+
+Array = jax.Array
+SWITCHES = {"train": True, "training": True, "is_training": True, "deterministic": False}  # their values in training
+
+
+class WithRngs(NamedTuple):
+    """A network whose random streams are fed while it trains, see `with_rngs`."""
+
+    network: Any
+    names: tuple[str, ...]
+    switch: str
+
+    def init(self, key: Array, *inputs: Array) -> Any:
+        """Variables under the name that `jaxvae.models.randomness` looks for."""
+        return {"stochastic": self.network.init(key, *inputs, **{self.switch: not SWITCHES[self.switch]})}
+
+    def apply(self, variables: Any, *inputs: Array) -> Any:
+        """What the network makes of its inputs: with draws where a loss has put a key in, without elsewhere."""
+        key, training = variables.get("key"), SWITCHES[self.switch]
+        if key is None:
+            return self.network.apply(variables["stochastic"], *inputs, **{self.switch: not training})
+        rngs = dict(zip(self.names, jax.random.split(key, len(self.names)), strict=True))
+        return self.network.apply(variables["stochastic"], *inputs, rngs=rngs, **{self.switch: training})
+
+
+def with_rngs(network: Any, *names: str) -> WithRngs:
+    """A Linen module that draws from the named streams while it trains: `with_rngs(MyEncoder(2), "dropout")`.
+
+    In training every example of every step has keys of its own, for each network others. Everywhere else the module is
+    called in its other mode, which must not draw.
+
+    Args:
+        network: a Linen module whose `__call__` takes one of the arguments `train`, `training`, `is_training` (True in
+            training) or `deterministic` (False in training), and hands it to its layers.
+        *names: of the streams, as in `self.make_rng(name)`; that of `nn.Dropout` is "dropout".
+
+    Returns:
+        A network as models take it; its variables have one more level, {"stochastic": {"params": ...}}.
+
+    Raises:
+        ValueError, TypeError: for a network without such an argument or with several, no name, or names that are no
+            text.
+
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, 2014, Dropout, JMLR 15.
+
+    Example:
+        >>> from flax import linen as nn
+        >>> class Decoder(nn.Module):
+        ...     @nn.compact
+        ...     def __call__(self, z, train=False):
+        ...         hidden = nn.Dropout(0.1, deterministic=not train)(nn.relu(nn.Dense(8)(z)))
+        ...         return nn.Dense(4)(hidden)
+        >>> decoder = with_rngs(Decoder(), "dropout")
+        >>> variables = decoder.init(jax.random.key(0), jax.numpy.ones(2))
+        >>> decoder.apply(variables, jax.numpy.ones(2)).shape
+        (4,)
+    """
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"names are {names!r}, expected the names of random streams, as in with_rngs(net, 'dropout').")
+    if isinstance(network, type) or not (hasattr(network, "init") and hasattr(network, "apply")):
+        raise TypeError(f"network is {network!r}, expected a Linen module, such as MyEncoder(2).")
+    taken = inspect.signature(network.__call__).parameters if callable(network) else {}
+    switches = [name for name in SWITCHES if name in taken]
+    if len(switches) != 1:
+        raise ValueError(
+            f"the call of {type(network).__name__} takes {', '.join(taken) or 'nothing'}, expected just one of the "
+            f"arguments {', '.join(SWITCHES)}, by which evaluation turns its draws off. Write, for instance, "
+            f"def __call__(self, x, train=False), and nn.Dropout(0.1, deterministic=not train) within."
+        )
+    return WithRngs(network, names, switches[0])
