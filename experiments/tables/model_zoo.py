@@ -22,6 +22,7 @@ from experiments.tables.model_zoo_parts import (
     flow_networks,
     info,
     layered,
+    of_batch,
     penalised,
     plain,
     semi_supervised,
@@ -36,8 +37,11 @@ estimated = functools.partial(bounded, jaxvae.iwae_bound, 5)
 MODEL_ZOO: dict[str, tuple[str, Callable[[], ZooModel]]] = {
     "vae": ("the plain VAE", lambda: ZooModel(plain())),
     "beta": ("beta-VAE, beta = 4", lambda: bounded(jaxvae.elbo, beta=4.0)),
-    "capacity": ("KL held at 10 nats", lambda: bounded(jaxvae.objectives.capacity_bound, capacity=10.0, gamma=10.0)),
-    "free_bits": ("half a nat free for each latent", lambda: bounded(jaxvae.objectives.free_bits_bound, free_nats=0.5)),
+    "capacity": ("KL held at 10 nats", lambda: of_batch(jaxvae.objectives.capacity_bound, capacity=10.0, gamma=10.0)),
+    "free_bits": (
+        "half a nat free for each latent",
+        lambda: of_batch(jaxvae.objectives.free_bits_bound, free_nats=0.5),
+    ),
     "conditional": ("the class is known", lambda: ZooModel(conditional(), labels=all_labels)),
     "conditional_prior": (
         "and the prior depends on it",

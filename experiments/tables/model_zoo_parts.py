@@ -49,6 +49,11 @@ def bounded(bound: Callable[..., Any], samples: int = 1, **options: Any) -> ZooM
     return ZooModel(model, jaxvae.bound_loss(model, bound, samples=samples, **options))
 
 
+def of_batch(bound: Callable[..., Any], **options: Any) -> ZooModel:
+    model = plain()
+    return ZooModel(model, jaxvae.losses.batch_bound_loss(model, bound, **options))
+
+
 def penalised(model: Any, penalty: Callable[..., Any], **options: Any) -> ZooModel:
     return ZooModel(model, jaxvae.bound_loss(model, jaxvae.elbo, batch_penalty=penalty, **options))
 

@@ -1,8 +1,11 @@
 """Objectives that steer the rate, the KL of the posterior from the prior, in total or latent by latent.
 
-Each averages the KL over all leading axes before it does anything that is not linear. Terms of one example [K] thus
-give the rule for each example; terms of a batch [B, K] give the rule for the mean over the minibatch, which is what the
-papers on free bits and on balancing mean: train with `batch_bound_loss` for that one.
+Each averages the KL over all leading axes before it does anything that is not linear, so that each is two rules:
+
+- of the minibatch, for terms of a batch [B, K]: train with `batch_bound_loss`. This is the rule of the papers on free
+  bits and on balancing, and what `--objective.kl-over minibatch`, the default, trains with.
+- of each example, for terms of one example [K]: train with `bound_loss`. It is at most the former: an example below
+  the threshold pays for it although another one is above. On the command line `--objective.kl-over example`.
 """
 
 from collections.abc import Sequence
@@ -25,14 +28,14 @@ def capacity_bound(terms: Terms, capacity: Array | float, gamma: Array | float =
     A capacity of 0 makes it the beta-VAE objective with beta = gamma; the paper raises it from 0 during training.
 
     Args:
-        terms: `Terms` with any leading axes, [K] for one example or [B, K] for the mean KL of a batch.
+        terms: `Terms` with any leading axes: [B, K] for the mean KL of a minibatch, [K] for each example's own.
         capacity: [] nats, >= 0; may be traced, so that it can follow a schedule.
         gamma: [] >= 0; may be traced.
 
     Returns:
         [] nats.
 
-    Source: Burgess et al., 2018, arXiv 1804.03599.
+    Source: Burgess et al., 2018, arXiv 1804.03599; of the minibatch's mean: Locatello et al., 2019, arXiv 1811.12359.
 
     Example:
         >>> terms = Terms(jnp.float32(-80.0), jnp.array([20.0, 5.0]), jnp.float32(-104.0), jnp.float32(0.0), None, None)
@@ -50,8 +53,8 @@ def free_bits_bound(terms: Terms, free_nats: Array | float, groups: int | None =
     that it need not collapse. 0 is the ELBO (with a KL in closed form, which is never negative).
 
     Args:
-        terms: `Terms` with any leading axes: [K] holds each example's KL above the threshold, [B, K] the mean over the
-            minibatch, as the paper writes it.
+        terms: `Terms` with any leading axes: [B, K] for the mean over the minibatch, as the paper writes it; [K] holds
+            each example's own KL above the threshold.
         free_nats: [] nats for each group, >= 0 (lambda in the paper); may be traced.
         groups: the number of groups of equally many neighbouring latents; by default each latent is one.
 

@@ -509,3 +509,18 @@ def test_a_line_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: p
 )
 def test_nearest(name: str, guess: str | None) -> None:
     assert names.nearest(name, ["latent_dim", "mnist", "fashion-mnist"]) == guess
+
+
+def test_a_config_written_before_free_bits_had_two_rules_keeps_the_rule_it_had():
+    """Then the KL of each example was compared; such a run is not resumed with the other rule unless that is said."""
+    written = json.loads(serialize.to_json(changed(objective__bound="free_bits")))
+    assert written["objective"].pop("kl_over") == "minibatch"
+    old = serialize.from_json(json.dumps(written))
+    assert old.objective.kl_over == "example"
+    assert serialize.changed_numbers(old, changed(objective__bound="free_bits")) == [
+        ("objective.kl_over", "example", "minibatch")
+    ]
+    assert serialize.from_json('{"objective": {"bound": "free_bits"}}').objective.kl_over == "minibatch"  # by hand
+    plain = json.loads(serialize.to_json(changed()))
+    del plain["objective"]["kl_over"]
+    assert serialize.from_json(json.dumps(plain)) == changed()

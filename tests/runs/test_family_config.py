@@ -113,6 +113,31 @@ def test_every_objective_the_command_line_names_trains(name):
     assert found[-8:].mean() < found[:8].mean() - 1.0
 
 
+@pytest.mark.parametrize("bound", ["free_bits", "capacity"])
+def test_free_bits_and_capacity_compare_the_mean_kl_of_the_minibatch_unless_each_examples_is_asked_for(bound):
+    """By hand, from the KL [B, Z] of each example: max(free, mean KL_j) or |mean KL - C| against the mean of either."""
+    options = {"bound": bound, "free_bits": 0.6} if bound == "free_bits" else {"bound": bound, "capacity": 20.0}
+    found = {}
+    for kl_over in ("minibatch", "example"):
+        config = tiny(objective={**options, "kl_over": kl_over})
+        model = build_model(config.model, (8, 8, 1), IMAGES)
+        params = model.init(jax.random.key(0), np.zeros((8, 8, 1), np.float32))
+        params["encoder"] = jax.tree.map(lambda leaf: 3 * leaf, params["encoder"])  # some KLs above and some below
+        keys, x = jax.random.split(jax.random.key(1), 20), (IMAGES[:20] / 255 > 0.5).astype(np.float32)
+        found[kl_over] = float(build_training(config, model, 4).loss(params, keys, x, np.int32(0))[0])
+        terms = jax.vmap(model.terms, (None, 0, 0))(params, keys, x)
+    kl, reconstruction = np.asarray(terms.kl, np.float64), -float(terms.log_likelihood.mean())
+
+    def cost(kl):
+        if bound == "free_bits":
+            return np.maximum(kl, 0.6).sum(-1)
+        return 10.0 * np.abs(kl.sum(-1) - 20.0)
+
+    assert found["minibatch"] == pytest.approx(reconstruction + cost(kl.mean(0)), rel=1e-5)
+    assert found["example"] == pytest.approx(reconstruction + cost(kl).mean(), rel=1e-5)
+    assert found["example"] > found["minibatch"] + 1e-3
+
+
 @pytest.mark.rows(full=["kind autoencoder", "kind hierarchical", "posterior iaf", "prior vamp"])
 @pytest.mark.parametrize("name", ["prior vamp", "posterior iaf", "kind hierarchical", "kind autoencoder"])
 def test_a_run_leaves_pictures_and_a_summary_and_opens_again(name, tmp_path):

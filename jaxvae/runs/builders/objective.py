@@ -5,9 +5,10 @@ from typing import Any
 
 from jaxvae.models.records import Model
 from jaxvae.objectives.bounds import elbo, iwae_bound
+from jaxvae.runs.configs.combinations import BATCH_BOUNDS
 from jaxvae.runs.configs.config import Config, ObjectiveConfig
 from jaxvae.training.engine.optimizers import kl_warmup
-from jaxvae.training.losses.bound import Loss, bound_loss
+from jaxvae.training.losses.bound import Loss, batch_bound_loss, bound_loss
 
 
 def build_loss(config: Config, model: Model, steps_per_epoch: int) -> Loss:
@@ -23,14 +24,11 @@ def build_loss(config: Config, model: Model, steps_per_epoch: int) -> Loss:
         examples = steps_per_epoch * config.batch_size  # up to the last part of a batch, the training images
         return tc_vae_loss(model, examples, beta=objective.penalty_weight, samples=objective.samples)
     bound, options = bound_and_options(objective, beta)
-    return bound_loss(
-        model,
-        bound,
-        samples=objective.samples,
-        estimator=_estimator(objective),
-        batch_penalty=_penalty(objective, model),
-        **options,
-    )
+    samples, penalty = objective.samples, _penalty(objective, model)
+    if objective.bound in BATCH_BOUNDS and objective.kl_over == "minibatch":
+        return batch_bound_loss(model, bound, samples=samples, batch_penalty=penalty, **options)
+    estimator = _estimator(objective)
+    return bound_loss(model, bound, samples=samples, estimator=estimator, batch_penalty=penalty, **options)
 
 
 def bound_and_options(objective: ObjectiveConfig, beta: Any) -> tuple[Any, dict[str, Any]]:

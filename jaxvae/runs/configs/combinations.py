@@ -8,6 +8,7 @@ from jaxvae.runs.configs.fields import flag, flatten, mend, words
 
 FLOW_PRIORS, FLOW_POSTERIORS = ("real_nvp", "spline"), ("planar", "radial", "iaf", "coupling")
 LAYERED = ("hierarchical", "ladder")
+BATCH_BOUNDS = ("free_bits", "capacity")  # not linear in the KL: which KL it is, objective.kl_over says
 MOST_FULL = 5000  # latents of a full covariance: 12 million numbers for each image
 # Options that only some values of other fields read.
 READERS: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -25,6 +26,7 @@ READERS: dict[str, dict[str, tuple[Any, ...]]] = {
     "objective.free_bits": {"objective.bound": ("free_bits",)},
     "objective.capacity": {"objective.bound": ("capacity",)},
     "objective.capacity_weight": {"objective.bound": ("capacity",)},
+    "objective.kl_over": {"objective.bound": BATCH_BOUNDS},
     "objective.penalty_weight": {"objective.penalty": ("mmd", "dip_i", "dip_ii", "total_correlation")},
     "optim.eps": {"optim.name": ("adam", "adamw")},
 }
@@ -109,6 +111,11 @@ def _check_objective(config: Config) -> None:
         raise ValueError(
             f"objective.groups is {objective.groups}, which objective.samples {objective.samples} is no multiple of. "
             f"{mend('objective.groups')}"
+        )
+    if objective.bound in BATCH_BOUNDS and objective.kl_over == "minibatch" and objective.estimator != "pathwise":
+        raise ValueError(
+            f"objective.estimator is {objective.estimator!r}, but {objective.bound} of the mean KL over the minibatch "
+            f"has the pathwise gradient. Set --objective.estimator pathwise, or --objective.kl-over example."
         )
     if objective.penalty != "none" and model.kind in LAYERED:
         raise ValueError(

@@ -22,6 +22,7 @@ Kind = Literal["vae", "hierarchical", "ladder", "autoencoder"]
 Prior = Literal["standard_normal", "mixture", "vamp", "real_nvp", "spline"]
 Posterior = Literal["diagonal", "low_rank", "full", "planar", "radial", "iaf", "coupling"]
 Bound = Literal["elbo", "iwae", "miwae", "ciwae", "renyi", "vr_max", "free_bits", "capacity"]
+KLOver = Literal["minibatch", "example"]
 Estimator = Literal["pathwise", "sticking_the_landing", "doubly_reparameterized", "score_function", "piwae"]
 Schedule = Literal["constant", "cosine", "linear", "burda"]
 Penalty = Literal["none", "mmd", "dip_i", "dip_ii", "total_correlation"]
@@ -100,6 +101,9 @@ class ObjectiveConfig:
     free_bits: float = 0.1  # free_bits: nats of each latent that cost nothing.
     capacity: float = 25.0  # capacity: nats that the KL is held at.
     capacity_weight: float = 10.0  # capacity: weight of the distance from it.
+    kl_over: KLOver = "minibatch"
+    """free_bits, capacity: the KL that the rule compares, the mean over the minibatch (Kingma et al., 2016), over each
+    micro-batch if there are any; or each example's own."""
     penalty: Penalty = "none"  # What is asked of all codes of a batch together.
     penalty_weight: float = 1.0  # Its weight.
     beta: float = 1.0  # Weight of the KL (elbo only); 1 is a VAE.

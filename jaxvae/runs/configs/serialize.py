@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxvae import __version__
 from jaxvae.files import explain, write_text
+from jaxvae.runs.configs.combinations import BATCH_BOUNDS
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten, typed
 from jaxvae.runs.configs.names import show
@@ -65,12 +66,24 @@ def from_json(text: str | bytes, source: str = "the config") -> Config:
         raise ValueError(f"{source} is not strict JSON: {error}. Mend that place in the file.") from None
     if not isinstance(content, dict):
         raise ValueError(f'{source} holds {show(content)}, expected an object such as {{"epochs": 20}}.')
+    if VERSION in content:
+        _keep_old_meanings(content)
     version = content.pop(VERSION, __version__)
     try:
         return validate(typed("", Config, content))
     except (TypeError, ValueError) as error:
         other = f" Written by jaxvae {show(version)}, this is {__version__}." if version != __version__ else ""
         raise type(error)(f"{source}: {error}{other}") from None
+
+
+def _keep_old_meanings(content: dict[str, Any]) -> None:
+    """Writes out what a config.json meant before a field said it; the file itself stays as it is.
+
+    Before `objective.kl_over` there were free bits and a capacity of each example's KL only.
+    """
+    objective = content.get("objective")
+    if isinstance(objective, dict) and objective.get("bound") in BATCH_BOUNDS:
+        objective.setdefault("kl_over", "example")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
