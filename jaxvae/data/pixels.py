@@ -88,6 +88,8 @@ def _to_unit(what: str, array: Array, found: Any) -> str:
     if not np.isfinite(found):
         return "Find where it comes from."
     low, high = float(np.nanmin(array)), float(np.nanmax(array))
+    if low >= 0 and high <= DARK and high % 1 == 0 and (array == np.trunc(array)).all():
+        return f"For levels 0..{high:g} pass {what} / {high:g}."
     if low >= 0 and high <= 255:
         return f"For pixels in 0..255 pass {what} / 255."
     if -1 <= low < -0.5 and high <= 1:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,10 +32,18 @@ MEANING = {
 def load_images(config: DataConfig, split: str) -> data.Dataset:
     """Loads a split; of a file or folder of your own, `test_fraction` is held out where no split has a name.
 
+    Options that the data set does not have are refused by its loader, by name.
+
     Raises:
         ValueError, FileNotFoundError: as `jaxvae.data.load`; for examples that are no images.
     """
-    options = {"test_fraction": config.test_fraction} if _is_own(config.name) else {}
+    options: dict[str, Any] = {"test_fraction": config.test_fraction} if _is_own(config.name) else {}
+    if config.size is not None:
+        options["size"] = config.size if len(config.size) > 1 else config.size[0]
+    if config.channels is not None:
+        options["channels"] = config.channels
+    if config.background is not None:
+        options["background"] = config.background if len(config.background) > 1 else config.background[0]
     try:
         found = data.load(config.name, split, **options)
     except FileNotFoundError as error:

@@ -144,3 +144,22 @@ def test_a_background_stands_behind_what_is_transparent(tmp_path):
     assert data.load(tmp_path, background=(0, 9, 0)).images[0, 0].tolist() == [[0, 9, 0], [100, 100, 100]]
     with pytest.raises(ValueError, match="background is 256"):
         data.load(tmp_path, background=256)
+
+
+def test_mixed_pictures_are_read_by_the_options_that_the_message_names(tmp_path):
+    from jaxvae.runs.configs.config import DataConfig
+    from jaxvae.runs.given_data import load_images
+
+    save(tmp_path / "a.png", np.full((4, 6, 1), 99, np.uint8))
+    Image.fromarray(np.full((8, 8, 4), 50, np.uint8)).save(tmp_path / "b.png")
+    for options, words in (
+        ({}, "--data.background 255 255 255"),
+        ({"background": (0,)}, "--data.size HEIGHT WIDTH, --data.channels 1 or 3"),
+        ({"background": (0,), "size": (4, 4)}, "--data.channels 1 or 3"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            load_images(DataConfig(str(tmp_path), test_fraction=0.5, **options), "all")
+    mended = DataConfig(str(tmp_path), test_fraction=0.5, background=(0,), size=(4,), channels=1)
+    assert load_images(mended, "all").images[:, 0, 0, 0].tolist() == [99, 10]  # 50 of 255 opaque, on black
+    with pytest.raises(ValueError, match="'size' is no option of the data set digits"):
+        load_images(DataConfig("digits", size=(4, 4)), "train")

@@ -1,6 +1,7 @@
 """A run knows its data and its config: others of the same name are refused with both digests, a changed digit too."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -228,3 +229,14 @@ def test_a_run_trains_on_images_alone(tmp_path):
         shutil.move(tmp_path / "tokens.py", tmp_path / "mine" / "tokens.py")
         with pytest.raises(ValueError, match=r"'mine\.tokens', which holds tokens, .*jaxvae\.fit"):
             load_images(DataConfig("mine.tokens"), "train")
+
+
+def test_no_command_takes_the_first_images_for_all():
+    root = Path(jaxvae.__file__).parents[1]
+    folders = ("jaxvae/commands", "jaxvae/runs", "experiments/studies", "experiments/lectures")
+    files = [path for folder in folders for path in (root / folder).rglob("*.py")]
+    assert len(files) > 30
+    first = re.compile(r"(test|train|held_out)\.(x|images|labels)\[\s*:")
+    assert first.search("test.x[:limit]")
+    found = [path.name for path in files if first.search(path.read_text(encoding="utf-8"))]
+    assert not found, "take .some(count): the first images of a folder are all of one class"

@@ -87,7 +87,8 @@ def _read(
             if picture.shape != images.shape[1:]:
                 raise ValueError(
                     f"{file} has shape {picture.shape}, and {files[0].name} has {images.shape[1:]}: expected one "
-                    f"shape. Pass size=(height, width) to crop and resample, or channels=1 or 3 to convert."
+                    f"shape. Pass size=(height, width) to crop and resample, or channels=1 or 3 to convert; on the "
+                    f"command line --data.size HEIGHT WIDTH, --data.channels 1 or 3."
                 )
             images[index] = picture
             advance(1)

@@ -117,7 +117,8 @@ def _check(path: Path, mode: str, frames: int, transparent: bool) -> None:
         raise ValueError(f"{path} is animated ({frames} frames), expected one picture a file. Save its frames apart.")
     if transparent:
         raise ValueError(
-            f"{path} is transparent (mode {mode}), expected grey or RGB. Pass background=255 for white behind it."
+            f"{path} is transparent (mode {mode}), expected grey or RGB. Pass background=255 for white behind it, "
+            f"on the command line --data.background 255 255 255."
         )
     if mode not in (*CHANNELS, "P", "RGBA", "LA", "PA"):
         deep = mode.startswith(("I", "F"))

@@ -40,6 +40,9 @@ class DataConfig:
     """auto: what fits the likelihood and the data; dynamic for MNIST and its like alone, grey for other pictures that
     are not binary. grey: x/255. threshold: 1 from 128 on, else 0. dynamic: 1 with probability x/255, drawn anew each
     time. levels: the integers 0..255. dequantize: (x + u)/256 with uniform u."""
+    size: tuple[int, ...] | None = None  # Pictures in files: HEIGHT WIDTH to crop at the centre and resample to.
+    channels: int | None = None  # A folder of pictures: 1 makes them grey, 3 colour; needed where they are mixed.
+    background: tuple[int, ...] | None = None  # A folder: the colour behind transparent pictures, RED GREEN BLUE.
     train_split: str = "train"  # Split to train on.
     test_split: str = "test"  # Split to measure on.
     test_fraction: float = 0.1  # Part held out of your own images where no file or sub-folder is the test split.

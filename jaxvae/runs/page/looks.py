@@ -55,7 +55,7 @@ def _draws(model: Model, params: Params) -> Html:
 
 
 def _reconstructions(model: Model, params: Params, test: HeldOut) -> Html:
-    count = min(24, len(test.x)) // 12 * 12 or len(test.x[:12])
+    count = min(24, len(test.x)) // 12 * 12 or min(12, len(test.x))
     shown = test.some(count)
     again = np.asarray(model.to_unit(generation.reconstructions(model, params, shown.x)))
     kinds = [unit_images(name, each) for name, each in (shown.rows(model) | {"reconstructions": again}).items()]
