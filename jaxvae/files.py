@@ -66,6 +66,16 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def folder_name(path: str | os.PathLike[str]) -> str:
+    """The name of a folder: what a file that may be sent tells of it, since where it lay is nobody's business.
+
+    Example:
+        >>> folder_name("runs/digits/")
+        'digits'
+    """
+    return Path(path).resolve().name
+
+
 @contextmanager
 def whole_file(path: str | os.PathLike[str], *, needed: int | None = None) -> Iterator[BinaryIO]:
     """A binary file to write into, which takes the place of `path` in one step once it is whole on the disk.

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.files import make_folder, write_json
+from jaxvae.files import folder_name, make_folder, write_json
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def main(options: AttributesOptions) -> None:
         )
         print(plots.save(figure, folder / f"attribute_{before}_to_{target}.png"))
     whole = {
-        "run": options.run,
+        "run": folder_name(options.run),
         "direction": options.direction,
         "examples": len(labels),
         "judge": "SVC(C=10) on pixels",

@@ -46,7 +46,7 @@ def main(options: DownstreamOptions) -> None:
     from jaxvae.checks import positive_integer
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.plots.probe_charts import label_curves
-    from jaxvae.files import make_folder, write_json
+    from jaxvae.files import folder_name, make_folder, write_json
     from jaxvae.runs.held_out import load_held_out
 
     path = Path(options.run) / "downstream.json" if options.output is None else Path(options.output)
@@ -71,7 +71,7 @@ def main(options: DownstreamOptions) -> None:
     title = f"{options.run}: {len(train.x)} training and {len(test.x)} test images of {config.data.name}"
     print_tables(probes, curves, title, options.seeds)
     found = {
-        "run": options.run,
+        "run": folder_name(options.run),
         "probes": {name: {score: found._asdict() for score, found in row.items()} for name, row in probes.items()},
         "label_curves": {
             name: {"counts": curve.counts.tolist(), "accuracies": curve.accuracies.tolist()}

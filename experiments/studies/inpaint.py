@@ -46,7 +46,7 @@ def main(options: InpaintOptions) -> None:
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.bounds.imputation import impute
     from jaxvae.evaluation.bounds.likelihood import sample_counts
-    from jaxvae.files import make_folder, write_json
+    from jaxvae.files import folder_name, make_folder, write_json
     from jaxvae.runs.held_out import load_held_out
 
     path = Path(options.run) / "inpaint.json" if options.output is None else Path(options.output)
@@ -82,7 +82,7 @@ def main(options: InpaintOptions) -> None:
     print_errors(rows, f"{options.run}: root mean square error on missing pixels, {len(x)} images")
     setting = {"images": len(x), "seed": options.seed, "missing": options.missing, "sha256": test.sha256}
     make_folder(path.parent)
-    write_json(path, {"run": options.run, "setting": setting, "errors": rows})
+    write_json(path, {"run": folder_name(options.run), "setting": setting, "errors": rows})
     print(path)
     title = f"Missing pixels (grey) filled in with K = {counts[-1]} importance samples"
     print(plots.save(plots.compare(pictures, 10, title=title)[0], path.with_suffix(".png")))

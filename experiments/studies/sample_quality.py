@@ -51,6 +51,7 @@ def main(options: SampleOptions) -> None:
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.samples.scores import sample_scores
+    from jaxvae.files import folder_name
 
     if not options.features:
         raise ValueError("features is empty, expected at least one of classifier, pca, pixels.")
@@ -83,7 +84,7 @@ def main(options: SampleOptions) -> None:
             for label, images in rows.items()
         }
         print_scores(tables[name], f"{options.run} ({config.data.protocol})")
-    write_scores(path, tables, run=options.run, protocol=config.data.protocol, sha256=test.sha256)
+    write_scores(path, tables, run=folder_name(options.run), protocol=config.data.protocol, sha256=test.sha256)
     frechet = {
         label: scores[0].number.replace("+-", "\N{PLUS-MINUS SIGN}")
         for label, scores in next(iter(tables.values())).items()

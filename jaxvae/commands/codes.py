@@ -41,7 +41,7 @@ def main(options: CodesOptions) -> None:
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents.projections import neighbour_agreement, project
     from jaxvae.evaluation.plots import code_charts
-    from jaxvae.files import make_folder, write_json
+    from jaxvae.files import folder_name, make_folder, write_json
     from jaxvae.runs.held_out import load_held_out
 
     limit = positive_integer("limit", options.limit, 4)
@@ -57,8 +57,9 @@ def main(options: CodesOptions) -> None:
             f"experiments.traverse {options.run}"
         )
     labels = test.labels
-    folder = Path(options.output or Path(options.run) / "pictures")
-    make_folder(folder)
+    own = {"pca": {}, "tsne": {"perplexity": options.perplexity, "seed": options.seed}}
+    projections = {method: project(codes, method, **own[method]) for method in options.method}
+    folder = make_folder(Path(options.output or Path(options.run) / "pictures"))
 
     def agreement(points: Any) -> dict[str, float] | None:
         if labels is None:
@@ -67,9 +68,7 @@ def main(options: CodesOptions) -> None:
         return {"mean": float(shares.mean()), "standard_error": float(shares.std(ddof=1) / np.sqrt(len(shares)))}
 
     found = {"codes": agreement(codes)}
-    for method in options.method:
-        own = {"perplexity": options.perplexity, "seed": options.seed} if method == "tsne" else {}
-        projection = project(codes, method, **own)
+    for method, projection in projections.items():
         found[method] = kept = agreement(projection.points)
         called = {"pca": "PCA", "tsne": "t-SNE"}[method]
         title = f"{called} of the codes of {len(codes)} test images, {codes.shape[1]} latents"
@@ -77,7 +76,12 @@ def main(options: CodesOptions) -> None:
             title += f"\n{kept['mean']:.0%} of neighbours share the class, {found['codes']['mean']:.0%} in the codes"
         figure, _ = code_charts.projected_codes(projection, labels, title=title)
         print(plots.save(figure, folder / f"codes_{method}.png"))
-    setting = {"run": options.run, "images": len(codes), "latents": codes.shape[1], "neighbours": options.neighbours}
+    setting = {
+        "run": folder_name(options.run),
+        "images": len(codes),
+        "latents": codes.shape[1],
+        "neighbours": options.neighbours,
+    }
     write_json(folder / "codes.json", setting | {"agreement": found})
     if labels is not None:
         print(f"share of the {options.neighbours} nearest neighbours with the same label, {len(codes)} test images")

@@ -1,11 +1,14 @@
 """The delete-a-block jackknife: a standard error, and the bias of first order, of any function of samples."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxvae.checks import positive_integer
+from jaxvae.checks import in_range, positive_integer
+
+LARGEST = 1e30  # of a number that is squared and summed, by compiled code in single precision too
+SMALLEST = 1e-88  # a spread below 1e-12 of it is lost when it is squared
 
 
 class Jackknife(NamedTuple):
@@ -97,9 +100,24 @@ def as_features(name: str, features: np.ndarray, at_least: int = 2) -> np.ndarra
             f"through features first, such as pixel_features()."
         )
     array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds numbers that are not finite in row {np.argwhere(~np.isfinite(array))[0][0]}.")
+    check_magnitude(name, array)
     return array
+
+
+def check_magnitude(name: str, array: Any) -> None:
+    """Raises `ValueError` naming a number that is not finite, or so large that compiled code would overflow on it."""
+    in_range(name, array, -LARGEST, LARGEST, "What is not finite, or so large, comes from a model that has diverged.")
+
+
+def varying(table: np.ndarray) -> np.ndarray:
+    """Which columns [F] of a table [N, F] are not the same number in every row, up to rounding.
+
+    Example:
+        >>> varying(np.array([[0.1, 1.0, 0.0], [0.1 + 1e-16, 1.5, 1e-300]])).tolist()
+        [False, True, False]
+    """
+    spread = np.ptp(table, axis=0)
+    return spread > 1e-12 * np.maximum(np.abs(table).max(axis=0), SMALLEST)
 
 
 def as_pair(generated: np.ndarray, reference: np.ndarray, at_least: int = 2) -> tuple[np.ndarray, np.ndarray]:

@@ -235,7 +235,7 @@ BAD = [
     (lambda: fit_normal(np.arange(10).reshape(5, 2)), TypeError, ["codes has dtype int", "float"]),
     (lambda: fit_normal(CODES, regularization=0.0), ValueError, ["regularization is 0.0", "above 0"]),
     (lambda: fit_gaussian_mixture(CODES, 0), ValueError, ["components is 0"]),
-    (lambda: fit_gaussian_mixture(CODES, 31), ValueError, ["30 codes for 31 components"]),
+    (lambda: fit_gaussian_mixture(CODES, 31), ValueError, ["30 different codes for 31 components"]),
     (lambda: fit_gaussian_mixture(CODES, covariance="tied"), ValueError, ["covariance is 'tied'", "'full' or 'diag'"]),
     (lambda: fit_gaussian_mixture(CODES, seed=-1), ValueError, ["seed is -1"]),
     (lambda: fit_kde(CODES, "scot"), ValueError, ["bandwidth is 'scot'", "'silverman'", "'cross_validation'"]),

@@ -94,7 +94,7 @@ def test_the_logistic_direction_is_another_one(run, tmp_path):
 def test_codes_writes_a_picture_for_each_method_and_what_it_keeps(run, tmp_path, capsys):
     call("codes", run, "--limit", "60", "--output", str(tmp_path))
     found = json.loads((tmp_path / "codes.json").read_text())
-    assert found["images"] == 60
+    assert (found["images"], found["run"]) == (60, "a")
     assert set(found["agreement"]) == {"codes", "pca", "tsne"}
     assert all(0 <= value["mean"] <= 1 for value in found["agreement"].values())
     assert {path.name for path in tmp_path.iterdir()} == {"codes_pca.png", "codes_tsne.png", "codes.json"}

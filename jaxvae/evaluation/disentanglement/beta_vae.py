@@ -3,7 +3,8 @@
 import numpy as np
 
 from jaxvae.checks import as_seed, positive_integer
-from jaxvae.evaluation.disentanglement.tables import check_tables, rows_sharing, varying
+from jaxvae.evaluation.disentanglement.tables import check_tables, rows_sharing
+from jaxvae.evaluation.statistics import varying
 
 Array = np.ndarray
 

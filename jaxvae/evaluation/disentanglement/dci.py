@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.checks import as_seed, positive_integer
-from jaxvae.evaluation.disentanglement.tables import Tables, check_codes, check_tables, varying
+from jaxvae.evaluation.disentanglement.tables import Tables, check_codes, check_tables
+from jaxvae.evaluation.statistics import varying
 
 Array = np.ndarray
 METHODS = ("forest", "lasso")

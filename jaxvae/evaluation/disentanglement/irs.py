@@ -3,7 +3,8 @@
 import numpy as np
 
 from jaxvae.checks import finite_number
-from jaxvae.evaluation.disentanglement.tables import check_tables, varying
+from jaxvae.evaluation.disentanglement.tables import check_tables
+from jaxvae.evaluation.statistics import varying
 
 Array = np.ndarray
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxvae.evaluation.disentanglement.information import equal_mass_bins
-from jaxvae.evaluation.disentanglement.tables import check_tables, varying
+from jaxvae.evaluation.disentanglement.tables import check_tables
+from jaxvae.evaluation.statistics import varying
 
 Array = np.ndarray
 CUTS = 200  # places where a threshold may lie

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxvae.evaluation.statistics import check_magnitude
+
 Array = np.ndarray
 
 
@@ -68,16 +70,8 @@ def _table(name: str, array: Array, columns: str) -> Array:
         raise TypeError(f"{name} is {array!r:.80}, expected an array of numbers [N, {columns}].") from None
     if table.ndim != 2 or table.size == 0:
         raise ValueError(f"{name} has shape {table.shape}, expected [N, {columns}], a row for each example.")
-    if not np.isfinite(table).all():
-        row, column = np.argwhere(~np.isfinite(table))[0]
-        raise ValueError(f"{name} has the value {table[row, column]} at [{row}, {column}], expected finite numbers.")
+    check_magnitude(name, table)
     return table
-
-
-def varying(codes: Array) -> Array:
-    """Which latents [Z] are not the same number for every example, up to rounding."""
-    spread = np.ptp(codes, axis=0)
-    return spread > 1e-12 * np.maximum(np.abs(codes).max(axis=0), 1e-300)
 
 
 def rows_sharing(rng: np.random.Generator, index: Array, sets: int, size: int) -> Array:

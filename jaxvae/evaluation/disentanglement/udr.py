@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxvae.evaluation.disentanglement.tables import check_codes, varying
+from jaxvae.evaluation.disentanglement.tables import check_codes
+from jaxvae.evaluation.statistics import varying
 
 Array = np.ndarray
 

@@ -104,8 +104,11 @@ def fit_gaussian_mixture(
     seed, steps = as_seed("seed", seed), positive_integer("steps", steps)
     if covariance not in ("full", "diag"):
         raise ValueError(f"covariance is {covariance!r}, expected 'full' or 'diag'.")
-    if len(codes) < components:
-        raise ValueError(f"there are {len(codes)} codes for {components} components, expected at least as many.")
+    distinct = len(np.unique(codes, axis=0))
+    if distinct < components:
+        raise ValueError(
+            f"there are {distinct} different codes for {components} components, expected at least as many. Fit fewer."
+        )
     from sklearn.mixture import GaussianMixture
 
     found = GaussianMixture(

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxvae.checks import finite_number
 from jaxvae.evaluation.latents.codes import check_latent
+from jaxvae.evaluation.statistics import check_magnitude
 
 Array = jax.Array
 Codes = Array | np.ndarray
@@ -169,8 +170,7 @@ def _checked(codes: Codes, present: Flags) -> tuple[np.ndarray, np.ndarray]:
         raise TypeError(f"present has dtype {flags.dtype}, expected booleans, such as labels == 8.")
     if points.ndim != 2 or flags.shape != points.shape[:1]:
         raise ValueError(f"codes has shape {points.shape} and present {flags.shape}, expected (N, Z) and (N,).")
-    if not np.isfinite(points).all():
-        raise ValueError("codes has a NaN or an infinity, expected finite numbers.")
+    check_magnitude("codes", points)
     if flags.all() or not flags.any():
         raise ValueError(
             f"{int(flags.sum())} of {len(flags)} examples have the attribute, expected some with it and some without."

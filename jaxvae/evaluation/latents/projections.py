@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from jaxvae.checks import as_seed, finite_number, positive_integer
+from jaxvae.evaluation.statistics import check_magnitude, varying
 
 Codes = jax.Array | np.ndarray
 
@@ -75,7 +76,7 @@ def tsne(codes: Codes, *, perplexity: float = 30.0, seed: int = 0) -> Projection
         seed: of the solver; the start is the PCA, scaled.
 
     Raises:
-        ValueError: for another shape, codes that are not finite, or a perplexity that is not positive.
+        ValueError: for another shape, codes that are not finite or all the same, or a perplexity that is not positive.
 
     Source: van der Maaten and Hinton, 2008, Visualizing data using t-SNE; the start from PCA: Kobak and Berens, 2019,
     doi 10.1038/s41467-019-13056-x.
@@ -91,6 +92,14 @@ def tsne(codes: Codes, *, perplexity: float = 30.0, seed: int = 0) -> Projection
     finite_number("perplexity", perplexity, above=True)
     seed = as_seed("seed", seed)
     perplexity = min(perplexity, (len(points) - 1) / 3)
+    if not varying(points).any():
+        raise ValueError(
+            f"the {len(points)} codes are all the same, expected some spread: there are no neighbourhoods to draw. If "
+            f"they are those of a trained model, its posterior has collapsed."
+        )
+    scale = points.std(axis=0).max()
+    if not 1e-3 < scale < 1e3:  # compiled code ends the process where squares of distances leave its range
+        points = (points - points.mean(axis=0)) / scale
     embed = TSNE(2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
     with threadpool_limits(1):  # one thread sums in one order, and many wait for each other where cores are busy
         return Projection(np.asarray(embed.fit_transform(points), np.float32), "tsne", None)
@@ -131,6 +140,5 @@ def _checked(codes: Codes, least: int = 3, width: int = 2) -> np.ndarray:
         raise ValueError(
             f"codes has shape {points.shape}, expected (N, Z) with at least {least} codes of at least {width} latents."
         )
-    if not np.isfinite(points).all():
-        raise ValueError("codes has a NaN or an infinity, expected finite numbers.")
+    check_magnitude("codes", points)
     return points

@@ -128,8 +128,8 @@ def cluster(features: np.ndarray, labels: np.ndarray, *, clusters: int | None = 
     x = as_features("features", features, at_least=20)
     y = check_labels("labels", labels, len(x))
     clusters = len(np.unique(y)) if clusters is None else positive_integer("clusters", clusters)
-    if clusters > len(x):
-        raise ValueError(f"clusters is {clusters}, expected at most {len(x)}, the number of examples.")
+    if clusters > (distinct := len(np.unique(x, axis=0))):
+        raise ValueError(f"clusters is {clusters}, expected at most {distinct}, the number of different examples.")
     from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
