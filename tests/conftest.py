@@ -48,20 +48,27 @@ if _WORKER and hasattr(os, "sched_setaffinity"):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Spreads the rows of a table over the tiers, as its marks say.
+def pytest_collection_modifyitems(config, items):
+    """Spreads notebooks and the rows of tables over the tiers.
 
     `@pytest.mark.rows(full=["a"], slow=["b"])` names rows of the other tiers by their ids; `quick=["a"]` names those
-    that stay, and all others are slow.
+    that stay, and all others are slow. An id that is no row is an error, where whole files were asked for.
     """
+    named, found = set(), set()
     for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker("slow")
         for mark in item.iter_markers("rows"):
-            row = item.callspec.id
+            table, row, tiers = item.nodeid.partition("[")[0], item.callspec.id, mark.kwargs
+            found.add((table, row))
+            named |= {(table, name) for names in tiers.values() for name in names}
             for tier in ("slow", "full"):
-                if row in mark.kwargs.get(tier, ()):
+                if row in tiers.get(tier, ()):
                     item.add_marker(tier)
-            if row not in mark.kwargs.get("quick", [row]) and row not in mark.kwargs.get("full", ()):
+            if row not in tiers.get("quick", [row]) and row not in tiers.get("full", ()):
                 item.add_marker("slow")
+    if (unknown := sorted(named - found)) and not any("::" in word for word in config.args):
+        raise pytest.UsageError(f"marked as rows of a table, and no such rows: {unknown}")
 
 
 @pytest.fixture(autouse=True, scope="module")

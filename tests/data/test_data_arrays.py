@@ -85,6 +85,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.rows(slow=["float factors"])
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_data_is_refused_with_a_reason(case):
     arguments, message = REFUSED[case]

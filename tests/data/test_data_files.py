@@ -207,6 +207,7 @@ def test_a_bad_file_is_named_and_nothing_runs(tmp_path, monkeypatch, name):
     assert sorted(tmp_path.rglob("*")) == before  # nothing exploded, nothing was unpacked
 
 
+@pytest.mark.slow
 def test_a_decompression_bomb_is_refused_before_it_is_read(tmp_path):
     path = zipped(tmp_path / "bomb.npz", ("images.npy", lying_header((300, 1000, 1000)) + bytes(300_000_000)))
     assert path.stat().st_size < 1_000_000

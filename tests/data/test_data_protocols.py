@@ -50,6 +50,7 @@ def test_binarisation_has_the_right_probability_at_every_level():
     np.testing.assert_array_equal(numpy_counts, counts[np.array([0, 1, 100, 255])])
 
 
+@pytest.mark.slow
 def test_dequantised_pixels_stay_in_their_bin_for_every_level_and_every_bit():
     halves = jnp.arange(65536, dtype=jnp.int32)
 
@@ -81,6 +82,7 @@ def test_a_hundred_million_draws_stay_in_their_bin():
         assert check(step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
 def test_random_bits_are_uniform_and_distinct(impl):
     keys = jax.random.split(jax.random.key(3, impl=impl), 512)
@@ -105,6 +107,7 @@ def test_a_key_used_again_after_a_protocol_drew_from_it_is_reported(name, image)
         jax.jit(lambda key: (PROTOCOLS[name](key, image), jax.random.normal(key)))(KEY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dynamic", "dequantize"])
 def test_noise_differs_between_examples_and_steps(name):
     grey = jnp.full((28, 28, 1), 128, jnp.uint8)
@@ -121,6 +124,7 @@ def test_noise_differs_between_examples_and_steps(name):
     assert np.sqrt((correlation**2).sum() / (64 * 63)) < 1.2 / np.sqrt(784)
 
 
+@pytest.mark.rows(slow=["1"])
 @pytest.mark.parametrize("pixel", [1, 64, 200, 254])
 def test_binarised_means_are_the_grey_levels(pixel):
     keys = jax.random.split(jax.random.key(pixel), 400)
@@ -137,18 +141,21 @@ def test_an_image_that_is_not_uint8_is_refused(name, wrong):
         PROTOCOLS[name](KEY, wrong)
 
 
+@pytest.mark.slow
 def test_keys_are_used_once():
     with jax.debug_key_reuse(True):
         for protocol in PROTOCOLS.values():
             jax.jit(protocol)(jax.random.key(5), jnp.zeros((3, 3, 1), jnp.uint8))
 
 
+@pytest.mark.slow
 def test_a_legacy_key_gives_the_same_noise(image):
     np.testing.assert_array_equal(
         PROTOCOLS["dynamic"](jax.random.PRNGKey(7), image), PROTOCOLS["dynamic"](jax.random.key(7), image)
     )
 
 
+@pytest.mark.slow
 def test_the_fixed_draw_of_the_digits_is_the_recorded_one():
     images = digits.load("test").images
     binary, digest = fixed_binarization(images, seed=0)
@@ -189,6 +196,7 @@ def test_a_seed_that_is_none_is_refused(seed):
         fixed_binarization(np.zeros((1, 2, 2, 1), np.uint8), seed=seed)
 
 
+@pytest.mark.rows(slow=["None"])
 @pytest.mark.parametrize("images", [np.zeros((1, 2, 2, 1)), [[0]], None])
 def test_images_that_are_not_uint8_are_refused(images):
     with pytest.raises(ValueError, match="expected a uint8 NumPy array"):

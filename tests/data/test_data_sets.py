@@ -35,6 +35,7 @@ def test_the_table_holds_every_built_in_data_set():
     assert sorted(TABLE) == list(data.built_in())
 
 
+@pytest.mark.rows(slow=["mnist", "fashion_mnist"])
 @pytest.mark.parametrize("name", TABLE)
 def test_every_data_set_keeps_its_promises(name, tmp_path, monkeypatch):
     shape, train_count, test_count, classes = TABLE[name]
@@ -265,6 +266,7 @@ assert "jax" in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_import_and_local_data_touch_neither_network_nor_home(tmp_path):
     home = tmp_path / "home"
     home.mkdir()

@@ -313,6 +313,7 @@ data.load("tiny")
 """
 
 
+@pytest.mark.slow
 def test_a_write_error_in_the_middle_leaves_nothing(copy):
     run = subprocess.run([sys.executable, "-c", SLOW, "full"], env=dict(os.environ), capture_output=True, text=True)
     assert "ValueError" in run.stderr
@@ -321,6 +322,7 @@ def test_a_write_error_in_the_middle_leaves_nothing(copy):
     assert len(data.load("tiny").images) == 25
 
 
+@pytest.mark.rows(slow=["9"])
 @pytest.mark.parametrize("batches", [1, 9])
 def test_a_kill_leaves_no_half_cache(copy, batches):
     with subprocess.Popen(
@@ -346,6 +348,7 @@ def real_data() -> str:
 REAL = real_data()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL, reason="MNIST is not prepared: TFDS_DATA_DIR does not name a folder that has it")
 def test_the_real_test_set_and_its_fixed_draw():
     test = data.load("mnist", "test", data_dir=REAL)

@@ -88,6 +88,7 @@ WRONG = {
 }
 
 
+@pytest.mark.rows(slow=["too fast"])
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_input_is_named_and_writes_nothing(name, tmp_path):
     call, error, words = WRONG[name]

@@ -54,6 +54,7 @@ def worst_moment(z):
     return max(abs(m.mean()) / m.std() * np.sqrt(len(m)) for m in moments)
 
 
+@pytest.mark.slow
 def test_a_move_leaves_a_gaussian_as_it_was():
     z, acceptance = moved()
     assert 0.3 < acceptance < 0.95  # coarse steps, so that Metropolis has work to do
@@ -77,6 +78,7 @@ def test_a_chain_forgets_where_it_started():
     assert worst_moment(np.float64(chain(jax.random.split(jax.random.key(0), 4000)))) < 4.5
 
 
+@pytest.mark.slow
 def test_leapfrog_is_its_own_inverse_with_the_momentum_turned_round():
     with jax.enable_x64(True):
         start, momentum = jnp.array([0.3, -1.2]), jnp.array([1.0, 0.5])
@@ -98,6 +100,7 @@ def test_leapfrog_is_its_own_inverse_with_the_momentum_turned_round():
         assert energy[1] == pytest.approx(energy[0], abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_proposal_that_is_not_finite_is_refused():
     def cliff(z):
         return jnp.where(z[0] > 0, jnp.nan, -0.5 * z @ z)
@@ -132,6 +135,7 @@ def linear():
     return model, params, x, z, np.array(log_p)
 
 
+@pytest.mark.slow
 def test_simulated_data_are_draws_of_the_model(linear):
     model, params, *_ = linear
     x, z = (np.float64(part) for part in ancestral_sample(model, params, jax.random.key(7), 5000))
@@ -240,6 +244,7 @@ def test_impossible_requests_are_named(linear, options, words):
         assert word in str(error.value)
 
 
+@pytest.mark.slow
 def test_models_without_the_densities_are_refused():
     model = small_vae()
     x = np.float32(images(3) > 100)

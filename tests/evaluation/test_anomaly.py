@@ -184,6 +184,7 @@ def test_the_regret_is_the_distance_from_the_posterior_where_that_can_be_reached
     assert np.corrcoef(found, log_p - elbo)[0, 1] > 0.99
 
 
+@pytest.mark.slow
 def test_the_regret_does_not_depend_on_the_batches():
     model, x = small_vae(), (images(5) > 100).astype(np.float32)
     params = model.init(jax.random.key(0), x[0])
@@ -193,6 +194,7 @@ def test_the_regret_does_not_depend_on_the_batches():
     np.testing.assert_allclose(whole, parts, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_score_is_what_it_says():
     model, raw = small_vae(), images(6)
     x = (raw > 100).astype(np.float32)
@@ -215,6 +217,7 @@ def test_every_score_is_what_it_says():
     assert set(scores) - set(few) == {"simplicity", "complexity_ratio", "regret", "typicality"}
 
 
+@pytest.mark.slow
 def test_an_image_unlike_any_seen_in_training_scores_high():
     """A model that has learnt left or right half bright, shown the top half bright."""
     import optax

@@ -119,6 +119,7 @@ def test_set_latents_changes_those_and_leaves_its_argument():
     np.testing.assert_array_equal(codes, before)
 
 
+@pytest.mark.slow
 def test_resynthesis_without_a_change_is_reconstruction():
     for model, params, x in (plain(), conditional()):
         found = swap_latents.resynthesize(model, params, x, lambda z: z)
@@ -232,6 +233,7 @@ WRONG = {
 }
 
 
+@pytest.mark.rows(slow=["no such context"])
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_input_is_named(name):
     call, error, words = WRONG[name]

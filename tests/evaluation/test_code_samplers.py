@@ -99,7 +99,7 @@ def test_draws_are_where_the_codes_are_and_know_their_density(name):
     assert prior.mean({}, None).shape == (2,)
 
 
-@pytest.mark.rows(full=["kernel density"])
+@pytest.mark.rows(slow=["flow"], full=["kernel density"])
 @pytest.mark.parametrize("name", ["normal", "mixture", "diagonal mixture", "kernel density", "flow"])
 def test_a_density_integrates_to_one(name):
     axis = np.linspace(-6, 10, 401)
@@ -172,6 +172,7 @@ def test_codes_of_examples_are_draws_of_their_posteriors():
     np.testing.assert_allclose(codes, same, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["standard", "mixture"])
 @pytest.mark.parametrize("posterior", ["gaussian", "low rank"])
 def test_with_another_prior_a_model_is_the_one_built_with_it(prior, posterior):
@@ -215,6 +216,7 @@ def test_a_fitted_prior_draws_images_and_counts_in_the_bound():
     assert abs(each.mean() - new["elbo"][0]) < 5 * each.std() / math.sqrt(200)
 
 
+@pytest.mark.slow
 def test_an_autoencoder_gets_something_to_draw_codes_from():
     model = autoencoder(Linear(3, (3,)), Linear(16, SHAPE), event_shape=SHAPE, latent_dim=3)
     params = quick_jit(model.init)(KEY, X[0])
@@ -274,6 +276,7 @@ def test_bad_inputs_are_named(call, error, words):
         assert word in str(raised.value)
 
 
+@pytest.mark.slow
 def test_parameters_of_the_new_prior_can_be_trained_with_the_rest():
     changed = with_prior(small_vae(), gaussian_mixture_prior(2, 3))
     params = quick_jit(changed.init)(KEY, X[0])

@@ -39,6 +39,7 @@ def run(folder, **changes):
     return [line for line in said if "collapse" in line], outcome
 
 
+@pytest.mark.slow
 def test_a_run_that_is_forced_to_collapse_says_so_after_one_epoch_and_how_to_mend_it(tmp_path):
     warnings, outcome = run(tmp_path, objective=ObjectiveConfig(beta=100.0))
     assert len(warnings) == 1  # once, though every later epoch has collapsed as well
@@ -56,6 +57,7 @@ def test_a_run_that_is_forced_to_collapse_says_so_after_one_epoch_and_how_to_men
     assert max(outcome.summary["kl_per_latent"]) < 0.02
 
 
+@pytest.mark.slow
 def test_a_healthy_run_is_not_warned_of_and_logs_the_kl_of_each_latent(tmp_path):
     warnings, outcome = run(tmp_path)
     assert warnings == []
@@ -77,6 +79,7 @@ def test_free_bits_keep_the_latents_in_use(tmp_path):
     assert outcome.summary["active_units"] == 8
 
 
+@pytest.mark.slow
 def test_an_autoencoder_has_nothing_to_collapse(tmp_path):
     code = ModelConfig(kind="autoencoder", hidden=(8,), latent_dim=4, likelihood="discretized_logistic")
     warnings, outcome = run(tmp_path / "code", model=code, epochs=1)

@@ -169,6 +169,7 @@ def classified():
     return with_critic(small_vae(), network, name="classifier"), network
 
 
+@pytest.mark.slow
 def test_the_classifier_learns_beside_the_model_which_half_is_bright():
     model, network = classified()
     raw = images(200)
@@ -182,6 +183,7 @@ def test_the_classifier_learns_beside_the_model_which_half_is_bright():
     assert history[-1]["cross_entropy"] < 0.1 < history[0]["cross_entropy"]
 
 
+@pytest.mark.slow
 def test_the_joint_loss_is_the_bound_and_the_cross_entropy_of_scikit_learn():
     from scipy.special import softmax
     from sklearn.metrics import log_loss
@@ -222,6 +224,7 @@ def test_outliers_end_a_margin_below_those_of_a_set_never_seen_too():
     assert found[5.0] > found[None] + 1
 
 
+@pytest.mark.slow
 def test_the_ranking_loss_is_the_hinge_of_each_pair():
     model, x = small_vae(), jnp.asarray((images(6) / 255).astype(np.float32))
     params, keys = model.init(jax.random.key(0), x[0]), jax.random.split(jax.random.key(1), 6)
@@ -256,6 +259,7 @@ def wrong_calls():
     }
 
 
+@pytest.mark.rows(slow=["fit, labels"])
 @pytest.mark.parametrize("name", wrong_calls())
 def test_wrong_input_is_named(name):
     call, words = wrong_calls()[name]

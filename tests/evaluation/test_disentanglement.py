@@ -232,6 +232,7 @@ def test_dci_of_a_worked_example():
     assert completeness == pytest.approx((1 + (1 - math.log(2) / math.log(3))) / 2)
 
 
+@pytest.mark.slow
 def test_lasso_and_forest_agree_on_a_linear_code_and_only_the_forest_bends():
     codes = CODE[:, [1, 0, 2, 3]] + 0.05 * NOISE
     for method in ("lasso", "forest"):
@@ -369,6 +370,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.rows(slow=["no draws"])
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_refused_in_words(case):
     call, kind, words = BAD[case]

@@ -83,6 +83,7 @@ def assert_exact(pixels, latents, samples, examples=20):
         np.testing.assert_allclose(found[name], problem.log_p, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pixels", "latents", "samples"), [(784, 20, 1), (784, 20, 50), (16, 3, 5)])
 def test_with_the_exact_posterior_every_bound_is_log_p(pixels, latents, samples):
     assert_exact(pixels, latents, samples)
@@ -101,6 +102,7 @@ def misspecified():
     return *as_model(problem, wrong=0.5), problem.log_p
 
 
+@pytest.mark.slow
 def test_the_closed_form_elbo_is_what_algebra_says(misspecified):
     """E_q[log p(x | z)] - KL by hand, against the average over samples."""
     model, params, x, _ = misspecified
@@ -174,6 +176,7 @@ def test_no_number_depends_on_how_the_examples_are_batched(many):
     np.testing.assert_allclose(np.stack([found[128]["elbo"], found[128]["iwae"]], 1)[::17], by_hand, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_last_batch_that_is_smaller_weighs_less(many):
     model, params, x = many
     values = per_example(model, params, jax.random.key(3), x, samples=3, batch_size=128)

@@ -61,6 +61,7 @@ def found(problem):
     return inference_gaps(model, params, jax.random.key(2), x, samples=2000)
 
 
+@pytest.mark.rows(slow=["0-log_p"])
 @pytest.mark.parametrize(("row", "name"), list(enumerate(["log_p", "elbo", "approximation_gap", "amortisation_gap"])))
 def test_each_part_is_what_algebra_says(found, exact, row, name):
     gap = np.float64(found[name]) - exact[row]
@@ -90,6 +91,7 @@ def test_the_local_posterior_is_the_best_of_its_family(problem):
     np.testing.assert_allclose(np.exp(q.log_var), 1 / np.diag(precision), rtol=0.1)
 
 
+@pytest.mark.slow
 def test_an_estimate_that_is_higher_is_taken(problem, found, exact):
     model, params, x, _ = problem
     options = {"samples": 8, "steps": 3}
@@ -104,6 +106,7 @@ def test_an_estimate_that_is_higher_is_taken(problem, found, exact):
     assert (other["elbo"] != loose["elbo"]).all()
 
 
+@pytest.mark.slow
 def test_no_number_depends_on_the_batch_and_pixels_work_too():
     model = small_vae()
     x = np.float32(images(4) > 100)

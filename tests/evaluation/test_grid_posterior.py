@@ -59,6 +59,7 @@ def test_the_picture_is_a_spot_on_a_circle():
     np.testing.assert_allclose(*ends, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_draws_of_the_model_have_its_mean_and_its_noise():
     _, _, x, z = drawn(2000)
     residual = x - np.stack([picture(value) for value in z[:, 0]])
@@ -68,6 +69,7 @@ def test_draws_of_the_model_have_its_mean_and_its_noise():
     assert abs(z.mean()) < 5 / np.sqrt(2000)
 
 
+@pytest.mark.slow
 def test_evidence_and_posterior_are_those_of_adaptive_quadrature():
     model, params, x, _ = drawn()
     grid = grid_posterior(model, params, x)
@@ -120,6 +122,7 @@ def test_the_parts_of_the_evidence_are_the_closed_forms(latents):
         assert parts.log_evidence[i] == pytest.approx(parts.elbo[i] + parts.gap[i], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_gap_is_zero_for_the_posterior_itself_and_the_elbo_is_the_sampled_one():
     model, params, x, _ = drawn()
     grid = grid_posterior(model, params, x)
@@ -138,6 +141,7 @@ def test_the_gap_is_zero_for_the_posterior_itself_and_the_elbo_is_the_sampled_on
     assert (prior.gap > 0.5).all()
 
 
+@pytest.mark.slow
 def test_the_best_gaussian_has_the_smallest_gap():
     model, params, x, _ = drawn()
     grid = grid_posterior(model, params, x)
@@ -156,6 +160,7 @@ def test_the_best_gaussian_has_the_smallest_gap():
     assert 0 <= gaps[0] < min(gaps[1:])
 
 
+@pytest.mark.slow
 def test_a_picture_at_twelve_o_clock_has_two_explanations():
     model, params, _, _ = drawn()
     x = np.float32(picture(6.0))[None]
@@ -234,6 +239,7 @@ def wrong_calls():
     }
 
 
+@pytest.mark.rows(quick=["one example", "a q too narrow", "few points", "radius"])
 @pytest.mark.parametrize("name", wrong_calls())
 def test_wrong_input_is_named(name):
     words, call = wrong_calls()[name]

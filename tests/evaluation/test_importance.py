@@ -41,6 +41,7 @@ def by_hand(small):
     return [np.float64(part) for part in jax.vmap(one)(jnp.arange(9), x)]
 
 
+@pytest.mark.rows(quick=["4-1000", "None-1000", "None-7", "4-103"])
 @pytest.mark.parametrize("chunk", [1, 7, 103, 1000])
 @pytest.mark.parametrize("batch_size", [4, None])
 def test_no_number_depends_on_the_chunk(small, by_hand, chunk, batch_size):
@@ -58,6 +59,7 @@ def test_no_number_depends_on_the_chunk(small, by_hand, chunk, batch_size):
     np.testing.assert_allclose(found["effective_samples"], weights.sum(1) ** 2 / (weights**2).sum(1), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_one_number_of_samples_is_not_named_twice(small):
     found = per_example(*small[:2], jax.random.key(5), small[2], samples=3)
     assert sorted(found) == ["effective_samples", "elbo", "iwae", "kl", "kl_per_latent", "log_likelihood"]
@@ -74,6 +76,7 @@ def test_samples_of_one_example_differ(small):
     assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(199)
 
 
+@pytest.mark.slow
 def test_weights_that_are_far_apart_or_lost_stay_finite(small):
     model, params, x = small
 
@@ -94,6 +97,7 @@ def test_progress_is_told_how_many_examples_are_done(small):
     assert told == [0, 4, 8, 9]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_samples(small):
     model, params, x = small
 
@@ -114,6 +118,7 @@ def test_effective_samples_by_hand(weights):
     assert float(found) == pytest.approx(w.sum() ** 2 / (w**2).sum(), rel=0.05 if weights[0] < -1e4 else 1e-4)
 
 
+@pytest.mark.slow
 def test_the_bias_of_the_bound_is_what_the_effective_samples_say():
     """Weights exp(s e - s^2 / 2) have mean 1, so the bound is below 0 by its bias."""
     scale, samples = 0.8, 64
@@ -160,6 +165,7 @@ class Prior(NamedTuple):
         return jnp.zeros(2), jnp.zeros(2)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_uniform_over_256_levels_needs_8_bits():
     shape = (6, 5, 3)
     model = vae(Prior(), Silent((6, 5, 768)), event_shape=shape, latent_dim=2, observation=categorical())
@@ -196,6 +202,7 @@ def test_impossible_requests_are_named(call, words):
         assert word in str(error.value)
 
 
+@pytest.mark.slow
 def test_shape_is_still_checked(small):
     with pytest.raises(ValueError, match=r"x has shape \(9, 16\)"):
         per_example(*small[:2], jax.random.key(0), small[2].reshape(9, 16), samples=(1, 2))

@@ -80,6 +80,7 @@ def test_draws_have_the_exact_conditional_mean_and_covariance(found, linear):
     assert np.array_equal(found.draws[0][:, mask], np.repeat(x[:1, mask], 500, 0))
 
 
+@pytest.mark.slow
 def test_each_example_may_have_a_mask_of_its_own(linear):
     model, params, x, mask = linear
     masks = np.stack([mask, ~mask, np.ones(6, bool)])
@@ -89,6 +90,7 @@ def test_each_example_may_have_a_mask_of_its_own(linear):
     assert np.array_equal(thrice.mean[2], x[2])
 
 
+@pytest.mark.slow
 def test_an_encoder_that_is_too_sure_is_saved_by_a_share_of_the_prior(linear):
     model, params, x, mask = linear
     sure = {**params, "encoder": {**params["encoder"], "log_var": params["encoder"]["log_var"] - 3}}
@@ -97,6 +99,7 @@ def test_an_encoder_that_is_too_sure_is_saved_by_a_share_of_the_prior(linear):
         agrees(found, i, params, x[i], mask)
 
 
+@pytest.mark.slow
 def test_no_number_depends_on_batches_chunks_or_what_missing_pixels_hold(linear):
     model, params, x, mask = linear
     one, two = (

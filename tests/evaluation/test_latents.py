@@ -72,6 +72,7 @@ def test_no_number_depends_on_the_batching():
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_an_example_does_not_depend_on_its_neighbours():
     model, params, x = setup()
     key = jax.random.key(3)
@@ -81,6 +82,7 @@ def test_an_example_does_not_depend_on_its_neighbours():
     close(means(7)[:4], means(4))
 
 
+@pytest.mark.slow
 def test_the_key_decides_the_draws():
     model, params, x = setup()
     for draw in (
@@ -117,6 +119,7 @@ def test_prior_samples_scatter_around_prior_means():
     assert np.corrcoef(draws.ravel(), means.ravel())[0, 1] > 0.2
 
 
+@pytest.mark.slow
 def test_draws_are_in_the_units_of_the_likelihood():
     model = vae(
         Encoder(), Linear(32, (4, 4, 2)), event_shape=SHAPE, latent_dim=LATENTS, observation=discretized_logistic()
@@ -128,6 +131,7 @@ def test_draws_are_in_the_units_of_the_likelihood():
     assert 0 <= model.to_unit(draws).min() <= model.to_unit(draws).max() <= 1
 
 
+@pytest.mark.rows(slow=["spherical_path"])
 @pytest.mark.parametrize("path", [latents.linear_path, latents.spherical_path])
 def test_interpolations_end_in_the_reconstructions_of_the_ends(path):
     model, params, x = setup()
@@ -147,6 +151,7 @@ def test_the_line_passes_through_the_middle():
     close(middle, by_hand((means[:3] + means[3:6]) / 2))
 
 
+@pytest.mark.slow
 def test_the_sphere_keeps_the_norm_and_turns_in_equal_angles():
     a, b = jnp.array([3.0, 0.0, 0.0]), jnp.array([0.0, 3.0, 0.0])
     path = latents.spherical_path(a, b, 7)
@@ -266,6 +271,7 @@ def test_raw_integers_are_no_example():
         generation.reconstructions(model, params, images(2))
 
 
+@pytest.mark.slow
 def test_a_posterior_without_a_gaussian_is_no_code():
     model, params, x = setup()
     other = model._replace(posterior=model.posterior._replace(distribution=None))

@@ -95,6 +95,7 @@ def test_every_plot_is_tried_and_every_chart_of_the_library_is_a_plot():
     assert found | {"loss_curves", "save", "save_gif", "sliders"} == set(plots.__all__)
 
 
+@pytest.mark.rows(slow=["histogram_grid"])
 @pytest.mark.parametrize("name", drawings())
 def test_a_plot_returns_its_figure_and_draws_on_the_axes_it_is_given(name):
     figure, ax = drawings()[name](None)
@@ -212,6 +213,7 @@ def test_loss_curves_turn_the_bound_into_a_loss_and_leave_out_what_has_no_number
     assert panels[0].get_ylim()[0] <= 90 < 99.5 <= panels[0].get_ylim()[1]
 
 
+@pytest.mark.slow
 def test_a_long_noisy_log_becomes_a_short_line_and_its_first_fall_is_cut_off():
     train = [{"step": i, "elbo": -100 - 900 * (i < 50), "log_likelihood": -80.0, "kl": 20.0} for i in range(3000)]
     _, panels = plots.loss_curves(train)
@@ -234,6 +236,7 @@ def test_codes_are_points_of_two_latents_named_by_class():
     ]
 
 
+@pytest.mark.slow
 def test_save_writes_the_same_bytes_again_and_leaves_no_other_file(tmp_path):
     first, second = (plots.save(plots.image_grid(random_images(6))[0], tmp_path / f"{i}.png") for i in range(2))
     assert first.read_bytes() == second.read_bytes()
@@ -243,6 +246,7 @@ def test_save_writes_the_same_bytes_again_and_leaves_no_other_file(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png"]
 
 
+@pytest.mark.slow
 def test_a_failed_save_leaves_the_old_picture(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
@@ -254,6 +258,7 @@ def test_a_failed_save_leaves_the_old_picture(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
 
 
+@pytest.mark.slow
 def test_pictures_can_be_drawn_in_threads(tmp_path):
     def draw(i):
         plots.save(plots.image_grid(random_images(4, seed=i))[0], tmp_path / f"{i}.png")
@@ -267,6 +272,7 @@ def test_pictures_can_be_drawn_in_threads(tmp_path):
     assert (tmp_path / "3.png").read_bytes() == expected.read_bytes()
 
 
+@pytest.mark.slow
 def test_matplotlib_is_imported_late_and_pyplot_never():
     code = (
         "import sys; from jaxvae.evaluation import plots; import numpy as np; "
@@ -315,6 +321,7 @@ def test_wrong_input_is_named(name):
         call()
 
 
+@pytest.mark.slow
 def test_saving_into_a_folder_that_is_not_there_names_it(tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder"):
         plots.save(plots.image_grid(random_images(1))[0], tmp_path / "absent" / "a.png")

@@ -150,5 +150,6 @@ def test_what_cannot_be_probed_is_named(call, error, words):
         assert word in str(found.value)
 
 
+@pytest.mark.slow
 def test_accuracy_counts():
     assert accuracy(np.array([0, 1, 1]), np.array([0, 1, 0])).mean == pytest.approx(2 / 3)

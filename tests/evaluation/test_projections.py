@@ -50,6 +50,7 @@ def test_constant_codes_share_no_variance():
     np.testing.assert_array_equal(found.variance_shares, 0)
 
 
+@pytest.mark.slow
 def test_tsne_keeps_clusters_and_is_repeatable():
     z, labels = clusters()
     first = projections.project(z, "tsne", perplexity=5.0, seed=3)
@@ -112,6 +113,7 @@ WRONG = {
 }
 
 
+@pytest.mark.rows(slow=["chart, classes"])
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_input_is_named(name):
     call, words = WRONG[name]

@@ -58,12 +58,14 @@ def test_codes_that_tell_nothing_have_no_information():
     np.testing.assert_allclose(bounds.upper, 0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_no_number_depends_on_the_batching():
     mean = np.random.default_rng(1).normal(size=(37, 2))
     one, other = (information_bounds(KEY, mean, np.zeros_like(mean), batch_size=size) for size in (5, 37))
     np.testing.assert_allclose(one.lower, other.lower, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_rate_is_information_plus_the_marginal_kl_and_the_parts_are_those_of_per_example():
     model = small_vae()
     params = jax.jit(model.init)(KEY, jnp.zeros(SHAPE))

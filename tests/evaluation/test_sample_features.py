@@ -29,6 +29,7 @@ def classifier():
     return train_classifier(TRAIN.images, TRAIN.labels, (TEST.images, TEST.labels), steps=300)
 
 
+@pytest.mark.slow
 def test_the_classifier_is_as_accurate_as_it_says_and_as_scikit_learn_is(classifier):
     from sklearn.linear_model import LogisticRegression
 
@@ -88,6 +89,7 @@ def test_principal_components_are_scikit_learns_up_to_sign():
     assert f"{left_out:.0f} % of the variance left out" in found.name
 
 
+@pytest.mark.slow
 def test_a_score_says_its_features_their_accuracy_the_counts_and_the_seed(classifier):
     features = classifier_features(classifier, "classifier of digits")
     x, y = TRAIN.images[:200] / 255, TEST.images / 255
@@ -114,6 +116,7 @@ def test_without_a_classifier_there_is_no_inception_score_and_any_function_will_
     assert pixel_features().vectors(x) == pytest.approx(x.reshape(50, -1))
 
 
+@pytest.mark.slow
 def test_the_same_images_are_perfect_and_noise_is_not():
     x, y = TRAIN.images[:200] / 255, TRAIN.images[200:400] / 255
     noise = np.random.default_rng(0).uniform(size=(200, 8, 8, 1))

@@ -28,6 +28,7 @@ def test_the_jackknife_of_a_mean_is_the_textbook_standard_error():
     assert found.bias == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_the_jackknife_finds_the_bias_of_the_variance_that_divides_by_n():
     x = np.random.default_rng(1).normal(size=30)
     found = jackknife(np.var, x, blocks=15)
@@ -70,6 +71,7 @@ def test_rank_one_covariances_and_fewer_samples_than_features():
     assert frechet_distance(x + 0.5, x) == pytest.approx(40 * 0.25, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_samples_of_known_gaussians_give_their_distance_within_the_error_once_the_bias_is_taken_off():
     rng = np.random.default_rng(5)
     a, b, zero = np.diag([1.0, 1.5, 2.0, 2.5]), np.eye(4), np.zeros(4)

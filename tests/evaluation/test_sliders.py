@@ -39,6 +39,7 @@ def shows(shown, model_and_params, z, context=None):
     return np.array_equal(found, np.round(255 * mean).astype(np.uint8).repeat(zoom, 0).repeat(zoom, 1))
 
 
+@pytest.mark.slow
 def test_a_slider_that_moves_draws_the_mean_of_x_at_the_new_code():
     shown = sliders(*plain())
     assert shows(shown, plain(), [0.0, 0.0, 0.0])
@@ -63,6 +64,7 @@ def test_they_begin_at_a_code_move_only_some_latents_and_return():
     np.testing.assert_array_equal(z, np.array([0.5, -4.0, 1.0], np.float32))
 
 
+@pytest.mark.slow
 def test_the_menu_of_a_conditional_model_changes_the_class_and_keeps_the_code():
     shown = sliders(*conditional(), contexts=[2, 0])
     shown.latents[0].value = 1.0
@@ -99,6 +101,7 @@ WRONG = {
 }
 
 
+@pytest.mark.rows(slow=["contexts not taken"])
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_input_is_named(name):
     call, words = WRONG[name]

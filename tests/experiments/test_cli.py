@@ -57,6 +57,7 @@ def test_flags_change_fields() -> None:
     assert (options.workdir, options.overwrite, options.allow_changes) == ("runs/a", True, True)
 
 
+@pytest.mark.slow
 def test_a_config_file_and_a_run_folder_are_presets_too(tmp_path: Path) -> None:
     config = replace(PRESETS["mnist"], seed=5)
     (tmp_path / "a").mkdir()
@@ -257,6 +258,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_mistake_ends_with_code_2_and_one_line() -> None:
     done = command("-m", "experiments.train", "digits", "--steps", "abc")
     assert done.returncode == 2
@@ -265,6 +267,7 @@ def test_a_mistake_ends_with_code_2_and_one_line() -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_help_needs_neither_jax_nor_numpy() -> None:
     program = """
 import runpy, sys
@@ -285,6 +288,7 @@ print("heavy", sorted({"jax", "numpy", "flax", "optax", "matplotlib"} & set(sys.
     ]
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_error() -> None:
     program = f"{sys.executable} -m experiments.train digits --help | head -1"
     done = subprocess.run(["bash", "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)

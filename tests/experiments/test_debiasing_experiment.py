@@ -47,6 +47,7 @@ def test_where_images_are_few_the_share_is_kept():
     assert group.mean() == pytest.approx(0.4, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_every_way_gives_probabilities_and_that_by_label_draws_classes_alike():
     chosen = options("--group", "class", "--train", "300", "--hidden", "16", "--latent-dim", "3")
     raw, labels, _ = debiasing.split(chosen, "train", 0)
@@ -81,6 +82,7 @@ def test_the_probabilities_of_classes_are_those_of_the_logits_at_the_posterior_m
     np.testing.assert_array_equal(predict(model, network, params, x), expected.argmax(1))
 
 
+@pytest.mark.rows(slow=["args9-bins is 0"])
 @pytest.mark.parametrize(
     ("args", "words"),
     [

@@ -31,6 +31,7 @@ def small_anomaly(tmp_path, *args):
     return json.loads((tmp_path / "anomaly.json").read_text())
 
 
+@pytest.mark.slow
 def test_anomalies_in_digits_give_a_table_pictures_and_numbers(tmp_path, capsys):
     found = small_anomaly(tmp_path, "--no-feedback")
     printed = capsys.readouterr().out
@@ -45,6 +46,7 @@ def test_anomalies_in_digits_give_a_table_pictures_and_numbers(tmp_path, capsys)
     }
 
 
+@pytest.mark.slow
 def test_feedback_trains_on_what_each_way_says_and_scores_what_was_seen_and_unseen(capsys, monkeypatch):
     seen = []
 

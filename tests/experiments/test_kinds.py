@@ -54,6 +54,7 @@ def test_a_command_that_cannot_says_so_in_a_line_and_names_one_that_can(command,
         assert word in error
 
 
+@pytest.mark.slow
 def test_latents_in_groups_are_interpolated_group_by_group():
     model = jaxvae.hierarchical_vae(
         [jaxvae.MLPEncoder(2, (6,)), jaxvae.MLPEncoder(3, (6,))],

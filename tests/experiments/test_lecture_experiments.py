@@ -42,6 +42,7 @@ def pictures(folder):
     return [path.stem for path in found]
 
 
+@pytest.mark.slow
 def test_four_by_four_accounts_for_the_evidence_and_climbs(tmp_path, capsys):
     numbers = run("four_by_four", tmp_path, "--pictures", "12", "--rounds", "1")
     for parts in numbers["pictures"].values():
@@ -57,6 +58,7 @@ def test_four_by_four_accounts_for_the_evidence_and_climbs(tmp_path, capsys):
     assert pictures(tmp_path) == ["four_by_four"]
 
 
+@pytest.mark.slow
 def test_triptych_prints_a_row_for_each_part_of_the_bound(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(jaxvae, "fit", untrained)  # the long tier trains
     numbers = run("triptych", tmp_path, "--hidden", "4", "--limit", "20")
@@ -76,6 +78,7 @@ def test_triptych_trains_for_one_part_of_the_bound_at_a_time(tmp_path, capsys):
     assert pictures(tmp_path) == ["triptych"]
 
 
+@pytest.mark.slow
 def test_code_size_writes_a_row_and_two_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr(jaxvae, "fit", untrained)
     numbers = run("code_size", tmp_path, "--hidden", "4", "--limit", "12", "--latents", "2")

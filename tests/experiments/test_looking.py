@@ -58,6 +58,7 @@ def call(script: str, *args: str) -> None:
     module.main(parse_options(options, args))
 
 
+@pytest.mark.slow
 def test_attributes_writes_a_picture_for_each_and_the_verdicts(run, tmp_path, capsys):
     call(
         "attributes", run, "--attribute", "3:8", "7", "--strengths", "0", "1", "--count", "2", "--output", str(tmp_path)
@@ -101,11 +102,13 @@ def test_codes_writes_a_picture_for_each_method_and_what_it_keeps(run, tmp_path,
     assert "60 test images" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_codes_without_labels_are_points_of_one_colour(faces, tmp_path):
     call("codes", faces, "--method", "pca", "--output", str(tmp_path))
     assert json.loads((tmp_path / "codes.json").read_text())["agreement"] == {"codes": None, "pca": None}
 
 
+@pytest.mark.slow
 def test_interpolate_walks_both_paths_between_different_classes(run, tmp_path, capsys):
     call("interpolate", run, "--pairs", "4", "--steps", "5", "--output", str(tmp_path / "a.npy"))
     images = np.load(tmp_path / "a.npy", allow_pickle=False)
@@ -137,6 +140,7 @@ def test_faces_from_a_file_start_at_their_mean_and_give_a_manifold(faces, tmp_pa
     assert np.abs(grid[1, 1] - images.mean(0) / 255).max() < 0.1  # z = 0, after a few steps
 
 
+@pytest.mark.slow
 def test_a_gaussian_decoder_starts_at_the_mean_image():
     images = np.random.default_rng(0).integers(0, 256, (9, 7, 5, 1)).astype(np.uint8)
     model = build_model(ModelConfig(hidden=(8,), likelihood="normal", output_bias="data_mean"), (7, 5, 1), images)

@@ -27,6 +27,7 @@ def test_a_notebook_says_what_its_text_twin_says(path):
     assert cells(jupytext.read(path)) == cells(jupytext.read(path.with_suffix(".py"))), how
 
 
+@pytest.mark.rows(slow=["09_your_own_data_and_networks"])
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_stored_with_its_outputs_and_opens_anywhere(path):
     notebook = json.loads(path.read_text())

@@ -30,6 +30,7 @@ def rows(small):
     return {row.name: row for row in evaluate(*small, SETTING, samples=(1, 8), bin_width=1.0)}
 
 
+@pytest.mark.slow
 def test_every_number_is_the_one_of_its_function(small, rows):
     model, params, x = small
     found = summarize(per_example(model, params, jax.random.key(7), x[some_rows(30, 20)], samples=(1, 8)))
@@ -58,6 +59,7 @@ def test_printed_or_shown_a_number_says_its_setting(rows):
     assert "nan" not in str(Measured("-ELBO", Estimate(1.0, np.nan, 1), "nats", SETTING))
 
 
+@pytest.mark.slow
 def test_a_number_says_that_the_factors_were_rounded():
     model = jaxvae.vae(jaxvae.MLPEncoder(2), jaxvae.MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
     x = np.float32(images(30) > 100)
@@ -71,6 +73,7 @@ def test_a_number_says_that_the_factors_were_rounded():
     assert 0 < abs(found["bfloat16"].estimate.mean - found[None].estimate.mean) < 0.1
 
 
+@pytest.mark.slow
 def test_bits_are_left_out_where_they_mean_nothing(small):
     assert "bits per dimension" not in {row.name for row in evaluate(*small, SETTING, samples=1)}
 

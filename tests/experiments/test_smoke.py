@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
+@pytest.mark.rows(slow=["import jax, jaxvae"])
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][:40])
 def test_a_python_block_of_the_readme_runs(block, capsys):
     exec(compile(block.replace("epochs=20", "epochs=1"), "README.md", "exec"), {})
@@ -44,6 +45,7 @@ def call(script: str, *args: str) -> None:
     module.main(parse_options(options, args))
 
 
+@pytest.mark.slow
 def test_evaluate_prints_bounds_with_errors_and_their_setting(run, capsys):
     call("evaluate", run, "--samples", "3", "--json")
     printed = json.loads(capsys.readouterr().out)

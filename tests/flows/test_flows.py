@@ -114,6 +114,7 @@ def both_ways(name):
     return quick_jit(batched(call))
 
 
+@pytest.mark.rows(quick=["linear_map", "reverse_order", "permutation", "affine"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_inverse_undoes_and_the_log_determinant_is_that_of_the_jacobian(name):
     """Also: an inverse that undoes for all u and parameters has the derivatives 1 and 0 in them."""
@@ -141,6 +142,7 @@ def test_the_inverse_undoes_and_the_log_determinant_is_that_of_the_jacobian(name
                 np.testing.assert_allclose(what, 0.0, atol=1e-7)
 
 
+@pytest.mark.rows(quick=["linear_map", "permutation", "reverse_order", "affine_coupling"])
 @pytest.mark.parametrize("name", NAMES)
 def test_float32_is_inverted_to_four_digits_and_finite_far_out(name):
     u, context = inputs(name, 200)
@@ -228,6 +230,7 @@ def test_layers_apply_in_the_order_named():
     assert float(back[1]) == pytest.approx(-math.log(2.0))
 
 
+@pytest.mark.rows(slow=["-50.0"])
 @pytest.mark.parametrize("raw", [-50.0, -3.0, -0.1, 0.0, 0.1, 3.0])
 def test_planar_keeps_its_condition_and_is_the_papers_map_where_nothing_needs_mending(raw):
     """w . s > -1 for every u_raw; s = u_raw where w . u_raw >= 0; the map by its definition in float64."""
@@ -244,6 +247,7 @@ def test_planar_keeps_its_condition_and_is_the_papers_map_where_nothing_needs_me
         np.testing.assert_allclose(layer.forward(params, u, None)[0], expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_planar_and_radial_survive_vanishing_and_huge_parameters():
     for layer in (planar(2), radial(2)):
 
@@ -258,6 +262,7 @@ def test_planar_and_radial_survive_vanishing_and_huge_parameters():
                 assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes(filled, u)))
 
 
+@pytest.mark.slow
 def test_the_spline_meets_its_knots_with_its_slopes_and_agrees_with_exact_arithmetic():
     """Knots from the definition in 100-digit arithmetic; between them Gregory and Delbourgo's interpolant."""
     bins, bound, least = 4, 3.0, 0.01
@@ -323,6 +328,7 @@ def test_a_bounded_scale_is_smooth_and_bounded():
     np.testing.assert_allclose(slopes, [-2.0, 1e-4, 2.0], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("latent_dim", "hidden"), [(1, (4,)), (2, ()), (5, (16,)), (5, (8, 4, 16))])
 def test_the_masked_network_sees_exactly_the_past(latent_dim, hidden):
     network = MADE(latent_dim, 2, hidden, zero_start=False)
@@ -339,6 +345,7 @@ def test_the_masked_network_sees_exactly_the_past(latent_dim, hidden):
     assert (by_context > 0.0).all()
 
 
+@pytest.mark.slow
 def test_the_two_autoregressive_directions_are_each_others_mirror():
     """MAF's inverse and IAF's forward are one pass of the same network, with the affine map read both ways."""
     network = MADE(Z, 2, (8,), zero_start=False)
@@ -414,6 +421,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.rows(slow=["unknown activation"])
 @pytest.mark.parametrize("name", BAD)
 def test_impossible_options_are_named(name):
     call, error, words = BAD[name]

@@ -654,6 +654,7 @@ def assert_refused(bad):
         assert word in message, f"{word!r} is not in: {message}"
 
 
+@pytest.mark.rows(slow=["a negative weight of the KL", "no sample axis", "a loss that returns a number"])
 @pytest.mark.parametrize("what", TABLE)
 def test_bad_input_is_refused_with_its_name_its_value_and_what_is_accepted(what, tmp_path):
     assert_refused(TABLE[what])
@@ -665,6 +666,7 @@ def test_bad_files_are_refused_with_their_path_and_a_remedy(what, tmp_path):
     assert_refused(folder_rows(tmp_path)[what])
 
 
+@pytest.mark.slow
 def test_the_table_is_long_and_no_row_hides_another():
     parts = (MATH, DATA, MODELS, TRAINING, EVALUATION, STRANGERS, RUNS)
     assert len(TABLE) == sum(map(len, parts))

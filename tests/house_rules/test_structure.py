@@ -149,6 +149,7 @@ def test_importing_the_package_and_its_config_imports_no_jax():
     assert found & {"jax", "jaxlib", "flax", "optax", "numpy", *HEAVY} == {"numpy"} & found
 
 
+@pytest.mark.slow
 def test_heavy_libraries_are_imported_when_they_are_used_and_not_before():
     names = [module.name for module in pkgutil.walk_packages(jaxvae.__path__, "jaxvae.")]
     # An estimator's class has scikit-learn's as a base, and a command line is read by tyro before anything else.
@@ -159,6 +160,7 @@ def test_heavy_libraries_are_imported_when_they_are_used_and_not_before():
     assert not new & set(HEAVY)
 
 
+@pytest.mark.slow
 def test_tensorflow_datasets_is_imported_inside_functions_of_the_data_folder_only():
     places = []
     for path in FILES:

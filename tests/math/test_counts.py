@@ -62,6 +62,7 @@ def test_negative_binomial_keeps_five_digits_from_the_widest_to_the_poisson_limi
     np.testing.assert_allclose(near, jax.jit(jax.vmap(poisson_log_prob))(*limit.T), rtol=2e-6)
 
 
+@pytest.mark.slow
 def test_zero_inflation_keeps_five_digits_whatever_its_weight():
     points = np.float32(
         [
@@ -105,7 +106,7 @@ def test_the_parts_are_those_of_high_precision():
     np.testing.assert_allclose(difference, np.float64(logs), atol=6e-8)
 
 
-@pytest.mark.rows(full=["0.0001"])
+@pytest.mark.rows(quick=["1000000.0", "100000.0", "300.0"], full=["0.0001"])
 @pytest.mark.parametrize("rate", [1e-4, 0.5, 9.9, 10.0, 300.0, 1e5, 1e6, 1e7])
 def test_poisson_samples_follow_their_distribution_at_any_rate(rate):
     """At 1e5 and above `jax.random.poisson` fails this by ten orders of magnitude in float32."""
@@ -164,6 +165,7 @@ def draw_outputs(case, count, seed=0):
     return np.random.default_rng(seed).uniform(low, high, (count, len(low))).astype(np.float32)
 
 
+@pytest.mark.rows(slow=["nb-per_pixel", "zinb-learned", "zinb-per_pixel"])
 @every
 def test_probabilities_sum_to_one_and_are_those_of_scipy(name):
     case, x = CASES[name], np.arange(1500)
@@ -210,6 +212,7 @@ def test_samples_follow_the_probabilities_the_mean_and_the_key(name):
         assert stats.chisquare(found, wanted * found.sum() / wanted.sum()).pvalue > 1e-5
 
 
+@pytest.mark.rows(slow=["nb-per_pixel", "zinb-learned"])
 @every
 def test_channels_keep_their_places(name):
     case = CASES[name]
@@ -232,7 +235,7 @@ def test_channels_keep_their_places(name):
     assert mean.shape == (2, 2, 3, 2)
 
 
-@pytest.mark.rows(full=["zinb-per_pixel"])
+@pytest.mark.rows(slow=["nb-learned", "nb-per_pixel", "zinb-learned"], full=["zinb-per_pixel"])
 @every
 def test_values_and_gradients_stay_finite_where_a_poisson_of_that_mean_fits_a_float(name):
     observation = CASES[name].observation

@@ -29,6 +29,7 @@ def test_of_categoricals_it_is_the_square_of_scipys_distance(scale):
         assert float(js_divergence(b32, a32)) == pytest.approx(float(js_divergence(a32, b32)), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_it_lies_between_0_and_log_2():
     inf = jnp.inf
     apart = js_divergence(jnp.array([0.0, 0.0, -inf, -inf]), jnp.array([-inf, -inf, 1.0, 2.0]))
@@ -39,6 +40,7 @@ def test_it_lies_between_0_and_log_2():
     assert float(js_divergence_estimate(jnp.zeros(3))) == 0
 
 
+@pytest.mark.slow
 def test_variables_add_up_and_the_gradient_is_that_of_differences():
     rng = np.random.default_rng(0)
     a, b = np.float32(rng.normal(size=(2, 3, 4)))
@@ -53,6 +55,7 @@ def test_variables_add_up_and_the_gradient_is_that_of_differences():
     assert float(slope[1, 2]) == pytest.approx(rise, abs=1e-4)
 
 
+@pytest.mark.rows(slow=["0.01"])
 @pytest.mark.parametrize("distance", [0.01, 1.0, 4.0])
 def test_the_estimate_from_samples_of_both_is_the_integral(distance):
     p, q = stats.norm(0, 1), stats.norm(distance, 1.5)

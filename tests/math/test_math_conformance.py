@@ -88,6 +88,17 @@ def test_every_public_density_is_in_the_table():
     assert sorted(NAMES) == sorted(ARGUMENTS), "a new density needs a row in ARGUMENTS and an oracle of its name"
 
 
+@pytest.mark.rows(
+    slow=[
+        "()-logistic_mixture_log_prob",
+        "(1,)-zero_inflated_negative_binomial_log_prob",
+        "(1,)-logistic_mixture_log_prob",
+        "(7,)-zero_inflated_negative_binomial_log_prob",
+        "(7,)-logistic_mixture_log_prob",
+        "(3, 5, 1)-zero_inflated_negative_binomial_log_prob",
+        "(3, 5, 1)-logistic_mixture_log_prob",
+    ]
+)
 @every
 @pytest.mark.parametrize("shape", [(), (1,), (7,), (3, 5, 1)], ids=str)
 def test_sums_over_an_event_of_any_shape(case, shape):
@@ -103,6 +114,7 @@ def test_an_empty_event_has_probability_one(case):
     assert float(user_jit(case.function)(*case.example((0,)))) == 0.0
 
 
+@pytest.mark.rows(slow=["float16-negative_binomial_log_prob", "bfloat16-zero_inflated_negative_binomial_log_prob"])
 @every
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_is_summed_in_single(case, dtype):
@@ -115,7 +127,10 @@ def test_half_precision_is_summed_in_single(case, dtype):
     assert float(found) == pytest.approx(64 * case.exact(arguments), rel=2e-5)
 
 
-@pytest.mark.rows(full=["negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"])
+@pytest.mark.rows(
+    slow=["poisson_log_prob", "logistic_mixture_log_prob"],
+    full=["negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"],
+)
 @every
 def test_double_precision_stays_double_and_single_single(case):
     arguments = case.example((5,))
@@ -128,6 +143,7 @@ def test_double_precision_stays_double_and_single_single(case):
     assert float(double) == pytest.approx(case.exact(arguments), rel=1e-13)
 
 
+@pytest.mark.rows(quick=["laplace_log_prob"])
 @pytest.mark.rows(
     full=["logistic_mixture_log_prob", "negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"]
 )
@@ -150,6 +166,7 @@ def test_the_same_under_every_transformation(case):
             assert np.abs(np.asarray(a) - np.asarray(b)).max() <= 4 * np.spacing(scale), name
 
 
+@pytest.mark.rows(slow=["normal_kl", "continuous_bernoulli_log_prob", "categorical_log_prob"])
 @pytest.mark.rows(
     full=["logistic_mixture_log_prob", "negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"]
 )
@@ -172,6 +189,7 @@ def test_forward_mode_agrees_with_reverse_mode(case):
     assert all(np.isfinite(block).all() for block in jax.tree.leaves(hessian))
 
 
+@pytest.mark.rows(slow=["negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"])
 @every
 def test_a_gradient_is_the_slope_of_the_value(case):
     arguments = [np.float64(a) for a in case.example((5,), seed=3)]
@@ -188,7 +206,10 @@ def test_a_gradient_is_the_slope_of_the_value(case):
             assert np.vdot(slope, push) == pytest.approx(central, rel=1e-6, abs=1e-8)
 
 
-@pytest.mark.rows(full=["negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"])
+@pytest.mark.rows(
+    slow=["poisson_log_prob", "discretized_logistic_log_prob"],
+    full=["negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"],
+)
 @every
 def test_scalars_stand_for_constant_arrays(case):
     arguments = case.example((5,))
@@ -214,6 +235,7 @@ def test_shapes_that_would_broadcast_are_refused_by_name(case):
                 user_jit(case.function)(*bad)
 
 
+@pytest.mark.rows(slow=["zero_inflated_negative_binomial_log_prob", "logistic_mixture_log_prob"])
 @every
 def test_a_nan_is_named_outside_jit_and_kept_inside(case):
     arguments = case.example((4,))

@@ -71,6 +71,7 @@ def test_a_tail_that_holds_everything_is_certain_at_any_scale():
         assert (float(value), *map(float, slopes)) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_mixture_with_a_dead_and_a_sharp_component():
     draw = np.random.default_rng(0)
     count = 24
@@ -83,18 +84,21 @@ def test_mixture_with_a_dead_and_a_sharp_component():
     oracles.assert_agrees(mixture_of_scalars, oracle, points, range(1, 10), absolute=1e-6)
 
 
+@pytest.mark.slow
 def test_mixture_of_one_is_the_discretised_logistic():
     x, mean, log_scale = jnp.arange(0, 256, 17), jnp.linspace(-1, 1, 16), jnp.linspace(-6, 1, 16)
     one = user_jit(logistic_mixture_log_prob)(x, jnp.full((16, 1), 7.0), mean[:, None], log_scale[:, None])
     assert float(one) == pytest.approx(float(discretized_logistic_log_prob(x, mean, log_scale)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_categorical_over_a_wide_range():
     draw = np.random.default_rng(0)
     points = np.hstack([draw.integers(0, 4, (60, 1)), draw.normal(0, 30, (60, 4))]).astype(np.float32)
     oracles.assert_agrees(categorical_of_scalars, oracles.categorical_log_prob, points, [1, 2, 3, 4])
 
 
+@pytest.mark.slow
 def test_categorical_is_exact_where_one_class_is_nearly_certain():
     points = oracles.grid([0, 1], [40.0, 20.0], [0.0], [-3.0])
     oracles.assert_agrees(categorical_of_scalars, oracles.categorical_log_prob, points, [1, 2, 3])
@@ -113,6 +117,7 @@ def test_impossible_classes():
     assert float(categorical_log_prob(jnp.int32(1), logits)) == -np.inf
 
 
+@pytest.mark.slow
 def test_probabilities_of_all_levels_sum_to_one():
     draw, count = np.random.default_rng(1), 500
     x = jnp.arange(256)
@@ -139,6 +144,7 @@ LEVEL_FUNCTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["mixture"])
 @pytest.mark.parametrize("function", LEVEL_FUNCTIONS.values(), ids=LEVEL_FUNCTIONS)
 def test_levels_come_as_any_whole_numbers_and_nothing_else(function):

@@ -51,6 +51,7 @@ def test_log_density_over_the_whole_range():
     oracles.assert_agrees(normal_log_prob, oracles.normal_log_prob, points, [0, 1, 2], absolute=1e-6)
 
 
+@pytest.mark.rows(slow=["float32"])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_kl_is_never_negative_and_zero_at_the_prior(dtype):
     draw = np.random.default_rng(1)
@@ -65,6 +66,7 @@ def test_kl_is_never_negative_and_zero_at_the_prior(dtype):
     assert float(normal_kl(mean[:5], log_var[:5], mean[:5], log_var[:5])) == 0.0
 
 
+@pytest.mark.slow
 def test_variance_beyond_the_largest_float_gives_infinity_and_not_nan():
     for log_var in [89.0, 100.0, 1e3, 1e4]:
         wide, zero = jnp.full(3, log_var), jnp.zeros(3)
@@ -110,6 +112,7 @@ def test_kl_agrees_with_its_own_samples_and_one_percent_does_not(sets):
     assert np.mean(np.array(planted) > 5) >= 0.95
 
 
+@pytest.mark.rows(slow=["float32"])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
 def test_noise_is_drawn_in_float32_whatever_the_model(dtype):
     zero = jnp.zeros(2_000_000, dtype)
@@ -132,5 +135,6 @@ def test_sample_moves_with_mean_and_scale():
     np.testing.assert_array_equal(reparameterize(key(), mean, log_var), z)
 
 
+@pytest.mark.slow
 def test_legacy_keys_are_taken_too():
     assert reparameterize(jax.random.PRNGKey(0), jnp.zeros(3), jnp.zeros(3)).shape == (3,)

@@ -15,6 +15,7 @@ from jaxvae import checks
 from jaxvae.math import numerics
 
 
+@pytest.mark.rows(slow=["0.0--100000.0"])
 @pytest.mark.parametrize("location", [-1e5, -1500.0, -90.0, 0.0, 1500.0])
 @pytest.mark.parametrize("spread", [0.0, 1.0, 30.0])
 def test_log_mean_exp_of_many_weights(location, spread):
@@ -32,6 +33,7 @@ def test_log_mean_exp_of_one_weight_is_that_weight():
         assert float(numerics.log_mean_exp(jnp.array([weight]))) == np.float32(weight)
 
 
+@pytest.mark.slow
 def test_log_mean_exp_over_axes():
     x = jnp.float32(np.random.default_rng(0).normal(size=(3, 4, 5)))
     full = np.exp(np.float64(x))
@@ -40,6 +42,7 @@ def test_log_mean_exp_over_axes():
         np.testing.assert_allclose(found, np.log(full.mean(axis=axis)), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_log_mean_exp_of_impossible_and_broken_weights():
     some = jnp.array([0.0, -jnp.inf, jnp.log(3.0)])
     value, slope = jax.value_and_grad(numerics.log_mean_exp)(some)
@@ -68,6 +71,7 @@ PRIMITIVES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_primitives_in_both_precisions(name):
     oracle, size = PRIMITIVES[name]
@@ -82,6 +86,7 @@ def test_primitives_in_both_precisions(name):
     np.testing.assert_allclose(slope, exact.gradient[:, 0], rtol=1e-13, atol=1e-45)
 
 
+@pytest.mark.slow
 def test_log1mexp_never_runs_out_of_range():
     u = jnp.array([-1e4, -500.0, -90.0, 0.0, 5.0, 90.0, 500.0])
     value, slope = jax.vmap(jax.value_and_grad(numerics.log1mexp_of_exp))(u)
@@ -91,6 +96,7 @@ def test_log1mexp_never_runs_out_of_range():
     np.testing.assert_array_equal(slope[4:], [slope[4], 0.0, 0.0])
 
 
+@pytest.mark.slow
 def test_log_softmax_sums_to_one_and_keeps_small_gradients():
     logits = jnp.array([60.0, 0.0, -1.0])
     slope = jax.grad(lambda l: numerics.log_softmax(l)[0])(logits)
@@ -135,6 +141,7 @@ def test_counts(value, error, shown):
     assert checks.positive_integer("samples", np.int64(3)) == 3
 
 
+@pytest.mark.rows(slow=["value7-TypeError-rate is [1.0] (list)"])
 @pytest.mark.parametrize(
     ("value", "error", "shown"),
     [

@@ -25,6 +25,7 @@ def test_value_and_gradient_over_the_whole_range(name, count):
     oracles.assert_agrees(function, getattr(oracles, name), points, [1], absolute)
 
 
+@pytest.mark.slow
 def test_a_confident_pixel_still_has_a_gradient():
     logits = jnp.linspace(0.0, 69.0, 200)
     right = jax.vmap(jax.grad(bernoulli_log_prob, argnums=1))(jnp.ones(200), logits)
@@ -33,6 +34,7 @@ def test_a_confident_pixel_still_has_a_gradient():
     np.testing.assert_array_equal(wrong, -right)
 
 
+@pytest.mark.slow
 def test_infinite_logits_are_certainty():
     inf = jnp.array([jnp.inf, -jnp.inf])
     value, slope = jax.value_and_grad(bernoulli_log_prob, argnums=1)(jnp.array([1.0, 0.0]), inf)
@@ -48,6 +50,7 @@ def test_gradient_in_the_pixel_is_the_logit():
     np.testing.assert_array_equal(jax.grad(bernoulli_log_prob)(x, logits), logits)
 
 
+@pytest.mark.slow
 def test_forward_mode_agrees_with_reverse_mode():
     x, logits = jnp.array([0.0, 0.2, 1.0, 1.0]), jnp.array([3.0, -40.0, 0.5, 0.0])
     push = (jnp.array([0.3, 0.1, -0.2, 0.4]), jnp.array([1.0, -2.0, 0.5, 3.0]))
@@ -56,6 +59,7 @@ def test_forward_mode_agrees_with_reverse_mode():
     assert float(forward) == pytest.approx(sum(float(jnp.vdot(s, p)) for s, p in zip(slopes, push, strict=True)))
 
 
+@pytest.mark.rows(slow=["continuous_bernoulli_log_prob"])
 @pytest.mark.parametrize("name", ["bernoulli_log_prob", "continuous_bernoulli_log_prob"])
 def test_second_and_third_derivatives(name):
     function = {f.__name__: f for f in (bernoulli_log_prob, continuous_bernoulli_log_prob)}[name]
@@ -81,6 +85,7 @@ def test_continuous_normaliser_at_zero():
     np.testing.assert_array_equal(user_jit(continuous_bernoulli_log_prob)(x, jnp.zeros(3)), 0.0)
 
 
+@pytest.mark.rows(slow=["-30.0"])
 @pytest.mark.parametrize("logit", [-30.0, -1.0, -1e-3, 0.0, 0.4, 5.0, 100.0])
 def test_densities_integrate_or_sum_to_one(logit):
     both = jax.vmap(bernoulli_log_prob, in_axes=(0, None))(jnp.array([0.0, 1.0]), logit)
@@ -113,5 +118,6 @@ def test_raw_bytes_are_refused():
         bernoulli_log_prob(np.zeros(3, np.uint8), jnp.zeros(3))
 
 
+@pytest.mark.slow
 def test_black_and_white_may_be_booleans():
     assert float(bernoulli_log_prob(jnp.array([True, False]), jnp.zeros(2))) == pytest.approx(-2 * np.log(2))

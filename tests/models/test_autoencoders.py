@@ -55,6 +55,7 @@ def small(constructor=autoencoder, **options):
     return constructor(Curved(LATENTS, (LATENTS,)), Curved(16, SHAPE), **options)
 
 
+@pytest.mark.rows(quick=["with a prior", "rae l2", "gaussian", "rae gradient"])
 @pytest.mark.parametrize("name", MEMBERS)
 def test_every_member_keeps_the_contract_of_a_model(name):
     model = small(MEMBERS[name])
@@ -77,6 +78,7 @@ def test_every_member_keeps_the_contract_of_a_model(name):
     assert all(np.isfinite(leaf).all() and (leaf != 0).any() for leaf in jax.tree.leaves(slope))
 
 
+@pytest.mark.slow
 def test_an_autoencoder_has_no_bound_and_an_importance_weighted_one_says_so():
     model = small()
     params = model.init(jax.random.key(0), X)
@@ -157,6 +159,7 @@ def test_the_gradient_penalty_of_a_decoder_is_that_of_finite_differences():
         assert float(model.terms(params, jax.random.key(0), x).penalty) == pytest.approx(expected, rel=1e-8)
 
 
+@pytest.mark.slow
 def test_the_decoder_weights_are_decayed_and_the_encoder_s_are_not():
     model = small(functools.partial(regularized_autoencoder, code_weight=0.0, decoder_weight=2.0))
     params = model.init(jax.random.key(0), X)
@@ -171,6 +174,7 @@ def bernoulli_kl(rate, *logits):
     return rate * mpmath.log(rate / mean) + (1 - rate) * mpmath.log((1 - rate) / (1 - mean))
 
 
+@pytest.mark.rows(slow=["logits0"])
 @pytest.mark.parametrize("logits", [(0.3, -2.0, 1.0), (-90.0, -95.0, -100.0), (90.0, 95.0, 100.0), (-2.9444, -2.9444)])
 def test_sparsity_from_logits_is_right_where_activations_round_to_0_or_1(logits):
     column = jnp.array(logits, jnp.float32)[:, None]
@@ -204,6 +208,7 @@ def test_the_sparsity_of_a_batch_pulls_its_mean_activation_to_the_rate():
     assert history[-1]["loss"] < history[0]["loss"] - 10
 
 
+@pytest.mark.slow
 def test_corruptions_hit_as_often_as_they_say():
     x, count = jnp.full(20_000, 0.5), 20_000
     key = jax.random.key(3)
@@ -222,6 +227,7 @@ def test_corruptions_hit_as_often_as_they_say():
         assert same_bits(corruption(0.0)(key, x), x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["contractive", "masking"])
 def test_a_loss_falls(name):
     model = small(MEMBERS[name])

@@ -50,7 +50,7 @@ def enumerated():
     return params, np.logaddexp.reduce(joint), (np.exp(q) * (joint - q)).sum()
 
 
-@pytest.mark.rows(full=["False-shape0"])
+@pytest.mark.rows(slow=["False-shape1"], full=["False-shape0"])
 @pytest.mark.parametrize("shape", [(N * K,), (N, K)])
 @pytest.mark.parametrize("relaxed", [False, True])
 def test_every_setting_keeps_the_contract_of_a_model(shape, relaxed):
@@ -73,6 +73,7 @@ def test_every_setting_keeps_the_contract_of_a_model(shape, relaxed):
     assert all(np.isfinite(leaf).all() and (leaf != 0).any() for leaf in jax.tree.leaves(slope))
 
 
+@pytest.mark.slow
 def test_hard_samples_average_to_the_enumerated_bound_and_lie_below_the_evidence():
     params, evidence, exact = enumerated()
     model, draws = small(), 20_000
@@ -95,6 +96,7 @@ def test_a_relaxed_value_is_not_the_bound_and_says_so():
     assert iwae_bound(terms) == -np.inf
 
 
+@pytest.mark.slow
 def test_the_relaxed_gradient_is_that_of_finite_differences():
     with jax.enable_x64(True):
         model = small(relaxed=True, temperature=0.5)
@@ -112,6 +114,7 @@ def test_the_relaxed_gradient_is_that_of_finite_differences():
         assert float(slope) == pytest.approx(float(up - down) / 2e-5, rel=1e-7)
 
 
+@pytest.mark.slow
 def test_the_hard_sample_has_the_gradient_of_the_relaxed_one():
     key = jax.random.key(1)
     model = small(temperature=0.7)

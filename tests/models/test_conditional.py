@@ -66,6 +66,7 @@ def linear(weights, *inputs):
     return flat @ np.asarray(weights["w"], np.float64) + np.asarray(weights["b"], np.float64)
 
 
+@pytest.mark.rows(slow=["0-learned"])
 @pytest.mark.parametrize("prior", ["standard", "learned"])
 @pytest.mark.parametrize("label", [0, 2])
 def test_terms_by_hand_with_the_label_appended_to_every_input(prior, label):
@@ -113,6 +114,7 @@ def test_the_weight_is_what_the_three_conditionals_say_and_condition_says_the_sa
     assert same_bits(t, given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["standard", "learned"])
 def test_many_samples_reach_the_evidence_of_the_class_found_by_integration(prior):
     model = build(latent_dim=1, prior=learned(1) if prior == "learned" else None)
@@ -173,6 +175,7 @@ def trained():
     return model, params, Labelled((raw > 100).astype(np.float32), labels)
 
 
+@pytest.mark.slow
 def test_a_class_is_drawn_on_request(trained):
     model, params, _ = trained
     for label in (0, 1):
@@ -183,6 +186,7 @@ def test_a_class_is_drawn_on_request(trained):
     assert ((mixed[:, :, :2] - mixed[:, :, 2:]).mean((1, 2, 3)) > 0).tolist() == [False, True, False, True]
 
 
+@pytest.mark.slow
 def test_the_evaluation_functions_take_labelled_examples(trained):
     model, params, x = trained
     code = encode(model, params, x)
@@ -198,6 +202,7 @@ def test_the_evaluation_functions_take_labelled_examples(trained):
     assert interpolate(model, params, same, same, 3).shape == (2, 3, *SHAPE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"embedding": 5}])
 def test_contexts_of_any_shape_enter_dense_and_convolutional_networks(options):
     shape = (4, 4, 2)

@@ -64,6 +64,7 @@ def shaken(params, noise=0.3):
     return jax.tree.map(lambda leaf: leaf + noise * jnp.asarray(draw.normal(size=leaf.shape), jnp.float32), params)
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["real_nvp"])
 @pytest.mark.parametrize("name", quick(PRIORS, "neural_spline"))
 def test_a_flow_prior_integrates_to_one_and_samples_from_its_density(name):
@@ -170,6 +171,7 @@ def moons(key, count):
     return 1.5 * jnp.stack([x, y], axis=1) + 0.1 * jax.random.normal(key_noise, (count, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(PRIORS, "neural_spline"))
 def test_a_flow_fits_two_moons_much_better_than_a_gaussian(name):
     test = np.asarray(moons(jax.random.key(1), 1000))
@@ -275,6 +277,7 @@ TRAINED = {  # name -> (options of the VAE, encoder, bound, posterior samples)
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(TRAINED, *(set(TRAINED) - {"real_nvp prior, planar posterior"})))
 def test_a_vae_with_flows_trains(name):
     options, encoder, bound, samples = TRAINED[name]

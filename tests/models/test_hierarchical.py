@@ -119,6 +119,7 @@ def test_with_the_exact_posterior_every_weight_is_the_evidence(kind):
     assert elbo.std() > 0.05  # a KL in closed form: this sample's ELBO is not its weight
 
 
+@pytest.mark.rows(slow=["hierarchical"])
 @pytest.mark.parametrize("kind", ["hierarchical", "ladder"])
 def test_with_another_posterior_the_importance_weighted_bound_rises_to_the_evidence(kind):
     weights = draws(linear_model(kind, 0.3, 0.5), 200_000).log_weight.reshape(400, 500)
@@ -185,6 +186,7 @@ def example():
     return jnp.asarray(images(1)[0] > 100, jnp.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["hierarchical", "ladder"])
 def test_the_weight_is_what_the_three_conditionals_say(kind):
     model, params = ready(kind)
@@ -209,6 +211,7 @@ def test_the_weight_is_what_the_three_conditionals_say(kind):
     assert all((a != b).all() for a, b in zip(t.z, other.z, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["ladder"])
 @pytest.mark.parametrize("kind", ["hierarchical", "ladder"])
 def test_groups_are_drawn_and_networks_started_from_different_keys(kind):
@@ -289,6 +292,7 @@ def test_three_groups_work_as_two_do():
     np.testing.assert_allclose(direct, terms.log_weight, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["hierarchical", "ladder"])
 def test_a_top_prior_without_a_closed_form_gives_one_sample_numbers(kind):
     model, params = ready(kind)
@@ -346,6 +350,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.rows(slow=["an encoder of another size", "groups of different lengths"])
 @pytest.mark.parametrize("what", BAD)
 def test_impossible_options_say_what_was_passed_and_what_to_do(what):
     call, error, words = BAD[what]

@@ -56,6 +56,7 @@ def truth(dim, kappas=KAPPAS):
     return np.array(rows, dtype=object).astype(np.float64).T
 
 
+@pytest.mark.rows(quick=["128", "2048"])
 @pytest.mark.parametrize("dim", DIMS)
 def test_normaliser_slope_and_kl_keep_five_digits(dim):
     log_c, a, defect, bend, kl = truth(dim)
@@ -103,6 +104,7 @@ def test_at_no_concentration_it_is_uniform_and_every_slope_is_finite():
     assert log_sphere_area(3) == pytest.approx(np.log(4 * np.pi))
 
 
+@pytest.mark.slow
 def test_double_precision_has_more_digits():
     with jax.enable_x64(True):
         for dim in (2, 20, 784):

@@ -56,6 +56,7 @@ def test_two_devices_compute_the_numbers_of_one(mode):
     assert len(jax.tree.leaves(two.params)[0].devices()) == 2
 
 
+@pytest.mark.slow
 def test_every_picture_keeps_its_label_and_only_the_picture_is_preprocessed():
     seen = []
 
@@ -167,6 +168,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.rows(slow=["skip_above 0"])
 @pytest.mark.parametrize("what", BAD)
 def test_bad_labels_are_refused_with_what_was_passed_and_what_is_expected(what):
     call, error, words = BAD[what]

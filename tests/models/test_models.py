@@ -94,6 +94,7 @@ def small():
     return model, quick_jit(model.init)(jax.random.key(0), example()), quick_jit(model.terms)
 
 
+@pytest.mark.rows(quick=["continuous_bernoulli", "bernoulli"])
 @pytest.mark.parametrize("name", OBSERVATIONS)
 def test_a_sample_comes_with_its_density_and_the_mean_with_its_shape(name):
     found = result(name)
@@ -161,6 +162,7 @@ class _continuous_bernoulli(NamedTuple):
         return l * x + np.log(l / np.expm1(l))
 
 
+@pytest.mark.slow
 def test_the_closed_form_kl_is_what_samples_say(small):
     model, params, _ = small
 
@@ -205,6 +207,7 @@ class Twice(NamedTuple):
         return tuple(jnp.concatenate([part, part]) for part in self.encoder.apply(variables, x))
 
 
+@pytest.mark.slow
 def test_two_copies_of_the_latents_double_the_kl(small):
     model, params, terms = small
     double = vae(Twice(), Linear(16, SHAPE), event_shape=SHAPE, latent_dim=2 * LATENTS)
@@ -237,6 +240,7 @@ def sampled_prior(latent_dim, name="prior"):
     )
 
 
+@pytest.mark.slow
 def test_a_prior_without_a_closed_form_gives_the_one_sample_kl_and_one_bound(small):
     _, params, terms = small
     model = small_vae(prior=sampled_prior(LATENTS))
@@ -254,6 +258,7 @@ def test_a_prior_without_a_closed_form_gives_the_one_sample_kl_and_one_bound(sma
     np.testing.assert_allclose(elbo(lifted), iwae_bound(lifted), rtol=1e-6)  # of this sample, not only on average
 
 
+@pytest.mark.slow
 def test_with_one_sample_the_two_bounds_differ_by_sample_and_agree_on_average(small):
     model, params, _ = small
 
@@ -330,6 +335,7 @@ class LinenDecoder(nn.Module):
         return nn.Dense(math.prod(SHAPE))(z).reshape(SHAPE)
 
 
+@pytest.mark.slow
 def test_a_linen_module_is_a_network():
     model = vae(LinenEncoder(), LinenDecoder(), event_shape=SHAPE, latent_dim=LATENTS)
     params = quick_jit(model.init)(jax.random.key(0), example())
@@ -523,6 +529,7 @@ def test_values_outside_the_support_are_refused_before_anything_is_computed(smal
             assert word in str(error.value)
 
 
+@pytest.mark.slow
 def test_an_examples_numbers_do_not_depend_on_its_batch(small):
     """Not even where the batch is as large as the latent space, which hides a wrong broadcast."""
     model, params, terms = small
@@ -551,6 +558,7 @@ class Plain(NamedTuple):
         return mean, log_var
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "latents", "batch", "samples"), [((1, 1, 1), 1, 1, 1), ((5, 7, 3), 11, 2, 3)])
 def test_the_smallest_and_odd_sizes(shape, latents, batch, samples):
     decoder = Linear(math.prod(shape), shape)
@@ -613,6 +621,7 @@ def test_half_precision_weights_stay_near_the_float32_result(small):
     np.testing.assert_allclose(half.log_weight, whole.log_weight, rtol=2e-2)
 
 
+@pytest.mark.slow
 def test_reverse_and_forward_mode_agree_and_follow_the_value(small):
     model, params, _ = small
     key, x = jax.random.key(0), example()

@@ -145,6 +145,7 @@ def test_densities_integrate_to_one_and_are_those_of_scipy(name):
     np.testing.assert_allclose(log_probs(case, mirror * x, outputs), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["logistic_mixture"])
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_samples_follow_the_density_and_its_mean(name):
@@ -190,6 +191,7 @@ def assert_frequencies(drawn: np.ndarray, probability: np.ndarray) -> None:
         assert stats.chisquare(found[kept], wanted[kept] * found.sum() / wanted.sum()).pvalue > 1e-5
 
 
+@pytest.mark.slow
 def test_the_mean_of_a_continuous_bernoulli_is_right_from_tiny_to_huge_logits():
     logits = np.concatenate([-np.logspace(4, -6, 41), [0], np.logspace(-6, 4, 41)]).astype(np.float32)
     mean, slope = user_jit(jax.vmap(jax.value_and_grad(lambda l: continuous_bernoulli().mean({}, l))))(logits)
@@ -201,6 +203,7 @@ def test_the_mean_of_a_continuous_bernoulli_is_right_from_tiny_to_huge_logits():
     assert ((slope >= 0) & (slope <= 1 / 12 + 1e-6)).all()
 
 
+@pytest.mark.rows(slow=["discretized_logistic", "logistic_mixture", "categorical"])
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_value_and_gradients_stay_finite_at_extreme_outputs(name):
     case = CASES[name]
@@ -222,6 +225,7 @@ def test_value_and_gradients_stay_finite_at_extreme_outputs(name):
         assert np.isfinite(leaf).all()
 
 
+@pytest.mark.rows(quick=["normal-per_pixel", "normal-learned", "laplace-fixed", "laplace-learned"])
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_pixels_and_channels_add_up_and_keep_their_places(name):
     case = CASES[name]
@@ -317,6 +321,7 @@ def test_what_is_inside_the_support_is_accepted(name):
         case.observation.check(np.float32([1e-9, 0.5]), "x")
 
 
+@pytest.mark.slow
 def test_a_pixel_that_is_no_number_is_no_level_inside_a_compiled_program():
     for name in ("categorical", "discretized_logistic", "logistic_mixture"):
         case = CASES[name]
@@ -327,6 +332,7 @@ def test_a_pixel_that_is_no_number_is_no_level_inside_a_compiled_program():
         assert np.isfinite(found[1, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [normal, laplace])
 def test_the_width_starts_where_it_was_asked_for(family):
     """At outputs of 0 and fresh parameters the three scales are one density, and `std` moves each of them."""
@@ -392,6 +398,7 @@ def test_the_floor_of_a_logistic_leaves_nearly_all_mass_on_one_level(levels):
     assert -0.05 < sure <= 0.0
 
 
+@pytest.mark.slow
 def test_a_uniform_model_takes_eight_bits_per_dimension():
     x = np.random.default_rng(0).integers(0, 256, (28, 28, 1)).astype(np.float32)
     nats = -user_jit(categorical().log_prob)({}, x, jnp.zeros((28, 28, 256)))
@@ -452,6 +459,7 @@ def test_a_million_draws_agree_with_the_mean(name):
     assert (np.abs(means.mean(0) - claimed) <= 6 * error + 2e-6 * np.abs(claimed)).all()
 
 
+@pytest.mark.rows(slow=["outputs0-2", "outputs0-256"])
 @pytest.mark.parametrize("levels", [2, 256])
 @pytest.mark.parametrize("outputs", [(0.3, -2.0), (-1.1, 0.5), (0.01, -5.0)])
 def test_the_slopes_of_the_expected_level_are_those_of_the_sum_over_levels(levels, outputs):

@@ -66,6 +66,7 @@ def test_a_perfect_fit_stays_finite():
     np.testing.assert_array_equal(slope, 0)
 
 
+@pytest.mark.slow
 def test_samples_share_one_sigma_in_an_example_and_follow_the_student():
     observation = marginal_normal(0.3, 4.0)
     keys = jax.random.split(jax.random.key(0), 20_000)

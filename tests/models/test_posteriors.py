@@ -96,6 +96,7 @@ def test_the_divergence_to_a_diagonal_gaussian_is_exact(kind):
     assert abs(float(KLS[kind](zero, zero, 0 * matrix[0], zero, zero))) < 1e-6
 
 
+@pytest.mark.rows(slow=["low_rank"])
 @kinds
 def test_gradients_agree_with_central_differences(kind):
     with jax.enable_x64(True):
@@ -220,6 +221,7 @@ def test_the_right_covariance_makes_the_bound_exact_and_the_best_diagonal_does_n
     assert abs(float(bound) - (log_p - gap)) < 5 * float(error)
 
 
+@pytest.mark.slow
 def test_enough_factors_make_the_low_rank_posterior_exact_too():
     weights, x, mean, cov, log_p = correlated_model()
     values, directions = np.linalg.eigh(cov)
@@ -254,6 +256,7 @@ def standing(name, size, seed=0):
     )
 
 
+@pytest.mark.rows(slow=["gaussian", "full"])
 @every
 def test_a_density_integrates_to_one(name):
     posterior, params, x = standing(name, 2)
@@ -263,6 +266,7 @@ def test_a_density_integrates_to_one(name):
     assert float(np.float64(density).sum() * (axis[1] - axis[0]) ** 2) == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["full"])
 @every
 def test_a_sample_knows_its_density_and_follows_the_mean(name):
@@ -304,7 +308,7 @@ def test_keys_gradients_and_transformations(name):
         quick_jit(posterior.sample)(params, jax.random.key(3), x)
 
 
-@pytest.mark.rows(full=["low_rank"])
+@pytest.mark.rows(slow=["full"], full=["low_rank"])
 @every
 def test_the_closed_form_kl_is_the_average_of_the_sampled_one(name):
     posterior, params, x = standing(name, 3)
@@ -336,6 +340,7 @@ def test_a_small_vae_trains(name):
     assert np.shape(history[-1]["kl_per_latent"]) == ((3,) if name == "gaussian" else (1,))
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["conv"])
 @pytest.mark.parametrize(
     "encoder", [MLPEncoder(2, (4,), extra=5), ConvEncoder(2, (4,), 8, extra=5)], ids=["mlp", "conv"]

@@ -61,6 +61,7 @@ def test_a_weight_of_zero_and_a_far_component_leave_finite_gradients():
     assert float(mixture_log_prob(jnp.zeros(2), jnp.array([-jnp.inf, 0.0]))) == pytest.approx(-math.log(2))
 
 
+@pytest.mark.slow
 def test_the_slope_by_matrix_products_is_the_automatic_one():
     def plain(x, logits, means, log_vars):
         return mixture_log_prob(logits, jax.vmap(jaxvae.normal_log_prob, (None, 0, 0))(x, means, log_vars))
@@ -130,7 +131,7 @@ def test_a_density_integrates_to_one(name):
     assert float(np.float64(density).sum() * (axis[1] - axis[0]) ** 2) == pytest.approx(1.0, abs=1e-3)
 
 
-@pytest.mark.rows(full=["flow", "vamp of low-rank Gaussians"])
+@pytest.mark.rows(slow=["gaussian mixture", "vamp"], full=["flow", "vamp of low-rank Gaussians"])
 @every
 def test_samples_know_their_density_and_have_its_moments(name):
     """Moments of 100,000 draws against those of the density, integrated on a grid."""
@@ -157,6 +158,7 @@ def test_samples_know_their_density_and_have_its_moments(name):
         np.testing.assert_allclose(prior.mean(params, None), weight @ points, atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["flow", "gaussian mixture", "vamp of low-rank Gaussians", "vamp"])
 @every
 def test_keys_gradients_and_transformations(name):

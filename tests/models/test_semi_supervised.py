@@ -79,6 +79,7 @@ def by_hand(params, x, label, code):
     return log_p_x, kl, (stats.norm.logpdf(code) - stats.norm(mean, np.exp(log_var / 2)).logpdf(code)).sum()
 
 
+@pytest.mark.slow
 def test_an_unknown_class_is_enumerated():
     _, params, terms = ready()
     x = example(-1)
@@ -109,6 +110,7 @@ def test_a_known_class_is_the_only_one_and_teaches_the_classifier(label):
     np.testing.assert_allclose(found.penalty, -ALPHA * log_q[label], rtol=1e-5)
 
 
+@pytest.mark.rows(slow=["-1"])
 @pytest.mark.parametrize("label", [-1, 1])
 def test_importance_weights_average_to_the_evidence_found_by_integration(label):
     model = build(latent_dim=1)
@@ -185,6 +187,7 @@ def test_a_few_labels_and_many_pictures_without_teach_the_classes():
     assert values["iwae"].mean() > values["elbo"].mean()
 
 
+@pytest.mark.slow
 def test_every_part_learns_and_alpha_weighs_the_classifier_alone():
     model, params, _ = ready()
     batch = Labelled(jnp.stack([example(0).value] * 4), jnp.array([-1, -1, 0, 2]))

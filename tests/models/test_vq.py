@@ -34,6 +34,7 @@ def small(code_shape=(D,), codes=K, **options):
     return vq_vae(encoder, decoder, **{"event_shape": SHAPE, **options}, code_shape=code_shape, codes=codes)
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["a grid"])
 @pytest.mark.parametrize("name", CODES)
 def test_a_code_keeps_the_contract_of_a_model(name):
@@ -125,6 +126,7 @@ def literal_averages(vectors, usage, batches, decay):
     return vectors, usage
 
 
+@pytest.mark.rows(slow=["0.0"])
 @pytest.mark.parametrize("start", [0.0, 0.3])
 def test_the_optimizer_is_the_literal_moving_average(start):
     model = vq_vae(Linear(D, (D,)), Linear(D, (D,)), event_shape=(D,), code_shape=(D,), codes=K, observation=normal())
@@ -176,6 +178,7 @@ def trained(codebook, *, codes=64, steps=60, data=None, **options):
     return model, state, history
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["gradient"])
 @pytest.mark.parametrize("codebook", ["moving_average", "gradient"])
 def test_training_improves_the_bound(codebook):
@@ -197,6 +200,7 @@ def test_ten_inputs_use_at_most_ten_of_512_codes_and_the_rest_are_reported_dead(
     assert not still["dead_codes"].any()  # nothing is below a threshold of 0
 
 
+@pytest.mark.slow
 def test_dead_codes_are_moved_onto_encodings_in_one_step():
     model = small(codes=4)
     params = model.init(jax.random.key(0), X[0])
@@ -224,6 +228,7 @@ def test_perplexity_counts_what_is_in_use():
     assert np.isfinite(jax.grad(perplexity)(jnp.array([1.0, 0.0]))).all()
 
 
+@pytest.mark.slow
 def test_a_run_by_fit_keeps_the_usage_of_each_epoch():
     model, data = small(codes=4), images(40)
     optimizer = vq_optimizer(optax.adam(0.01))

@@ -22,7 +22,7 @@ from jaxvae.training.losses.bound import bound_loss
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
-@pytest.mark.rows(full=["3-2-8-8-conv"])
+@pytest.mark.rows(slow=["5-3-8-7-conv", "2-3-7-5-conv", "2-3-7-5-conv_transpose"], full=["3-2-8-8-conv"])
 @pytest.mark.parametrize("function", [conv, conv_transpose])
 @pytest.mark.parametrize(
     ("size", "stride", "height", "width"),
@@ -45,6 +45,7 @@ def test_the_matrix_product_is_the_native_convolution_in_value_and_gradient(func
         np.testing.assert_allclose(ours, native, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_convolution_in_a_compiled_loop_has_the_gradient_of_one_outside():
     x = jax.random.normal(jax.random.key(0), (8, 8, 1))
     kernel = jax.random.normal(jax.random.key(1), (3, 3, 1, 2))
@@ -92,6 +93,7 @@ def test_the_product_of_rows_is_the_operator_under_every_transformation(name, pr
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), ours, theirs)
 
 
+@pytest.mark.rows(quick=["9-3-dense_product", "9-4-dense_product", "2-3-dense_product", "2-4-dense_product"])
 @pytest.mark.parametrize("product", [matmul_rows, dense_product])
 @pytest.mark.parametrize("examples", [4, 3])  # an even number of rows takes a way of its own, and 15 rows the plain one
 @pytest.mark.parametrize("outputs", [2, 9])
@@ -119,6 +121,7 @@ def test_rounded_factors_give_the_product_of_what_they_were_rounded_to_and_so_do
     assert np.abs(values - np.float64(x) @ np.float64(kernel)).max() > 1e-3  # the rounding can be seen
 
 
+@pytest.mark.slow
 def test_rounded_factors_reach_every_derivative_and_no_other_precision_rounds():
     x, kernel = jax.random.normal(jax.random.key(0), (5, 3)), jax.random.normal(jax.random.key(1), (3, 6))
     rounded = [a.astype(jnp.bfloat16).astype(jnp.float32) for a in (x, kernel)]
@@ -300,6 +303,7 @@ class LinenEncoder(nn.Module):
         return nn.Dense(3)(h), nn.Dense(3)(h)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", [from_nnx(lambda rngs: NnxEncoder(rngs)), LinenEncoder()], ids=["nnx", "linen"])
 def test_a_users_own_network_trains(encoder):
     model = vae(encoder, MLPDecoder((4, 4, 1), hidden=(8,)), event_shape=(4, 4, 1), latent_dim=3)
@@ -320,6 +324,7 @@ def test_a_users_own_network_trains(encoder):
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.slow
 def test_an_nnx_module_with_state_of_its_own_is_refused():
     with pytest.raises(ValueError, match=r"mean.*LayerNorm"):
         from_nnx(lambda rngs: nnx.BatchNorm(4, rngs=rngs)).init(jax.random.key(0), jnp.ones(4))

@@ -63,6 +63,7 @@ def test_exact_posterior_makes_every_bound_exact(samples, seed):
     np.testing.assert_allclose(found, log_p, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_closed_form_kl_gives_the_same_bound_on_average():
     *model, log_p = linear_gaussian()
     model = [jnp.float32(a) for a in model]
@@ -84,6 +85,7 @@ def small_model(wrong=0.7):
     return (weights, x, mean, np.zeros(2)), -0.5 * (log_det + x @ np.linalg.solve(covariance, x))
 
 
+@pytest.mark.slow
 def test_importance_weighted_bound_climbs_to_log_p_with_samples():
     draws = 100_000
     model, log_p = small_model()
@@ -140,6 +142,7 @@ BOUNDS = {
 }
 
 
+@pytest.mark.rows(quick=["miwae-True", "iwae-True", "renyi-True", "renyi above 1-True"])
 @pytest.mark.parametrize("analytic", [False, True])
 @pytest.mark.parametrize("name", BOUNDS)
 def test_gradients_agree_with_central_differences(name, analytic):
@@ -210,6 +213,7 @@ def test_importance_weighted_bound_needs_samples():
         iwae_bound(none)
 
 
+@pytest.mark.slow
 def test_a_sample_of_weight_zero_counts_and_all_of_them_are_minus_infinity():
     weights = jnp.array([0.0, -jnp.inf])
     terms = Terms(weights, weights[:, None], weights, weights, None, None)
@@ -237,6 +241,7 @@ def of_mpmath(log_weights, alpha):
 ALPHAS = [-500.0, -2.0, 0.0, 0.5, 0.999, 1 - 2.0**-20, 1.0, 1 + 2.0**-20, 1.001, 2.0, 30.0, 500.0]
 
 
+@pytest.mark.rows(slow=["log_weights0"])
 @pytest.mark.parametrize("log_weights", [[-90.0, -91.5, -88.2, -104.0], [0.1, 0.2, -0.1], [-1e4, -1e4 - 50.0], [-3.0]])
 def test_renyi_bound_keeps_its_digits_for_every_alpha(log_weights):
     found = user_jit(jax.vmap(lambda alpha: renyi_bound(weighted(*log_weights), alpha)))(jnp.float32(ALPHAS))
@@ -267,6 +272,7 @@ IMPORTANCE = {
 }
 
 
+@pytest.mark.rows(slow=["renyi"])
 @pytest.mark.parametrize("name", IMPORTANCE)
 def test_lost_samples_are_counted_and_a_nan_is_kept(name):
     def of(log_weights):
@@ -291,6 +297,7 @@ def test_a_lost_sample_is_the_end_of_a_pessimistic_renyi_bound(alpha):
     assert not np.isnan(slope).any()
 
 
+@pytest.mark.slow
 def test_between_the_elbo_and_the_importance_weighted_bound():
     terms = weighted(-3.0, -1.0, -2.0, -5.0)
     low, high = float(elbo(terms)), float(iwae_bound(terms))

@@ -170,6 +170,7 @@ def test_the_last_digits_of_the_quadrature_do_not_depend_on_its_points():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), few, many)
 
 
+@pytest.mark.slow
 def test_piwae_trains_the_encoder_by_groups_and_the_decoder_by_all():
     model, params = small()
     truth = {

@@ -163,7 +163,6 @@ def test_the_rule_for_the_batch_is_the_rule_for_the_mean_kl():
 MODEL = small_vae()
 
 
-@pytest.mark.rows(full=["<lambda>-ValueError-log_weight has shape \\(2, 1\\), expected \\[K\\]"])
 @pytest.mark.parametrize(
     ("call", "exception", "words"),
     [

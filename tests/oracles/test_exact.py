@@ -41,6 +41,7 @@ def many_terms(model, params, x, samples, seed=0):
     return jax.jit(jax.vmap(model.terms, (None, 0, None)))(params, keys, x)
 
 
+@pytest.mark.rows(quick=["little noise"])
 @every
 def test_evidence_and_posterior_are_those_of_dense_algebra(options):
     _, truth, x, params = ready(**options)
@@ -74,6 +75,7 @@ def test_the_exact_elbo_misses_the_evidence_by_the_kl_to_the_posterior(options):
         assert float(found) == pytest.approx(expected, rel=2e-6, abs=1e-4)
 
 
+@pytest.mark.rows(slow=["full", "orthogonal", "more latents than pixels"])
 @every
 def test_no_diagonal_encoder_does_better_and_the_gap_is_what_it_misses(options):
     _, truth, x, params = ready(**options)
@@ -89,6 +91,7 @@ def test_no_diagonal_encoder_does_better_and_the_gap_is_what_it_misses(options):
         assert float(gap) > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["1"])
 @pytest.mark.parametrize("samples", [1, 5, 50])
 def test_where_the_posterior_is_diagonal_every_sample_tells_the_evidence(samples):
@@ -121,6 +124,7 @@ def test_a_bias_moves_everything_with_x():
     np.testing.assert_allclose(model.posterior.mean(params, x), truth.mean, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_maximising_the_elbo_over_the_encoder_reaches_the_closed_form():
     model, truth, x, best = ready(size=4, latents=2, noise=1.0)
     xs = jnp.float32(np.random.default_rng(0).normal(size=(20, 4)))
@@ -230,6 +234,7 @@ def test_importance_samples_of_the_pictures_agree_with_the_grid(index):
     assert float(elbo(terms)) < grid.log_evidence
 
 
+@pytest.mark.slow
 def test_the_pictures_are_driven_by_their_number():
     z, x = exact.draw_pictures(2000, seed=1)
     assert x.shape == (2000, 4, 4, 1)

@@ -108,6 +108,7 @@ def in_parallel(function, count):
         list(pool.map(function, range(count)))
 
 
+@pytest.mark.slow
 def test_kill_nine_while_saving_and_deleting_loses_nothing(tmp_path):
     jobs = [
         lambda: kill_from_outside(tmp_path / "a", 0),
@@ -619,6 +620,7 @@ def fuzz(folder, count, seed, seconds):
     return outcomes
 
 
+@pytest.mark.slow
 @late_report
 def test_a_mutated_checkpoint_is_refused_or_the_same(saved):
     assert fuzz(saved, 40, seed=0, seconds=60)["refused"] > 20

@@ -69,6 +69,7 @@ def leaves(folder):
     return [record["path"] for record in json.loads((newest / "manifest.json").read_text())["leaves"]]
 
 
+@pytest.mark.slow
 def test_the_log_says_what_the_draws_of_each_epoch_are_worth(unbroken):
     """By the formula of Kish, from the parameters in the checkpoints, which are those at the next epoch's start."""
     images = load_images(RARE.data, "train").images
@@ -101,6 +102,7 @@ def test_a_run_by_rarity_is_another_run_and_opens_from_its_folder_alone(unbroken
     assert any(path.startswith(".anchor") for path in leaves(unbroken.folder))
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["17", "1", "6"])
 @pytest.mark.parametrize("cut", [1, 6, 8, 17])
 def test_a_run_by_rarity_resumed_from_any_checkpoint_is_the_unbroken_run(unbroken, tmp_path, monkeypatch, cut):

@@ -74,6 +74,7 @@ def _no_more_pictures(monkeypatch):
     monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_config_metrics_summary_checkpoints_weights_and_pictures(finished):
     folder = finished.folder
     assert {path.stem for path in (folder / "pictures").glob("*.png")} == PICTURES
@@ -122,6 +123,7 @@ def test_running_a_finished_run_again_takes_no_step(finished):
     assert f"finished: step {STEPS} of {STEPS}" in lines[0]
 
 
+@pytest.mark.slow
 def test_products_of_bfloat16_make_another_run_whose_numbers_are_measured_in_float32(finished, tmp_path):
     config = replace(SMALL, precision="bfloat16")
     first, second = (train_run(config, tmp_path / name, say=silent) for name in "ab")
@@ -182,6 +184,7 @@ def test_a_run_resumed_from_any_checkpoint_is_the_unbroken_run(finished, tmp_pat
     assert fingerprint(tmp_path / "a") == fingerprint(finished.folder)
 
 
+@pytest.mark.slow
 def test_a_run_moves_between_device_counts_and_says_so(finished, tmp_path, monkeypatch):
     from jaxvae.runs import train
 
@@ -198,6 +201,7 @@ def test_a_run_moves_between_device_counts_and_says_so(finished, tmp_path, monke
     assert outcome.summary["test"]["negative_elbo"]["nats"] == pytest.approx(unbroken, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_that_ceases_to_be_finite_leaves_its_last_good_step(tmp_path):
     # The first step is finite and goes so far that no later one is.
     optim = OptimConfig(name="sgd", lr=1e15, max_skipped=3)
@@ -286,6 +290,7 @@ def test_a_full_disk_is_an_error_and_older_checkpoints_survive(tmp_path, monkeyp
     assert checkpoint.steps(tmp_path / "a" / "checkpoints") == calls[:2]
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path):
     train_run(replace(SMALL, epochs=2), tmp_path / "a", say=silent)
     newest = sorted((tmp_path / "a" / "checkpoints").iterdir())[-1]

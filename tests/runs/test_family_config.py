@@ -66,6 +66,7 @@ def losses(config: Config) -> np.ndarray:
     return np.concatenate([report.metrics["loss"] for report in train(compiled, state, IMAGES, 40)])
 
 
+@pytest.mark.rows(slow=["posterior diagonal", "kind hierarchical"])
 @pytest.mark.rows(
     full=[
         "kind autoencoder",
@@ -90,6 +91,7 @@ def test_every_model_the_command_line_names_trains(name):
     assert found[-8:].mean() < found[:8].mean() - 1.0
 
 
+@pytest.mark.rows(quick=["penalty none", "estimator pathwise"])
 @pytest.mark.rows(
     full=[
         "bound capacity",

@@ -62,6 +62,7 @@ def table_of_counts(rows=300):
 # What goes in
 
 
+@pytest.mark.slow
 def test_a_table_of_counts_is_trained_on_as_it_is():
     from scipy.stats import poisson
 
@@ -86,6 +87,7 @@ def test_columns_that_have_nothing_in_common_need_no_code_but_show_how_spread_th
     assert 1.6 < concentration < 2.5
 
 
+@pytest.mark.slow
 def test_floats_are_taken_as_they_are():
     model, raw = small_vae(), images()
     greys = fit(model, raw / 255).params
@@ -179,6 +181,7 @@ class Counting(NamedTuple):
         return self.encoder.apply(variables, x)
 
 
+@pytest.mark.slow
 def test_a_second_fit_compiles_nothing_and_gives_the_bits_of_a_first():
     traced = []
     model = jaxvae.vae(Counting(traced), Linear(16, SHAPE), event_shape=SHAPE, latent_dim=3)
@@ -238,6 +241,7 @@ def collapse_warnings(model, data, **options):
     return [warning for warning in caught if warning.category is CollapseWarning], result
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_forced_to_collapse_says_so_once_where_it_was_called_and_how_to_mend_it():
     model = small_vae()
     said, (_, history) = collapse_warnings(

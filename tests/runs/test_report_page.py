@@ -117,6 +117,7 @@ def test_text_is_escaped_and_markup_is_not():
     assert "<script>" not in document("<script>", "", table(["<script>"], [["<script>"]], "<script>"))
 
 
+@pytest.mark.slow
 def test_a_page_is_whole_by_itself(page):
     found = Page(page).check()
     assert "Content-Security-Policy" in page

@@ -20,6 +20,18 @@ FULL = pytest.mark.full
 IRIS, SPECIES = load_iris(return_X_y=True)
 
 
+@pytest.mark.rows(
+    slow=[
+        "VAE()-check_fit_score_takes_y",
+        "VAE()-check_estimators_overwrite_params",
+        "VAE()-check_dont_overwrite_parameters",
+        "VAE()-check_n_features_in_after_fitting",
+        "VAE()-check_estimators_dtypes",
+        "VAE()-check_dtype_object",
+        "VAE()-check_fit2d_1feature",
+        "VAE()-check_fit_idempotent",
+    ]
+)
 @parametrize_with_checks([VAE()])
 def test_scikit_learn_accepts_the_estimator(estimator, check):
     check(estimator)
@@ -36,6 +48,7 @@ def short():
     return VAE(epochs=2, random_state=0).fit(IRIS)
 
 
+@pytest.mark.slow
 def test_a_linear_model_reaches_the_likelihood_of_probabilistic_pca_and_not_more(linear):
     scaler = StandardScaler().fit(IRIS)
     best = PCA(2).fit(scaler.transform(IRIS)).score(scaler.transform(IRIS)) - np.log(scaler.scale_).sum()
@@ -125,6 +138,7 @@ def test_columns_have_names(short):
     assert short.get_feature_names_out().tolist() == ["vae0", "vae1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("likelihood", "high"), [("bernoulli", 1), ("poisson", 9), pytest.param("negative_binomial", 9, marks=FULL)]
 )

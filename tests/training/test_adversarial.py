@@ -130,6 +130,7 @@ def test_each_player_gets_exactly_its_own_gradient(name):
     assert float(gradients(params, *arguments(2))[0]["loss"]) != float(metrics["loss"])
 
 
+@pytest.mark.slow
 def test_the_three_losses_of_the_vae_gan_are_the_papers():
     """Each loss written out by itself, differentiated in its own player's parameters alone."""
     model, params, loss = made("vae-gan")
@@ -176,6 +177,7 @@ class Quadratic(NamedTuple):
         return weights @ jnp.array([z[0] * z[1], z[0] ** 2, z[1] ** 2, 1.0])
 
 
+@pytest.mark.slow
 def test_the_density_ratio_of_a_correlated_gaussian_becomes_its_total_correlation():
     correlation, size = 0.8, 1024
     model = small_vae()
@@ -373,6 +375,7 @@ def test_bad_inputs_are_answered(name):
         assert word in str(caught.value)
 
 
+@pytest.mark.slow
 def test_added_parameters_see_those_of_the_model():
     model = add_parameters(small_vae(), lambda key, x, params: {"copy": 2 * params["encoder"]["w"]})
     params = quick_jit(model.init)(KEY, jnp.zeros(SHAPE))

@@ -69,6 +69,7 @@ def test_a_train_state_comes_back_to_the_bit_from_arrays_or_shapes(tmp_path, ema
     assert (draw == jax.random.normal(state.key, (2,))).all()
 
 
+@pytest.mark.rows(slow=["rbg"])
 @pytest.mark.parametrize("implementation", ["threefry2x32", "rbg", "unsafe_rbg"])
 def test_typed_keys_keep_their_kind(tmp_path, implementation):
     state = {"one": jax.random.key(1, impl=implementation)}
@@ -325,6 +326,7 @@ def test_no_checkpoint_is_a_missing_file(tmp_path):
         restore(tmp_path, {"w": np.ones(2)}, step="new")
 
 
+@pytest.mark.slow
 def test_a_state_written_by_two_devices_continues_on_one_and_back(tmp_path):
     def step(state, x):
         grad = jax.lax.pmean(x.sum(), "batch")
@@ -372,6 +374,7 @@ def test_file_modes_follow_the_umask_and_the_manifest_tells_nothing_of_the_machi
     assert not any(bytes(tmp_path) in text or b"unfinished" in text for text in texts)
 
 
+@pytest.mark.slow
 def test_paths_of_any_kind_and_another_process_in_the_c_locale(tmp_path):
     folder = tmp_path / "größe 日本 %20 #?|:\"'" / ("x" * 200)
     save(folder, {"w": np.arange(3.0)}, step=12, metadata={"ö": "ü"})
@@ -388,6 +391,7 @@ def test_paths_of_any_kind_and_another_process_in_the_c_locale(tmp_path):
     assert restore(folder, {"w": np.zeros(3)})[0]["w"].tolist() == [0.0, 2.0, 4.0]
 
 
+@pytest.mark.slow
 def test_a_second_process_cannot_take_a_run_folder_and_a_dead_one_gives_it_back(tmp_path):
     script = (
         "import sys, time; from jaxvae.training.checkpoints.folders import lock_folder\n"
@@ -475,6 +479,7 @@ def test_weights_of_another_program_are_read_unless_their_names_collide(tmp_path
             load_weights(tmp_path / f"{i}")
 
 
+@pytest.mark.slow
 def test_weights_that_were_changed_by_one_bit_are_refused_or_the_same(tmp_path):
     params = {"a": {"kernel": np.arange(8, dtype=np.float32)}, "b": np.ones(3, np.float16)}
     path = save_weights(tmp_path / "w", params)
@@ -531,6 +536,7 @@ def test_threads_that_save_in_folders_of_their_own_do_not_meet(tmp_path):
     assert steps(tmp_path / "a") == steps(tmp_path / "b") == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_many_saves_leave_nothing_behind_in_memory(tmp_path):
     state = {f"w{i}": np.arange(4.0, dtype=np.float32) for i in range(20)} | {"key": jax.random.key(0)}
 

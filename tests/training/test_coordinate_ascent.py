@@ -26,6 +26,7 @@ def linear(latents, orthogonal=False):
     return model, params, x, truth.noise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latents", [1, 2])
 def test_the_quadrature_elbo_is_the_closed_form(latents):
     model, params, x, noise = linear(latents)
@@ -40,6 +41,7 @@ def test_the_quadrature_elbo_is_the_closed_form(latents):
     np.testing.assert_allclose(quadrature_elbo(model, params, x, q), expected, rtol=2e-5)
 
 
+@pytest.mark.rows(slow=["2"])
 @pytest.mark.parametrize("latents", [1, 2])
 def test_the_e_step_reaches_the_evidence_where_the_posterior_is_a_diagonal_gaussian(latents):
     model, params, x, noise = linear(latents, orthogonal=True)
@@ -104,6 +106,7 @@ def wrong_calls():
     }
 
 
+@pytest.mark.rows(slow=["part"])
 @pytest.mark.parametrize("name", wrong_calls())
 def test_wrong_input_is_named(name):
     words, call = wrong_calls()[name]

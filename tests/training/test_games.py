@@ -34,6 +34,7 @@ TRUTH = {
 }
 
 
+@pytest.mark.rows(slow=["minimax"])
 @pytest.mark.parametrize("make", TRUTH)
 def test_every_game_is_its_formula_up_to_logits_of_ten_thousand(make):
     game, truth = make(), TRUTH[make]
@@ -63,6 +64,7 @@ def repeated(logits, counts):
     return jnp.repeat(logits, counts, total_repeat_length=20)
 
 
+@pytest.mark.slow
 def test_the_best_critic_of_two_known_densities_gives_their_jensen_shannon_divergence():
     p, q = (counts / 20 for counts in COUNTS)
     middle = (p + q) / 2
@@ -91,6 +93,7 @@ def test_the_best_critic_of_least_squares_and_of_the_earth_movers_distance():
     assert float(found) == pytest.approx(np.abs(np.cumsum(q - p)).sum(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_gradient_penalty_of_known_slopes():
     real, fake, weights = jnp.array([3.0, -1.0]), jnp.array([0.5, 2.0]), jnp.array([3.0, 4.0])
     assert float(gradient_penalty(lambda x: weights @ x, KEY, real, fake)) == 16.0
@@ -102,6 +105,7 @@ def test_gradient_penalty_of_known_slopes():
     assert max(1.0, 0.95 * (length - 1)) < float(root.max()) < length - 1
 
 
+@pytest.mark.slow
 def test_gradient_penalty_of_a_flat_critic_has_a_finite_gradient():
     x = jnp.ones(3)
     value, slope = jax.value_and_grad(lambda w: gradient_penalty(lambda x: jnp.sum(w * x), KEY, x, -x))(jnp.zeros(3))

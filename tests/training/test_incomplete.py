@@ -20,6 +20,7 @@ from jaxvae.training.losses.incomplete import incomplete_loss
 pytestmark = pytest.mark.quick_compile
 
 
+@pytest.mark.slow
 def test_the_bound_climbs_to_the_exact_evidence_of_the_observed_part():
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(4, 2)).astype(np.float32)
@@ -43,6 +44,7 @@ def test_the_bound_climbs_to_the_exact_evidence_of_the_observed_part():
     assert bounds[2] == pytest.approx(np.mean(exact), abs=0.02)
 
 
+@pytest.mark.slow
 def test_with_every_pixel_observed_it_is_the_importance_weighted_bound():
     weights = np.random.default_rng(1).normal(size=(4, 2)).astype(np.float32)
     model = linear_gaussian(jnp.asarray(weights), noise=1.0)

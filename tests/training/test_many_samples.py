@@ -39,6 +39,7 @@ def test_no_number_depends_on_the_chunk(name):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5), of(chunk), whole)
 
 
+@pytest.mark.slow
 def test_chunks_keep_what_is_kept_and_add_up_the_rest():
     kept, total = jax.jit(lambda a, b: in_chunks(lambda x, y: (x * y, x), 4, a, b))(jnp.arange(10.0), jnp.arange(10.0))
     assert kept.tolist() == [float(i * i) for i in range(10)]

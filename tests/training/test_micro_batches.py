@@ -22,7 +22,7 @@ def of(loss, size=12):
     return jax.jit(jax.value_and_grad(loss, has_aux=True))(params, keys, batch, jnp.int32(3))
 
 
-@pytest.mark.rows(full=["1"])
+@pytest.mark.rows(slow=["3", "6"], full=["1"])
 @pytest.mark.parametrize("size", [1, 3, 4, 6])
 def test_pieces_give_the_whole(size):
     loss = bound_loss(small_vae(), iwae_bound, samples=3)
@@ -30,6 +30,7 @@ def test_pieces_give_the_whole(size):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6), whole, pieces)
 
 
+@pytest.mark.slow
 def test_one_piece_is_the_whole_to_the_bit():
     loss = bound_loss(small_vae())
     assert same_bits(of(loss), of(micro_batches(loss, 12)))

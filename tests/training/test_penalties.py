@@ -119,6 +119,7 @@ def test_dip_is_the_covariance_of_means_or_of_samples(kind):
     assert float(penalty) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_dip_of_kind_two_is_the_covariance_of_samples():
     draw = np.random.default_rng(2)
     mean, log_var = draw.normal(size=(5, 2)), draw.normal(size=(5, 2)) - 1
@@ -164,6 +165,7 @@ def batches():
     return mean + WIDTH * draw.normal(size=mean.shape), mean
 
 
+@pytest.mark.slow
 def test_the_parts_of_the_kl_are_within_a_nat_and_a_half_of_the_truth(batches):
     z, mean = (jnp.float32(a) for a in batches)
     log_var = jnp.full(mean.shape, 2 * np.log(WIDTH), jnp.float32)
@@ -246,6 +248,7 @@ LOSSES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_is_a_function_of_its_key_with_a_gradient(name):
     model = small_vae()
@@ -266,6 +269,7 @@ def test_every_loss_is_a_function_of_its_key_with_a_gradient(name):
     assert float(metrics["elbo"]) == pytest.approx(float(plain), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_tc_loss_with_equal_weights_is_the_one_sample_elbo_and_each_weight_counts_its_part():
     model = small_vae()
     params = quick_jit(model.init)(KEY, jnp.zeros(SHAPE))
@@ -295,6 +299,7 @@ def loss_of(model):
     return quick_jit(jax.value_and_grad(loss, has_aux=True))(*arguments)
 
 
+@pytest.mark.slow
 def test_a_wasserstein_autoencoder_is_an_autoencoder_with_an_mmd_penalty():
     (value, metrics), gradient = loss_of(code_model(standard_normal(LATENTS)))
     assert float(value) == pytest.approx(float(metrics["penalty"] - metrics["log_likelihood"]), rel=1e-6)
@@ -388,6 +393,7 @@ def test_a_hierarchy_of_codes_is_named():
         jax.eval_shape(loss, params, jax.random.split(KEY, 4), jnp.zeros((4, *SHAPE)), jnp.int32(0))
 
 
+@pytest.mark.slow
 def test_public_names():
     assert jaxvae.objectives.mmd is mmd
     assert jaxvae.objectives.decompose_kl is decompose_kl

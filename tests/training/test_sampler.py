@@ -78,6 +78,7 @@ def run(data, steps, mode="jit", state=None, **options):
     return reports[-1].state, np.concatenate([report.metrics["loss"] for report in reports])
 
 
+@pytest.mark.rows(slow=["1"])
 @pytest.mark.parametrize("cut", [1, 4, 5, 8])
 def test_a_weighted_run_is_the_same_however_it_is_cut_or_resumed(cut):
     data = weighted(images(), WEIGHTS)
@@ -89,6 +90,7 @@ def test_a_weighted_run_is_the_same_however_it_is_cut_or_resumed(cut):
     assert same_bits(whole, resumed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["pmap", "mesh"])
 def test_two_devices_draw_what_one_draws(mode):
     data = weighted(images(), WEIGHTS)
@@ -136,6 +138,7 @@ def test_an_epoch_goes_on_from_its_anchor(cut):
         assert not same_bits(without, expected)
 
 
+@pytest.mark.slow
 def test_steps_that_are_not_finite_are_counted_across_epochs():
     bad = np.full((50, *SHAPE), np.nan, np.float32)
     state, compiled = setup(preprocess=lambda key, x: x / 255)
@@ -173,6 +176,7 @@ def test_training_sees_what_is_drawn_and_new_weights_compile_nothing():
     assert len(traces) == first
 
 
+@pytest.mark.slow
 def test_the_diagnosis_looks_at_the_batch_that_was_drawn():
     bad = images().astype(np.float32)
     bad[11] = np.nan

@@ -15,6 +15,7 @@ from jaxvae.training.engine.sweep import mean_and_error, member, plus_minus, tra
 pytestmark = pytest.mark.quick_compile
 
 
+@pytest.mark.slow
 def test_a_member_of_a_sweep_is_the_run_it_would_be_alone():
     model, data, ticks = small_vae(), images(50), []
     optimizer = jaxvae.make_optimizer("adam", 1e-2)
@@ -65,6 +66,7 @@ def test_a_mean_comes_with_its_standard_error_over_seeds():
     assert plus_minus([0.25]) == "0.25"
 
 
+@pytest.mark.slow
 def test_the_smallest_sweep_leaves_a_table_and_pictures(tmp_path, capsys, monkeypatch):
     grid = {"scales": (0.6, 1.0), "orientations": (0.0, 0.4), "columns": (0.0, 1.0), "rows": (0.0, 1.0)}
     monkeypatch.setattr(disentanglement, "GRID", grid)

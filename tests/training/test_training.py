@@ -38,6 +38,7 @@ def run(state, compiled, steps, **options):
     return reports[-1][0], metrics
 
 
+@pytest.mark.slow
 def test_the_loss_falls_to_a_level_only_a_model_of_the_data_reaches():
     state, compiled = setup(optimizer=optax.adam(0.03))
     _, metrics = run(state, compiled, 300)
@@ -46,6 +47,7 @@ def test_the_loss_falls_to_a_level_only_a_model_of_the_data_reaches():
     assert metrics["loss"][-20:].mean() < 8.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [1, 3, 5])
 def test_the_bits_do_not_depend_on_how_a_run_is_cut_into_calls(cut):
     whole, metrics = run(*setup(optimizer=optax.adam(1e-2), ema=0.9), 13, steps_per_call=20)
@@ -54,6 +56,7 @@ def test_the_bits_do_not_depend_on_how_a_run_is_cut_into_calls(cut):
     assert same_bits(metrics, pieces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [1, 5, 7, 12])
 def test_a_run_resumed_at_any_step_is_the_unbroken_run(cut):
     unbroken, _ = run(*setup(optimizer=optax.adam(1e-2), ema=0.9), 13)
@@ -63,6 +66,7 @@ def test_a_run_resumed_at_any_step_is_the_unbroken_run(cut):
     assert same_bits(unbroken, state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["pmap", "mesh"])
 def test_two_devices_compute_the_numbers_of_one(mode):
     # Plain gradient descent: Adam would hide a gradient that is twice too large.
@@ -168,6 +172,7 @@ def poisoned(at, poison):
     return loss
 
 
+@pytest.mark.rows(slow=["pmap-nan", "pmap-inf", "pmap-norm overflows"])
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e30], ids=["nan", "inf", "norm overflows"])
 @pytest.mark.parametrize("mode", ["jit", "pmap"])
 def test_a_step_that_is_not_finite_is_skipped_and_changes_nothing_but_the_counter(poison, mode):
@@ -191,6 +196,7 @@ def test_without_the_guard_the_same_run_is_lost():
     assert not np.isfinite(updated["encoder"]["b"]).all()
 
 
+@pytest.mark.slow
 def test_too_many_bad_steps_in_a_row_stop_with_the_step_and_the_leaf():
     state, compiled = setup(poisoned(range(4, 100), np.nan))
     with pytest.raises(FloatingPointError, match=r"3 steps in a row.*step 7.*loss"):
@@ -206,6 +212,7 @@ def test_bad_steps_that_are_not_in_a_row_do_not_stop_a_run():
     assert metrics["skipped"].sum() == 15
 
 
+@pytest.mark.slow
 def test_the_moving_average_starts_at_the_parameters_and_follows_them():
     state, compiled = setup(ema=0.75)
     assert same_bits(state.ema, state.params)
@@ -243,6 +250,7 @@ def test_a_step_that_is_skipped_leaves_the_moving_average_as_it_is():
     assert not same_bits(after.ema, skipped.ema)
 
 
+@pytest.mark.slow
 def test_clipping_bounds_the_step():
     state, compiled = setup(optimizer=make_optimizer("sgd", 1.0, clip=1e-3))
     one, metrics = run(state, compiled, 1)
@@ -291,6 +299,7 @@ def test_a_loss_is_minus_the_bound_averaged_over_examples():
     np.testing.assert_allclose(metrics["elbo"], metrics["log_likelihood"] - metrics["kl"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_seed_sweep_is_one_vmapped_program():
     model, optimizer = small_vae(), optax.sgd(1e-2)
     step = jax.jit(jax.vmap(make_step(bound_loss(model), optimizer, grey), in_axes=(0, None)))
