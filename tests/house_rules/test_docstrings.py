@@ -33,43 +33,6 @@ def own(module) -> dict[str, object]:
     }
 
 
-@pytest.mark.rows(
-    slow=[
-        "jaxvae.data.protocols",
-        "jaxvae.evaluation.annealing.hmc",
-        "jaxvae.evaluation.anomaly.regret",
-        "jaxvae.evaluation.bounds.importance",
-        "jaxvae.evaluation.bounds.likelihood",
-        "jaxvae.evaluation.bounds.rates",
-        "jaxvae.evaluation.bounds.report",
-        "jaxvae.evaluation.fitted_priors.kernel_density",
-        "jaxvae.evaluation.fitted_priors.maximum_likelihood",
-        "jaxvae.evaluation.latents.codes",
-        "jaxvae.evaluation.local.bounds",
-        "jaxvae.evaluation.local.gaps",
-        "jaxvae.flows.amortized",
-        "jaxvae.flows.autoregressive",
-        "jaxvae.math.multivariate",
-        "jaxvae.models.autoencoders.denoising",
-        "jaxvae.models.autoencoders.regularized",
-        "jaxvae.models.conditional",
-        "jaxvae.models.hierarchical",
-        "jaxvae.models.priors.flow",
-        "jaxvae.models.priors.mixture",
-        "jaxvae.models.vq",
-        "jaxvae.networks.masked",
-        "jaxvae.networks.mlp",
-        "jaxvae.networks.rows",
-        "jaxvae.objectives.adversarial",
-        "jaxvae.objectives.codes",
-        "jaxvae.sklearn.estimator",
-        "jaxvae.training.engine.loop",
-        "jaxvae.training.engine.state",
-        "jaxvae.training.losses.accumulation",
-        "jaxvae.training.losses.supervised",
-        "jaxvae.training.search.coordinate_ascent",
-    ]
-)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
