@@ -34,7 +34,7 @@ def cell_config(cell: str, *, stages: int, batch_size: int = 20, seed: int = 0, 
         evaluate_every=burda_epochs(stages),
         save_every=max(1, burda_epochs(stages) // 20),
         progress=progress,
-        data=DataConfig("mnist"),
+        data=DataConfig("mnist", protocol="dynamic"),
         model=model,
         objective=ObjectiveConfig(
             bound="elbo" if objective == "vae" else "iwae",

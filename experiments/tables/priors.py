@@ -61,7 +61,7 @@ def row_config(row: str, options: PriorsOptions):
         evaluate_every=options.epochs,
         save_every=max(1, options.epochs // 5),
         progress=options.progress,
-        data=DataConfig("mnist"),
+        data=DataConfig("mnist", protocol="dynamic"),
         model=models[row],
         objective=ObjectiveConfig(warmup_epochs=options.epochs / 10),
         optim=OptimConfig(lr=1e-3, schedule="cosine"),

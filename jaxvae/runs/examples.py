@@ -95,11 +95,16 @@ def as_examples(
 
 
 def _check_uint8(array: np.ndarray, protocol: str | None) -> None:
-    """Raises `ValueError` for bytes that may be no pixels 0..255: rows of tokens or counts, levels nobody scaled."""
+    """Raises `ValueError` for bytes that may be no pixels 0..255, or none to be made black and white unasked."""
     if array.ndim != 4 and protocol is None:
         raise ValueError(
             f"images are uint8 of shape {array.shape}, which may be pixels or numbers of another kind. For tokens and "
             f"counts pass images.astype(numpy.int32); for pixels 0..255 say what x is, as protocol='dynamic'."
+        )
+    if protocol is None and array.shape[-1] != 1:
+        raise ValueError(
+            f"protocol is missing, and its default 'dynamic' would make each of the {array.shape[-1]} channels black "
+            f"or white at random. Pass protocol='grey' for pixel / 255, or 'levels' where the likelihood scores 0..255."
         )
     if protocol != "levels":  # which takes them for the numbers they are
         check_pixels("images", array)

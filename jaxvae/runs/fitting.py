@@ -62,7 +62,7 @@ def fit(
     Args:
         model: such as `vae(...)`.
         images: [N, *event_shape], for images [N, H, W, C]; the last axis may be left out where the model has 1 there.
-            uint8 are pixels, which the protocol makes x of; where they are no images, it must be named. All others
+            uint8 are pixels, which the protocol makes x of; where they are no grey images, it must be named. All others
             (floats, counts as integers, booleans) are x in the units of the likelihood and go in as they are.
         labels: [N, ...] the context of each image, for a conditional model: integer labels [N] where it has classes. Of
             another model, for a loss that takes `Labelled` batches, such as `supervised_loss`.

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,21 @@ def with_data(config: Config, train: data.Dataset, test: data.Dataset) -> Config
         test_sha256=digest(test),
     )
     return replace(config, data=given)
+
+
+def preprocess_of(protocol: str) -> Callable[[Any, Any], Any]:
+    """(key, image) -> x of a protocol by its name; raises `ValueError` for one that a run has not settled yet.
+
+    Example:
+        >>> preprocess_of("levels").__name__
+        'levels'
+    """
+    if protocol not in data.PROTOCOLS:
+        raise ValueError(
+            f"data.protocol is {protocol!r}, which a run settles when it has its data, expected one of: "
+            f"{', '.join(data.PROTOCOLS)}. Name one, or take the config of the run's folder."
+        )
+    return data.PROTOCOLS[protocol]
 
 
 def digest(dataset: data.Dataset) -> str:

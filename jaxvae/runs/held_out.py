@@ -9,14 +9,14 @@ import numpy as np
 
 from jaxvae.checks import positive_integer
 from jaxvae.data.dataset import Dataset
-from jaxvae.data.protocols import PROTOCOLS, fixed_binarization
+from jaxvae.data.protocols import fixed_binarization
 from jaxvae.data.splits import some_rows
 from jaxvae.evaluation.bounds.report import Setting
 from jaxvae.models.records import Model
 from jaxvae.networks.precision import in_words
 from jaxvae.runs.builders.from_config import build_observation
 from jaxvae.runs.configs.config import Config, DataConfig
-from jaxvae.runs.given_data import check_given, load_images, with_data
+from jaxvae.runs.given_data import check_given, load_images, preprocess_of, with_data
 from jaxvae.training.engine.loop import check_data
 
 SEED = 0
@@ -91,12 +91,8 @@ def draw(dataset: Dataset, protocol: str) -> HeldOut:
     if protocol == "dynamic":
         binary, digest = fixed_binarization(images, SEED)
         return HeldOut((binary > 0).astype(np.float32), images, labels, FIXED, SEED, digest)
-    if protocol not in PROTOCOLS:
-        raise ValueError(
-            f"protocol is {protocol!r}, which a run settles when it starts; expected {', '.join(PROTOCOLS)}."
-        )
     keys = jax.random.split(jax.random.key(SEED), len(images))
-    x = np.asarray(jax.jit(jax.vmap(PROTOCOLS[protocol]))(keys, images))
+    x = np.asarray(jax.jit(jax.vmap(preprocess_of(protocol)))(keys, images))
     return HeldOut(x, images, labels, protocol, SEED, hashlib.sha256(x.tobytes()).hexdigest())
 
 

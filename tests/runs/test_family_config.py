@@ -50,7 +50,7 @@ def tiny(model=None, objective=None) -> Config:
             batch_size=50,
             progress=False,
             parallel="jit",
-            data=DataConfig("digits"),
+            data=DataConfig("digits", protocol="dynamic"),
             model=replace(TINY, **(model or {})),
             objective=ObjectiveConfig(**(objective or {})),
             optim=OptimConfig(lr=1e-2),

@@ -133,6 +133,12 @@ TAKEN_FOR = {  # model, data, labels, words
         r"uint8.*astype\(numpy\.int32\)",
     ),
     "levels in uint8": (small_vae, images() // 17, None, r"no value above 14.*images / 14"),
+    "colours": (
+        lambda: jaxvae.vae(Encoder(), Linear(48, (4, 4, 3)), event_shape=(4, 4, 3), latent_dim=3),
+        np.tile(images(), (1, 1, 1, 3)),
+        None,
+        "each of the 3 channels black or white at random.*protocol='grey'",
+    ),
     "a count of 33 bits": (
         lambda: table_vae(jaxvae.observations.poisson()),
         ROWS + np.int64(2**32),

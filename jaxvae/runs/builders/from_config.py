@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxvae.data.protocols import PROTOCOLS
 from jaxvae.models.records import Model, Network
 from jaxvae.models.variational import vae
 from jaxvae.networks.mlp import MLPDecoder
@@ -22,6 +21,7 @@ from jaxvae.runs.builders.parts import (
     build_prior,
 )
 from jaxvae.runs.configs.config import Config, ModelConfig
+from jaxvae.runs.given_data import preprocess_of
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.stages import burda_schedule, burda_stages
 from jaxvae.training.engine.state import TrainState, init_state
@@ -122,7 +122,7 @@ def build_training(config: Config, model: Model, steps_per_epoch: int) -> Traini
         rate = learning_rate_schedule(optim.schedule, optim.lr, steps, round(optim.warmup_epochs * steps_per_epoch))
     eps = None if optim.name == "sgd" else optim.eps
     optimizer = make_optimizer(optim.name, rate, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps)
-    return Training(loss, optimizer, PROTOCOLS[config.data.protocol])
+    return Training(loss, optimizer, preprocess_of(config.data.protocol))
 
 
 def abstract_state(config: Config, model: Model) -> TrainState:

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxvae.data.protocols import PROTOCOLS
 from jaxvae.models.records import Key, Model, Params
 from jaxvae.runs.configs.config import Config
+from jaxvae.runs.given_data import preprocess_of
 from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.engine.sampler import Reweighted
 from jaxvae.training.engine.state import Array, TrainState
@@ -89,7 +89,7 @@ def sampled(config: Config, model: Model, images: np.ndarray, anchor: Params | N
     weights = latent_resampler(
         model,
         images,
-        preprocess=PROTOCOLS[config.data.protocol],
+        preprocess=preprocess_of(config.data.protocol),
         bins=options.bins,
         alpha=options.alpha,
         combine=options.combine,
