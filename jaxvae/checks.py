@@ -5,6 +5,7 @@ only where an array is concrete (called outside `jit`, `grad` and `vmap`); insid
 the finite guard of `jaxvae.training` does that work.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -199,3 +200,27 @@ def one_process(what: str) -> None:
             f"this job has {jax.process_count()} processes (jax.distributed), expected one: {what} in several is not "
             f"supported yet. Start one process; it uses all devices of its machine."
         )
+
+
+def refuse_state(params: Any, path: str = "") -> None:
+    """Raises `ValueError` where a network keeps more than parameters, such as the running averages of batch statistics.
+
+    Flax Linen puts every kind of variables in a collection of its own, the parameters under "params". Here all that a
+    network returns is trained: an optimizer would move the averages against a gradient that they do not have.
+
+    Example:
+        >>> refuse_state({"encoder": {"params": {}, "batch_stats": {}}})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: the network 'encoder' keeps state beside its parameters: batch_stats. Use layers without it, ...
+    """
+    if not isinstance(params, Mapping):
+        return
+    state = sorted(str(name) for name in params if name == "batch_stats" or ("params" in params and name != "params"))
+    if state:
+        raise ValueError(
+            f"the network {path!r} keeps state beside its parameters: {', '.join(state)}. Use layers without it, such "
+            f"as GroupNorm or LayerNorm in place of BatchNorm."
+        )
+    if "params" not in params:
+        for name, below in params.items():
+            refuse_state(below, f"{path}/{name}" if path else str(name))

@@ -19,7 +19,7 @@ from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.latent_variable import Draw, latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.heads import as_gaussian
-from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Observation, Params
+from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Observation, Params, merge
 
 Array = jax.Array
 
@@ -125,7 +125,7 @@ def ladder_vae(
         d = to_input(x)
         for level, (network, k) in enumerate(zip(encoders, jax.random.split(key, len(dims)), strict=True), 1):
             name = f"encoder_{level}"
-            params[name] = network.init(k, d)
+            params = merge(params, {name: network.init(k, d)})
             d, _ = _rung(name, network.apply(params[name], d), dims[level - 1])
         return params
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 
-from jaxvae.checks import shown
+from jaxvae.checks import refuse_state, shown
 from jaxvae.models.contexts import Context, Labelled, count_examples, split_context
 from jaxvae.objectives.terms import Terms
 
@@ -214,7 +214,7 @@ def part_of(params: Any, name: str) -> Any:
 
 
 def merge(*parts: Mapping[str, Any]) -> Params:
-    """Joins parameter dicts; a name used twice raises `ValueError` naming it.
+    """Joins parameter dicts; a name used twice, and a network with state, raise `ValueError` naming it.
 
     Example:
         >>> sorted(merge({"encoder": 1}, {"decoder": 2}))
@@ -229,4 +229,5 @@ def merge(*parts: Mapping[str, Any]) -> Params:
                     f"the second part brings {sorted(part)}). Give one of them another name."
                 )
             merged[name] = subtree
+    refuse_state(merged)
     return merged

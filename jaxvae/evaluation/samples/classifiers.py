@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.checks import as_seed, finite_number, positive_integer
+from jaxvae.checks import as_seed, finite_number, positive_integer, refuse_state
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.bounds.likelihood import Estimate
 from jaxvae.evaluation.probes.probes import accuracy
@@ -176,6 +176,7 @@ def classifier_trainer(
         data = Labelled(as_input(images)[rows], labels[rows])
         key_init, key_run = jax.random.split(jax.random.key(as_seed("seed", seed)))
         variables = jax.jit(network.init)(key_init, data.value[0]) if start is None else start
+        refuse_state({"network": variables})
         size_of = jax.eval_shape(network.apply, variables, data.value[0]).shape[0]
         params: Params = {
             "network": variables,

@@ -10,7 +10,7 @@ from jaxvae.checks import as_float
 from jaxvae.flows.records import Bijection, check_bijection
 from jaxvae.math.normal import normal_log_prob, reparameterize
 from jaxvae.models.inputs import shapes_of
-from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params
+from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params, merge
 
 Array = jax.Array
 
@@ -78,7 +78,7 @@ def flow_posterior(flow: Bijection | Callable[[int], Bijection]) -> Callable[...
 
         def init(key: Key, x: Array) -> Params:
             key_encoder, key_flow = jax.random.split(key)
-            variables = encoder.init(key_encoder, to_input(x))
+            variables = merge({name: encoder.init(key_encoder, to_input(x))})[name]
             base, context = encode(variables, x)
             added = bijection.init(key_flow, base.mean, context)
             return {name: variables, **({flow_name: added} if added else {})}  # weights files hold no empty dict
