@@ -49,23 +49,26 @@ def bessel_parts(kappa: Array, dim: int) -> BesselParts:
     steps = max(0, least - int(order))
     top = order + steps
     z = kappa / top
-    w = jnp.sqrt(1 + z * z)
-    above = z * z / (1 + w)  # w - 1
+    w = jnp.hypot(1.0, z)
+    above = z * (z / (1 + w))  # w - 1
     value, relative, change = _debye_sums(1 / w, top, count)
     change = jnp.log1p(-above / w * change)  # log of the sum at t over the one at t = 1, where kappa = 0
-    steep = z / w**3 * relative / value
+    steep = z / w / w / w * relative / value
     log_half = jnp.log1p(above / 2)
     cumulant = top * (above - log_half) - 0.5 * jnp.log1p(above) + change
     defect = top * ((above + z) / (w + z) + log_half) + 0.5 * jnp.log1p(above) - change
-    slope = z / (1 + w) - z / (2 * top * w * w) - steep / top
-    shortfall = kappa * (1 + 1 / (w + z)) / (1 + w) + z * z / (2 * w * w) + z * steep
+    slope = z / (1 + w) - z / w / (2 * top * w) - steep / top
+    shortfall = kappa * (1 + 1 / (w + z)) / (1 + w) + (z / w) ** 2 / 2 + z * steep
+    excess = z * steep - top / (w + z) - 1 / w / (2 * w)  # of the shortfall over top + 1/2, its limit
     for n in range(steps - 1, -1, -1):
         double = 2 * (order + n + 1)
         gained = jnp.log1p(kappa * slope / double)
         slope = kappa / (double + kappa * slope)
         shortfall = slope * (double - shortfall)
+        excess = -(order + n + 0.5) * shortfall / jnp.maximum(kappa, 1.0) - slope * excess
         cumulant, defect = cumulant + gained, defect - gained
-    return BesselParts(cumulant, defect, slope, shortfall)
+    # Down from a high order to a low one the shortfall itself, which falls by 1 a step, would lose its digits.
+    return BesselParts(cumulant, defect, slope, jnp.where(kappa > dim, order + 0.5 + excess, shortfall))
 
 
 def _debye_sums(t: Array, order: float, count: int) -> tuple[Array, Array, Array]:
@@ -133,15 +136,7 @@ def _mean_defect_jvp(dim: int, primals: tuple[Array], tangents: tuple[Array]) ->
 
 
 def mean_length_slope(kappa: Array, dim: int) -> Array:
-    """A'(kappa), the variance along the mean.
-
-    A (1 / kappa - A + A of the next order) up to kappa = d, and beyond it the derivative of 1 - (1 - A): each cancels
-    where the other does not.
-    """
-    low = kappa < dim
-    near = jnp.where(low, kappa, 1.0)
-    here, next_order = bessel_parts(near, dim).slope, bessel_parts(near, dim + 2).slope
-    per_kappa = jnp.where(near < 1e-6, 1 / dim, here / jnp.maximum(near, 1e-6))
-    far = jnp.where(low, float(dim), kappa)
-    shortfall, bend = jax.jvp(lambda k: bessel_parts(k, dim).shortfall, (far,), (jnp.ones_like(far),))
-    return jnp.where(low, per_kappa - here * (here - next_order), (shortfall / far - bend) / far)
+    """A'(kappa), the variance along the mean: from A up to kappa = d, and from 1 - A beyond, where A rounds to 1."""
+    parts, change = jax.jvp(lambda k: bessel_parts(k, dim), (kappa,), (jnp.ones_like(kappa),))
+    far = jnp.maximum(kappa, 1.0)
+    return jnp.where(kappa < dim, change.slope, (parts.shortfall / far - change.shortfall) / far)

@@ -1,9 +1,9 @@
 """Mixtures of densities."""
 
-import functools
 import math
 
 import jax
+import jax.numpy as jnp
 
 from jaxvae.arguments import arguments
 from jaxvae.math.normal import normal_log_prob
@@ -11,6 +11,7 @@ from jaxvae.math.numerics import inverse_scale, log_mean_exp, log_softmax
 from jaxvae.roles import floats, real
 
 Array = jax.Array
+BLOCK = 8  # components in flight in a derivative
 
 
 @arguments(logits=floats("[K]"), log_probs=floats("[K]"))
@@ -27,8 +28,8 @@ def mixture_log_prob(logits: Array, log_probs: Array) -> Array:
     Source: McLachlan and Peel, Finite Mixture Models, 2000.
 
     Example:
-        >>> log_probs = jax.numpy.log(jax.numpy.array([0.1, 0.3]))
-        >>> round(float(jax.numpy.exp(mixture_log_prob(jax.numpy.zeros(2), log_probs))), 6)
+        >>> log_probs = jnp.log(jnp.array([0.1, 0.3]))
+        >>> round(float(jnp.exp(mixture_log_prob(jnp.zeros(2), log_probs))), 6)
         0.2
     """
     return log_mean_exp(log_softmax(logits) + log_probs) + math.log(logits.shape[0])
@@ -41,7 +42,7 @@ def gaussian_mixture_log_prob(x: Array, logits: Array, means: Array, log_vars: A
     Args:
         x: [Z] one example.
         logits: [K] unnormalised logarithms of the weights.
-        means, log_vars: [K, Z]; logarithms are natural.
+        means, log_vars: [K, Z]; logarithms are natural, and float32 is right to 1e-5 for |log_vars| <= 80.
 
     Returns:
         [] nats.
@@ -49,11 +50,11 @@ def gaussian_mixture_log_prob(x: Array, logits: Array, means: Array, log_vars: A
     Source: McLachlan and Peel, Finite Mixture Models, 2000.
 
     Example:
-        >>> components = jax.numpy.zeros((3, 2))
-        >>> round(float(gaussian_mixture_log_prob(jax.numpy.zeros(2), jax.numpy.zeros(3), components, components)), 4)
+        >>> components = jnp.zeros((3, 2))
+        >>> round(float(gaussian_mixture_log_prob(jnp.zeros(2), jnp.zeros(3), components, components)), 4)
         -1.8379
     """
-    dtype = jax.numpy.result_type(x, logits, means, log_vars)
+    dtype = jnp.result_type(x, logits, means, log_vars)
     # Adding 0 makes a JAX array of a NumPy constant that `vmap` holds inside `jit`: a custom rule accepts no other.
     parts = (x + 0.0, log_softmax(logits), means + 0.0, log_vars + 0.0)
     return _gaussian_mixture(*(part.astype(dtype) for part in parts))
@@ -67,19 +68,24 @@ def _gaussian_mixture(x: Array, log_weights: Array, means: Array, log_vars: Arra
 
 @_gaussian_mixture.defjvp
 def _gaussian_mixture_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-    """The slope as products of matrices: over a batch, automatic ones fill arrays [B, K, Z] and take ten times as long.
+    """sum_k r_k (dw_k + e_k . (dm_k - dx) / s_k + (e_k^2 - 1) . dv_k / 2), e_k = (x - m_k) / s_k, r = p(k | x).
 
-    With r_k the posterior weight of component k and s = exp(-log_vars), the slope is
-    sum_k r_k (dw_k + (x - m_k) s_k (dm_k - dx) + ((x - m_k)^2 s_k - 1) dv_k / 2), its squares multiplied out.
+    A few components are taken at a time, and made anew on the way back: all of them at once fill arrays [B, K, Z] in a
+    batch and take eight times as long. Products of matrices, with the squares multiplied out, take half as long, but
+    lose all digits where a standard deviation s_k is small beside the mean m_k.
     """
     (x, log_weights, means, log_vars), (dx, dw, dm, dv) = primals, tangents
     log_probs = log_weights + jax.vmap(normal_log_prob, (None, 0, 0))(x, means, log_vars)
-    value = log_mean_exp(log_probs) + math.log(log_weights.shape[0])
-    possible = value > -math.inf
-    r = jax.numpy.where(possible, jax.numpy.exp(log_probs - jax.numpy.where(possible, value, 0.0)), 0.0)
-    s = inverse_scale(log_vars)
-    dot = functools.partial(jax.numpy.matmul, precision="highest")
-    slope = dot(r, dw) + dot(dot(r, means * s) - dot(r, s) * x, dx)
-    slope += dot(dot(r, s * dm), x) - dot(r, jax.numpy.sum(means * s * dm, axis=1))
-    slope += 0.5 * dot(dot(r, s * dv), x**2) - dot(dot(r, s * means * dv), x)
-    return value, slope + 0.5 * dot(r, jax.numpy.sum((means**2 * s - 1.0) * dv, axis=1))
+    top = jnp.max(log_probs)
+    weights = jnp.exp(log_probs - jnp.where(top > -math.inf, top, 0.0))
+    r = weights / jnp.maximum(weights.sum(), 1.0)
+
+    @jax.checkpoint
+    def along(component: tuple[Array, ...]) -> Array:
+        r, dw, mean, inverse, d_mean, d_log_var = component
+        e = jnp.where(r > 0, (x - mean) * inverse, 0.0)  # far from a component of weight 0 the square overflows
+        return r * (dw + jnp.sum(e * (inverse * (d_mean - dx)) + 0.5 * (e * e - 1.0) * d_log_var))
+
+    components = (r, dw, means, inverse_scale(log_vars / 2.0), dm, dv)
+    slopes = jax.lax.map(along, components, batch_size=min(BLOCK, len(r)))
+    return _gaussian_mixture(*primals), slopes.sum()
