@@ -25,13 +25,13 @@ from .models.autoencoders.deterministic import autoencoder as autoencoder
 from .models.categorical_latents import categorical_vae as categorical_vae
 from .models.conditional import conditional_vae as conditional_vae
 from .models.contexts import Labelled as Labelled
-from .models.exchange_prior import with_prior as with_prior
 from .models.hierarchical import hierarchical_vae as hierarchical_vae
 from .models.ladder import ladder_vae as ladder_vae
 from .models.observations.continuous import bernoulli as bernoulli
 from .models.observations.continuous import normal as normal
 from .models.observations.discrete import discretized_logistic as discretized_logistic
 from .models.players.generator import gan as gan
+from .models.priors.exchange import with_prior as with_prior
 from .models.records import Conditional as Conditional
 from .models.records import DiagNormal as DiagNormal
 from .models.records import Model as Model

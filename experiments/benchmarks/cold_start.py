@@ -107,16 +107,13 @@ def measure(options: Options) -> list[dict[str, Any]]:
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Prints the table."""
-    from rich.console import Console
-    from rich.table import Table
+    from jaxvae.evaluation.measured import print_table
 
-    table = Table(title="process start to end")
-    for column in ("program", "seconds (min, median, max)", "peak memory MB"):
-        table.add_column(column, justify="left" if column == "program" else "right")
-    for row in rows:
-        seconds = " - ".join(f"{value:.2f}" for value in row["seconds"])
-        table.add_row(row["program"], seconds, f"{row['peak_megabytes']:.0f}")
-    Console(width=110).print(table)
+    cells = [
+        (row["program"], " - ".join(f"{value:.2f}" for value in row["seconds"]), f"{row['peak_megabytes']:.0f}")
+        for row in rows
+    ]
+    print_table("process start to end", ("program", "seconds (min, median, max)", "peak memory MB"), cells)
 
 
 def main() -> None:

@@ -209,18 +209,15 @@ def summary(runners: list[Runner]) -> list[dict[str, Any]]:
 
 def show(rows: list[dict[str, Any]], options: Options) -> None:
     """Prints the table."""
-    from rich.console import Console
-    from rich.table import Table
+    from jaxvae.evaluation.measured import print_table
 
-    first = rows[0]["contender"]
-    table = Table(title=f"{options.model} VAE, batch {options.batch}, {options.rounds} rounds")
-    for column in ("contender", "examples/s", f"{first} is faster by (min, median, max)", "loss, epoch 1", "last"):
-        table.add_column(column, justify="left" if column == "contender" else "right")
+    faster, cells = f"{rows[0]['contender']} is faster by (min, median, max)", []
     for row in rows:
         ratios = " - ".join(f"{ratio:.2f}" for ratio in row["ratio"])
         losses = (f"{row['first_epoch_loss']:.2f}", f"{row['last_epoch_loss']:.2f}")
-        table.add_row(row["contender"], f"{row['examples_per_second']:,.0f}", ratios, *losses)
-    Console(width=110).print(table)
+        cells.append((row["contender"], f"{row['examples_per_second']:,.0f}", ratios, *losses))
+    title = f"{options.model} VAE, batch {options.batch}, {options.rounds} rounds"
+    print_table(title, ("contender", "examples/s", faster, "loss, epoch 1", "last"), cells)
 
 
 def main() -> None:

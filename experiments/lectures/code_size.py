@@ -39,13 +39,15 @@ def main(options: CodeSizeOptions) -> None:
 
     import jaxvae
     from experiments.lectures.linear_autoencoder import pca
-    from experiments.tables.results import print_table, with_error, write_results
+    from experiments.tables.results import write_results
     from jaxvae.checks import positive_integer
     from jaxvae.commands.progress import progress_bar
     from jaxvae.data.splits import some_rows
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.statistics import mean_and_error
 
     if not options.latents:
         raise ValueError("latents is empty, expected at least one size, as in --latents 2 5.")
@@ -80,7 +82,9 @@ def main(options: CodeSizeOptions) -> None:
                     drawn[f"{size} latents"] = model.to_unit(generation.prior_means(model, params, key_draws, 24))
                 if progress is not None:
                     progress(2 * done + variational + 1)
-            rows.append((str(size), *(with_error(errors[name]) for name in NAMES), with_error(bound)))
+            rows.append(
+                (str(size), *(mean_and_error(errors[name]).text(2) for name in NAMES), mean_and_error(bound).text(2))
+            )
     title = f"squared error an image: {options.data}, epochs: {epochs}, {len(test)} test images, seed {options.seed}"
     print_table(title, ("numbers in the code", *NAMES, "VAE's -ELBO, nats"), rows)
     figures = {

@@ -38,10 +38,12 @@ def main(options: FlowsOptions) -> None:
     from sklearn.datasets import make_moons
 
     import jaxvae
-    from experiments.tables.results import print_table, with_error, write_results
+    from experiments.tables.results import write_results
     from jaxvae.checks import finite_number, positive_integer
     from jaxvae.commands.progress import progress_bar
     from jaxvae.evaluation.fitted_priors.maximum_likelihood import train_density
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.statistics import mean_and_error
 
     fitted, judged = (positive_integer(name, getattr(options, name), 20) for name in ("points", "held_out"))
     finite_number("noise", options.noise, above=True)
@@ -75,7 +77,7 @@ def main(options: FlowsOptions) -> None:
     truth = moons_log_density(test, options.noise)
     found = {name: log_prob(name, test) for name in densities} | {"the true density": truth}
     rows = [
-        (name, with_error(values, 3), with_error(values - truth, 3) if values is not truth else "")
+        (name, mean_and_error(values).text(3), mean_and_error(values - truth).text(3) if values is not truth else "")
         for name, values in found.items()
     ]
     title = f"two moons, noise {options.noise:g}: {fitted} points to fit, {judged} held out, seed {seed}"

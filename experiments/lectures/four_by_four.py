@@ -39,11 +39,12 @@ def main(options: FourByFourOptions) -> None:
     import jax.numpy as jnp
     import numpy as np
 
-    from experiments.tables.results import print_table, write_results
+    from experiments.tables.results import write_results
     from jaxvae.checks import positive_integer
     from jaxvae.evaluation.annealing.annealed import ancestral_sample
     from jaxvae.evaluation.exact.grid import grid_posterior
     from jaxvae.evaluation.exact.parts import evidence_parts, gaussian_on_grid
+    from jaxvae.evaluation.measured import print_table
     from jaxvae.models.exact.pixels import four_by_four
     from jaxvae.models.records import DiagNormal
     from jaxvae.training.search.coordinate_ascent import e_step

@@ -88,7 +88,7 @@ def main(options: RateOptions) -> None:
             key = jax.random.key(options.seed)
             points[beta] = rate_distortion(model, member(params, i, 0), key, x, draws=options.draws)
     cap = math.log(len(x))
-    Console(width=118).print(table(points, f"{about}, {epochs} epochs; {min(options.draws, len(x))} draws", cap))
+    show(points, f"{about}, {epochs} epochs; {min(options.draws, len(x))} draws", cap)
     folder = Path(options.output)
     make_folder(folder)
     write_json(
@@ -131,22 +131,20 @@ def plain(point: Any) -> dict[str, Any]:
     return {name: value._asdict() if hasattr(value, "_asdict") else value for name, value in point._asdict().items()}
 
 
-def table(points: dict[float, Any], about: str, cap: float) -> Any:
-    """The table to print."""
-    from rich.table import Table
+def show(points: dict[float, Any], about: str, cap: float) -> None:
+    """Prints a row for each beta."""
+    from jaxvae.evaluation.measured import print_table
 
-    result = Table(title=f"nats per example ± standard error; {about}", caption=f"I at most log N = {cap:.2f}")
-    for heading in ("beta", "rate", "distortion", "-ELBO", "I(x; z)", "at most", "KL(q(z) | p(z))", "active"):
-        result.add_column(heading, justify="right", no_wrap=True)
+    names = ("beta", "rate", "distortion", "-ELBO", "I(x; z)", "at most", "KL(q(z) | p(z))", "active")
+    rows = []
     for beta, point in points.items():
         parts = (point.rate, point.distortion, point.negative_elbo, point.information)
-        words = [f"{part.mean:.2f} ± {part.standard_error:.2f}" for part in parts]
-        above = point.information_above
         # No more is told than the rate, whatever the estimate says.
-        most = "the rate" if above.mean > point.rate.mean else f"{above.mean:.2f} ± {above.standard_error:.2f}"
-        marginal = f"{point.marginal_kl.mean:.2f} ± {point.marginal_kl.standard_error:.2f}"
-        result.add_row(f"{beta:g}", *words, most, marginal, str(point.active_units))
-    return result
+        above = point.information_above
+        most = "the rate" if above.mean > point.rate.mean else above.text(2)
+        words = (*(part.text(2) for part in parts), most, point.marginal_kl.text(2))
+        rows.append((f"{beta:g}", *words, str(point.active_units)))
+    print_table(f"nats per example ± standard error; {about}", names, rows, f"I at most log N = {cap:.2f}")
 
 
 def draw(folder: Any, points: dict[float, Any], entropy: float | None) -> None:

@@ -41,7 +41,7 @@ def main(options: TriptychOptions) -> None:
     import numpy as np
 
     import jaxvae
-    from experiments.tables.results import print_table, with_error, write_results
+    from experiments.tables.results import write_results
     from jaxvae.checks import positive_integer
     from jaxvae.commands.progress import progress_bar
     from jaxvae.data.splits import some_rows
@@ -49,6 +49,8 @@ def main(options: TriptychOptions) -> None:
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.latents.codes import encode
     from jaxvae.evaluation.latents.collapse import CollapseWarning
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.statistics import mean_and_error
 
     limit = positive_integer("limit", options.limit, 20)
     epochs = positive_integer("epochs", EPOCHS[options.data] if options.epochs is None else options.epochs)
@@ -102,12 +104,12 @@ def main(options: TriptychOptions) -> None:
     rows = [
         (
             name,
-            with_error(part["reconstruction"]),
-            with_error(part["kl"]),
-            with_error(-part["elbo"]),
+            mean_and_error(part["reconstruction"]).text(2),
+            mean_and_error(part["kl"]).text(2),
+            mean_and_error(-part["elbo"]).text(2),
             f"{part['codes'].std():.2f}",
             f"{part['width']:.3f}",
-            with_error(part["right"], 3),
+            mean_and_error(part["right"]).text(3),
         )
         for name, part in found.items()
     ]

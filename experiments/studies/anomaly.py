@@ -204,15 +204,15 @@ def scores_of(
 
 def show(setting: str, table: Mapping[str, Any]) -> None:
     """Prints a row for each score, the best first, with 95 % intervals."""
-    from rich.console import Console
-    from rich.table import Table
+    from jaxvae.evaluation.measured import print_table
 
-    printed = Table(title=setting, caption="95 % intervals over the test images: DeLong's, the others by the bootstrap")
-    for name in ("score", "AUROC", "average precision", "FPR at 95 % TPR"):
-        printed.add_column(name, justify="left" if name == "score" else "right")
-    for name, row in sorted(table.items(), key=lambda item: -item[1].auroc.value):
-        printed.add_row(LABELS[name], *(f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in row))
-    Console(width=118).print(printed)
+    caption = "95 % intervals over the test images: DeLong's, the others by the bootstrap"
+    best_first = sorted(table.items(), key=lambda item: -item[1].auroc.value)
+    rows = [
+        (LABELS[name], *(f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in row))
+        for name, row in best_first
+    ]
+    print_table(setting, ("score", "AUROC", "average precision", "FPR at 95 % TPR"), rows, caption)
 
 
 if __name__ == "__main__":

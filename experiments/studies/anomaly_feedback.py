@@ -57,20 +57,15 @@ def feedback(options: "AnomalyOptions", inliers: str, outliers: str, kinds: Mapp
 
 def show(setting: str, table: Mapping[str, Any], outliers: str, unseen: str) -> None:
     """Prints a row for each model."""
-    from rich.console import Console
-    from rich.table import Table
-
     from experiments.studies.anomaly import LABELS
+    from jaxvae.evaluation.measured import print_table
 
-    caption = "AUROC against test inliers, \N{PLUS-MINUS SIGN} half of DeLong's 95 % interval; one model a row"
-    printed = Table(title=setting, caption=caption)
-    printed.add_column("training images", no_wrap=True)
-    printed.add_column(f"{LABELS['negative_elbo']} of inliers", justify="right")
     columns = [(outliers, judge) for judge in JUDGES] + [(unseen, "negative_elbo"), (unseen, "complexity_ratio")]
-    for kind, judge in columns:
-        printed.add_column(f"{kind}, {LABELS[judge]}", justify="right")
+    names = [f"{LABELS['negative_elbo']} of inliers", *(f"{kind}, {LABELS[judge]}" for kind, judge in columns)]
+    rows = []
     for name, row in table.items():
         areas = (row[f"{kind} {judge}"] for kind, judge in columns)
         cells = (f"{value:.3f} \N{PLUS-MINUS SIGN} {(high - low) / 2:.3f}" for value, low, high in areas)
-        printed.add_row(name, f"{row['inliers_negative_elbo']:.0f}", *cells)
-    Console(width=118).print(printed)
+        rows.append((name, f"{row['inliers_negative_elbo']:.0f}", *cells))
+    caption = "AUROC against test inliers, \N{PLUS-MINUS SIGN} half of DeLong's 95 % interval; one model a row"
+    print_table(setting, ("training images", *names), rows, caption)

@@ -47,6 +47,7 @@ from jaxvae.commands.launch import launch
 
 def main(options: DebiasingOptions) -> None:
     """Prints the table and writes debiasing.json and a picture of each way of drawing that follows the parameters."""
+    from jaxvae.evaluation.statistics import mean_and_error
     from jaxvae.files import make_folder, write_json
 
     check(options)
@@ -60,9 +61,12 @@ def main(options: DebiasingOptions) -> None:
             runs[way].append(found)
             if seed == 0 and way in ("rarity", "answers"):
                 draw(options, images, weights, folder / ("most_and_least.png" if way == "rarity" else f"{way}.png"))
-    table = {WAYS[way]: {name: summary([run[name] for run in each]) for name in each[0]} for way, each in runs.items()}
+    table = {
+        WAYS[way]: {name: mean_and_error([run[name] for run in each])[:2] for name in each[0]}
+        for way, each in runs.items()
+    }
     rises = {
-        WAYS[way]: summary([b["worst"] - a["worst"] for a, b in zip(runs["plain"], each, strict=True)])
+        WAYS[way]: mean_and_error([b["worst"] - a["worst"] for a, b in zip(runs["plain"], each, strict=True)])[:2]
         for way, each in runs.items()
         if way != "plain"
     }
@@ -92,37 +96,26 @@ def draw(options: DebiasingOptions, images: Any, weights: Any, path: Path) -> No
     plots.save(plots.compare(rows, columns=14, title=title)[0], path)
 
 
-def summary(values: list[float]) -> list[float]:
-    """The mean over seeds and its standard error."""
-    import numpy as np
-
-    return [float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))]
-
-
-def show(options: DebiasingOptions, table: Mapping[str, Any], rises: Mapping[str, list[float]]) -> None:
+def show(options: DebiasingOptions, table: Mapping[str, Any], rises: Mapping[str, Any]) -> None:
     """Prints a row for each way of drawing."""
-    from rich.console import Console
-    from rich.table import Table
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.statistics import Estimate
+
+    def percent(mean: float, error: float) -> str:
+        return Estimate(100 * mean, 100 * error, options.seeds).text(1)
 
     group = f"of class {options.digit}" if options.group == "class" else options.group
     setting = (
         f"{options.data}, {options.train} training images of which {options.share:.0%} {group}, {options.probe} probe, "
         f"{options.epochs} epochs, {options.seeds} seeds: mean \N{PLUS-MINUS SIGN} standard error"
     )
-    caption = "worst group at equal steps: " + ", ".join(
-        f"{way} {100 * rise:+.1f} \N{PLUS-MINUS SIGN} {100 * error:.1f} points" for way, (rise, error) in rises.items()
-    )
-    printed = Table(title=setting, caption=caption)
+    gains = ", ".join(f"{way} {percent(*rise)} points" for way, rise in rises.items())
     names = ("drawn", "large group, accuracy %", "small group", "worst group", "small group among draws %", "ESS")
-    for name in names:
-        printed.add_column(name, justify="left" if name == "drawn" else "right")
-    for kind, row in table.items():
-        cells = [
-            f"{100 * row[name][0]:.1f} \N{PLUS-MINUS SIGN} {100 * row[name][1]:.1f}"
-            for name in ("large", "small", "worst", "drawn")
-        ]
-        printed.add_row(kind, *cells, f"{row['effective'][0]:.0f}")
-    Console(width=118).print(printed)
+    rows = [
+        (way, *(percent(*row[name]) for name in ("large", "small", "worst", "drawn")), f"{row['effective'][0]:.0f}")
+        for way, row in table.items()
+    ]
+    print_table(setting, names, rows, f"worst group at equal steps, more by: {gains}")
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def main(options: DisentanglementOptions) -> None:
                         best = trained[-1]["scores"]["mig"], (label, one, trained[-1])
                 agree(trained)
                 results.append({"model": name, "strength": strength, "seeds": trained})
-    Console(width=132).print(table(results, options))
+    show(results, options)
     draw(folder, plain, results, best[1], data)
     for row in results:
         for seed in row["seeds"]:
@@ -182,28 +182,27 @@ def agree(trained: list[dict[str, Any]]) -> None:
             one["scores"]["udr"] = float(score)
 
 
-def table(results: list[dict[str, Any]], options: DisentanglementOptions) -> Any:
-    """The table to print."""
-    from rich.table import Table
-
-    from jaxvae.training.engine.sweep import plus_minus
+def show(results: list[dict[str, Any]], options: DisentanglementOptions) -> None:
+    """Prints a row for each model and strength."""
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.statistics import mean_and_error
 
     title = f"shapes, {options.size} pixels, {options.epochs} epochs; mean ± standard error over {options.seeds} seeds"
-    result = Table(title=title, padding=(0, 0))
     headings = {
         "beta_vae": "beta-VAE", "factor_vae": "Factor", "mig": "MIG", "sap": "SAP", "dci_disentanglement": "DCI D",
         "dci_completeness": "DCI C", "modularity": "modular", "irs": "IRS", "udr": "UDR",
     }  # fmt: skip
-    for heading in ("model", "rec., nats", "KL, nats", "active", *headings.values()):
-        result.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
+
+    def cell(values: list[float], digits: int) -> str:
+        return mean_and_error(values).text(digits).replace(" ", "") if values else ""
+
+    rows = []
     for row in results:
         seeds = row["seeds"]
-        parts = [plus_minus([one[key] for one in seeds], 1) for key in ("reconstruction", "kl", "active")]
-        scores = [
-            plus_minus([one["scores"][key] for one in seeds]) if key in seeds[0]["scores"] else "" for key in headings
-        ]
-        result.add_row(f"{row['model']} {row['strength']:g}", *parts, *scores)
-    return result
+        parts = [cell([one[key] for one in seeds], 1) for key in ("reconstruction", "kl", "active")]
+        scores = [cell([one["scores"][key] for one in seeds if key in one["scores"]], 2) for key in headings]
+        rows.append((f"{row['model']} {row['strength']:g}", *parts, *scores))
+    print_table(title, ("model", "rec., nats", "KL, nats", "active", *headings.values()), rows)
 
 
 if __name__ == "__main__":

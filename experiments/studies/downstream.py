@@ -104,8 +104,8 @@ def features_of(model: Any, params: Any, train: Any, test: Any) -> dict[str, Any
 
 def probe(train: Any, test: Any, seed: int) -> dict[str, Any]:
     """Accuracy of two probes on test examples, and how clusters of test examples agree with their classes."""
-    from jaxvae.evaluation.bounds.likelihood import Estimate
     from jaxvae.evaluation.probes.probes import cluster, knn_probe, linear_probe
+    from jaxvae.evaluation.statistics import Estimate
 
     clusters = cluster(*test, seed=seed)
     agreement = {"NMI of k-means": clusters.nmi, "ARI of k-means": clusters.ari}
@@ -148,24 +148,17 @@ def few_labels(model: Any, params: Any, train: Any, test: Any, codes: Any, optio
 
 def print_tables(probes: Any, curves: Any, title: str, seeds: int) -> None:
     """The probes, a row for each kind of features; the curves, a column for each number of labels."""
-    from rich.console import Console
-    from rich.table import Table
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.statistics import Estimate
 
-    console, scores = Console(width=118), next(iter(probes.values()))
-    table = Table("features", *scores, title=title)
-    for name, row in probes.items():
-        numbers = [f"{found.mean:.3f} \N{PLUS-MINUS SIGN} {found.standard_error:.3f}" for found in row.values()]
-        table.add_row(name, *numbers)
-    console.print(table)
-    counts = next(iter(curves.values())).counts
-    table = Table("test accuracy, %", *(f"{count} labels" for count in counts))
-    for name, curve in curves.items():
-        pairs = zip(100 * curve.mean, 100 * curve.standard_error, strict=True)
-        table.add_row(name, *(f"{mean:.1f} \N{PLUS-MINUS SIGN} {error:.1f}" for mean, error in pairs))
-    for column in table.columns[1:]:
-        column.justify = "right"
-    console.print(table)
-    console.print(f"mean of {seeds} draws of the labels; \N{PLUS-MINUS SIGN} is one standard error", highlight=False)
+    rows = [(name, *(found.text(3) for found in row.values())) for name, row in probes.items()]
+    print_table(title, ("features", *next(iter(probes.values()))), rows)
+    names = ("test accuracy, %", *(f"{count} labels" for count in next(iter(curves.values())).counts))
+    rows = [
+        (name, *(Estimate(100 * mean, 100 * error, seeds).text(1) for mean, error in zip(*pair, strict=True)))
+        for name, pair in ((name, (curve.mean, curve.standard_error)) for name, curve in curves.items())
+    ]
+    print_table("few labels", names, rows, f"mean \N{PLUS-MINUS SIGN} standard error of {seeds} draws of the labels")
 
 
 if __name__ == "__main__":

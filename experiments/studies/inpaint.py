@@ -126,15 +126,14 @@ def root_mean_square(guess: Any, x: Any, masks: Any) -> tuple[float, float]:
 
 def print_errors(rows: Any, title: str) -> None:
     """A row for each guess, a column for each mask."""
-    from rich.console import Console
-    from rich.table import Table
+    from jaxvae.evaluation.measured import print_table
 
-    table = Table("guess", *rows, title=title)
-    for guess in next(iter(rows.values())):
-        cells = [row[guess] for row in rows.values()]
-        spread = [f"{value:.3f} \N{PLUS-MINUS SIGN} {error:.3f}" if error else f"{value:.1f}" for value, error in cells]
-        table.add_row(guess, *spread)
-    Console(width=118).print(table)
+    cells = {guess: [row[guess] for row in rows.values()] for guess in next(iter(rows.values()))}
+    words = [
+        (guess, *(f"{value:.3f} \N{PLUS-MINUS SIGN} {error:.3f}" if error else f"{value:.1f}" for value, error in row))
+        for guess, row in cells.items()
+    ]
+    print_table(title, ("guess", *rows), words)
 
 
 if __name__ == "__main__":

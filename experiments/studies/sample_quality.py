@@ -85,10 +85,7 @@ def main(options: SampleOptions) -> None:
         }
         print_scores(tables[name], f"{options.run} ({config.data.protocol})")
     write_scores(path, tables, run=folder_name(options.run), protocol=config.data.protocol, sha256=test.sha256)
-    frechet = {
-        label: scores[0].number.replace("+-", "\N{PLUS-MINUS SIGN}")
-        for label, scores in next(iter(tables.values())).items()
-    }
+    frechet = {label: scores[0].number for label, scores in next(iter(tables.values())).items()}
     pictures = {"test images": unit(reference)[:14]}
     pictures |= {f"{label}, {frechet[label]}": images[:14] for label, images in rows.items()}
     title = f"Frechet distance to test images: {options.features[0]} features, {count} samples"

@@ -41,7 +41,9 @@ def main(options: ConditionalOptions) -> None:
 
     import jaxvae
     from jaxvae.evaluation import plots
+    from jaxvae.evaluation.bounds.report import negative
     from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.statistics import mean_and_error
     from jaxvae.runs.configs.config import DataConfig
     from jaxvae.runs.held_out import load_held_out
 
@@ -63,12 +65,12 @@ def main(options: ConditionalOptions) -> None:
         values = jaxvae.per_example(model, params, jax.random.key(test.seed), examples, samples=options.test_samples)
         found[name] = values["iwae"]
         bound = jaxvae.summarize(values)["iwae"]
-        print(f"-IWAE bound of x {name:<16}{-bound.mean:>8.2f} +- {bound.standard_error:.2f} nats")
+        print(f"-IWAE bound of x {name:<16}{negative(bound).text(2):>15} nats")
         if known:
             rows = [generation.prior_means(model, params, jax.random.key(1), 12, context=c) for c in range(10)]
-    gain = found["given its class"] - found["alone"]
-    print(f"difference{gain.mean():>25.2f} +- {gain.std(ddof=1) / len(gain) ** 0.5:.2f}")
-    print(f"beyond the class{gain.mean() - np.log(10):>19.2f}, with log 10 = 2.30 nats for the class itself")
+    gain = mean_and_error(found["given its class"] - found["alone"])
+    print(f"difference{gain.text(2):>38}")
+    print(f"beyond the class{gain.mean - np.log(10):>25.2f}, with log 10 = 2.30 nats for the class itself")
     print(f"K = {options.test_samples}, {len(x)} test images, {test.protocol}, seed {test.seed}, {test.sha256[:12]}")
     figure, _ = plots.compare({str(c): row for c, row in enumerate(rows)}, title="Draws of each class")
     make_folder(Path(options.output).parent)

@@ -47,6 +47,7 @@ def main(options: FamilyOptions) -> None:
     import jaxvae
     from experiments.tables.model_zoo import MODEL_ZOO
     from jaxvae.evaluation import plots
+    from jaxvae.evaluation.measured import print_table
     from jaxvae.runs.configs.names import unknown
 
     names = options.members or tuple(MODEL_ZOO)
@@ -78,7 +79,9 @@ def main(options: FamilyOptions) -> None:
             console.print(f"{name}: {bound or 'no bound'}, reconstruction {reconstruction or '-'}, {seconds:.0f} s")
         pictures[name] = draws(entry, params, train, 16)
         jax.clear_caches()  # no program serves two models
-    Console(width=118).print(table(rows, options, len(test.images)))
+    title = f"{options.epochs} epochs, K = {options.samples}, {len(test.images)} test images, 256 levels"
+    names = ("model", "what it is", "-IWAE bound, nats", "-ELBO", "reconstruction", "s")
+    print_table(f"{title}, seed {options.seed}", names, rows)
     path = Path(options.output)
     make_folder(path.parent)
     figure, _ = plots.compare({name: images / 255 for name, images in pictures.items()}, columns=16)
@@ -92,6 +95,8 @@ def measured(entry: Any, params: Any, test: Any, samples: int) -> tuple[str, str
 
     import jaxvae
     from jaxvae.evaluation.bounds.likelihood import tightest
+    from jaxvae.evaluation.bounds.report import negative
+    from jaxvae.evaluation.statistics import mean_and_error
 
     x: Any = np.asarray(test.images, np.float32)
     if entry.labels is not None:
@@ -104,8 +109,7 @@ def measured(entry: Any, params: Any, test: Any, samples: int) -> tuple[str, str
     reconstruction = f"{-found['log_likelihood'].mean:.1f}"
     if best is None:
         return "", "", reconstruction
-    bound = jaxvae.summarize({"best": best})["best"]
-    return f"{-bound.mean:.1f} ± {bound.standard_error:.1f}", f"{-found['elbo'].mean:.1f}", reconstruction
+    return negative(mean_and_error(best)).text(1), f"{-found['elbo'].mean:.1f}", reconstruction
 
 
 def draws(entry: Any, params: Any, train: Any, count: int) -> Any:
@@ -124,19 +128,6 @@ def draws(entry: Any, params: Any, train: Any, count: int) -> Any:
     codes = jaxvae.evaluation.fitted_priors.draw_codes(model, params, key, x)
     model = jaxvae.with_prior(model, jaxvae.evaluation.fitted_priors.fit_gaussian_mixture(codes, 10))
     return generation.prior_means(model, params, key, count)
-
-
-def table(rows: list[tuple[str, ...]], options: FamilyOptions, images: int) -> Any:
-    """The table to print."""
-    from rich.table import Table
-
-    title = f"{options.epochs} epochs, K = {options.samples}, {images} test images, 256 levels, seed {options.seed}"
-    result = Table(title=title)
-    for name in ("model", "what it is", "-IWAE bound, nats", "-ELBO", "reconstruction", "s"):
-        result.add_column(name, justify="left" if name in ("model", "what it is") else "right")
-    for row in rows:
-        result.add_row(*row)
-    return result
 
 
 if __name__ == "__main__":

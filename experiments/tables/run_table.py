@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+COLUMNS = ("run", "-IWAE bound, nats", "-ELBO", "bound, higher than the first's by", "epochs", "published")
+
 
 def run_cells(
     configs: Mapping[str, Any],
@@ -32,6 +34,9 @@ def run_cells(
     import numpy as np
 
     from jaxvae.evaluation.bounds.likelihood import per_example, summarize
+    from jaxvae.evaluation.bounds.report import negative
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.statistics import mean_and_error
     from jaxvae.runs.configs.validate import validate
     from jaxvae.runs.held_out import load_run_data
     from jaxvae.runs.train import train_run
@@ -53,30 +58,9 @@ def run_cells(
         estimates = summarize(values)
         if name == baseline:
             first = values["iwae"]
-        gain = "" if first is None or name == baseline else _gain(values["iwae"] - first)
+        gain = "" if first is None or name == baseline else mean_and_error(values["iwae"] - first).text(2)
         number = published.get(name)
-        bound, elbo = estimates["iwae"], estimates["elbo"]
-        row = (name, f"{-bound.mean:.2f} ± {bound.standard_error:.2f}", f"{-elbo.mean:.2f}", gain)
+        row = (name, negative(estimates["iwae"]).text(2), f"{-estimates['elbo'].mean:.2f}", gain)
         rows.append((*row, f"{outcome.summary['epochs']:g}", "" if number is None else f"{number:.2f}"))
-        show(rows, setting)
+        print_table(setting, COLUMNS, rows)
     return 0
-
-
-def _gain(difference: Any) -> str:
-    """The mean of a difference and its standard error."""
-    return f"{difference.mean():+.2f} ± {difference.std(ddof=1) / len(difference) ** 0.5:.2f}"
-
-
-def show(rows: list[tuple[str, ...]], setting: str) -> None:
-    """Prints the table; columns that are empty throughout are left out."""
-    from rich.console import Console
-    from rich.table import Table
-
-    names = ("run", "-IWAE bound, nats", "-ELBO", "bound, against the first", "epochs", "published")
-    kept = [column for column in range(len(names)) if any(row[column] for row in rows)]
-    table = Table(title=setting)
-    for column in kept:
-        table.add_column(names[column], justify="right" if column else "left")
-    for row in rows:
-        table.add_row(*(row[column] for column in kept))
-    Console(width=118).print(table)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from jaxvae.evaluation.measured import Measured
     from jaxvae.evaluation.samples.features import Features
-    from jaxvae.evaluation.samples.scores import Score
 
 FeatureName = Literal["classifier", "pca", "pixels"]
 ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}", "near 1": "\N{RIGHTWARDS ARROW}1"}
@@ -33,31 +33,23 @@ def make_features(name: FeatureName, data: str, train: tuple[Any, Any], test: tu
     return classifier_features(classifier, f"classifier of {data}, 64 units")
 
 
-def print_scores(rows: Mapping[str, Sequence["Score"]], title: str) -> None:
+def print_scores(rows: Mapping[str, Sequence["Measured"]], title: str) -> None:
     """A column for each set of samples; the setting, one for all but for the name, stands above and below."""
-    from rich.console import Console
-    from rich.table import Table
+    from jaxvae.evaluation.measured import print_table
 
-    from jaxvae.evaluation.samples.scores import significant
-
-    console = Console(width=118)
     first = next(iter(rows.values()))
-    setting = first[0].setting
-    table = Table("score", *rows, title=f"{title}\nfeatures: {setting.features}")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    setting, lines = first[0].setting, []
     for position, score in enumerate(first):
         found = [scores[position] for scores in rows.values()]
-        numbers = [one.number.replace("+-", "\N{PLUS-MINUS SIGN}") for one in found]
-        table.add_row(f"{score.name} {ARROWS[score.better]}", *numbers)
+        lines.append((f"{score.name} {ARROWS[score.better]}", *(one.number for one in found)))
         if any(one.bias for one in found):
-            table.add_row("  of which bias", *(significant(one.bias, one.standard_error) for one in found))
-    console.print(table)
+            lines.append(("  of which bias", *(one.bias_text for one in found)))
     counts = f"{setting.samples} samples a column against {setting.references} of {setting.reference}"
-    console.print(f"{counts}, seed {setting.seed}; \N{PLUS-MINUS SIGN} is one standard error", highlight=False)
+    caption = f"{counts}, seed {setting.seed}; \N{PLUS-MINUS SIGN} is one standard error"
+    print_table(f"{title}\nfeatures: {setting.features}", ("score", *rows), lines, caption)
 
 
-def write_scores(path: Path, tables: Mapping[str, Mapping[str, Sequence["Score"]]], **more: Any) -> None:
+def write_scores(path: Path, tables: Mapping[str, Mapping[str, Sequence["Measured"]]], **more: Any) -> None:
     """{features: {samples: [scores]}} with every setting, as JSON, and what else should be kept."""
     from jaxvae.files import make_folder, write_json
 
@@ -70,6 +62,13 @@ def write_scores(path: Path, tables: Mapping[str, Mapping[str, Sequence["Score"]
     print(path)
 
 
-def _as_dict(score: "Score") -> dict[str, Any]:
-    error = score.standard_error if score.standard_error >= 0 else None  # JSON has no NaN
-    return score._asdict() | {"standard_error": error, "setting": score.setting._asdict()}
+def _as_dict(score: "Measured") -> dict[str, Any]:
+    value, error, _ = score.estimate
+    numbers = {"value": value, "standard_error": error if error >= 0 else None}  # JSON has no NaN
+    return {
+        "name": score.name,
+        **numbers,
+        "better": score.better,
+        "setting": score.setting._asdict(),
+        "bias": score.bias,
+    }

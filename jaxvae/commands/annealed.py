@@ -51,7 +51,7 @@ def main(options: AnnealedOptions) -> None:
 
     import jaxvae
     from jaxvae.evaluation.annealing.annealed import ancestral_sample
-    from jaxvae.evaluation.bounds.report import Setting
+    from jaxvae.evaluation.measured import Setting
     from jaxvae.runs.held_out import load_held_out, setting_of
 
     model, params, config = jaxvae.load(options.run, step=options.step, allow_changes=options.allow_changes)
@@ -70,7 +70,7 @@ def main(options: AnnealedOptions) -> None:
         return
     for data in dict.fromkeys(row.setting.data for row in rows):
         here = [row for row in rows if row.setting.data == data]
-        print(f"{'nats per image':<24}{'mean +- s.e.':>20}")
+        print(f"{'nats per image':<24}{'mean ± s.e.':>20}")
         for row in here:
             print(f"{row.name:<24}{row.number:>20}  {row.setting.samples}")
         print(f"{options.run}: {here[0].setting._replace(samples='')}\n")
@@ -82,8 +82,8 @@ def _measure(model: Any, params: Any, key: Any, x: Any, z: Any, options: Anneale
 
     import jaxvae
     from jaxvae.evaluation.annealing.annealed import annealed_bounds
-    from jaxvae.evaluation.bounds.report import Measured
     from jaxvae.evaluation.local.gaps import inference_gaps
+    from jaxvae.evaluation.measured import Measured
 
     keys = jax.random.split(key, 3)
     with progress_bar(f"annealing, {setting.data}", setting.examples) as progress:

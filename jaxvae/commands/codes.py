@@ -33,14 +33,13 @@ def main(options: CodesOptions) -> None:
     """Writes the files, prints the shares."""
     from pathlib import Path
 
-    import numpy as np
-
     import jaxvae
     from jaxvae.checks import positive_integer
     from jaxvae.commands.requirements import need_one_vector
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents.projections import neighbour_agreement, project
     from jaxvae.evaluation.plots import code_charts
+    from jaxvae.evaluation.statistics import Estimate, mean_and_error
     from jaxvae.files import folder_name, make_folder, write_json
     from jaxvae.runs.held_out import load_held_out
 
@@ -61,11 +60,11 @@ def main(options: CodesOptions) -> None:
     projections = {method: project(codes, method, **own[method]) for method in options.method}
     folder = make_folder(Path(options.output or Path(options.run) / "pictures"))
 
-    def agreement(points: Any) -> dict[str, float] | None:
+    def agreement(points: Any) -> Estimate | None:
         if labels is None:
             return None
         shares = neighbour_agreement(points, labels, min(options.neighbours, len(points) - 1))
-        return {"mean": float(shares.mean()), "standard_error": float(shares.std(ddof=1) / np.sqrt(len(shares)))}
+        return mean_and_error(shares)
 
     found = {"codes": agreement(codes)}
     for method, projection in projections.items():
@@ -73,7 +72,7 @@ def main(options: CodesOptions) -> None:
         called = {"pca": "PCA", "tsne": "t-SNE"}[method]
         title = f"{called} of the codes of {len(codes)} test images, {codes.shape[1]} latents"
         if kept is not None and found["codes"] is not None:
-            title += f"\n{kept['mean']:.0%} of neighbours share the class, {found['codes']['mean']:.0%} in the codes"
+            title += f"\n{kept.mean:.0%} of neighbours share the class, {found['codes'].mean:.0%} in the codes"
         figure, _ = code_charts.projected_codes(projection, labels, title=title)
         print(plots.save(figure, folder / f"codes_{method}.png"))
     setting = {
@@ -82,12 +81,15 @@ def main(options: CodesOptions) -> None:
         "latents": codes.shape[1],
         "neighbours": options.neighbours,
     }
-    write_json(folder / "codes.json", setting | {"agreement": found})
+    plain = {
+        name: value and {"mean": value.mean, "standard_error": value.standard_error} for name, value in found.items()
+    }
+    write_json(folder / "codes.json", setting | {"agreement": plain})
     if labels is not None:
         print(f"share of the {options.neighbours} nearest neighbours with the same label, {len(codes)} test images")
         for name, value in found.items():
             assert value is not None
-            print(f"{name:<6} {value['mean']:.3f} +- {value['standard_error']:.3f}")
+            print(f"{name:<6} {value.text(3)}")
     print(folder / "codes.json")
 
 

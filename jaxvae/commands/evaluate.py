@@ -65,7 +65,7 @@ def main(options: EvaluateOptions) -> None:
         del whole["samples"], whole["evidence"]  # of each row
         print(json.dumps(whole, indent=2))
         return
-    print(f"{'nats per image':<20}{'mean +- s.e.':>20}")
+    print(f"{'nats per image':<20}{'mean ± s.e.':>20}")
     for row in rows:
         print(f"{row.name:<20}{row.number:>20} {row.unit:<8}{row.setting.evidence:<18}{row.setting.samples}".rstrip())
     print(f"\n{options.run}: {rows[0].setting._replace(samples='', evidence='')}\nsha256 {setting.sha256}")

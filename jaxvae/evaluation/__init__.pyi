@@ -9,5 +9,11 @@ from . import local as local
 from . import plots as plots
 from . import probes as probes
 from . import samples as samples
+from .measured import Measured as Measured
+from .measured import SampleSetting as SampleSetting
+from .measured import Setting as Setting
+from .measured import print_table as print_table
+from .statistics import Estimate as Estimate
 from .statistics import Jackknife as Jackknife
 from .statistics import jackknife as jackknife
+from .statistics import mean_and_error as mean_and_error

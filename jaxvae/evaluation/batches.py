@@ -12,7 +12,9 @@ from jaxvae.models.contexts import count_examples
 Array = jax.Array
 
 
-def map_batches(function: Callable[..., Any], *arrays: Any, batch_size: int) -> Any:
+def map_batches(
+    function: Callable[..., Any], *arrays: Any, batch_size: int, progress: Callable[[int], None] | None = None
+) -> Any:
     """function(index [B], *arrays [B, ...]) over all N examples, joined; the last batch is filled up.
 
     A random function makes its keys as `fold_in(key, index)`, so that no number depends on the batching.
@@ -21,6 +23,7 @@ def map_batches(function: Callable[..., Any], *arrays: Any, batch_size: int) -> 
         function: compiled by the caller; returns a tree of arrays [B, ...].
         *arrays: [N, ...], at least one; each may be a tree of arrays, such as `Labelled(images, labels)`.
         batch_size: B; when N is smaller, B is N.
+        progress: called with the number of examples done, after each batch.
 
     Returns:
         The tree with NumPy leaves [N, ...].
@@ -41,4 +44,6 @@ def map_batches(function: Callable[..., Any], *arrays: Any, batch_size: int) -> 
         index = np.minimum(np.arange(start, start + batch_size), size - 1)
         result = jax.device_get(function(index, *jax.tree.map(lambda leaf, rows=index: leaf[rows], host)))
         parts.append(jax.tree.map(lambda leaf, kept=size - start: leaf[:kept], result))
+        if progress is not None:
+            progress(min(start + batch_size, size))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

@@ -1,4 +1,4 @@
-"""The delete-a-block jackknife: a standard error, and the bias of first order, of any function of samples."""
+"""A mean with its standard error, and the jackknife, which gives one of any function of samples."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,6 +9,42 @@ from jaxvae.checks import in_range, positive_integer
 
 LARGEST = 1e30  # of a number that is squared and summed, by compiled code in single precision too
 SMALLEST = 1e-88  # a spread below 1e-12 of it is lost when it is squared
+
+
+class Estimate(NamedTuple):
+    """A mean, its standard error (NaN where there is none), and the number of examples it is over.
+
+    Example:
+        >>> print(Estimate(97.314, 0.23, 100), Estimate(0.5, 0.0, 1), sep=", ")
+        97.31 ± 0.23, 0.5
+    """
+
+    mean: float
+    standard_error: float
+    examples: int
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, digits: int | None = None) -> str:
+        """Mean and error with so many decimals, by default as many as show one or two digits of the error."""
+        if not (np.isfinite(self.standard_error) and (self.standard_error > 0 or digits is not None)):
+            return f"{self.mean:.4g}" if digits is None else f"{self.mean:.{digits}f}"
+        if digits is None:
+            digits = int(np.clip(np.ceil(-np.log10(self.standard_error / 3)), 0, 9))
+        return f"{self.mean:.{digits}f} ± {self.standard_error:.{digits}f}"
+
+
+def mean_and_error(values: Any) -> Estimate:
+    """The mean of values [N] and its standard error s / sqrt(N), in float64; of paired differences too.
+
+    Example:
+        >>> mean_and_error([1.0, 3.0])
+        Estimate(mean=2.0, standard_error=1.0, examples=2)
+    """
+    array = np.asarray(values, np.float64)
+    error = array.std(ddof=1) / np.sqrt(len(array)) if len(array) > 1 else np.nan
+    return Estimate(float(array.mean()), float(error), len(array))
 
 
 class Jackknife(NamedTuple):

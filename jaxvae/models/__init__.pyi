@@ -12,7 +12,6 @@ from .contexts import Context as Context
 from .contexts import Labelled as Labelled
 from .contexts import array_context as array_context
 from .contexts import class_labels as class_labels
-from .exchange_prior import with_prior as with_prior
 from .given_context import condition as condition
 from .hierarchical import hierarchical_vae as hierarchical_vae
 from .incomplete import Incomplete as Incomplete
@@ -22,6 +21,7 @@ from .ladder import ladder_vae as ladder_vae
 from .ladder import precision_weighted as precision_weighted
 from .latent_variable import latent_variable_model as latent_variable_model
 from .likelihoods import decoder_likelihood as decoder_likelihood
+from .priors.exchange import with_prior as with_prior
 from .randomness import with_keys as with_keys
 from .records import Conditional as Conditional
 from .records import DiagNormal as DiagNormal

@@ -12,7 +12,6 @@ from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.latent_variable import latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
-from jaxvae.models.posteriors.heads import network_gaussian
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation
 
@@ -93,7 +92,7 @@ def conditional_vae(
     if prior is None:
         p_z = standard_normal(latent_dim)
     else:
-        p_z = network_gaussian(prior, latent_dim, name="prior", to_input=told.encode)
+        p_z = gaussian_posterior(prior, latent_dim, name="prior", to_input=told.encode)
     q_z = posterior(_Told(encoder, told), latent_dim, to_input=to_input)
     sizes: dict[str, Any] = {"event_shape": event_shape, "latent_dim": latent_dim}
     return latent_variable_model(q_z, p_z, p_x, **sizes, observation=seen, context=told)

@@ -12,7 +12,7 @@ from jaxvae.models.given_context import given
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.latent_variable import Draw, latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
-from jaxvae.models.posteriors.heads import network_gaussian
+from jaxvae.models.posteriors.gaussian import gaussian_posterior
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
 
@@ -77,7 +77,7 @@ def hierarchical_vae(
     event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
     to_input = network_input(observation, event_shape)
     q = [
-        network_gaussian(network, dim, name=f"encoder_{level}", to_input=to_input if level == 1 else _same)
+        gaussian_posterior(network, dim, name=f"encoder_{level}", to_input=to_input if level == 1 else _same)
         for level, (network, dim) in enumerate(zip(encoders, dims, strict=True), 1)
     ]
     p = top_down_parts(priors, dims, prior)
@@ -156,7 +156,7 @@ def top_down_parts(priors: Sequence[Network], dims: tuple[int, ...], prior: Cond
     if not isinstance(top, Conditional):
         raise TypeError(f"prior is {prior!r}, expected a Conditional. Call one, such as standard_normal({dims[-1]}).")
     pairs = enumerate(zip(priors, dims[:-1], strict=True), 1)
-    return [*(network_gaussian(network, dim, name=f"prior_{level}") for level, (network, dim) in pairs), top]
+    return [*(gaussian_posterior(network, dim, name=f"prior_{level}") for level, (network, dim) in pairs), top]
 
 
 def top_down_prior(p: Sequence[Conditional], dims: tuple[int, ...]) -> Conditional:

@@ -18,7 +18,7 @@ from jaxvae.models.hierarchical import (
 from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.latent_variable import Draw, latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
-from jaxvae.models.posteriors.heads import as_gaussian
+from jaxvae.models.posteriors.gaussian import emitted
 from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Observation, Params, merge
 
 Array = jax.Array
@@ -172,4 +172,4 @@ def _rung(name: str, outputs: Any, latent_dim: int) -> tuple[Array, DiagNormal]:
             f"the network {name!r} returned {type(outputs).__name__} of {len(jax.tree.leaves(outputs))} array(s), "
             f"expected a tuple (features, mean, log_var). Use MLPLevel, or return what the level above should see."
         )
-    return outputs[0], as_gaussian(name, outputs[1:], latent_dim)
+    return outputs[0], DiagNormal(*emitted(outputs[1:], latent_dim, name=name))

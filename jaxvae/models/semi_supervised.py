@@ -72,7 +72,7 @@ def semi_supervised_vae(
     Source: Kingma, Rezende, Mohamed and Welling, 2014, arXiv 1406.5298, equations 6 to 9.
 
     Example:
-        >>> from jaxvae.networks.classifier import MLPClassifier
+        >>> from jaxvae.networks.deterministic import MLPClassifier
         >>> from jaxvae.networks.conditional import with_context
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> model = semi_supervised_vae(

@@ -1,10 +1,10 @@
-from .classifier import MLPClassifier as MLPClassifier
 from .conditional import with_context as with_context
 from .conditioner import ConditionerMLP as ConditionerMLP
 from .conv import ConvDecoder as ConvDecoder
 from .conv import ConvEncoder as ConvEncoder
 from .deterministic import ConvDeterministicEncoder as ConvDeterministicEncoder
 from .deterministic import MappedInput as MappedInput
+from .deterministic import MLPClassifier as MLPClassifier
 from .deterministic import MLPDeterministicEncoder as MLPDeterministicEncoder
 from .discriminator import ConvCritic as ConvCritic
 from .discriminator import MLPCritic as MLPCritic

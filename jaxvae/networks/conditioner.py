@@ -3,11 +3,9 @@
 import jax
 from flax import linen as nn
 
-from jaxvae.checks import positive_integer
-from jaxvae.networks.activations import activation_named
-from jaxvae.networks.mlp import check_sizes, hidden_layers
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
+from jaxvae.networks.trunks import check_fields, mlp_trunk
 
 Array = jax.Array
 
@@ -27,13 +25,11 @@ class ConditionerMLP(nn.Module):
     activation: str = "silu"
 
     def __post_init__(self) -> None:
-        positive_integer("size", self.size)
-        check_sizes("hidden", self.hidden)
-        activation_named(self.activation)
+        check_fields(self)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, h: Array) -> Array:
         with fitting("h", h):
             last = Dense(self.size, kernel_init=nn.initializers.zeros)
-            return last(hidden_layers(h.reshape(-1), self.hidden, self.activation))
+            return last(mlp_trunk(h, self))

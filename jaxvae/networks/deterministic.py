@@ -1,4 +1,4 @@
-"""Encoders that emit one array, a code, and networks that see their input through a function first."""
+"""Networks that emit one array: a code, or logits; and networks that see their input through a function first."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,13 +6,10 @@ from typing import Any, NamedTuple
 import jax
 from flax import linen as nn
 
-from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
-from jaxvae.networks.conv import check_convolutional, check_image_shape
-from jaxvae.networks.convolution import Conv
-from jaxvae.networks.mlp import check_sizes, hidden_layers
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
+from jaxvae.networks.trunks import check_fields, conv_trunk, mlp_trunk
 
 Array = jax.Array
 
@@ -31,15 +28,13 @@ class MLPDeterministicEncoder(nn.Module):
     activation: str = "relu"
 
     def __post_init__(self) -> None:
-        positive_integer("latent_dim", self.latent_dim)
-        check_sizes("hidden", self.hidden)
-        activation_named(self.activation)
+        check_fields(self)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         with fitting("x", x):
-            h = hidden_layers(x.reshape(-1), self.hidden, self.activation)
+            h = mlp_trunk(x, self)
             return Dense(self.latent_dim)(h)
 
 
@@ -59,20 +54,40 @@ class ConvDeterministicEncoder(nn.Module):
     kernel_size: int = 3
 
     def __post_init__(self) -> None:
-        positive_integer("latent_dim", self.latent_dim)
-        check_convolutional(self.features, self.dense, self.activation, self.kernel_size)
+        check_fields(self)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        check_image_shape("x", x.shape, len(self.features))
         activation = activation_named(self.activation)
         with fitting("x", x):
-            h = x
-            for width in self.features:
-                h = activation(Conv(width, self.kernel_size)(h))
+            h = conv_trunk(x, self)
             h = activation(Dense(self.dense)(h.reshape(-1)))
             return Dense(self.latent_dim)(h)
+
+
+class MLPClassifier(nn.Module):
+    """x [...] -> logits [classes] through hidden layers of the given widths.
+
+    Example:
+        >>> classifier = MLPClassifier(classes=10, hidden=(16,))
+        >>> x = jax.numpy.zeros((8, 8, 1))
+        >>> classifier.apply(classifier.init(jax.random.key(0), x), x).shape
+        (10,)
+    """
+
+    classes: int
+    hidden: tuple[int, ...] = (400,)
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        with fitting("x", x):
+            return Dense(self.classes)(mlp_trunk(x, self))
 
 
 class MappedInput(NamedTuple):

@@ -3,13 +3,10 @@
 import jax
 from flax import linen as nn
 
-from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
-from jaxvae.networks.conv import check_convolutional, check_image_shape
-from jaxvae.networks.convolution import Conv
-from jaxvae.networks.mlp import check_sizes, hidden_layers
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
+from jaxvae.networks.trunks import check_fields, conv_trunk, mlp_trunk
 
 Array = jax.Array
 
@@ -28,14 +25,13 @@ class MLPCritic(nn.Module):
     activation: str = "leaky_relu"
 
     def __post_init__(self) -> None:
-        check_sizes("hidden", self.hidden)
-        activation_named(self.activation)
+        check_fields(self)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[Array, Array]:
         with fitting("x", x):
-            features = hidden_layers(x.reshape(-1), self.hidden, self.activation)
+            features = mlp_trunk(x, self)
             return Dense(1)(features)[0], features
 
 
@@ -58,17 +54,13 @@ class ConvCritic(nn.Module):
     kernel_size: int = 3
 
     def __post_init__(self) -> None:
-        check_convolutional(self.features, self.dense, self.activation, self.kernel_size)
-        positive_integer("dense", self.dense)
+        check_fields(self)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[Array, Array]:
-        check_image_shape("x", x.shape, len(self.features))
         activation = activation_named(self.activation)
         with fitting("x", x):
-            h = x
-            for width in self.features:
-                h = activation(Conv(width, self.kernel_size)(h))
+            h = conv_trunk(x, self)
             features = h.reshape(-1)
             return Dense(1)(activation(Dense(self.dense)(features)))[0], features

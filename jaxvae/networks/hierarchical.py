@@ -4,11 +4,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxvae.checks import positive_integer
-from jaxvae.networks.activations import activation_named
-from jaxvae.networks.mlp import check_sizes, hidden_layers
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
+from jaxvae.networks.trunks import check_fields, mlp_trunk
 
 Array = jax.Array
 
@@ -30,16 +28,14 @@ class MLPLevel(nn.Module):
     activation: str = "relu"
 
     def __post_init__(self) -> None:
-        positive_integer("latent_dim", self.latent_dim)
-        check_sizes("hidden", self.hidden)
+        check_fields(self)
         if not self.hidden:
             raise ValueError("hidden is (), expected the width of at least one layer: the level above sees the last.")
-        activation_named(self.activation)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, d: Array) -> tuple[Array, Array, Array]:
         with fitting("d", d):
-            h = hidden_layers(d.reshape(-1), self.hidden, self.activation)
+            h = mlp_trunk(d, self)
             mean, log_var = jnp.split(Dense(2 * self.latent_dim)(h), 2)
         return h, mean, log_var

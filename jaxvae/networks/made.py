@@ -5,11 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
-from jaxvae.networks.mlp import check_sizes
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
+from jaxvae.networks.trunks import check_fields
 
 Array = jax.Array
 
@@ -39,10 +38,7 @@ class MADE(nn.Module):
     zero_start: bool = True
 
     def __post_init__(self) -> None:
-        positive_integer("latent_dim", self.latent_dim)
-        positive_integer("size", self.size)
-        check_sizes("hidden", self.hidden)
-        activation_named(self.activation)
+        check_fields(self)
         super().__post_init__()
 
     @nn.compact

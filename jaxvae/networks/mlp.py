@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxvae.checks import positive_integer
-from jaxvae.networks.activations import activation_named
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
+from jaxvae.networks.trunks import check_fields, mlp_trunk
 
 Array = jax.Array
 
@@ -34,16 +33,13 @@ class MLPEncoder(nn.Module):
     extra: int = 0
 
     def __post_init__(self) -> None:
-        positive_integer("latent_dim", self.latent_dim)
-        positive_integer("extra", self.extra, 0)
-        check_sizes("hidden", self.hidden)
-        activation_named(self.activation)
+        check_fields(self)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[Array, ...]:
         with fitting("x", x):
-            h = hidden_layers(x.reshape(-1), self.hidden, self.activation)
+            h = mlp_trunk(x, self)
             return posterior_layers(h, self.latent_dim, self.extra)
 
 
@@ -67,16 +63,13 @@ class MLPDecoder(nn.Module):
     output_bias: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        check_sizes("event_shape", self.event_shape)
-        positive_integer("channels", self.channels)
+        check_fields(self)
         size = math.prod(self.event_shape) * self.channels
         if self.output_bias is not None and len(self.output_bias) != size:
             raise ValueError(
                 f"output_bias has {len(self.output_bias)} numbers, expected {size}: one for each output of an event of "
                 f"shape {tuple(self.event_shape)} with {self.channels} number(s) per channel."
             )
-        check_sizes("hidden", self.hidden)
-        activation_named(self.activation)
         super().__post_init__()
 
     @nn.compact
@@ -84,7 +77,7 @@ class MLPDecoder(nn.Module):
         check_latent(z)
         shape = (*self.event_shape[:-1], self.event_shape[-1] * self.channels)
         with fitting("z", z):
-            h = hidden_layers(z, self.hidden, self.activation)
+            h = mlp_trunk(z, self)
             return Dense(math.prod(shape), bias_init=constant(self.output_bias))(h).reshape(shape)
 
 
@@ -93,13 +86,6 @@ def constant(values: tuple[float, ...] | None) -> nn.initializers.Initializer:
     if values is None:
         return nn.initializers.zeros_init()
     return lambda key, shape, dtype=jnp.float32: jnp.asarray(values, dtype).reshape(shape)
-
-
-def hidden_layers(h: Array, widths: tuple[int, ...], activation: str) -> Array:
-    """Dense layers, each followed by the activation; call it inside a compact module."""
-    for width in widths:
-        h = activation_named(activation)(Dense(width)(h))
-    return h
 
 
 def posterior_layers(h: Array, latent_dim: int, extra: int) -> tuple[Array, ...]:
@@ -112,11 +98,3 @@ def posterior_layers(h: Array, latent_dim: int, extra: int) -> tuple[Array, ...]
         return mean, log_var
     small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
     return mean, log_var, Dense(extra, kernel_init=small)(h)
-
-
-def check_sizes(name: str, sizes: tuple[int, ...]) -> None:
-    """Raises `TypeError` or `ValueError` unless every size is a positive integer."""
-    if not isinstance(sizes, tuple | list):
-        raise TypeError(f"{name} is {sizes!r}, expected a tuple of positive integers such as (400,).")
-    for size in sizes:
-        positive_integer(name, size)

@@ -17,7 +17,7 @@ class WithRngs(NamedTuple):
     switch: str
 
     def init(self, key: Array, *inputs: Array) -> Any:
-        """Variables under the name that `jaxvae.models.randomness` looks for."""
+        """Variables under the name that `models/randomness.py` looks for."""
         return {"stochastic": self.network.init(key, *inputs, **{self.switch: not SWITCHES[self.switch]})}
 
     def apply(self, variables: Any, *inputs: Array) -> Any:

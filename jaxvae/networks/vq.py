@@ -3,13 +3,10 @@
 import jax
 from flax import linen as nn
 
-from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
-from jaxvae.networks.conv import check_convolutional, check_image_shape
-from jaxvae.networks.convolution import Conv, ConvTranspose
-from jaxvae.networks.mlp import check_sizes
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
+from jaxvae.networks.trunks import check_fields, conv_trunk, reverse_conv_trunk
 
 Array = jax.Array
 
@@ -29,19 +26,13 @@ class ConvGridEncoder(nn.Module):
     kernel_size: int = 3
 
     def __post_init__(self) -> None:
-        positive_integer("size", self.size)
-        check_convolutional(self.features, 1, self.activation, self.kernel_size)
+        check_fields(self)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        check_image_shape("x", x.shape, len(self.features))
-        activation = activation_named(self.activation)
         with fitting("x", x):
-            h = x
-            for width in self.features:
-                h = activation(Conv(width, self.kernel_size)(h))
-            return Dense(self.size)(h)
+            return Dense(self.size)(conv_trunk(x, self))
 
 
 class ConvGridDecoder(nn.Module):
@@ -60,10 +51,7 @@ class ConvGridDecoder(nn.Module):
     kernel_size: int = 3
 
     def __post_init__(self) -> None:
-        check_sizes("event_shape", self.event_shape)
-        positive_integer("channels", self.channels)
-        check_convolutional(self.features, 1, self.activation, self.kernel_size)
-        check_image_shape("event_shape", self.event_shape, len(self.features))
+        check_fields(self)
         super().__post_init__()
 
     @nn.compact
@@ -77,6 +65,4 @@ class ConvGridDecoder(nn.Module):
             )
         with fitting("z", z):
             h = activation(Dense(self.features[-1])(z))
-            for width in self.features[-2::-1]:
-                h = activation(ConvTranspose(width, self.kernel_size)(h))
-            return ConvTranspose(self.event_shape[2] * self.channels, self.kernel_size)(h)
+            return reverse_conv_trunk(h, self)

@@ -11,7 +11,7 @@ from jaxvae.checks import positive_integer
 from jaxvae.data.dataset import Dataset
 from jaxvae.data.protocols import fixed_binarization
 from jaxvae.data.splits import some_rows
-from jaxvae.evaluation.bounds.report import Setting
+from jaxvae.evaluation.measured import Setting
 from jaxvae.models.records import Model
 from jaxvae.networks.precision import in_words
 from jaxvae.runs.builders.from_config import build_observation

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from jaxvae.evaluation.bounds.likelihood import Estimate
+from jaxvae.evaluation.statistics import Estimate
 from jaxvae.training.engine.loop import Report
 
 Show = Callable[[Report, Mapping[str, Estimate] | None], None]

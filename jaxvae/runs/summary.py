@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxvae.evaluation.bounds.likelihood import Estimate, summarize
+from jaxvae.evaluation.bounds.likelihood import summarize
 from jaxvae.evaluation.bounds.rounding import density_error
+from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.records import Key, Model, Params
 from jaxvae.runs.configs.combinations import FLOW_PRIORS
 from jaxvae.runs.configs.config import ModelConfig

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.checks import one_process
-from jaxvae.evaluation.bounds.likelihood import Estimate, per_example, summarize
+from jaxvae.evaluation.bounds.likelihood import per_example, summarize
+from jaxvae.evaluation.statistics import Estimate
 from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure

@@ -19,8 +19,8 @@ from jaxvae.evaluation.fitted_priors.trained import fit_density, fit_flow, fit_t
 from jaxvae.evaluation.latents.generation import prior_samples
 from jaxvae.flows import autoregressive_flow, masked_autoregressive
 from jaxvae.models.autoencoders.deterministic import autoencoder
-from jaxvae.models.exchange_prior import with_prior
 from jaxvae.models.posteriors.low_rank import low_rank_posterior
+from jaxvae.models.priors.exchange import with_prior
 from jaxvae.models.priors.mixture import gaussian_mixture_prior
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.variational import vae

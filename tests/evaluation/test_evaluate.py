@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 from small import LATENTS, SHAPE, Linear, images, same_bits, setup, small_vae
 
-from jaxvae.evaluation.bounds.likelihood import Estimate, per_example, summarize
+from jaxvae.evaluation.bounds.likelihood import per_example, summarize
+from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.variational import vae

@@ -6,7 +6,6 @@ import pytest
 from small import Linear, images, small_vae
 
 from jaxvae.data import load
-from jaxvae.evaluation.bounds.likelihood import Estimate
 from jaxvae.evaluation.samples.classifiers import (
     Classifier,
     PosteriorMean,
@@ -18,6 +17,7 @@ from jaxvae.evaluation.samples.classifiers import (
 from jaxvae.evaluation.samples.features import Features, check_labels, pca_features, pixel_features
 from jaxvae.evaluation.samples.frechet import frechet_estimate
 from jaxvae.evaluation.samples.scores import sample_scores
+from jaxvae.evaluation.statistics import Estimate
 
 pytestmark = pytest.mark.quick_compile
 
@@ -103,9 +103,9 @@ def test_a_score_says_its_features_their_accuracy_the_counts_and_the_seed(classi
             assert words in f"{[score]}"
     expected = frechet_estimate(classifier.features(x), classifier.features(y))
     found = scores["Frechet distance"]
-    assert (found.value, found.standard_error, found.bias) == tuple(expected)
+    assert (*found.estimate[:2], found.bias) == tuple(expected)
     assert f"{expected.bias:.1f}"[:2] in str(found)
-    assert 5 < scores["Inception Score"].value < 10
+    assert 5 < scores["Inception Score"].estimate.mean < 10
 
 
 def test_without_a_classifier_there_is_no_inception_score_and_any_function_will_do():
@@ -121,7 +121,8 @@ def test_the_same_images_are_perfect_and_noise_is_not():
     x, y = TRAIN.images[:200] / 255, TRAIN.images[200:400] / 255
     noise = np.random.default_rng(0).uniform(size=(200, 8, 8, 1))
     floor, bad = (
-        {score.name: score.value for score in sample_scores(part, y, pixel_features(), seed=0)} for part in (x, noise)
+        {score.name: score.estimate.mean for score in sample_scores(part, y, pixel_features(), seed=0)}
+        for part in (x, noise)
     )
     assert bad["Frechet distance"] > 5 * floor["Frechet distance"]
     assert bad["kernel distance"] > 0.01 > floor["kernel distance"]

@@ -269,7 +269,7 @@ BAD = {
     "a prior that emits something else": (
         lambda: build(prior=learned(2)).init and build(prior=learned(2)).prior.mean(
             {"prior": learned(2).init(jax.random.key(0), jnp.zeros(3))}, jnp.int32(0)),
-        ValueError, ["'prior'", "(3,)"],
+        ValueError, ["the prior returned", "(3,)"],
     ),
     "an interpolation between classes": (
         lambda: interpolate(*ready("standard")[:2], *(Labelled(np.zeros((1, *SHAPE)), np.array([c])) for c in (0, 1))),

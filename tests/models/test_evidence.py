@@ -14,10 +14,11 @@ from small import SHAPE, images, small_vae
 import jaxvae
 from jaxvae.evaluation.anomaly.scores import anomaly_scores
 from jaxvae.evaluation.bounds.importance import sample_weights
-from jaxvae.evaluation.bounds.report import Setting, evaluate
+from jaxvae.evaluation.bounds.report import evaluate
 from jaxvae.evaluation.latents import generation
+from jaxvae.evaluation.measured import Setting
 from jaxvae.models.densities.density import density_model
-from jaxvae.models.posteriors.heads import network_gaussian
+from jaxvae.models.posteriors.gaussian import gaussian_posterior
 from jaxvae.objectives.importance import ciwae_bound, miwae_bound
 from jaxvae.objectives.rates import free_bits_bound
 
@@ -99,7 +100,7 @@ def test_a_density_is_drawn_and_told_its_class():
     with pytest.raises(ValueError, match=r"does not draw through latents.*Use draw"):
         generation.prior_means(model, {}, KEY, 3)
 
-    conditional = density_model(network_gaussian(Means(), 1, name="density"), event_shape=(1,), context=3)
+    conditional = density_model(gaussian_posterior(Means(), 1, name="density"), event_shape=(1,), context=3)
     x = jaxvae.Labelled(np.zeros((3, 1), np.float32), np.arange(3))
     params = conditional.init(KEY, jax.tree.map(lambda leaf: leaf[0], x))
     found = jaxvae.per_example(conditional, params, KEY, x)["log_p"]

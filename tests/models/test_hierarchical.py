@@ -326,7 +326,7 @@ BAD = {
         lambda: groups(latent_dims=(3, 2)).init(jax.random.key(0), example())
         and groups(latent_dims=(3, 2)).posterior.mean(
             {"encoder_1": MLPEncoder(2).init(jax.random.key(0), example())}, example()),
-        ValueError, ["'encoder_1'", "(3,)"],
+        ValueError, ["the encoder_1 returned", "(3,)"],
     ),
     "a level without features": (
         lambda: groups("ladder").init(jax.random.key(0), example()), ValueError, ["'encoder_1'", "MLPLevel"],

@@ -18,8 +18,8 @@ from jaxvae.evaluation.latents.generation import prior_samples, reconstructions
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.given_context import condition
 from jaxvae.models.semi_supervised import ClassAndCode, semi_supervised_vae
-from jaxvae.networks.classifier import MLPClassifier
 from jaxvae.networks.conditional import with_context
+from jaxvae.networks.deterministic import MLPClassifier
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses.bound import bound_loss
 

@@ -16,7 +16,7 @@ from jaxvae.models.incomplete import Incomplete
 from jaxvae.models.players.critic import with_critic
 from jaxvae.models.variational import vae
 from jaxvae.models.vq import vq_vae
-from jaxvae.networks.classifier import MLPClassifier
+from jaxvae.networks.deterministic import MLPClassifier
 from jaxvae.networks.rngs import with_rngs
 from jaxvae.objectives import estimators
 from jaxvae.objectives.bounds import elbo, iwae_bound

@@ -10,7 +10,8 @@ from small import images, small_vae
 import jaxvae
 from experiments.lectures import rate_distortion
 from experiments.studies import disentanglement
-from jaxvae.training.engine.sweep import mean_and_error, member, plus_minus, train_sweep
+from jaxvae.evaluation.statistics import mean_and_error
+from jaxvae.training.engine.sweep import member, train_sweep
 
 pytestmark = pytest.mark.quick_compile
 
@@ -61,9 +62,9 @@ def test_a_sweep_that_diverges_names_the_member():
 
 
 def test_a_mean_comes_with_its_standard_error_over_seeds():
-    assert mean_and_error([1.0, 3.0]) == (2.0, 1.0)
-    assert plus_minus([1.0, 3.0]) == "2.00±1.00"
-    assert plus_minus([0.25]) == "0.25"
+    assert mean_and_error([1.0, 3.0]) == (2.0, 1.0, 2)
+    assert mean_and_error([1.0, 3.0]).text(2) == "2.00 ± 1.00"
+    assert mean_and_error([0.25]).text(2) == str(mean_and_error([0.25])) == "0.25"
 
 
 @pytest.mark.slow

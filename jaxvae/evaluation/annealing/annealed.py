@@ -123,15 +123,8 @@ def annealed_bounds(
     _check_samples(model, params, x, z)
     bounds = functools.partial(_bounds, model, start, chains, leapfrog_steps, params, key, schedule)
 
-    def report(index: np.ndarray, *parts: Any) -> dict[str, Array]:
-        if progress is not None:
-            progress(int(index[0]))
-        return bounds(index, *parts)
-
-    batch_size = max(1, ROWS // chains) if batch_size is None else batch_size
-    found: dict[str, np.ndarray] = map_batches(report, x, *(() if z is None else (z,)), batch_size=batch_size)
-    if progress is not None:
-        progress(len(found["lower"]))
+    batch_size, known = max(1, ROWS // chains) if batch_size is None else batch_size, () if z is None else (z,)
+    found: dict[str, np.ndarray] = map_batches(bounds, x, *known, batch_size=batch_size, progress=progress)
     return found
 
 

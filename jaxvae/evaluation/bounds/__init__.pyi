@@ -1,7 +1,6 @@
 from .importance import effective_samples as effective_samples
 from .imputation import Imputation as Imputation
 from .imputation import impute as impute
-from .likelihood import Estimate as Estimate
 from .likelihood import bits_per_dimension as bits_per_dimension
 from .likelihood import per_example as per_example
 from .likelihood import summarize as summarize
@@ -10,7 +9,5 @@ from .rates import InformationBounds as InformationBounds
 from .rates import RateDistortion as RateDistortion
 from .rates import information_bounds as information_bounds
 from .rates import rate_distortion as rate_distortion
-from .report import Measured as Measured
-from .report import Setting as Setting
 from .report import evaluate as evaluate
 from .rounding import density_error as density_error

@@ -3,7 +3,6 @@
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from jaxvae.checks import as_key, finite_number, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.bounds.importance import effective_samples, sample_weights
+from jaxvae.evaluation.statistics import Estimate, mean_and_error
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.records import Key, Model, Params, check_batch
 
@@ -19,14 +19,6 @@ Array = jax.Array
 # What per_example finds, the nearest to log p(x) first, and what each says of it.
 TIGHTEST = {"log_p": "exact", "iwae": "importance bound", "elbo": "bound"}
 BATCH, CHUNK, ROWS = 500, 125, 1000  # most examples, samples, and their product in flight: the fastest for an MLP
-
-
-class Estimate(NamedTuple):
-    """A mean over examples in nats, its standard error, and the number of examples."""
-
-    mean: float
-    standard_error: float
-    examples: int
 
 
 def per_example(
@@ -92,17 +84,8 @@ def per_example(
     several = () if isinstance(samples, int | np.integer) else counts
     bounds = functools.partial(_bounds, model, counts, several, chunk, params, key)
 
-    def report(index: np.ndarray, x: Array) -> dict[str, Array]:
-        if progress is not None:
-            progress(int(index[0]))
-        return bounds(index, x)
-
-    default_batch = min(BATCH, max(1, ROWS // chunk))
-    values: dict[str, np.ndarray] = map_batches(
-        report, x, batch_size=default_batch if batch_size is None else batch_size
-    )
-    if progress is not None:
-        progress(len(next(iter(values.values()))))
+    batch_size = min(BATCH, max(1, ROWS // chunk)) if batch_size is None else batch_size
+    values: dict[str, np.ndarray] = map_batches(bounds, x, batch_size=batch_size, progress=progress)
     return values
 
 
@@ -168,13 +151,7 @@ def summarize(values: Mapping[str, np.ndarray]) -> dict[str, Estimate]:
     """
     if not isinstance(values, Mapping):
         raise TypeError(f"values is a {type(values).__name__}, expected the dict of arrays that per_example returns.")
-    return {name: _estimate(value) for name, value in values.items() if value.ndim == 1}
-
-
-def _estimate(value: np.ndarray) -> Estimate:
-    value = value.astype(np.float64)
-    error = value.std(ddof=1) / np.sqrt(len(value)) if len(value) > 1 else np.nan
-    return Estimate(float(value.mean()), float(error), len(value))
+    return {name: mean_and_error(value) for name, value in values.items() if value.ndim == 1}
 
 
 def bits_per_dimension(log_p: float, dimensions: int, *, bin_width: float = 1.0) -> float:

@@ -10,8 +10,9 @@ import numpy as np
 
 from jaxvae.checks import positive_integer
 from jaxvae.evaluation.batches import map_batches
-from jaxvae.evaluation.bounds.likelihood import Estimate, per_example, summarize
+from jaxvae.evaluation.bounds.likelihood import per_example, summarize
 from jaxvae.evaluation.latents.codes import active_latents, encode
+from jaxvae.evaluation.statistics import Estimate
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.records import Key, Model, Params
 

@@ -1,86 +1,22 @@
-"""Numbers that cannot be printed without their setting: what was measured, on which data, with how many samples."""
+"""All numbers of a trained model at once, each with its standard error and its setting."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxvae.checks import positive_integer, shown
 from jaxvae.data.splits import some_rows
-from jaxvae.evaluation.bounds.likelihood import (
-    TIGHTEST,
-    Estimate,
-    bits_per_dimension,
-    per_example,
-    sample_counts,
-    summarize,
-)
+from jaxvae.evaluation.bounds.likelihood import TIGHTEST, bits_per_dimension, per_example, sample_counts, summarize
 from jaxvae.evaluation.latents.codes import active_latents, encode
+from jaxvae.evaluation.measured import Measured, Setting
+from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Model, Params
 from jaxvae.networks.precision import in_words
 
 Array = jax.Array
-
-
-class Setting(NamedTuple):
-    """Under which circumstances a number was measured.
-
-    Attributes:
-        data: which examples, as "mnist/test".
-        examples: how many of them were used, picked by a fixed permutation; of: how many there are.
-        protocol: how x came from the raw data, in words.
-        seed: of the draw of x and of all samples.
-        sha256: of the whole draw of x.
-        samples: posterior samples for each example, or chains and temperatures, in words.
-        evidence: what the number says of log p(x): "exact", "bound" or "importance bound"; "" where it is about
-            something else.
-        precision: of the networks' products, in words where it is not JAX's own; `evaluate` fills it in.
-    """
-
-    data: str
-    examples: int
-    of: int
-    protocol: str
-    seed: int
-    sha256: str
-    samples: str = ""
-    precision: str = ""
-    evidence: str = ""
-
-    def __str__(self) -> str:
-        count = f"a fixed random {self.examples} of {self.of}" if self.examples < self.of else f"all {self.of}"
-        words = [f"{self.data}, {count} examples", self.protocol, self.evidence, self.samples, self.precision]
-        return ", ".join(word for word in [*words, f"seed {self.seed}", f"sha256 {self.sha256[:12]}"] if word)
-
-
-class Measured(NamedTuple):
-    """A mean over examples with its standard error, its unit and its setting; printed, it says all of them.
-
-    Example:
-        >>> setting = Setting("mnist/test", 100, 100, "threshold", 0, "c0ffee", "K = 50", evidence="bound")
-        >>> print(Measured("-ELBO", Estimate(97.314, 0.23, 100), "nats", setting))
-        -ELBO 97.31 +- 0.23 nats (mnist/test, all 100 examples, threshold, bound, K = 50, seed 0, sha256 c0ffee)
-    """
-
-    name: str
-    estimate: Estimate
-    unit: str
-    setting: Setting
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.number} {self.unit} ({self.setting})"
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    @property
-    def number(self) -> str:
-        """Mean and standard error, for a table that states the setting once."""
-        digits = 4 if self.unit == "bits" else 2
-        error = self.estimate.standard_error
-        return f"{self.estimate.mean:.{digits}f}" + (f" +- {error:.{digits}f}" if np.isfinite(error) else "")
 
 
 def evaluate(

@@ -75,14 +75,7 @@ def local_bounds(
     setting = (samples, steps, fit_samples, float(learning_rate))
     bounds = functools.partial(_bounds, model, setting, params, key)
 
-    def report(index: np.ndarray, x: Any) -> dict[str, Array]:
-        if progress is not None:
-            progress(int(index[0]))
-        return bounds(index, x)
-
-    found: dict[str, np.ndarray] = map_batches(report, x, batch_size=batch_size)
-    if progress is not None:
-        progress(len(found["elbo"]))
+    found: dict[str, np.ndarray] = map_batches(bounds, x, batch_size=batch_size, progress=progress)
     return found
 
 

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxvae.checks import as_seed, finite_number, positive_integer
-from jaxvae.evaluation.bounds.likelihood import Estimate
 from jaxvae.evaluation.samples.features import check_labels
-from jaxvae.evaluation.statistics import Jackknife, as_features, jackknife
+from jaxvae.evaluation.statistics import Estimate, Jackknife, as_features, jackknife
 
 Labelled = tuple[np.ndarray, np.ndarray]  # features [N, F] and integer labels [N]
 

@@ -17,7 +17,4 @@ from .kernel import polynomial_kernel as polynomial_kernel
 from .manifolds import Manifolds as Manifolds
 from .manifolds import density_coverage as density_coverage
 from .manifolds import precision_recall as precision_recall
-from .scores import Score as Score
-from .scores import ScoreSetting as ScoreSetting
 from .scores import sample_scores as sample_scores
-from .scores import significant as significant

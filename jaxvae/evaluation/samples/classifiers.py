@@ -9,9 +9,9 @@ import numpy as np
 
 from jaxvae.checks import as_seed, finite_number, positive_integer, refuse_state
 from jaxvae.evaluation.batches import map_batches
-from jaxvae.evaluation.bounds.likelihood import Estimate
 from jaxvae.evaluation.probes.probes import accuracy
 from jaxvae.evaluation.samples.features import Features, as_input, check_labels
+from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Key, Model, Network, Params
 from jaxvae.networks.deterministic import MLPDeterministicEncoder

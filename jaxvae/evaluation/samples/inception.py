@@ -3,8 +3,7 @@
 import numpy as np
 
 from jaxvae.checks import positive_integer
-from jaxvae.evaluation.bounds.likelihood import Estimate
-from jaxvae.evaluation.statistics import in_blocks
+from jaxvae.evaluation.statistics import Estimate, in_blocks
 
 
 def inception_score(probabilities: np.ndarray, *, splits: int = 10) -> Estimate:

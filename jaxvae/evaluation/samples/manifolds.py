@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxvae.checks import positive_integer
-from jaxvae.evaluation.bounds.likelihood import Estimate
-from jaxvae.evaluation.statistics import as_pair
+from jaxvae.evaluation.statistics import Estimate, as_pair
 
 ROWS = 1000  # of a matrix of distances at a time
 ROUNDING = 1e-12  # of a squared distance, relative to the mean square of the points

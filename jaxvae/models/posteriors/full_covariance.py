@@ -46,7 +46,7 @@ def full_covariance_posterior(
 
     def parts(params: Params, x: Array) -> tuple[Array, Array, Array]:
         outputs = encoder.apply(part_of(params, name), to_input(x))
-        mean, log_var, rest = emitted(outputs, latent_dim, len(below[0]), x)
+        mean, log_var, rest = emitted(outputs, latent_dim, len(below[0]))
         return mean, log_var, jnp.zeros((latent_dim, latent_dim), rest.dtype).at[below].set(rest)
 
     return correlated_gaussian(init, parts, full_normal_sample, full_normal_log_prob, full_normal_kl)

@@ -1,4 +1,4 @@
-"""Approximate posteriors q(z | x)."""
+"""Gaussians whose numbers a network emits: the usual q(z | x), a prior p(z | c), and what richer ones share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,16 +8,15 @@ import jax.numpy as jnp
 
 from jaxvae.checks import as_float, positive_integer
 from jaxvae.math.normal import normal_log_prob, reparameterize
-from jaxvae.models.inputs import shapes_of
 from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params, as_network, part_of
 
 Array = jax.Array
 
 
 def gaussian_posterior(
-    encoder: Network, latent_dim: int, *, to_input: Callable[[Array], Array] = lambda x: x, name: str = "encoder"
+    encoder: Network, latent_dim: int, *, to_input: Callable[[Any], Array] = lambda x: x, name: str = "encoder"
 ) -> Conditional:
-    """q(z | x) = N(mean(x), diag(exp(log_var(x)))), both emitted by one encoder network.
+    """q(z | x) = N(mean(x), diag(exp(log_var(x)))), both emitted by one network; of a context it is p(z | c).
 
     Args:
         encoder: a network whose `.apply(variables, x)` returns `(mean [latent_dim], log_var [latent_dim])`; half
@@ -39,24 +38,14 @@ def gaussian_posterior(
         >>> z.shape, log_density.shape
         ((2,), ())
     """
-
     latent_dim = positive_integer("latent_dim", latent_dim)
-    as_network("encoder", encoder, f"MLPEncoder({latent_dim})")
+    as_network(name, encoder, f"MLPEncoder({latent_dim})")
 
-    def init(key: Key, x: Array) -> Params:
+    def init(key: Key, x: Any) -> Params:
         return {name: encoder.init(key, to_input(x))}
 
-    def distribution(params: Params, x: Array) -> DiagNormal:
-        outputs = encoder.apply(part_of(params, name), to_input(x))
-        found = [jnp.shape(part) for part in outputs] if isinstance(outputs, tuple) else type(outputs).__name__
-        if found != [(latent_dim,)] * 2:
-            raise ValueError(
-                f"the encoder returned {found} for one example of shape {shapes_of(x)}, expected a tuple "
-                f"(mean, log_var), each of shape ({latent_dim},). Check its last layer and latent_dim; it must work "
-                f"on one example, without a batch axis."
-            )
-        mean, log_var = outputs
-        return DiagNormal(as_float("the encoder's mean", mean), as_float("the encoder's log_var", log_var))
+    def distribution(params: Params, x: Any) -> DiagNormal:
+        return DiagNormal(*emitted(encoder.apply(part_of(params, name), to_input(x)), latent_dim, name=name))
 
     def sample(params: Params, key: Key, x: Array) -> tuple[Array, Array]:
         q = distribution(params, x)
@@ -72,30 +61,30 @@ def gaussian_posterior(
     return Conditional(init, sample, log_prob, mean, distribution)
 
 
-def emitted(outputs: Any, latent_dim: int, rest: int, x: Array) -> tuple[Array, Array, Array]:
-    """(mean [latent_dim], log_var [latent_dim], rest [rest]) as an encoder emitted them for one example x.
+def emitted(outputs: Any, latent_dim: int, rest: int | None = None, *, name: str = "encoder") -> tuple[Array, ...]:
+    """(mean [latent_dim], log_var [latent_dim]), and rest [rest] if due, as a network emitted them for one example.
 
     Raises:
-        ValueError: for anything but a tuple of three arrays of these shapes.
+        ValueError: for anything but a tuple of arrays of these shapes.
 
     Example:
         >>> zeros = jax.numpy.zeros
-        >>> [part.shape for part in emitted((zeros(2), zeros(2), zeros(6)), 2, 6, zeros((8, 8, 1)))]
+        >>> [part.shape for part in emitted((zeros(2), zeros(2), zeros(6)), 2, 6)]
         [(2,), (2,), (6,)]
     """
+    words, shapes = ["mean", "log_var"], [(latent_dim,)] * 2
+    expected, fix = f"each of shape ({latent_dim},)", "Check its last layer and latent_dim"
+    if rest is not None:
+        words, shapes = [*words, "rest"], [*shapes, (rest,)]
+        expected = f"of shapes ({latent_dim},), ({latent_dim},) and ({rest},)"
+        fix = f"Give this library's encoders the option extra={rest}"
     found = [jnp.shape(part) for part in outputs] if isinstance(outputs, tuple) else type(outputs).__name__
-    if found != [(latent_dim,), (latent_dim,), (rest,)]:
+    if found != shapes:
         raise ValueError(
-            f"the encoder returned {found} for one example of shape {shapes_of(x)}, expected a tuple (mean, log_var, "
-            f"rest) of shapes ({latent_dim},), ({latent_dim},) and ({rest},). Give this library's encoders the option "
-            f"extra={rest}; a network must work on one example, without a batch axis."
+            f"the {name} returned {found} for one example, expected a tuple ({', '.join(words)}), {expected}. {fix}; "
+            f"it must work on one example, without a batch axis."
         )
-    mean, log_var, rest_of_it = outputs
-    return (
-        as_float("the encoder's mean", mean),
-        as_float("the encoder's log_var", log_var),
-        as_float("the encoder's rest", rest_of_it),
-    )
+    return tuple(as_float(f"the {name}'s {word}", part) for word, part in zip(words, outputs, strict=True))
 
 
 def correlated_gaussian(

@@ -47,7 +47,7 @@ def low_rank_posterior(rank: int) -> Callable[..., Conditional]:
 
         def parts(params: Params, x: Array) -> tuple[Array, Array, Array]:
             outputs = encoder.apply(part_of(params, name), to_input(x))
-            mean, log_var, rest = emitted(outputs, latent_dim, latent_dim * rank, x)
+            mean, log_var, rest = emitted(outputs, latent_dim, latent_dim * rank)
             return mean, log_var, rest.reshape(latent_dim, rank)
 
         return correlated_gaussian(init, parts, low_rank_normal_sample, low_rank_normal_log_prob, low_rank_normal_kl)

@@ -1,7 +1,5 @@
 """What was measured on the test images: bounds on log p(x), and which images are strange."""
 
-from typing import Any
-
 import jax
 import numpy as np
 
@@ -50,7 +48,7 @@ def likelihood(facts: Facts, samples: int, limit: int) -> Html:
     cells = [
         [
             row.name.replace("-", "\N{MINUS SIGN}", 1),
-            _mean(row),
+            row.number.replace("-", "\N{MINUS SIGN}"),
             row.unit,
             row.setting.evidence,
             row.setting.samples or "one pass",
@@ -62,12 +60,6 @@ def likelihood(facts: Facts, samples: int, limit: int) -> Html:
     without = "This model, such as a deterministic autoencoder, has no likelihood and so no bound."
     notes = [note(without)] if model.evidence == "none" else []
     return section(title, table(headers, cells, caption, numbers=headers[1]), *notes)
-
-
-def _mean(row: Any) -> str:
-    if not np.isfinite(row.estimate.standard_error) and row.unit.startswith("of "):
-        return f"{row.estimate.mean:g}"
-    return row.number.replace("+-", "\N{PLUS-MINUS SIGN}").replace("-", "\N{MINUS SIGN}")
 
 
 def anomalies(facts: Facts, limit: int) -> Html:

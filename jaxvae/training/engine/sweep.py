@@ -71,16 +71,3 @@ def train_sweep(
 def member(params: Any, *index: int) -> Any:
     """The parameters of one member of a sweep."""
     return jax.tree.map(lambda leaf: leaf[index], params)
-
-
-def mean_and_error(values: Any) -> tuple[float, float]:
-    """Mean and standard error over seeds, which are the last axis; the error of one seed is NaN."""
-    array = np.asarray(values, np.float64)
-    error = array.std(ddof=1) / np.sqrt(len(array)) if len(array) > 1 else np.nan
-    return float(array.mean()), float(error)
-
-
-def plus_minus(values: Any, digits: int = 2) -> str:
-    """ "0.31±0.02", the mean and the standard error over seeds."""
-    mean, error = mean_and_error(values)
-    return f"{mean:.{digits}f}" + ("" if np.isnan(error) else f"±{error:.{digits}f}")

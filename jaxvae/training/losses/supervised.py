@@ -49,7 +49,7 @@ def supervised_loss(
     Example:
         >>> from jaxvae.models.players.critic import with_critic
         >>> from jaxvae.models.variational import vae
-        >>> from jaxvae.networks.classifier import MLPClassifier
+        >>> from jaxvae.networks.deterministic import MLPClassifier
         >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
         >>> classifier = MLPClassifier(3, (8,))
         >>> model = vae(MLPEncoder(2), MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2)
