@@ -84,35 +84,30 @@ MODEL_ZOO: dict[str, tuple[str, Callable[[], ZooModel]]] = {
     ),
     "low_rank": (
         "low-rank Gaussian posterior",
-        lambda: ZooModel(plain(posterior=jaxvae.posteriors.low_rank_posterior(2), extra=2 * LATENTS)),
+        lambda: ZooModel(plain(posterior=jaxvae.posteriors.low_rank_posterior(2))),
     ),
     "full_covariance": (
         "full-covariance Gaussian posterior",
-        lambda: ZooModel(
-            plain(posterior=jaxvae.posteriors.full_covariance_posterior, extra=LATENTS * (LATENTS - 1) // 2)
-        ),
+        lambda: ZooModel(plain(posterior=jaxvae.posteriors.full_covariance_posterior)),
     ),
     "planar": (
         "planar flow posterior",
-        lambda: ZooModel(plain(posterior=amortized_layers(jaxvae.flows.planar), extra=32)),
+        lambda: ZooModel(plain(posterior=amortized_layers(jaxvae.flows.planar))),
     ),
     "radial": (
         "radial flow posterior",
-        lambda: ZooModel(plain(posterior=amortized_layers(jaxvae.flows.radial), extra=32)),
+        lambda: ZooModel(plain(posterior=amortized_layers(jaxvae.flows.radial))),
     ),
     "iaf": (
         "inverse autoregressive posterior",
         lambda: ZooModel(
-            plain(
-                posterior=jaxvae.posteriors.flow_posterior(autoregressive(jaxvae.flows.inverse_autoregressive)),
-                extra=32,
-            )
+            plain(posterior=jaxvae.posteriors.flow_posterior(autoregressive(jaxvae.flows.inverse_autoregressive), 32))
         ),
     ),
     "coupling": (
         "coupling flow posterior",
         lambda: ZooModel(
-            plain(posterior=jaxvae.posteriors.flow_posterior(jaxvae.flows.real_nvp(LATENTS, flow_networks)), extra=32)
+            plain(posterior=jaxvae.posteriors.flow_posterior(jaxvae.flows.real_nvp(LATENTS, flow_networks), 32))
         ),
     ),
     "iwae": ("IWAE of 5 samples", estimated),

@@ -21,8 +21,8 @@ class ZooModel(NamedTuple):
     labels: Callable[[Any], Any] | None = None  # labels of the data -> context of each image
 
 
-def encoder(latents: int = LATENTS, extra: int = 0) -> Any:
-    return jaxvae.MLPEncoder(latents, HIDDEN, extra=extra)
+def encoder(latents: int = LATENTS) -> Any:
+    return jaxvae.MLPEncoder(latents, HIDDEN)
 
 
 def decoder() -> Any:
@@ -34,9 +34,8 @@ def code_encoder(size: int = LATENTS) -> Any:
 
 
 def plain(**options: Any) -> Any:
-    extra = options.pop("extra", 0)
     options = {"latent_dim": LATENTS, "observation": OBSERVATION, **options}
-    return jaxvae.vae(encoder(options["latent_dim"], extra), decoder(), event_shape=SHAPE, **options)
+    return jaxvae.vae(encoder(options["latent_dim"]), decoder(), event_shape=SHAPE, **options)
 
 
 def code(make: Callable[..., Any] = jaxvae.autoencoder, **options: Any) -> Any:
@@ -78,7 +77,7 @@ def masked_networks(size: int) -> Any:
 def amortized_layers(layer: Callable[[int], Any]) -> Any:
     linear = functools.partial(jaxvae.networks.ConditionerMLP, hidden=())
     return jaxvae.posteriors.flow_posterior(
-        jaxvae.flows.chain(*(jaxvae.flows.amortized(layer(LATENTS), linear) for _ in range(4)))
+        jaxvae.flows.chain(*(jaxvae.flows.amortized(layer(LATENTS), linear) for _ in range(4))), 32
     )
 
 

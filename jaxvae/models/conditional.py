@@ -12,6 +12,7 @@ from jaxvae.models.inputs import as_observation, as_shape, network_input
 from jaxvae.models.latent_variable import latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
+from jaxvae.models.posteriors.outputs import asked_for
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation
 
@@ -109,6 +110,9 @@ class _Told(NamedTuple):
 
     def apply(self, variables: Any, /, *inputs: Any) -> Any:
         return _explained(self.network.apply, variables, *self._both(*inputs))
+
+    def with_outputs(self, latent_dim: int, outputs: int) -> "_Told":
+        return self._replace(network=asked_for(self.network, latent_dim, outputs))
 
     def _both(self, pair: Any) -> tuple[Any, Array]:
         value, c = split_context(self.told, pair, "z")

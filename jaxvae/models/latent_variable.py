@@ -81,7 +81,9 @@ def latent_variable_model(
     """
     for name, part in (("posterior", posterior), ("prior", prior), ("likelihood", likelihood)):
         if not isinstance(part, Conditional):
-            raise TypeError(f"{name} is {part!r}, expected a Conditional. Call one, such as standard_normal(2).")
+            raise TypeError(
+                f"{name} is {part!r}, expected a Conditional. Call one, such as standard_normal({latent_dim})."
+            )
     same_support(posterior, prior)
     event_shape = as_shape("event_shape", event_shape)
     seen = normal() if observation is None else as_observation(observation)

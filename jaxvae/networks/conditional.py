@@ -35,6 +35,11 @@ class WithContext(NamedTuple):
         joined = self._join(x, context.reshape(-1) @ variables["embedding"])
         return self.network.apply(variables["network"], joined)
 
+    def with_outputs(self, latent_dim: int, outputs: int) -> "WithContext":
+        """The same of the network for a posterior that reads so many numbers, if it can be asked."""
+        ask = getattr(self.network, "with_outputs", None)
+        return self if ask is None else self._replace(network=ask(latent_dim, outputs))
+
     def _join(self, x: Array, context: Array) -> Array:
         if not self.channels:
             return jnp.concatenate([x.reshape(-1), context.reshape(-1).astype(x.dtype)])

@@ -113,3 +113,8 @@ class MappedInput(NamedTuple):
     def apply(self, variables: Any, /, *inputs: Array) -> Any:
         """(variables, inputs) -> the network's output."""
         return self.network.apply(variables, *map(self.function, inputs))
+
+    def with_outputs(self, latent_dim: int, outputs: int) -> "MappedInput":
+        """The same of the network for a posterior that reads so many numbers, if it can be asked."""
+        ask = getattr(self.network, "with_outputs", None)
+        return self if ask is None else self._replace(network=ask(latent_dim, outputs))

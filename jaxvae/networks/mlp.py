@@ -16,8 +16,9 @@ Array = jax.Array
 class MLPEncoder(nn.Module):
     """x [...] -> (mean [latent_dim], log_var [latent_dim]) through hidden layers of the given widths.
 
-    Weights start as Flax's Dense does (LeCun normal), biases at zero. With `extra` numbers the output is
-    (mean, log_var, rest [extra]), for posteriors that need more than a diagonal Gaussian; rest starts near 0.
+    Weights start as Flax's Dense does (LeCun normal), biases at zero. A posterior that reads more than
+    a mean and a log_var asks for `outputs` numbers in all, `posterior.outputs(latent_dim)`, and gets (mean, log_var,
+    rest); rest starts near 0.
 
     Example:
         >>> encoder = MLPEncoder(latent_dim=2, hidden=(16,))
@@ -30,7 +31,7 @@ class MLPEncoder(nn.Module):
     latent_dim: int
     hidden: tuple[int, ...] = (400,)
     activation: str = "relu"
-    extra: int = 0
+    outputs: int | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -40,7 +41,13 @@ class MLPEncoder(nn.Module):
     def __call__(self, x: Array) -> tuple[Array, ...]:
         with fitting("x", x):
             h = mlp_trunk(x, self)
-            return posterior_layers(h, self.latent_dim, self.extra)
+            return posterior_layers(h, self.latent_dim, self.outputs)
+
+    @nn.nowrap
+    def with_outputs(self, latent_dim: int, outputs: int) -> "MLPEncoder":
+        """The encoder of a posterior that reads so many numbers; itself, if told another number or of other latents."""
+        fits = self.outputs is None and latent_dim == self.latent_dim
+        return self.clone(outputs=outputs) if fits and outputs > 2 * latent_dim else self
 
 
 class MLPDecoder(nn.Module):
@@ -88,13 +95,14 @@ def constant(values: tuple[float, ...] | None) -> nn.initializers.Initializer:
     return lambda key, shape, dtype=jnp.float32: jnp.asarray(values, dtype).reshape(shape)
 
 
-def posterior_layers(h: Array, latent_dim: int, extra: int) -> tuple[Array, ...]:
-    """(mean, log_var), and rest [extra] if any is asked for; call it inside a compact module.
+def posterior_layers(h: Array, latent_dim: int, outputs: int | None) -> tuple[Array, ...]:
+    """(mean, log_var), and the rest of so many outputs if there is any; call it inside a compact module.
 
     The rest starts small: as correlations of a posterior it would begin far from the prior otherwise.
     """
     mean, log_var = jnp.split(Dense(2 * latent_dim)(h), 2)
-    if not extra:
+    rest = 0 if outputs is None else outputs - 2 * latent_dim
+    if not rest:
         return mean, log_var
     small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
-    return mean, log_var, Dense(extra, kernel_init=small)(h)
+    return mean, log_var, Dense(rest, kernel_init=small)(h)

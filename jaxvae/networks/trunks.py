@@ -35,7 +35,8 @@ def check_fields(module: nn.Module) -> None:
             raise TypeError(f"{name} is {given[name]!r}, expected a tuple of positive integers such as (400,).")
         for size in given[name]:
             positive_integer(name, size)
-    positive_integer("extra", given.get("extra", 0), 0)
+    if given.get("outputs") is not None:
+        positive_integer("outputs", given["outputs"], 2 * given["latent_dim"])
     activation_named(given["activation"])
     if "features" in given and not given["features"]:
         raise ValueError("features is (), expected the channels of at least one layer. For none use an MLP.")

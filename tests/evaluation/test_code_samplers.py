@@ -177,7 +177,7 @@ def test_codes_of_examples_are_draws_of_their_posteriors():
 @pytest.mark.parametrize("posterior", ["gaussian", "low rank"])
 def test_with_another_prior_a_model_is_the_one_built_with_it(prior, posterior):
     options = {} if posterior == "gaussian" else {"posterior": low_rank_posterior(1)}
-    encoder = MLPEncoder(3, (6,), extra=3 if options else 0)
+    encoder = MLPEncoder(3, (6,))
 
     def built(prior):
         decoder = MLPDecoder(SHAPE, hidden=(6,))

@@ -51,7 +51,7 @@ POSTERIORS = {  # name -> (flow, whether it needs a context)
     "inverse autoregressive": (lambda z: autoregressive_flow(inverse_autoregressive, z, masked(z), layers=2), True),
     "amortized planar": (lambda z: amortized(chain(planar(z), planar(z)), small), True),
 }
-CONTEXT_ENCODER = MLPEncoder(LATENTS, (8,), extra=4)
+CONTEXT, ENCODER = 4, MLPEncoder(LATENTS, (8,))
 
 
 def quick(table, *slow):
@@ -93,7 +93,7 @@ def test_a_flow_prior_integrates_to_one_and_samples_from_its_density(name):
 @pytest.mark.parametrize("name", quick(POSTERIORS, "real_nvp", "amortized planar"))
 def test_a_flow_posterior_knows_the_density_of_its_own_samples(name):
     flow, needs_context = POSTERIORS[name]
-    posterior = flow_posterior(flow)(CONTEXT_ENCODER if needs_context else Encoder(), LATENTS)
+    posterior = flow_posterior(flow, CONTEXT if needs_context else 0)(ENCODER if needs_context else Encoder(), LATENTS)
     x = jnp.asarray(np.random.default_rng(0).random(SHAPE), jnp.float32)
 
     @quick_jit
@@ -265,14 +265,14 @@ TRAINED = {  # name -> (options of the VAE, encoder, bound, posterior samples)
         Encoder(), iwae_bound, 2,
     ),
     "amortized planar": (
-        {"posterior": flow_posterior(POSTERIORS["amortized planar"][0])}, CONTEXT_ENCODER, elbo, 1,
+        {"posterior": flow_posterior(POSTERIORS["amortized planar"][0], CONTEXT)}, ENCODER, elbo, 1,
     ),
     "autoregressive both": (
         {
             "prior": flow_prior(PRIORS["masked autoregressive"](LATENTS), LATENTS),
-            "posterior": flow_posterior(POSTERIORS["inverse autoregressive"][0]),
+            "posterior": flow_posterior(POSTERIORS["inverse autoregressive"][0], CONTEXT),
         },
-        CONTEXT_ENCODER, elbo, 2,
+        ENCODER, elbo, 2,
     ),
 }  # fmt: skip
 

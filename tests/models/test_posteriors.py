@@ -12,6 +12,7 @@ from scipy import stats
 from small import SHAPE, images, small_vae
 
 import jaxvae
+from jaxvae.flows import planar, real_nvp
 from jaxvae.math.multivariate import (
     full_normal_kl,
     full_normal_log_prob,
@@ -20,12 +21,19 @@ from jaxvae.math.multivariate import (
     low_rank_normal_log_prob,
     low_rank_normal_sample,
 )
+from jaxvae.models.conditional import conditional_vae
+from jaxvae.models.contexts import Labelled
 from jaxvae.models.observations.continuous import normal
+from jaxvae.models.posteriors.flow import flow_posterior
 from jaxvae.models.posteriors.full_covariance import full_covariance_posterior
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
+from jaxvae.models.posteriors.hyperspherical import hyperspherical_posterior
 from jaxvae.models.posteriors.low_rank import low_rank_posterior
 from jaxvae.models.variational import vae
 from jaxvae.networks import ConvEncoder, MLPDecoder, MLPEncoder
+from jaxvae.networks.conditional import with_context
+from jaxvae.networks.conditioner import ConditionerMLP
+from jaxvae.networks.deterministic import MappedInput
 from jaxvae.objectives.bounds import elbo, iwae_bound
 
 pytestmark = pytest.mark.quick_compile
@@ -236,17 +244,16 @@ def test_enough_factors_make_the_low_rank_posterior_exact_too():
 # name: (constructor, numbers the encoder emits besides mean and log_var for `size` latents). A new posterior needs
 # one row, and it is held to everything below.
 POSTERIORS = {
-    "gaussian": (gaussian_posterior, lambda size: 0),
-    "low_rank": (low_rank_posterior(2), lambda size: 2 * size),
-    "full": (full_covariance_posterior, lambda size: size * (size - 1) // 2),
+    "gaussian": gaussian_posterior,
+    "low_rank": low_rank_posterior(2),
+    "full": full_covariance_posterior,
 }
 every = pytest.mark.parametrize("name", POSTERIORS)
 
 
 def standing(name, size, seed=0):
     """(posterior, params, x) with an encoder whose weights are large enough for real correlations."""
-    make, extra = POSTERIORS[name]
-    posterior = make(MLPEncoder(size, (6,), "tanh", extra=extra(size)), size)
+    posterior = POSTERIORS[name](MLPEncoder(size, (6,), "tanh"), size)
     x = jnp.asarray(np.random.default_rng(seed).normal(size=SHAPE), jnp.float32)
     params = jax.jit(posterior.init)(jax.random.key(seed), x)
     return (
@@ -332,9 +339,8 @@ def test_the_closed_form_kl_is_the_average_of_the_sampled_one(name):
 @pytest.mark.rows(full=["full", "gaussian", "low_rank"])
 @every
 def test_a_small_vae_trains(name):
-    make, extra = POSTERIORS[name]
-    encoder = MLPEncoder(3, (16,), extra=extra(3))
-    model = vae(encoder, MLPDecoder(SHAPE, hidden=(16,)), event_shape=SHAPE, latent_dim=3, posterior=make)
+    networks = MLPEncoder(3, (16,)), MLPDecoder(SHAPE, hidden=(16,))
+    model = vae(*networks, event_shape=SHAPE, latent_dim=3, posterior=POSTERIORS[name])
     history = jaxvae.fit(model, images(200), epochs=8, batch_size=20, progress=False).history
     assert history[-1]["elbo"] > history[0]["elbo"] + 0.5
     assert np.shape(history[-1]["kl_per_latent"]) == ((3,) if name == "gaussian" else (1,))
@@ -343,15 +349,51 @@ def test_a_small_vae_trains(name):
 @pytest.mark.slow
 @pytest.mark.rows(full=["conv"])
 @pytest.mark.parametrize(
-    "encoder", [MLPEncoder(2, (4,), extra=5), ConvEncoder(2, (4,), 8, extra=5)], ids=["mlp", "conv"]
+    "encoder", [MLPEncoder(2, (4,), outputs=9), ConvEncoder(2, (4,), 8, outputs=9)], ids=["mlp", "conv"]
 )
 def test_the_librarys_encoders_emit_what_is_asked_for_besides(encoder):
     x = jnp.ones((4, 4, 1))
     outputs = encoder.apply(quick_jit(encoder.init)(KEY, x), x)
     assert [part.shape for part in outputs] == [(2,), (2,), (5,)]
     assert float(jnp.abs(outputs[2]).max()) < 0.5
-    plain = encoder.clone(extra=0)
+    plain = encoder.clone(outputs=None)
     assert len(plain.apply(quick_jit(plain.init)(KEY, x), x)) == 2
+
+
+OUTPUTS = {  # name -> (constructor, what its encoder of 3 latents emits in all)
+    "gaussian": (gaussian_posterior, 6),
+    "low rank": (low_rank_posterior(2), 6 + 6),
+    "full covariance": (full_covariance_posterior, 6 + 3),
+    "sphere": (hyperspherical_posterior, 6),
+    "flow": (flow_posterior(planar), 6),
+    "flow with a context": (flow_posterior(real_nvp(3, functools.partial(ConditionerMLP, hidden=()), 1), 5), 6 + 5),
+}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_posterior_says_how_many_numbers_it_reads_and_asks_the_encoder_for_them(name):
+    make, expected = OUTPUTS[name]
+    assert make.outputs(3) == expected
+    encoders = [MLPEncoder(3, (4,)), MLPEncoder(3, (4,), outputs=expected), MappedInput(MLPEncoder(3, (4,)), jnp.ravel)]
+    x, found = jnp.ones(SHAPE), []
+    for encoder in encoders:
+        posterior = make(encoder, 3)
+        params = quick_jit(posterior.init)(KEY, x)
+        found.append(posterior.sample(params, KEY, x)[0])
+        emitted = jax.tree.map(lambda leaf: leaf.shape[-1], params["encoder"]["params"])
+        assert sum(layer["bias"] for name, layer in emitted.items() if name != "Dense_0") == expected
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_networks_of_two_inputs_are_asked_too():
+    model = conditional_vae(
+        with_context(MLPEncoder(3, (4,))), with_context(MLPDecoder(SHAPE, hidden=(4,))), event_shape=SHAPE,
+        latent_dim=3, context=2, posterior=full_covariance_posterior,
+    )  # fmt: skip
+    x = Labelled(jnp.ones(SHAPE), jnp.int32(1))
+    params = quick_jit(model.init)(KEY, x)
+    assert model.terms(params, KEY, x).kl.shape == (1,)
 
 
 def of(make, *shapes):
@@ -364,15 +406,15 @@ BAD = [
     (lambda: low_rank_posterior(0), ValueError, ["rank is 0", "at least 1"]),
     (lambda: low_rank_posterior(1.5), TypeError, ["rank is 1.5", "integer"]),
     (lambda: low_rank_posterior(True), TypeError, ["rank is True"]),
-    (of(low_rank_posterior(2), 3, 3), ValueError, ["[(3,), (3,)]", "(6,)", "extra=6", "batch axis"]),
+    (of(low_rank_posterior(2), 3, 3), ValueError, ["[(3,), (3,)]", "(6,)", "12 numbers", "batch axis"]),
     (of(low_rank_posterior(2), 3, 3, (3, 2)), ValueError, ["(3, 2)", "(6,)"]),
-    (of(full_covariance_posterior, 3, 3, 6), ValueError, ["(6,)", "extra=3"]),
+    (of(full_covariance_posterior, 3, 3, 6), ValueError, ["(6,)", "9 numbers"]),
     (of(full_covariance_posterior, 4, 3, 3), ValueError, ["(4,)", "(3,)"]),
     (of(gaussian_posterior, 3, 3, 3), ValueError, ["[(3,), (3,), (3,)]", "(mean, log_var)"]),
     (lambda: small_vae(posterior="full"), TypeError, ["posterior is 'full'", "constructor"]),
     (lambda: small_vae(prior="normal"), TypeError, ["prior is 'normal'", "Conditional", "standard_normal(3)"]),
-    (lambda: MLPEncoder(2, extra=-1), ValueError, ["extra is -1"]),
-    (lambda: ConvEncoder(2, extra=2.0), TypeError, ["extra is 2.0"]),
+    (lambda: MLPEncoder(2, outputs=3), ValueError, ["outputs is 3", "at least 4"]),
+    (lambda: ConvEncoder(2, outputs=4.0), TypeError, ["outputs is 4.0"]),
     (
         lambda: low_rank_normal_log_prob(jnp.zeros(3), jnp.zeros(3), jnp.zeros(3), jnp.zeros((2, 1))),
         ValueError,

@@ -89,7 +89,7 @@ def vamp(size=2, count=3, **options):
 
 
 def low_rank_vamp(size=2):
-    encoder = MLPEncoder(size, (6,), "tanh", extra=size)
+    encoder = MLPEncoder(size, (6,), "tanh")
     return vamp_prior(encoder, size, SHAPE, pseudo_inputs=3, posterior=low_rank_posterior(1))
 
 
@@ -108,7 +108,7 @@ def encoder_of(name, size):
     """Parameters of the encoder that a VampPrior reads."""
     if not name.startswith("vamp"):
         return {}
-    encoder = MLPEncoder(size, (6,), "tanh", extra=size if "low-rank" in name else 0)
+    encoder = MLPEncoder(size, (6,), "tanh", outputs=3 * size if "low-rank" in name else None)
     return {"encoder": encoder.init(jax.random.key(5), jnp.zeros(SHAPE))}
 
 

@@ -97,12 +97,8 @@ MORE: dict[str, Callable] = {
     "spline prior": lambda: plain(prior=jaxvae.priors.flow_prior(flow(jaxvae.flows.neural_spline), 2)),
     "coupling posterior": lambda: plain(posterior=jaxvae.posteriors.flow_posterior(flow(jaxvae.flows.real_nvp))),
     "planar posterior": lambda: plain(posterior=jaxvae.posteriors.flow_posterior(jaxvae.flows.planar)),
-    "full covariance": lambda: jaxvae.vae(
-        encoder(2, extra=1), decoder, latent_dim=2, posterior=jaxvae.posteriors.full_covariance_posterior, **OPTIONS
-    ),
-    "low rank": lambda: jaxvae.vae(
-        encoder(2, extra=2), decoder, latent_dim=2, posterior=jaxvae.posteriors.low_rank_posterior(1), **OPTIONS
-    ),
+    "full covariance": lambda: plain(posterior=jaxvae.posteriors.full_covariance_posterior),
+    "low rank": lambda: plain(posterior=jaxvae.posteriors.low_rank_posterior(1)),
     "hierarchical": lambda: jaxvae.hierarchical_vae(
         [encoder(2), encoder(2)], [encoder(2)], decoder, latent_dims=(2, 2), **OPTIONS
     ),

@@ -6,16 +6,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float
+from jaxvae.checks import as_float, positive_integer
 from jaxvae.flows.records import Bijection, check_bijection
 from jaxvae.math.normal import normal_log_prob, reparameterize
 from jaxvae.models.inputs import shapes_of
+from jaxvae.models.posteriors.outputs import Posterior, asked_for, reads
 from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params, merge
 
 Array = jax.Array
 
 
-def flow_posterior(flow: Bijection | Callable[[int], Bijection]) -> Callable[..., Conditional]:
+def flow_posterior(flow: Bijection | Callable[[int], Bijection], context: int = 0) -> Posterior:
     """q(z | x): z = f(u, context), u ~ N(mean(x), diag(exp(log_var(x)))), as `vae(..., posterior=flow_posterior(...))`.
 
     log q(z | x) = log N(u; mean, exp(log_var)) - log |det df/du|
@@ -28,11 +29,12 @@ def flow_posterior(flow: Bijection | Callable[[int], Bijection]) -> Callable[...
         flow: a `Bijection`, or (latent_dim) -> `Bijection`. Its parameters are shared by all examples; what depends on
             x goes through the context, as in `inverse_autoregressive`, `coupling` and `amortized` (which makes the
             parameters of planar and radial layers depend on x).
+        context: how many numbers the encoder is asked for beside mean and log_var, as the context of the flow.
 
     Returns:
         (encoder, latent_dim, *, to_input) -> `Conditional`. The encoder returns (mean, log_var), or (mean, log_var,
-        context) with a context of any shape, as `MLPEncoder(..., extra=)`; without one the context is None. Parameters
-        are {"encoder": ..., "posterior_flow": ...}.
+        context) with a context of any shape; without one the context is None. Parameters are
+        {"encoder": ..., "posterior_flow": ...}.
 
     Raises:
         TypeError: if flow is neither, or the function returns something else.
@@ -53,6 +55,9 @@ def flow_posterior(flow: Bijection | Callable[[int], Bijection]) -> Callable[...
     if not isinstance(flow, Bijection) and not callable(flow):
         raise TypeError(f"flow is {flow!r}, expected a Bijection or (latent_dim) -> Bijection, such as planar.")
 
+    context = positive_integer("context", context, 0)
+
+    @reads(lambda latent_dim: 2 * latent_dim + context)
     def posterior(
         encoder: Network,
         latent_dim: int,
@@ -61,6 +66,7 @@ def flow_posterior(flow: Bijection | Callable[[int], Bijection]) -> Callable[...
         name: str = "encoder",
         flow_name: str = "posterior_flow",
     ) -> Conditional:
+        encoder = asked_for(encoder, latent_dim, 2 * latent_dim + context)
         bijection = flow if isinstance(flow, Bijection) else flow(latent_dim)
         check_bijection(bijection)
 

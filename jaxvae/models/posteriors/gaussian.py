@@ -8,11 +8,13 @@ import jax.numpy as jnp
 
 from jaxvae.checks import as_float, positive_integer
 from jaxvae.math.normal import normal_log_prob, reparameterize
+from jaxvae.models.posteriors.outputs import reads
 from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params, as_network, part_of
 
 Array = jax.Array
 
 
+@reads(lambda latent_dim: 2 * latent_dim)
 def gaussian_posterior(
     encoder: Network, latent_dim: int, *, to_input: Callable[[Any], Array] = lambda x: x, name: str = "encoder"
 ) -> Conditional:
@@ -77,7 +79,7 @@ def emitted(outputs: Any, latent_dim: int, rest: int | None = None, *, name: str
     if rest is not None:
         words, shapes = [*words, "rest"], [*shapes, (rest,)]
         expected = f"of shapes ({latent_dim},), ({latent_dim},) and ({rest},)"
-        fix = f"Give this library's encoders the option extra={rest}"
+        fix = f"Let it emit {2 * latent_dim + rest} numbers, as this library's encoders do where outputs is left out"
     found = [jnp.shape(part) for part in outputs] if isinstance(outputs, tuple) else type(outputs).__name__
     if found != shapes:
         raise ValueError(

@@ -13,12 +13,14 @@ from jaxvae.math.von_mises_fisher import (
     von_mises_fisher_sample,
 )
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
+from jaxvae.models.posteriors.outputs import reads
 from jaxvae.models.records import Conditional, Key, Network, Params
 
 Array = jax.Array
 LARGEST = 1e5  # of the concentration
 
 
+@reads(lambda latent_dim: 2 * latent_dim)
 def hyperspherical_posterior(
     encoder: Network, latent_dim: int, *, to_input: Callable[[Array], Array] = lambda x: x, name: str = "encoder"
 ) -> Conditional:

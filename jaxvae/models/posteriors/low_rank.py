@@ -7,18 +7,18 @@ import jax
 from jaxvae.checks import positive_integer
 from jaxvae.math.multivariate import low_rank_normal_kl, low_rank_normal_log_prob, low_rank_normal_sample
 from jaxvae.models.posteriors.gaussian import correlated_gaussian, emitted
+from jaxvae.models.posteriors.outputs import Posterior, asked_for, reads
 from jaxvae.models.records import Conditional, Key, Network, Params, part_of
 
 Array = jax.Array
 
 
-def low_rank_posterior(rank: int) -> Callable[..., Conditional]:
+def low_rank_posterior(rank: int) -> Posterior:
     """q(z | x) = N(mean(x), diag(exp(log_var(x))) + U(x) U(x)^T), U [latent_dim, rank].
 
     A posterior constructor for `vae(..., posterior=low_rank_posterior(rank))`. The encoder emits (mean, log_var, rest)
-    with `rest` [latent_dim * rank], the rows of U one after another: give `MLPEncoder` or `ConvEncoder` the option
-    `extra=latent_dim * rank`. U = 0 is the diagonal Gaussian, but the gradient hardly leaves it: start near 0, not at
-    it. The KL to a diagonal Gaussian prior is exact.
+    with `rest` [latent_dim * rank], the rows of U one after another. U = 0 is the diagonal Gaussian, but the gradient
+    hardly leaves it: start near 0, not at it. The KL to a diagonal Gaussian prior is exact.
 
     Args:
         rank: columns of U, at least 1.
@@ -31,7 +31,7 @@ def low_rank_posterior(rank: int) -> Callable[..., Conditional]:
 
     Example:
         >>> from jaxvae.networks.mlp import MLPEncoder
-        >>> posterior = low_rank_posterior(1)(MLPEncoder(3, (8,), extra=3), 3)
+        >>> posterior = low_rank_posterior(1)(MLPEncoder(3, (8,)), 3)
         >>> x = jax.numpy.zeros((4, 4, 1))
         >>> z, log_density = posterior.sample(posterior.init(jax.random.key(0), x), jax.random.key(1), x)
         >>> z.shape, log_density.shape
@@ -39,9 +39,12 @@ def low_rank_posterior(rank: int) -> Callable[..., Conditional]:
     """
     rank = positive_integer("rank", rank)
 
+    @reads(lambda latent_dim: (2 + rank) * latent_dim)
     def posterior(
         encoder: Network, latent_dim: int, *, to_input: Callable[[Array], Array] = lambda x: x, name: str = "encoder"
     ) -> Conditional:
+        encoder = asked_for(encoder, latent_dim, (2 + rank) * latent_dim)
+
         def init(key: Key, x: Array) -> Params:
             return {name: encoder.init(key, to_input(x))}
 

@@ -29,21 +29,13 @@ def build_observation(config: ModelConfig) -> Observation:
 
 
 def build_encoder(config: ModelConfig) -> Network:
-    """The encoder, with as many outputs beside mean and log-variance as the posterior reads."""
+    """The encoder; the posterior asks it for as many numbers as it reads."""
     latents = config.latent_dim
-    extra = {
-        "low_rank": latents * config.rank,
-        "full": latents * (latents - 1) // 2,
-        "planar": CONTEXT,
-        "radial": CONTEXT,
-        "iaf": CONTEXT,
-        "coupling": CONTEXT,
-    }.get(config.posterior, 0)
     if config.network == "conv":
         from jaxvae.networks.conv import ConvEncoder
 
-        return ConvEncoder(latents, config.features, config.dense, config.activation, extra=extra)
-    return MLPEncoder(latents, config.hidden, activation=config.activation, extra=extra)
+        return ConvEncoder(latents, config.features, config.dense, config.activation)
+    return MLPEncoder(latents, config.hidden, activation=config.activation)
 
 
 def build_code_encoder(config: ModelConfig) -> Network:
@@ -81,12 +73,12 @@ def build_posterior(config: ModelConfig) -> Callable[..., Conditional]:
     network = functools.partial(ConditionerMLP, hidden=hidden)
     if config.posterior == "iaf":
         masked = functools.partial(MADE, latents, hidden=hidden)
-        return flow_posterior(autoregressive_flow(inverse_autoregressive, latents, masked, layers=layers))
+        return flow_posterior(autoregressive_flow(inverse_autoregressive, latents, masked, layers=layers), CONTEXT)
     if config.posterior == "coupling":
-        return flow_posterior(real_nvp(latents, network, layers))
+        return flow_posterior(real_nvp(latents, network, layers), CONTEXT)
     layer = {"planar": planar, "radial": radial}[config.posterior]
     linear = functools.partial(ConditionerMLP, hidden=())
-    return flow_posterior(chain(*(amortized(layer(latents), linear) for _ in range(layers))))
+    return flow_posterior(chain(*(amortized(layer(latents), linear) for _ in range(layers))), CONTEXT)
 
 
 def build_prior(config: ModelConfig, event_shape: tuple[int, ...], encoder: Network) -> Conditional:
