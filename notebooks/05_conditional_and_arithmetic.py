@@ -66,7 +66,7 @@ judge = SVC(C=10.0).fit(train.images.reshape(len(train.images), -1) / 255, train
 accuracy = judge.score(test.images.reshape(len(test.images), -1) / 255, test.labels)
 print(f"the judge is right about {accuracy:.1%} of the {len(test.images)} test images")
 asked = np.repeat(np.arange(10), 100)
-draws = np.asarray(model.to_unit(generation.prior_samples(model, params, jax.random.key(1), 1000, context=asked)))
+draws = np.asarray(model.to_unit(generation.draw(model, params, jax.random.key(1), 1000, context=asked)))
 right = judge.predict(draws.reshape(1000, -1)) == asked
 print(f"and calls {right.mean():.1%} +- {right.std() / np.sqrt(1000):.1%} of the draws by the class that was asked for")
 print("class by class:", "  ".join(f"{c}: {right[asked == c].mean():.0%}" for c in range(10)))

@@ -71,7 +71,7 @@ def main(options: SampleOptions) -> None:
     rows: dict[str, Any] = {
         "training images": unit(train.x[chosen]),
         "their reconstructions": unit(generation.reconstructions(model, params, train.x[chosen])),
-        "prior draws of x": unit(generation.prior_samples(model, params, key, count)),
+        "prior draws of x": unit(generation.draw(model, params, key, count)),
         "prior means of x": unit(generation.prior_means(model, params, key, count)),
     }
     tables: dict[str, Any] = {}

@@ -38,8 +38,9 @@ def main(options: SampleOptions) -> None:
 
     count = positive_integer("count", options.count)
     model, params, _ = jaxvae.load(options.run, allow_changes=options.allow_changes)
-    need_prior(options.run, model, "there is nothing to draw codes from")
-    draw = generation.prior_means if options.kind == "means" else generation.prior_samples
+    if model.draw is None:
+        need_prior(options.run, model, "there is nothing to draw codes from")
+    draw = generation.prior_means if options.kind == "means" else generation.draw
     images = model.to_unit(draw(model, params, jax.random.key(options.seed), count))
     title = f"{'Decoded draws' if options.kind == 'means' else 'Draws of x'} from the prior, seed {options.seed}"
     write_images(options.run, "samples", options.output, images, lambda: plots.image_grid(images, title=title))

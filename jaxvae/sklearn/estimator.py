@@ -13,7 +13,7 @@ from jaxvae.checks import finite_number, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.latents.codes import encode
 from jaxvae.evaluation.latents.decoding import decode
-from jaxvae.evaluation.latents.generation import prior_samples
+from jaxvae.evaluation.latents.generation import draw
 from jaxvae.models.records import Model, check_batch
 from jaxvae.runs.configs.names import unknown
 from jaxvae.runs.fitting import run_epochs
@@ -195,7 +195,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         count = positive_integer("n_samples", n_samples)
         key = jax.random.key(int(check_random_state(random_state).randint(2**31 - 1)))
         model = programs.build(self._architecture())
-        rows = prior_samples(model, self.params_, key, max(count, programs.BATCH), batch_size=programs.BATCH)
+        rows = draw(model, self.params_, key, max(count, programs.BATCH), batch_size=programs.BATCH)
         return rows[:count] * self.scale_ + self.mean_
 
     def score_samples(self, X: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxvae.checks import as_seed, positive_integer
 from jaxvae.models.densities.density import density_model
 from jaxvae.models.records import Conditional, Key, Params
+from jaxvae.models.support import need_real
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.parallel import compile_steps
@@ -54,6 +55,7 @@ def train_density(
     """
     if not isinstance(density, Conditional):
         raise TypeError(f"density is {density!r}, expected a Conditional. Call a constructor, such as flow_prior(...).")
+    need_real(density, "a density of samples", "Train one such as flow_prior.")
     if np.ndim(samples) != 2 or len(samples) == 0:
         raise ValueError(f"samples have shape {np.shape(samples)}, expected (N, Z), at least one.")
 

@@ -28,7 +28,7 @@ def count_latents(model: Model, params: Params) -> int:
         shapes = [leaf.shape for leaf in jax.tree.leaves(code)]
         raise ValueError(
             f"the latents of this model are several groups of shapes {shapes}, expected one vector (Z,): there is no "
-            f"single latent to move. Use prior_samples, reconstructions or decode, which take such latents."
+            f"single latent to move. Use draw, reconstructions or decode, which take such latents."
         )
     return code.shape[0]
 

@@ -27,7 +27,7 @@ def sample_scores(
     """Frechet and kernel distance, precision and recall, density and coverage, and the Inception Score if it can be.
 
     Args:
-        generated: [N, H, W, C] images on [0, 1], from `model.to_unit(prior_samples(...))`.
+        generated: [N, H, W, C] images on [0, 1], from `model.to_unit(draw(...))`.
         reference: [M, H, W, C] images of data that no model was trained on.
         features: what to look at, see `pixel_features`, `pca_features` and `classifier_features`.
         names: what both are, for the setting.
