@@ -23,7 +23,7 @@ def map_batches(
         function: compiled by the caller; returns a tree of arrays [B, ...].
         *arrays: [N, ...], at least one; each may be a tree of arrays, such as `Labelled(images, labels)`.
         batch_size: B; when N is smaller, B is N.
-        progress: called with the number of examples done, after each batch.
+        progress: called with the number of examples done, before each batch and at the end.
 
     Returns:
         The tree with NumPy leaves [N, ...].
@@ -41,9 +41,11 @@ def map_batches(
     batch_size = min(positive_integer("batch_size", batch_size), size)
     host, parts = jax.tree.map(np.asarray, arrays), []
     for start in range(0, size, batch_size):
+        if progress is not None:
+            progress(start)
         index = np.minimum(np.arange(start, start + batch_size), size - 1)
         result = jax.device_get(function(index, *jax.tree.map(lambda leaf, rows=index: leaf[rows], host)))
         parts.append(jax.tree.map(lambda leaf, kept=size - start: leaf[:kept], result))
-        if progress is not None:
-            progress(min(start + batch_size, size))
+    if progress is not None:
+        progress(size)
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

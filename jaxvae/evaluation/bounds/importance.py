@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxvae.checks import as_float
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.records import Key, Model, Params
+from jaxvae.training.losses.samples import in_chunks
 
 Array = jax.Array
 
@@ -63,24 +64,11 @@ def sample_weights(
         >>> log_weights.shape, kl.shape
         ((5,), (2,))
     """
-    chunks = math.ceil(samples / chunk)
-    size = math.ceil(samples / chunks)
 
-    def one(sample: Array) -> tuple[Array, Array, Array]:
+    def one(sample: Array) -> tuple[Array, tuple[Array, Array]]:
         terms = model.terms(params, jax.random.fold_in(key, sample), x)
-        return terms.log_weight, terms.log_likelihood, terms.kl
+        return terms.log_weight, (terms.log_likelihood, terms.kl)
 
-    def step(totals: tuple[Array, Array], start: Array) -> tuple[tuple[Array, Array], Array]:
-        sample = start + jnp.arange(size)
-        log_weights, *parts = jax.vmap(one)(sample)
-        kept = sample < samples  # the last chunk is filled up
-
-        def add(total: Array, part: Array) -> Array:
-            return total + jnp.where(kept.reshape(-1, *[1] * total.ndim), part, 0.0).sum(0)
-
-        return (add(totals[0], parts[0]), add(totals[1], parts[1])), log_weights
-
-    _, *parts = jax.eval_shape(one, jnp.int32(0))
-    zeros = jnp.zeros((), parts[0].dtype), jnp.zeros(parts[1].shape, parts[1].dtype)
-    totals, log_weights = jax.lax.scan(step, zeros, size * jnp.arange(chunks))
-    return log_weights.reshape(-1)[:samples], totals[0] / samples, totals[1] / samples
+    equal = math.ceil(samples / math.ceil(samples / chunk))  # pieces of one size where they can be
+    log_weights, (log_likelihood, kl) = in_chunks(one, equal, jnp.arange(samples))
+    return log_weights, log_likelihood / samples, kl / samples
