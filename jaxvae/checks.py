@@ -54,12 +54,16 @@ def as_array(name: str, value: Any) -> Array:
     """Returns `value` as an array; raises an error naming it where that cannot be done without changing a number."""
     if isinstance(value, jax.Array):
         return value
-    given = as_numbers(name, value)
-    kept = jax.dtypes.canonicalize_dtype(given.dtype)
-    if jnp.issubdtype(kept, jnp.integer) and kept != given.dtype:
-        limits = jnp.iinfo(kept)
-        in_range(name, given, int(limits.min), int(limits.max), f"JAX would keep them as {kept}; or pass floats.")
+    fits(name, as_numbers(name, value))
     return jnp.asarray(value)
+
+
+def fits(name: str, value: Any) -> None:
+    """Raises `ValueError` for an integer of a NumPy array that JAX would turn into another one, of 32 bits."""
+    on_host, kept = isinstance(value, np.ndarray | np.generic), jax.dtypes.canonicalize_dtype(value.dtype)
+    if on_host and jnp.issubdtype(kept, jnp.integer) and kept != value.dtype:
+        limits = jnp.iinfo(kept)
+        in_range(name, value, int(limits.min), int(limits.max), f"JAX would keep them as {kept}; or pass floats.")
 
 
 def same_shape(**arrays: Array) -> None:

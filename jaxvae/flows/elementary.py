@@ -66,10 +66,9 @@ def permutation(order: Sequence[int]) -> Bijection:
     places = np.asarray(order)
     if places.size and not np.issubdtype(places.dtype, np.integer):
         raise TypeError(f"order is {order!r}, expected integers, each of 0..Z-1 once, such as [2, 0, 1].")
-    places = places.astype(np.int32)
     if places.ndim != 1 or not places.size or not np.array_equal(np.sort(places), np.arange(places.size)):
         raise ValueError(f"order is {order!r}, expected each of 0..Z-1 once, such as [2, 0, 1].")
-    back = np.argsort(places).astype(np.int32)
+    places, back = places.astype(np.int32), np.argsort(places).astype(np.int32)
 
     def forward(params: Params, u: Array, context: Any) -> tuple[Array, Array]:
         u = vector(u, places.size)

@@ -35,9 +35,12 @@ def gumbel_softmax(key: Array, logits: Array, temperature: Array | float) -> tup
         (1.0, 1.0)
     """
     noisy = logits + jax.random.gumbel(key, logits.shape, logits.dtype)
-    # The largest is taken off before the division: a small temperature then sends the others to -inf and it to 0.
-    top = jax.lax.stop_gradient(noisy.max(axis=-1, keepdims=True))
-    relaxed = jax.nn.softmax((noisy - top) / jnp.asarray(temperature, logits.dtype), axis=-1)
+    # The largest is taken off before the division: a small temperature then sends the others to -inf and it to 0. Below
+    # the square of the last digit it changes nothing more, and its reciprocal would overflow.
+    temperature = jnp.maximum(jnp.asarray(temperature, logits.dtype), jnp.finfo(logits.dtype).eps ** 2)
+    possible = noisy > -jnp.inf
+    gap = jnp.where(possible, noisy - jax.lax.stop_gradient(noisy.max(axis=-1, keepdims=True)), 0.0)
+    relaxed = jax.nn.softmax(jnp.where(possible, gap / temperature, -jnp.inf), axis=-1)
     return relaxed, jax.nn.one_hot(jnp.argmax(noisy, axis=-1), logits.shape[-1], dtype=logits.dtype)
 
 

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.checks import in_range, shown
-from jaxvae.data.arrays import check_range, widened
+from jaxvae.checks import fits, in_range, shown
+from jaxvae.data.arrays import widened
 from jaxvae.data.dataset import Dataset
 from jaxvae.data.pixels import check_pixels
 from jaxvae.data.protocols import PROTOCOLS, as_it_is
@@ -91,6 +91,8 @@ def as_examples(
         example = Labelled(example, model.context.example())
     elif labels is not None and not unconditional:
         raise ValueError("labels were given, but the model takes none. Make a conditional_vae, or leave them out.")
+    if given is not None:
+        fits("labels", given)
     return Examples(array if given is None else Labelled(array, given), preprocess, example)
 
 
@@ -141,10 +143,9 @@ def _as_x(model: Model, array: np.ndarray) -> np.ndarray:
     """Numbers that the likelihood can score, in a dtype that the device holds without a word of its own."""
     if array.dtype.kind == "b" or (array.dtype.kind == "f" and array.dtype.itemsize < 4):
         array = array.astype(np.float32)
-    if array.dtype.kind in "iu":
-        check_range("images", array, -(2**31), 2**31 - 1, "The device's integers have 32 bits: divide, or pass floats.")
     seen: Any = array
     model.check(seen, "images")
+    fits("images", array)
     if array.dtype.kind == "f":
         limit = float(np.finfo(np.float32).max)
         in_range("images", seen, -limit, limit, "Remove or impute the values that are not finite.")

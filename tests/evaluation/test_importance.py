@@ -56,7 +56,15 @@ def test_no_number_depends_on_the_chunk(small, by_hand, chunk, batch_size):
     np.testing.assert_allclose(found["kl"], kl, rtol=2e-6)
     np.testing.assert_allclose(found["elbo"], log_likelihood.mean(1) - kl, rtol=2e-6)
     weights = np.exp(log_weights - log_weights.max(1, keepdims=True))
-    np.testing.assert_allclose(found["effective_samples"], weights.sum(1) ** 2 / (weights**2).sum(1), rtol=1e-4)
+    np.testing.assert_allclose(found["effective_samples"], weights.sum(1) ** 2 / (weights**2).sum(1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("level", [-7.0, -200_000.0, -1e7])
+def test_effective_samples_do_not_depend_on_the_level_of_the_weights(level):
+    log_weights = np.float32(level) + np.float32([0.0, -1.0, -3.0, 0.0, -np.inf])  # all of them are whole
+    weights = np.exp(np.float64([0, -1, -3, 0]))
+    assert float(effective_samples(log_weights)) == pytest.approx(weights.sum() ** 2 / (weights**2).sum(), rel=1e-6)
+    assert np.isnan(effective_samples(jnp.full(3, -jnp.inf)))
 
 
 @pytest.mark.slow

@@ -518,11 +518,18 @@ STRANGERS = {
     ),
     "a count that 32 bits would take for another": value(
         lambda: fit(small_vae(observation=jaxvae.observations.poisson()), images().astype(int) + 2**32),
-        *("images have the value 4294967", "(0, 0, 0, 0)", "-2147483648 to 2147483647"),
+        *("images has the value 4294967", "(0, 0, 0, 0)", "[0, 1.67772e+07]"),
     ),
     "a level that 32 bits would take for another": value(
         lambda: fit(small_vae(observation=jaxvae.observations.categorical(8)), images().astype(int) - 2**32),
-        *("images have the value -429496", "-2147483648 to 2147483647"),
+        *("images has the value -429496", "[0, 7]"),
+    ),
+    "labels that 32 bits would take for others": value(
+        lambda: fit(labels=np.full(50, 2**32 + 1), loss=lambda params, keys, x, step: (0.0, {})),
+        *("labels has the value 4294967297", "(0,)", "int32"),
+    ),
+    "examples that a device would keep as others": value(
+        lambda: compiled().place_images(images().astype(int) + 2**32), "images has the value 4294967", "int32"
     ),
     "half a count": value(
         lambda: fit(small_vae(observation=jaxvae.observations.poisson()), images() + 0.5),

@@ -202,3 +202,5 @@ def test_integers_that_would_wrap_are_no_arrays():
     with pytest.raises(ValueError, match=r"value has the value 4294967301 at index \(0,\).*int32"):
         jaxvae.math.straight_through(np.array([WRAPPED]), np.zeros(1))
     assert as_array("x", np.array([2**31 - 1])).tolist() == [2**31 - 1]
+    with pytest.raises(ValueError, match="order is"):
+        jaxvae.flows.permutation(np.array([2**32, 1]))

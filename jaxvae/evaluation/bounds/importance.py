@@ -5,14 +5,15 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float
-from jaxvae.math.numerics import log_mean_exp
+from jaxvae.arguments import arguments
 from jaxvae.models.records import Key, Model, Params
+from jaxvae.roles import floats
 from jaxvae.training.losses.samples import in_chunks
 
 Array = jax.Array
 
 
+@arguments(log_weights=floats("[K >= 1]", "one log-weight for each sample"))
 def effective_samples(log_weights: Array) -> Array:
     r"""How many equal weights are worth as much as these: (sum_k w_k)^2 / sum_k w_k^2, between 1 and K.
 
@@ -32,8 +33,8 @@ def effective_samples(log_weights: Array) -> Array:
         >>> round(float(effective_samples(jnp.array([-7.0, -7.0, -7.0, -700.0]))), 4)
         3.0
     """
-    log_weights = as_float("log_weights", log_weights)
-    return log_weights.size * jnp.exp(2.0 * log_mean_exp(log_weights) - log_mean_exp(2.0 * log_weights))
+    w = jnp.exp(log_weights - jnp.max(log_weights))  # from the largest: of numbers near -1e5 the last digit is 1e-2
+    return jnp.sum(w) ** 2 / jnp.sum(w**2)
 
 
 def sample_weights(

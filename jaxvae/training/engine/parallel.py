@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from jaxvae.checks import one_process, positive_integer
+from jaxvae.checks import fits, one_process, positive_integer
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.step import Preprocess, Steps, make_diagnosis, make_step, repeated
 from jaxvae.training.losses.bound import Loss
@@ -101,7 +101,7 @@ def compile_steps(
         run = jax.jit(repeated(step, batch_size, steps_per_call), donate_argnums=0)
         device = SingleDeviceSharding(devices[0])
         place = functools.partial(jax.device_put, device=device)
-        return CompiledSteps(run, _copy_to(device), place, steps_per_call, batch_size, 1, diagnose)
+        return CompiledSteps(run, _copy_to(device), _place(place), steps_per_call, batch_size, 1, diagnose)
 
     mesh = jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
     everywhere, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
@@ -114,7 +114,7 @@ def compile_steps(
             repeated(shared_step, batch_size, steps_per_call), donate_argnums=0, out_shardings=(everywhere, everywhere)
         )
         place = functools.partial(jax.device_put, device=everywhere)
-        return CompiledSteps(run, _copy_to(everywhere), place, steps_per_call, batch_size, count, diagnose)
+        return CompiledSteps(run, _copy_to(everywhere), _place(place), steps_per_call, batch_size, count, diagnose)
 
     def per_device(state: TrainState, images: Any, steps: Array):
         return repeated(step, batch_size, steps_per_call, axis_name=AXIS, devices=count)(state, images, steps)
@@ -128,12 +128,23 @@ def compile_steps(
     return CompiledSteps(
         run,
         _copy_to(everywhere),
-        functools.partial(jax.tree.map, copy_to_each),
+        _place(functools.partial(jax.tree.map, copy_to_each)),
         steps_per_call,
         batch_size,
         count,
         lambda state, images: diagnose(state, jax.tree.map(lambda leaf: leaf[0], images)),
     )
+
+
+def _place(put: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Refuses integers of 64 bits that a device would keep as others, of 32, and then puts all there."""
+
+    def place(images: Any) -> Any:
+        for path, leaf in jax.tree.leaves_with_path(images):
+            fits("images" + jax.tree_util.keystr(path), leaf)
+        return put(images)
+
+    return place
 
 
 def _copy_to(where: Sharding) -> Callable[[TrainState], TrainState]:
