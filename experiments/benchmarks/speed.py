@@ -81,7 +81,7 @@ class Runner:
     """A contender's process and what it has answered."""
 
     name: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     log: IO[str]
     seconds: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -104,11 +104,19 @@ class Runner:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def epoch(self, patience: float | None = None) -> None:
+    def epoch(self) -> None:
         """Trains one epoch and keeps its time and loss."""
+        self.ask()
+        self.take()
+
+    def ask(self) -> None:
+        """Asks for an epoch."""
         assert self.process.stdin is not None
-        self.process.stdin.write("epoch\n")
+        self.process.stdin.write(b"epoch\n")
         self.process.stdin.flush()
+
+    def take(self, patience: float | None = None) -> None:
+        """Waits for the epoch that was asked for, as `answer`, and keeps its time and loss."""
         answer = self.answer(patience)
         self.seconds.append(answer["seconds"])
         self.losses.append(answer["loss"])
@@ -155,8 +163,8 @@ def started(name: str, python: str, images: Path, options: Options) -> Iterator[
     command = [python, "-m", "experiments.benchmarks.worker", *arguments]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        )
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0
+        )  # nothing is read ahead, so that `select` sees every answer
         try:
             yield Runner(name, process, log)
         finally:

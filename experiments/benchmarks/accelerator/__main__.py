@@ -5,22 +5,23 @@
     python -m experiments.benchmarks.accelerator --only speed sweep  # some of the sections
     python -m experiments.benchmarks.accelerator --tiny              # every section on tiny sizes, anywhere
 
-Time: eight minutes, by itself, whatever is done by then; --tiny two minutes on two quiet cores. It needs jax, flax,
-optax, chex, orbax-checkpoint, safetensors, matplotlib, pillow, lazy-loader, filelock and no network. Data comes from
-the folder accelerator-data, 12 MB, which --prepare makes and git ignores. PyTorch, numpyro and pythae are measured
+Time: eight minutes, by itself, whatever is done by then; --tiny takes 2.5 minutes of processor time. It needs jax,
+flax, optax, chex, orbax-checkpoint, safetensors, matplotlib, pillow, lazy-loader, filelock and no network. Data comes
+from the folder accelerator-data, 12 MB, which --prepare makes and git ignores. PyTorch, numpyro and pythae are measured
 beside the library where they are installed; the result says in a line which are not.
 
 Printed: the JSON object; on standard error a line for each thing measured. Written as it goes, whole at every moment:
-accelerator.json, accelerator.md and accelerator.log in --output. Compiled programs stay in --cache, so that a second
-run starts warm. `sections` holds, for each, its status (done, cut by the time, skipped, failed with the error),
-seconds and parts, each of which has a status, seconds and numbers. Every section is a process of its own: one that
-fails, hangs or takes the memory ends itself alone. What is left of a section's time goes to those after it.
+accelerator.json, accelerator.md and accelerator.log in --output. Compiled programs stay in --cache, a folder in
+--output unless told, so that a second run starts warm. `sections` holds, for each, its status (done, cut by the time,
+skipped, failed with the error), seconds and parts, each of which has a status, seconds and numbers. Every section is a
+process of its own: one that fails, hangs or takes the memory ends itself alone. What is left of a section's time goes
+to those after it.
 
     right          main job against the CPU's, jit = pmap = mesh, the NaN guard, kill and resume        100 s
-    speed          examples/s by batch and precision, floors, a Python loop, peers, -ELBO by precision  150 s
+    speed          examples/s by batch and precision, floors, a Python loop, peers, -ELBO by precision  140 s
     convolutions   native against slices and one product: do they agree, which is faster                 35 s
     sweep          many models in one program: seconds an epoch a member                                 45 s
-    samples        IWAE steps and their memory, log p(x) with 5,000 samples                              50 s
+    samples        IWAE steps and their memory, log p(x) with 5,000 samples                              60 s
     cold_start     process start to the end of the first epoch, cold and with a warm cache               40 s
     burda          cells of Burda's table as far as the full schedule gets                               50 s
 

@@ -59,7 +59,7 @@ def refusal(found: Mapping[str, Any], *, allow_cpu: bool) -> str | None:
     """
     if found["backend"] == "cpu" and not allow_cpu:
         return (
-            f"JAX finds no accelerator here, only {found['devices'][0]}. --tiny is a dry run in two minutes; "
+            f"JAX finds no accelerator here, only {found['devices'][0]}. --tiny is a dry run of minutes; "
             f"--allow-cpu measures all the same, and most will be cut."
         )
     memory = found["memory_bytes"]

@@ -5,14 +5,13 @@ deterministic operations, where the weights should be the same bits, and without
 runs differ by.
 """
 
-import functools
 import os
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import jax
 import numpy as np
@@ -36,17 +35,26 @@ def interrupted(section: Section) -> None:
             raise RuntimeError(f"XLA knows none of {', '.join(FLAGS)}: look for today's name.")
         pairs = {"with_flag": {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flag}"}, **pairs}
     epochs = 6 if section.tiny else 60
+    errors = []
     with tempfile.TemporaryFile("w+") as log, ThreadPoolExecutor() as pool:
-        train = functools.partial(_pair, section, epochs, log)
-        killed = dict(zip(pairs, pool.map(train, pairs, pairs.values()), strict=True))
-    for name in pairs:
-        one, other = (load_file(section.scratch / f"{name}-{way}" / WEIGHTS) for way in ("whole", "killed"))
-        same = all(np.array_equal(one[key], other[key]) for key in one)
-        difference = max(float(np.abs(np.float64(one[key]) - np.float64(other[key])).max()) for key in one)
-        section.note(**{name: {"killed_at_epoch": killed[name], "of": epochs, "bit_identical": same,
-                               "largest_difference": difference}})  # fmt: skip
-        words = "bit for bit" if same else f"apart by {difference:.1e} at most"
-        section.row(f"killed after epoch {killed[name]} of {epochs} and resumed, {name.replace('_', ' ')}", words)
+        training = {name: pool.submit(_pair, section, epochs, log, name, pair) for name, pair in pairs.items()}
+        for name, pending in training.items():
+            try:
+                section.note(**{name: _compared(section, name, pending.result(), epochs)})
+            except Exception as error:  # the other pair may still be told
+                errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _compared(section: Section, name: str, killed: int, epochs: int) -> dict[str, Any]:
+    """How far apart the weights of a pair are."""
+    one, other = (load_file(section.scratch / f"{name}-{way}" / WEIGHTS) for way in ("whole", "killed"))
+    same = all(np.array_equal(one[key], other[key]) for key in one)
+    difference = max(float(np.abs(np.float64(one[key]) - np.float64(other[key])).max()) for key in one)
+    words = "bit for bit" if same else f"apart by {difference:.1e} at most"
+    section.row(f"killed after epoch {killed} of {epochs} and resumed, {name.replace('_', ' ')}", words)
+    return {"killed_at_epoch": killed, "of": epochs, "bit_identical": same, "largest_difference": difference}
 
 
 def known_flag() -> str | None:

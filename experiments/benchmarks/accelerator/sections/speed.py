@@ -37,6 +37,7 @@ OWN = (
 PEERS = {"torch_eager": "torch", "torch_compiled": "torch", "pythae_trainer": "pythae"}
 SETTINGS = (("mlp", 128), ("conv", 128), ("mlp", 1024), ("conv", 1024), ("mlp", 8192), ("conv", 8192))
 NUMBERS = ("examples", "rates", "first_epoch_loss", "left_out", "share_of_floor", "scan_over_loop", "gigaflops")
+FEW = 128  # a batch, above which what a loop costs a step is no question
 PATIENCE = 60.0  # seconds that a peer may take to start or to compile
 
 
@@ -66,15 +67,19 @@ def setting(section: Section, model: str, batch: int) -> None:
             )
             for name in PEERS if name not in left_out
         }  # fmt: skip
+        for runner in started.values():
+            runner.ask()  # so that it compiles while the others do
         contenders: list[Contender] = []
         own = OWN + (() if "numpyro_svi" in left_out else ("numpyro_svi@tensorfloat32",))
+        if batch > FEW:
+            own = tuple(name for name in own if not name.startswith("bare"))
         if section.tiny and model == "conv":  # compiling takes long
             own = tuple(name for name in own if name.endswith("@tensorfloat32"))
         for name in own:
             make = functools.partial(local, name, images, model, batch)
             _add(section, contenders, left_out, name, make)
         for name, runner in started.items():
-            patience = min(PATIENCE, section.left() / 2)
+            patience = min(PATIENCE, section.left() / 4)
             _add(section, contenders, left_out, f"{name}@tensorfloat32", functools.partial(remote, runner, patience))
         take_turns(contenders, section.left, rounds=2 if section.tiny else 5, seconds=0.0 if section.tiny else 0.1)
     _note(section, model, batch, len(images), contenders, left_out)

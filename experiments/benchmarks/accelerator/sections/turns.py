@@ -81,11 +81,13 @@ def timed(name: str, epoch: Callable[[], float], examples: int) -> Contender:
 
 
 def remote(runner: Runner, patience: float) -> Contender:
-    """One in its own process, which has so many seconds to get ready, and as many for an epoch."""
+    """One in its own process, which was asked for its first epoch; it has so many seconds for each answer."""
     examples = runner.answer(patience)["examples"]
+    runner.take(patience)
 
     def once() -> tuple[float, float]:
-        runner.epoch(patience)
+        runner.ask()
+        runner.take(patience)
         return runner.seconds[-1], runner.losses[-1]
 
-    return Contender(runner.name, once, examples)
+    return Contender(runner.name, once, examples, losses=[runner.losses[0]])
