@@ -118,7 +118,7 @@ def _bind(name: str, roles: Mapping[str, Role], shape: tuple[int, ...], sizes: d
     )
     if not fits:
         bare = f"[{', '.join(axes)}]"
-        expected = bare + "".join(f" with {axis} of at least {n}" for axis, n in zip(axes, least, strict=True) if n > 1)
+        expected = bare + "".join(f" with {axis} of at least {n}" for axis, n in zip(axes, least, strict=True) if n)
         if axes[:1] == ("...",) and "..." in sizes and axes[-1] not in sizes:
             owner = next(other for other, role in roles.items() if "..." in (role.shape or ""))
             expected = f"{sizes['...']} (that of {owner}) and one more axis [{axes[-1]}]"

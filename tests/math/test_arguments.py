@@ -119,7 +119,7 @@ SHAPES = [
     (lambda: vectors(jnp.float32(0), X), f"z has shape (), expected [..., D]. {VMAP}"),
     (lambda: vectors(X, X[:, 1:]), f"codes has shape (3, 3), expected (3, 4), which is [K, D]. {VMAP}"),
     (lambda: vectors(X, X[:0]), f"codes has shape (0, 4), expected (0, 4), which is [K, D]. {VMAP}"),
-    (lambda: vectors(X, X[0]), f"codes has shape (4,), expected [K, D]. {VMAP}"),
+    (lambda: vectors(X, X[0]), f"codes has shape (4,), expected [K, D] with K of at least 1. {VMAP}"),
     (lambda: vectors(K, K[0, :, 1:], K), f"codes has shape (4, 4), expected (4, 5), which is [K, D]. {VMAP}"),
     (lambda: vectors(K, K[0], K[0]), f"same has shape (4, 5), expected (3, 4, 5), which is [..., D]. {VMAP}"),
     (lambda: pixels(X, X), f"logits has shape (3, 4), expected (3, 4) (that of x) and one more axis [M]. {VMAP}"),
