@@ -9,7 +9,8 @@ Each cell is a run of its own in runs/burda, so the same command goes on where i
 draw of the test images.
 
 Expected: the published numbers below with --stages 8, which has not been run. Obtained with --stages 2 (4 epochs, about
-an hour of processor time for all cells), IW-5000 of 1,000 test images, each +- 0.9 nats, most of which the cells share:
+an hour of processor time for all cells), IW-5000 of the first 1,000 test images, each +- 0.9 nats, most of which the
+cells share:
 
                  k = 1     k = 5    k = 50
     VAE, 1      106.64    104.49    104.35

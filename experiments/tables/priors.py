@@ -7,8 +7,8 @@ differs in its prior or posterior only. The published gap is Tomczak and Welling
 other networks, trained until convergence): 88.6 with the standard prior, 85.6 with the VampPrior.
 
 Time: 15 minutes of processor time, not timed on quiet cores. Expected: every row better than the
-plain one by more than its standard error. Obtained with the defaults, IW-500 of 2,000 test images, in nats; the errors
-of the differences are those of paired images:
+plain one by more than its standard error. Obtained with the defaults, IW-500 of the first 2,000 test images, in
+nats; the errors of the differences are those of paired images:
 
     plain                       95.05 +- 0.50
     VampPrior, 500 inputs       89.55 +- 0.51    better by 5.50 +- 0.09
