@@ -1,4 +1,4 @@
-"""A mean with its standard error, and the jackknife, which gives one of any function of samples."""
+"""Standard errors: of a mean, of a share and, by the jackknife, of any function of samples; features checked once."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -122,6 +122,25 @@ def from_replicates(value: float, replicates: np.ndarray) -> Jackknife:
     return Jackknife(float(value), float(error), float((blocks - 1) * (mean - value)))
 
 
+def share_error(true: np.ndarray | float, count: np.ndarray | float) -> np.ndarray:
+    r"""The standard error of a share after Agresti and Coull: sqrt(p (1 - p) / (n + 4)), p = (true + 2) / (n + 4).
+
+    Two cases more of either kind. The textbook's sqrt(p (1 - p) / n) is exactly 0 where all n answers are right, as if
+    nothing were left to doubt; here it is 0.055 for 20 of 20, so that 0.89 is two standard errors away.
+
+    Args:
+        true: how many of the cases are. count: n, how many there are; arrays of one shape, or numbers.
+
+    Source: Agresti and Coull, 1998, doi 10.1080/00031305.1998.10480550.
+
+    Example:
+        >>> share_error(np.array([20, 50]), np.array([20, 100])).round(3).tolist()
+        [0.056, 0.049]
+    """
+    p = (np.asarray(true) + 2) / (np.asarray(count) + 4)
+    return np.sqrt(p * (1 - p) / (np.asarray(count) + 4))
+
+
 def as_features(name: str, features: np.ndarray, at_least: int = 2) -> np.ndarray:
     """Features [N, F] as float64; raises `ValueError` for another shape, too few rows, or numbers that are not finite.
 
@@ -148,12 +167,22 @@ def check_magnitude(name: str, array: Any) -> None:
 def varying(table: np.ndarray) -> np.ndarray:
     """Which columns [F] of a table [N, F] are not the same number in every row, up to rounding.
 
+    The spread is max - min, exactly 0 for a constant. A standard deviation is not: that of 300 times 0.1 is 5e-16, for
+    the mean is rounded. Hand the table over in the dtype it was computed in: what float32 gives for a constant may
+    differ from row to row by 8 units in the last place, a float64 by 1e-12 of the number.
+
     Example:
         >>> varying(np.array([[0.1, 1.0, 0.0], [0.1 + 1e-16, 1.5, 1e-300]])).tolist()
         [False, True, False]
+        >>> varying(np.array([[0.1], [0.1 + 1e-7]])).tolist(), varying(np.float32([[0.1], [0.1 + 1e-7]])).tolist()
+        ([True], [False])
     """
-    spread = np.ptp(table, axis=0)
-    return spread > 1e-12 * np.maximum(np.abs(table).max(axis=0), SMALLEST)
+    table = np.asarray(table)
+    rounding = 8 * float(np.finfo(table.dtype).eps) if table.dtype.kind == "f" else 0.0
+    exact = table.astype(np.float64)
+    with np.errstate(over="ignore"):  # a spread of inf is one
+        spread = np.ptp(exact, axis=0)
+    return np.asarray(spread > max(rounding, 1e-12) * np.maximum(np.abs(exact).max(axis=0), SMALLEST))
 
 
 def as_pair(generated: np.ndarray, reference: np.ndarray, at_least: int = 2) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from jaxvae.models.records import Model, check_batch
 from jaxvae.runs.configs.names import unknown
 from jaxvae.runs.fitting import run_epochs
 from jaxvae.sklearn import programs
+from jaxvae.sklearn.scaling import standardization, standardized
 from jaxvae.training.engine.state import TrainState
 
 
@@ -47,6 +48,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         params_: the trained parameters, a tree of NumPy arrays.
         history_: one record an epoch, in nats per row of the standardised table: {"step", "epoch", "elbo", "kl", ...}.
         mean_, scale_: [D] of the standardised columns, those of the first `partial_fit`; 0 and 1 for other likelihoods.
+        constant_: [D] which standardised columns never varied: samples and reconstructions have the constant there, and
+            its scale is 1.
 
     Source: Kingma and Welling, 2013, arXiv 1312.6114; beta: Higgins et al., 2017; the score: Burda, Grosse and
         Salakhutdinov, 2016, arXiv 1509.00519.
@@ -113,6 +116,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self._standardize(X)
             self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
             self._passes = 0
+        elif self.constant_.any():
+            self.constant_ &= (self.mean_ == X).all(0)  # a column that begins to vary is constant no more
         rows = self._rows(X)
         check_batch(programs.build(architecture), rows, "X")
         batch_size = min(positive_integer("batch_size", self.batch_size), len(rows))
@@ -145,14 +150,16 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return programs.Architecture(self.n_features_in_, latent_dim, hidden, self.activation, self.likelihood)
 
     def _standardize(self, X: np.ndarray) -> None:
-        self.mean_, self.scale_ = np.zeros(X.shape[1]), np.ones(X.shape[1])
+        self.mean_, self.scale_, self.constant_ = np.zeros(X.shape[1]), np.ones(X.shape[1]), np.zeros(X.shape[1], bool)
         if self.likelihood in programs.STANDARDIZED:
-            self.mean_, spread = X.mean(0, dtype=np.float64), X.std(0, dtype=np.float64)
-            # A constant column has no scale, but for what rounding leaves of it.
-            self.scale_ = np.where(spread > 1e-12 * np.abs(self.mean_), spread, 1.0)
+            self.mean_, self.scale_, self.constant_ = standardization(X)
 
     def _rows(self, X: np.ndarray) -> np.ndarray:
-        return ((X - self.mean_) / self.scale_).astype(np.float32)
+        return standardized(X, self.mean_, self.scale_)
+
+    def _in_units(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of the model in the units of the table; a constant column is the constant."""
+        return np.where(self.constant_, self.mean_, rows * self.scale_ + self.mean_)
 
     def _fitted(self, X: Any) -> tuple[Model, np.ndarray, np.ndarray]:
         """The model, X as it was validated, and its rows as the model sees them, filled up to a batch."""
@@ -183,7 +190,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         codes = programs.filled(Z.astype(np.float32))
         model = programs.build(self._architecture())
         rows = decode(model, self.params_, codes, batch_size=programs.BATCH)[: len(Z)]
-        return (rows * self.scale_ + self.mean_).astype(Z.dtype)
+        return self._in_units(rows).astype(Z.dtype)
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """E[x | z] at the posterior mean of each row, [N, D]: `inverse_transform(transform(X))`."""
@@ -196,7 +203,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         key = jax.random.key(int(check_random_state(random_state).randint(2**31 - 1)))
         model = programs.build(self._architecture())
         rows = draw(model, self.params_, key, max(count, programs.BATCH), batch_size=programs.BATCH)
-        return rows[:count] * self.scale_ + self.mean_
+        return self._in_units(rows[:count])
 
     def score_samples(self, X: Any) -> np.ndarray:
         """A lower bound on log p(x) of each row in nats, [N]: the importance-weighted bound of `importance_samples`.

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 from sklearn import metrics
 from small import images, small_vae
 
@@ -80,13 +80,23 @@ def delong_by_sums(inliers, outliers):
     return area, s10 / len(outliers) + s01 / len(inliers)
 
 
-def test_the_interval_is_delongs_on_the_scale_of_the_logit():
+@pytest.mark.parametrize("spread", [1.0, 3.0])
+def test_each_end_of_the_interval_is_delongs_or_newcombes_whichever_is_farther(spread):
     inliers, outliers = drawn(decimals=1)
+    outliers = 1.0 + spread * (outliers - outliers.mean())
     area, variance = delong_by_sums(inliers, outliers)
     logit, width = np.log(area / (1 - area)), 1.959964 * np.sqrt(variance) / (area * (1 - area))
+    delong = [1 / (1 + np.exp(-(logit + side * width))) for side in (-1, 1)]
+
+    def beyond(a):  # Newcombe's ends are the roots of this, his method 5
+        half = (len(inliers) + len(outliers)) / 2 - 1
+        numerator = a * (1 - a) * (1 + half * (1 - a) / (2 - a) + half * a / (1 + a))
+        return (area - a) ** 2 - 1.959964**2 * numerator / (len(inliers) * len(outliers))
+
+    newcombe = [optimize.brentq(beyond, end, area) for end in (1e-9, 1 - 1e-9)]
     value, low, high = auroc_interval(inliers, outliers)
     assert value == pytest.approx(area, abs=1e-12)
-    assert (low, high) == pytest.approx(tuple(1 / (1 + np.exp(-(logit + side * width))) for side in (-1, 1)), abs=1e-7)
+    assert (low, high) == pytest.approx((min(delong[0], newcombe[0]), max(delong[1], newcombe[1])), abs=1e-7)
 
 
 def test_the_bootstrap_agrees_with_delong():
@@ -107,6 +117,14 @@ def test_the_interval_covers_the_true_area_as_often_as_it_says():
     assert covered == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 1000))
 
 
+def test_few_scores_near_the_edge_are_covered_too():
+    """100 inliers, 20 outliers, an area of 0.96: DeLong's variance alone covers 91 %."""
+    apart = np.sqrt(2) * stats.norm.ppf(0.96)
+    found = [auroc_interval(*drawn(100, 20, apart, seed)) for seed in range(600)]
+    assert np.mean([low <= 0.96 <= high for _, low, high in found]) > 0.95
+    assert np.mean([high - low for _, low, high in found]) < 0.13
+
+
 def test_hanley_and_mcneils_variance_is_that_of_exponential_scores():
     rng = np.random.default_rng(0)  # P(y > x) = r / (1 + r) for y of mean r and x of mean 1
     areas = [auroc(rng.exponential(1.0, 30), rng.exponential(4.0, 20)) for _ in range(4000)]
@@ -116,7 +134,7 @@ def test_hanley_and_mcneils_variance_is_that_of_exponential_scores():
 def test_scores_that_separate_have_an_interval_all_the_same():
     value, low, high = auroc_interval(np.arange(30.0), np.arange(100.0, 120.0))
     assert (value, high) == (1.0, 1.0)
-    assert abs(1 - low) == pytest.approx(1.959964 * np.sqrt(hanley_mcneil_variance(low, 30, 20)), rel=1e-6)
+    assert abs(1 - low) == pytest.approx(1.959964 * np.sqrt(hanley_mcneil_variance(low, 25, 25) * 625 / 600), rel=1e-6)
     assert 0.8 < low < 1
     assert auroc_interval(np.arange(100.0, 120.0), np.arange(20.0)).high > 0
     same = auroc_interval(np.zeros(30), np.zeros(30))  # a score that says nothing

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from jaxvae.evaluation.probes.probes import (
     LabelCurve,
@@ -14,9 +15,10 @@ from jaxvae.evaluation.probes.probes import (
     knn_probe,
     label_curve,
     labelled_rows,
+    linear_predictions,
     linear_probe,
 )
-from jaxvae.evaluation.statistics import in_blocks
+from jaxvae.evaluation.statistics import in_blocks, share_error
 
 pytestmark = pytest.mark.quick_compile
 
@@ -52,6 +54,20 @@ def test_a_linear_probe_is_where_its_own_penalised_loss_is_stationary():
     assert linear_probe((x, y), (x, y), strength=2.0).mean == np.mean(named == y)
 
 
+def test_a_feature_that_never_varied_decides_nothing():
+    """0.1 three hundred times has a standard deviation of 5e-16: divided by it, a test row's 0.02 would be 4e13."""
+    rng = np.random.default_rng(0)
+    x, y = blobs(300, 6)
+    train, test = (np.column_stack([part[:, :2], np.full(300, 0.1)]) for part in (x, blobs(300, 7)[0]))
+    assert train[:, 2].std() > 0
+    moved = test + [0.0, 0.0, 0.02] * rng.normal(size=(300, 1))
+    for dtype in (np.float64, np.float32):
+        wobble = np.zeros(300) if dtype == np.float64 else np.where(np.arange(300) % 2, 0.0, 7e-9)  # the last bit
+        seen = (train + [0.0, 0.0, 1.0] * wobble[:, None]).astype(dtype)
+        answers = [linear_predictions((seen, y), part.astype(dtype)) for part in (test, moved)]
+        np.testing.assert_array_equal(*answers)
+
+
 def test_a_scale_or_a_constant_feature_changes_nothing_for_a_linear_probe():
     (x, y), (a, b) = blobs(90, 4, 3.0), blobs(90, 5, 3.0)
     widened = [np.hstack([part * [1e3, 1, 1e-3], np.full((len(part), 1), 7.0)]) for part in (x, a)]
@@ -68,7 +84,8 @@ def test_the_vote_of_neighbours_is_the_loop(k):
         right += min(votes, key=lambda label: (-votes[label], label)) == truth
     found = knn_probe((x, y), (a, b), neighbours=k)
     assert found.mean == right / 40
-    assert found.standard_error == pytest.approx(math.sqrt(found.mean * (1 - found.mean) / 40))
+    p = (right + 2) / 44  # two cases more of either kind
+    assert found.standard_error == pytest.approx(math.sqrt(p * (1 - p) / 44))
 
 
 def rand_index(a, b):
@@ -153,3 +170,14 @@ def test_what_cannot_be_probed_is_named(call, error, words):
 @pytest.mark.slow
 def test_accuracy_counts():
     assert accuracy(np.array([0, 1, 1]), np.array([0, 1, 0])).mean == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(("truth", "count"), [(0.5, 40), (0.95, 60), (0.99, 30)])
+def test_twice_the_standard_error_of_a_share_holds_the_truth_about_as_often_as_a_normal_would(truth, count):
+    """By the whole binomial distribution; where all answers are right the error is that of some doubt, not 0."""
+    right = np.arange(count + 1)
+    error, weight = share_error(right, count), stats.binom.pmf(right, count, truth)
+    assert weight[np.abs(right / count - truth) <= 2 * error].sum() > 0.91
+    assert error.min() > 0
+    everything = accuracy(np.ones(count), np.ones(count))
+    assert everything == (1.0, pytest.approx(np.sqrt((count + 2) * 2) / (count + 4) ** 1.5), count)

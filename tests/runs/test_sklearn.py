@@ -65,6 +65,35 @@ def test_samples_have_the_covariance_of_the_linear_model(linear):
     assert np.abs(np.cov(drawn.T) - expected).max() < 0.15 * np.abs(expected).max()
 
 
+def test_a_constant_column_stays_the_constant_until_it_varies():
+    """Also one that no float holds, and whose standard deviation is 5e-16 by rounding, not 0."""
+    table = np.column_stack([IRIS[:, 0], np.full(150, 7e-4), IRIS[:, 1], np.full(150, 0.1)])
+    model = VAE(epochs=2, random_state=0).fit(table)
+    assert model.constant_.tolist() == [False, True, False, True]
+    for found in (
+        model.sample(50, random_state=0),
+        model.reconstruct(table),
+        model.inverse_transform(np.zeros((3, 2))),
+    ):
+        assert (found[:, 1] == 7e-4).all()
+        assert (found[:, 3] == 0.1).all()
+        assert np.ptp(found[:, 0]) > 0 or len(found) == 3
+    assert np.isfinite(model.score(table))
+    table[0, 1] = 1.0
+    model.partial_fit(table)
+    assert model.constant_.tolist() == [False, False, False, True]
+    assert np.ptp(model.sample(50, random_state=0)[:, 1]) > 0
+
+
+def test_a_number_whose_square_overflows_is_named(short):
+    broken = IRIS.copy()
+    broken[3, 2] = 1e200
+    with pytest.raises(ValueError, match=r"1e\+200 in column 2.*expected"):
+        VAE(epochs=1).fit(broken)
+    with pytest.raises(ValueError, match=r"1e\+200 in row 3, column 2"):
+        short.transform(broken)
+
+
 def test_reconstructions_are_nearer_than_the_mean_and_live_in_the_units_of_the_table(linear):
     error = ((linear.reconstruct(IRIS) - IRIS) ** 2).mean(0) / IRIS.var(0)
     assert error.mean() < 0.15

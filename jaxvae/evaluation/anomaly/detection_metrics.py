@@ -156,7 +156,7 @@ class Detection(NamedTuple):
 def detection(
     inliers: Scores, outliers: Scores, *, level: float = 0.95, resamples: int = 300, seed: int = 0
 ) -> Detection:
-    """AUROC (interval by DeLong), average precision and the FPR at 95 % TPR (intervals by the bootstrap).
+    """AUROC (interval by `auroc_interval`), average precision and the FPR at 95 % TPR (intervals by the bootstrap).
 
     Args:
         inliers: [N] scores, higher is more anomalous, N >= 2. outliers: [M], M >= 2.

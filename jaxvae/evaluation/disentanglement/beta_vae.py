@@ -4,7 +4,6 @@ import numpy as np
 
 from jaxvae.checks import as_seed, positive_integer
 from jaxvae.evaluation.disentanglement.tables import check_tables, rows_sharing
-from jaxvae.evaluation.statistics import varying
 
 Array = np.ndarray
 
@@ -48,7 +47,7 @@ def beta_vae_score(
         raise ValueError("factors has one column, expected at least two: the score asks which of them is shared.")
     pairs, train = positive_integer("pairs", pairs), positive_integer("train", train)
     sizes = (train, positive_integer("test", test))
-    used = varying(tables.codes)
+    used = tables.varies
     if not used.any():
         return 1.0 / count
     z = tables.codes[:, used]

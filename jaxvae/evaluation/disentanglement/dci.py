@@ -7,7 +7,6 @@ import numpy as np
 
 from jaxvae.checks import as_seed, positive_integer
 from jaxvae.evaluation.disentanglement.tables import Tables, check_codes, check_tables
-from jaxvae.evaluation.statistics import varying
 
 Array = np.ndarray
 METHODS = ("forest", "lasso")
@@ -128,7 +127,7 @@ def dci_score(
     rows = np.random.default_rng(as_seed("seed", seed)).permutation(size)[:most]
     cut = len(rows) - len(rows) // 5
     z = tables.codes - tables.codes.mean(0)
-    z = z / np.where(varying(tables.codes), z.std(0), 1.0)
+    z = z / np.where(tables.varies, z.std(0), 1.0)
     importance, errors = np.zeros((z.shape[1], columns)), np.zeros(columns)
     for factor in range(columns):
         classes = factor in categorical

@@ -4,7 +4,6 @@ import numpy as np
 
 from jaxvae.checks import as_seed, positive_integer
 from jaxvae.evaluation.disentanglement.tables import check_tables, rows_sharing
-from jaxvae.evaluation.statistics import varying
 
 Array = np.ndarray
 
@@ -56,7 +55,7 @@ def factor_vae_score(
         positive_integer("train", train),
         positive_integer("test", test),
     )
-    used = varying(tables.codes)
+    used = tables.varies.copy()
     if active is not None:
         if np.shape(active) != used.shape or np.asarray(active).dtype != np.bool_:
             raise ValueError(

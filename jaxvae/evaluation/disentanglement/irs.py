@@ -4,7 +4,6 @@ import numpy as np
 
 from jaxvae.checks import finite_number
 from jaxvae.evaluation.disentanglement.tables import check_tables
-from jaxvae.evaluation.statistics import varying
 
 Array = np.ndarray
 
@@ -49,7 +48,7 @@ def robustness_matrix(codes: Array, factors: Array, *, quantile: float = 0.99) -
             middle = np.average(expected[here], axis=0, weights=count[here])
             share = count[here].sum() / len(member)
             moved[:, factor] += share * np.quantile(np.abs(expected[here] - middle), quantile, axis=0)
-    moves = varying(tables.codes) & (furthest > 0)
+    moves = tables.varies & (furthest > 0)
     ratio = moved / np.where(moves, furthest, 1.0)[:, None]
     return np.where(moves[:, None], np.clip(1 - ratio, 0.0, 1.0), 0.0), np.where(moves, furthest, 0.0)
 

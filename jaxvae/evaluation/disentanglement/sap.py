@@ -6,7 +6,6 @@ import numpy as np
 
 from jaxvae.evaluation.disentanglement.information import equal_mass_bins
 from jaxvae.evaluation.disentanglement.tables import check_tables
-from jaxvae.evaluation.statistics import varying
 
 Array = np.ndarray
 CUTS = 200  # places where a threshold may lie
@@ -66,7 +65,7 @@ def predictability_matrix(codes: Array, factors: Array, categorical: Sequence[in
     for column in categorical:
         if isinstance(column, bool) or not isinstance(column, int | np.integer) or not 0 <= column < columns:
             raise ValueError(f"categorical is {tuple(categorical)}, expected columns of factors, 0 to {columns - 1}.")
-    used = varying(tables.codes)
+    used = tables.varies
     z, v = (table - table.mean(0) for table in (tables.codes, tables.values))
     spread = np.where(used, np.sqrt(np.square(z).mean(0)), 1.0)
     correlation = (z / spread).T @ (v / np.sqrt(np.square(v).mean(0))) / len(z)

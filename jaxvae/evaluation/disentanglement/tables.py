@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxvae.evaluation.statistics import check_magnitude
+from jaxvae.evaluation.statistics import check_magnitude, varying
 
 Array = np.ndarray
 
@@ -17,12 +17,14 @@ class Tables(NamedTuple):
         values: float64 [N, F] the factors as they came.
         levels: int64 [N, F] the same as 0, 1, ... in ascending order of the value.
         counts: how many values each of the F factors has, at least 2.
+        varies: booleans [Z], which latents are not one number up to the rounding of the codes as they came.
     """
 
     codes: Array
     values: Array
     levels: Array
     counts: tuple[int, ...]
+    varies: Array
 
 
 def check_codes(codes: Array, name: str = "codes") -> Array:
@@ -42,7 +44,7 @@ def check_tables(codes: Array, factors: Array) -> Tables:
         >>> tables.levels.tolist(), tables.counts
         ([[0, 0], [0, 1], [1, 0], [1, 1]], (2, 2))
     """
-    codes, values = check_codes(codes), _table("factors", factors, "F")
+    codes, values, varies = check_codes(codes), _table("factors", factors, "F"), varying(codes)
     if len(codes) != len(values):
         raise ValueError(f"codes has {len(codes)} rows and factors {len(values)}, expected one code for each example.")
     index = np.empty(values.shape, np.int64)
@@ -60,7 +62,7 @@ def check_tables(codes: Array, factors: Array) -> Tables:
                 f"factor {factor} has {len(levels)} values in {len(column)} examples, expected at least two examples "
                 f"of each on average. Pass indices on a grid, or cut the factor into bins."
             )
-    return Tables(codes, values, index, tuple(counts))
+    return Tables(codes, values, index, tuple(counts), varies)
 
 
 def _table(name: str, array: Array, columns: str) -> Array:

@@ -80,7 +80,7 @@ def unsupervised_ranking(codes: Sequence[Array], informative: Sequence[Array] | 
     if not isinstance(codes, list | tuple) or len(codes) < 2:
         raise ValueError("codes has fewer than two models, expected a list of codes, one [N, Z] for each seed.")
     tables = [check_codes(z, f"codes[{i}]") for i, z in enumerate(codes)]
-    masks = [varying(z) for z in tables] if informative is None else [np.asarray(mask) for mask in informative]
+    masks = [varying(z) for z in codes] if informative is None else [np.asarray(mask) for mask in informative]
     if len(masks) != len(tables):
         raise ValueError(f"informative has {len(masks)} masks for {len(tables)} models, expected one for each.")
     for i, (z, mask) in enumerate(zip(tables, masks, strict=True)):

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxvae.checks import as_float, as_key, as_seed, finite_number, in_range, positive_integer
 from jaxvae.evaluation.batches import map_batches
+from jaxvae.evaluation.statistics import varying
 from jaxvae.math.mixtures import mixture_log_prob
 from jaxvae.math.multivariate import full_normal_log_prob, full_normal_sample
 from jaxvae.models.records import Conditional, Key, Model, Params, check_batch
@@ -167,13 +168,12 @@ def as_codes(codes: Codes) -> np.ndarray:
     return np.asarray(codes, np.float64)
 
 
-def standard(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standard(codes: Codes) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation [Z] of the codes; raises `ValueError` for a latent that never varies."""
-    center, scale = codes.mean(0), codes.std(0)
-    still = scale <= 1e-9 * np.abs(center)  # rounding alone gives a constant some 1e-16
+    exact, still = as_codes(codes), ~varying(np.asarray(codes))
     if still.any():
         names = ", ".join(map(str, np.flatnonzero(still)[:10]))
         raise ValueError(
             f"latents {names} of the codes never vary, expected some spread. Leave them out, or fit_normal."
         )
-    return center, scale
+    return exact.mean(0), exact.std(0)

@@ -37,8 +37,8 @@ def fit_kde(codes: Codes, bandwidth: str | float = "scott") -> Conditional:
         >>> prior.sample({}, jax.random.key(0), None)[0].shape
         (2,)
     """
-    codes = as_codes(codes)
     center, scale = standard(codes)
+    codes = as_codes(codes)
     count, size = codes.shape
     rules = {
         "scott": count ** (-1 / (size + 4)),

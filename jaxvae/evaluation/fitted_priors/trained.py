@@ -167,7 +167,7 @@ def _marginal(stage: Model, samples: int, key_bound: Key) -> Conditional:
 def _scaled(codes: Codes) -> tuple[Array, Array, np.ndarray]:
     """Mean [Z], standard deviation [Z], and the codes scaled by them, float32 [N, Z]."""
     exact = as_codes(codes)
-    center, scale = standard(exact)
+    center, scale = standard(codes)
     scaled = ((exact - center) / scale).astype(np.float32)
     return jnp.asarray(center, jnp.float32), jnp.asarray(scale, jnp.float32), scaled
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxvae.checks import finite_number, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.latents.codes import active_latents, encode
+from jaxvae.evaluation.statistics import varying
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Model, Params
 from jaxvae.training.engine.sampler import effective_examples as effective_examples
@@ -69,7 +70,9 @@ def resampling_weights(
         raise ValueError(f"means has shape {codes.shape}, expected finite numbers (N, Z), a row for each example.")
     if codes.shape[1] == 0:
         return np.full(len(codes), 1 / len(codes))
+    alike = ~varying(np.asarray(means))
     shares = np.stack([_shares(column, bins) for column in codes.T])
+    shares[alike] = 1.0  # what rounding leaves of a constant tells nothing
     weights = _combined(shares, alpha, combine)
     if effective_examples(weights) >= at_least * len(codes):
         return weights

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxvae.evaluation.batches import map_batches
+from jaxvae.evaluation.statistics import share_error
 from jaxvae.models.records import Model, Network, Params, check_batch
 
 Array = jax.Array
@@ -17,7 +18,8 @@ class GroupAccuracy(NamedTuple):
 
     Attributes:
         groups: [G] the distinct names or numbers, sorted.
-        accuracy: [G] the share of right answers. standard_error: [G] of it, sqrt(p (1 - p) / n).
+        accuracy: [G] the share of right answers. standard_error: [G] of it, after Agresti and Coull: see
+            `jaxvae.evaluation.statistics.share_error`.
         examples: [G] how many.
         worst: the row of the lowest accuracy.
     """
@@ -51,9 +53,9 @@ def group_accuracy(correct: Array | np.ndarray, groups: Array | np.ndarray) -> G
         raise ValueError(f"correct has shape {right.shape} and groups {names.shape}, expected (N,) of each.")
     found, index = np.unique(names, return_inverse=True)
     count = np.bincount(index)
-    accuracy = np.bincount(index, right) / count
-    error = np.sqrt(accuracy * (1 - accuracy) / count)
-    return GroupAccuracy(found, accuracy, error, count, int(np.argmin(accuracy)))
+    rights = np.bincount(index, right)
+    accuracy = rights / count
+    return GroupAccuracy(found, accuracy, share_error(rights, count), count, int(np.argmin(accuracy)))
 
 
 def predict(

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxvae.checks import as_seed, finite_number, positive_integer
 from jaxvae.evaluation.samples.features import check_labels
-from jaxvae.evaluation.statistics import Estimate, Jackknife, as_features, jackknife
+from jaxvae.evaluation.statistics import Estimate, Jackknife, as_features, jackknife, share_error, varying
 
 Labelled = tuple[np.ndarray, np.ndarray]  # features [N, F] and integer labels [N]
 
@@ -18,13 +18,15 @@ Labelled = tuple[np.ndarray, np.ndarray]  # features [N, F] and integer labels [
 def linear_probe(train: Labelled, held_out: Labelled, *, strength: float = 1.0) -> Estimate:
     """Accuracy on held-out examples of a logistic regression on features scaled to mean 0 and variance 1.
 
+    A feature that never varies in training has no scale, and decides nothing: see `jaxvae.evaluation.statistics`.
+
     Args:
         train: features [N, F] and labels [N].
         held_out: features [M, F] and labels [M].
         strength: of the penalty 1/2 |W|^2 beside the sum of the N losses (scikit-learn's 1 / C).
 
     Returns:
-        The part of held-out examples named right, with its binomial standard error.
+        The part of held-out examples named right, with the standard error of `accuracy`.
 
     Raises:
         ValueError, TypeError: for impossible features, labels or strength, or labels of one class only.
@@ -58,8 +60,7 @@ def linear_predictions(train: Labelled, features: np.ndarray, *, strength: float
         raise ValueError(f"the training labels are all {y[0]}, expected at least two classes.")
     from sklearn.linear_model import LogisticRegression
 
-    center, scale = x.mean(0), x.std(0)
-    scale = np.where(scale > 0, scale, 1.0)
+    center, scale = x.mean(0), np.where(varying(train[0]), x.std(0), 1.0)
     probe = LogisticRegression(C=1 / strength, max_iter=5000).fit((x - center) / scale, y)
     return np.asarray(probe.predict((judged - center) / scale))
 
@@ -204,14 +205,14 @@ def labelled_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def accuracy(named: np.ndarray, truth: np.ndarray) -> Estimate:
-    """The part named right, with its binomial standard error.
+    """The part named right, with its standard error after Agresti and Coull, which is never 0: see `share_error`.
 
     Example:
-        >>> accuracy(np.array([1, 2, 3, 4]), np.array([1, 2, 3, 3]))
-        Estimate(mean=0.75, standard_error=0.21650635094610965, examples=4)
+        >>> accuracy(np.array([1, 2, 3, 4]), np.array([1, 2, 3, 4]))
+        Estimate(mean=1.0, standard_error=0.15309310892394862, examples=4)
     """
     right = float(np.mean(named == truth))
-    return Estimate(right, float(np.sqrt(right * (1 - right) / len(truth))), len(truth))
+    return Estimate(right, float(share_error(right * len(truth), len(truth))), len(truth))
 
 
 def _checked(train: Labelled, held_out: Labelled) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

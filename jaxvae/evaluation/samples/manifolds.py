@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxvae.checks import positive_integer
-from jaxvae.evaluation.statistics import Estimate, as_pair
+from jaxvae.evaluation.statistics import Estimate, as_pair, share_error
 
 ROWS = 1000  # of a matrix of distances at a time
 ROUNDING = 1e-12  # of a squared distance, relative to the mean square of the points
@@ -151,7 +151,5 @@ def _points(generated: np.ndarray, reference: np.ndarray, neighbours: int) -> tu
 
 
 def _share(yes: np.ndarray) -> Estimate:
-    """The part that is true; its binomial standard error counts half a case more of either kind, so it is never 0."""
-    mean, count = float(yes.mean()), len(yes)
-    p = (yes.sum() + 0.5) / (count + 1)
-    return Estimate(mean, float(np.sqrt(p * (1 - p) / count)), count)
+    """The part that is true, with the standard error of a share."""
+    return Estimate(float(yes.mean()), float(share_error(yes.sum(), len(yes))), len(yes))

@@ -128,7 +128,7 @@ def _detected(model: Model, params: Params, x: np.ndarray, seed: int, found: dic
         rows.append([kind, *[f"{area.value:.3f} ({area.low:.3f}\N{EN DASH}{area.high:.3f})" for area in areas]])
     names = [SCORES[name][1] for name in found]
     caption = (
-        f"AUROC with its 95 % interval (DeLong): {len(x):,} test images against the same images spoilt in three ways; "
+        f"AUROC with its 95 % interval: {len(x):,} test images against the same images spoilt in three ways; "
         f"1/2 is chance, 1 is sure. Bounds with 10 samples, seed {seed}. A score that fails here is not to be trusted "
         "elsewhere; one that does well here may still fail on other outliers."
     )
