@@ -67,5 +67,5 @@ def show(setting: str, table: Mapping[str, Any], outliers: str, unseen: str) -> 
         areas = (row[f"{kind} {judge}"] for kind, judge in columns)
         cells = (f"{value:.3f} \N{PLUS-MINUS SIGN} {(high - low) / 2:.3f}" for value, low, high in areas)
         rows.append((name, f"{row['inliers_negative_elbo']:.0f}", *cells))
-    caption = "AUROC against test inliers, \N{PLUS-MINUS SIGN} half of DeLong's 95 % interval; one model a row"
+    caption = "AUROC against test inliers, \N{PLUS-MINUS SIGN} half of its 95 % interval; one model a row"
     print_table(setting, ("training images", *names), rows, caption)

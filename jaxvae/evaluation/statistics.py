@@ -174,7 +174,7 @@ def varying(table: np.ndarray) -> np.ndarray:
     Example:
         >>> varying(np.array([[0.1, 1.0, 0.0], [0.1 + 1e-16, 1.5, 1e-300]])).tolist()
         [False, True, False]
-        >>> varying(np.array([[0.1], [0.1 + 1e-7]])).tolist(), varying(np.float32([[0.1], [0.1 + 1e-7]])).tolist()
+        >>> varying(np.array([[0.1], [0.1 + 1e-8]])).tolist(), varying(np.float32([[0.1], [0.1 + 1e-8]])).tolist()
         ([True], [False])
     """
     table = np.asarray(table)
