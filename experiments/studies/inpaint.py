@@ -45,6 +45,7 @@ def main(options: InpaintOptions) -> None:
     import jaxvae
     from jaxvae.checks import finite_number, positive_integer
     from jaxvae.evaluation import plots
+    from jaxvae.evaluation.bounds.gaussian import impute_gaussian
     from jaxvae.evaluation.bounds.imputation import impute
     from jaxvae.evaluation.bounds.likelihood import sample_counts
     from jaxvae.files import folder_name, make_folder, write_json
@@ -70,7 +71,7 @@ def main(options: InpaintOptions) -> None:
     pictures: dict[str, Any] = {name: row[:10] for name, row in test.rows(model).items()}
     for name, masks in make_masks(x.shape, options.missing, options.seed).items():
         guesses = {"mean image": np.broadcast_to(unit(train.x).mean(0), x.shape)}
-        guesses["Gaussian of the pixels"] = gaussian_guess(unit(train.x), unit(x), masks)
+        guesses["Gaussian of the pixels"] = impute_gaussian(unit(train.x), unit(x), masks).clip(0, 1)
         for count in counts:
             key = jax.random.key(options.seed)
             found = impute(model, params, key, x, masks, samples=count, draws=3)
@@ -100,19 +101,6 @@ def make_masks(shape: tuple[int, ...], missing: float, seed: int) -> dict[str, A
     random = np.random.default_rng(seed).uniform(size=(count, height, width, 1)) >= missing
     masks = {"lower half": half[None], "square": square[None], "random": random}
     return {name: np.broadcast_to(mask, shape) for name, mask in masks.items()}
-
-
-def gaussian_guess(train: Any, x: Any, masks: Any) -> Any:
-    """E[x_missing | x_observed] under one Gaussian fitted to all pixels: the best linear guess."""
-    import numpy as np
-
-    flat = train.reshape(len(train), -1).astype(np.float64)
-    mean, cov = flat.mean(0), np.cov(flat.T) + 1e-3 * np.eye(flat.shape[1])
-    guesses = x.reshape(len(x), -1).astype(np.float64)
-    for row, seen in zip(guesses, masks.reshape(len(x), -1), strict=True):
-        gain = np.linalg.solve(cov[np.ix_(seen, seen)], row[seen] - mean[seen])
-        row[~seen] = mean[~seen] + cov[np.ix_(~seen, seen)] @ gain
-    return guesses.reshape(x.shape).clip(0, 1)
 
 
 def root_mean_square(guess: Any, x: Any, masks: Any) -> tuple[float, float]:

@@ -97,21 +97,11 @@ def conditional(**options: Any) -> Any:
     return jaxvae.conditional_vae(up, down, context=10, **{**sizes, **options})
 
 
-class Reshaped(NamedTuple):
-    """A network whose output is given another shape: any `.init` and `.apply` will do."""
-
-    network: Any
-    shape: tuple[int, ...]
-
-    def init(self, key: Any, *inputs: Any) -> Any:
-        return self.network.init(key, *inputs)
-
-    def apply(self, variables: Any, *inputs: Any) -> Any:
-        return self.network.apply(variables, *inputs).reshape(self.shape)
-
-
 def vector_quantised() -> ZooModel:
-    networks = Reshaped(code_encoder(LATENTS * 4), (LATENTS, 4)), jaxvae.networks.MappedInput(decoder(), jnp.ravel)
+    networks = (
+        jaxvae.networks.Reshaped(code_encoder(LATENTS * 4), (LATENTS, 4)),
+        jaxvae.networks.MappedInput(decoder(), jnp.ravel),
+    )
     sizes: dict[str, Any] = {"event_shape": SHAPE, "code_shape": (LATENTS, 4), "codes": 64, "observation": OBSERVATION}
     model = jaxvae.vq_vae(*networks, **sizes)
     return ZooModel(

@@ -124,7 +124,7 @@ def print_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]],
     padding, width = (1, 118) if len(kept) < 12 else (0, 132)
     table = Table(title=title, caption=caption, title_justify="left", padding=(0, padding))
     for column in kept:
-        table.add_column(names[column], justify="right" if column else "left")
+        table.add_column(names[column], justify="right" if column else "left", no_wrap=not column)
     for row in rows:
         table.add_row(*(row[column] for column in kept))
     Console(width=width).print(table)

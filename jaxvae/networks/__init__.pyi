@@ -6,6 +6,7 @@ from .deterministic import ConvDeterministicEncoder as ConvDeterministicEncoder
 from .deterministic import MappedInput as MappedInput
 from .deterministic import MLPClassifier as MLPClassifier
 from .deterministic import MLPDeterministicEncoder as MLPDeterministicEncoder
+from .deterministic import Reshaped as Reshaped
 from .discriminator import ConvCritic as ConvCritic
 from .discriminator import MLPCritic as MLPCritic
 from .hierarchical import MLPLevel as MLPLevel

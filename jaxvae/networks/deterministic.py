@@ -118,3 +118,24 @@ class MappedInput(NamedTuple):
         """The same of the network for a posterior that reads so many numbers, if it can be asked."""
         ask = getattr(self.network, "with_outputs", None)
         return self if ask is None else self._replace(network=ask(latent_dim, outputs))
+
+
+class Reshaped(NamedTuple):
+    """A network whose output is given another shape, such as a code as a grid of vectors.
+
+    Example:
+        >>> encoder, x = Reshaped(MLPDeterministicEncoder(6, ()), (2, 3)), jax.numpy.zeros((8, 8, 1))
+        >>> encoder.apply(encoder.init(jax.random.key(0), x), x).shape
+        (2, 3)
+    """
+
+    network: Any
+    shape: tuple[int, ...]
+
+    def init(self, key: Array, /, *inputs: Array) -> Any:
+        """(key, inputs) -> the network's variables."""
+        return self.network.init(key, *inputs)
+
+    def apply(self, variables: Any, /, *inputs: Array) -> Array:
+        """(variables, inputs) -> the network's output, reshaped."""
+        return self.network.apply(variables, *inputs).reshape(self.shape)

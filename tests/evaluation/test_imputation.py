@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal
 from small import SHAPE, images, small_vae
 
+from jaxvae.evaluation.bounds.gaussian import impute_gaussian
 from jaxvae.evaluation.bounds.imputation import impute
 from jaxvae.models.autoencoders.deterministic import autoencoder
 from jaxvae.models.exact.linear import linear_gaussian
@@ -208,3 +209,19 @@ def test_what_cannot_be_imputed_is_named(call, words):
         call()
     for word in words:
         assert word in str(error.value)
+
+
+def test_one_gaussian_fills_in_what_its_precision_matrix_says():
+    """E[x_m | x_o] = mean_m - P_mm^-1 P_mo (x_o - mean_o), P the inverse of the covariance, which is never made."""
+    draw = np.random.default_rng(0)
+    train, x = (draw.normal(size=(count, 2, 3)) @ draw.normal(size=(3, 3)) for count in (50, 4))
+    observed = draw.uniform(size=x.shape) < 0.5
+    flat = train.reshape(50, -1)
+    precision, mean = np.linalg.inv(np.cov(flat.T) + 0.1 * np.eye(6)), flat.mean(0)
+    found = impute_gaussian(train, np.where(observed, x, np.nan), observed, ridge=0.1)
+    for row, known, seen in zip(found.reshape(4, -1), x.reshape(4, -1), observed.reshape(4, -1), strict=True):
+        pull = precision[np.ix_(~seen, seen)] @ (known[seen] - mean[seen])
+        np.testing.assert_allclose(row[~seen], mean[~seen] - np.linalg.solve(precision[np.ix_(~seen, ~seen)], pull))
+        np.testing.assert_array_equal(row[seen], known[seen])
+    with pytest.raises(ValueError, match=r"x \(4, 2, 3\) and observed \(4, 6\), expected"):
+        impute_gaussian(train, x, observed.reshape(4, 6))

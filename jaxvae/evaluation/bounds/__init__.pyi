@@ -1,3 +1,4 @@
+from .gaussian import impute_gaussian as impute_gaussian
 from .importance import effective_samples as effective_samples
 from .imputation import Imputation as Imputation
 from .imputation import impute as impute
