@@ -138,7 +138,7 @@ def test_a_section_that_crashes_or_hangs_ends_alone_and_keeps_its_numbers(tmp_pa
     monkeypatch.setattr(conductor, "command", lambda name, *rest: [sys.executable, "-c", PROGRAMS[name]])
     given = options(tmp_path)
     given.only = tuple(PROGRAMS)
-    results = Results.begin(tmp_path, [], CPU, given)
+    results = Results.begin(tmp_path, [], CPU, given, time.monotonic())
     assert conductor.conduct(given, results, tmp_path) == 1
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "accelerator.json").read_text())
@@ -150,7 +150,7 @@ def test_a_section_that_crashes_or_hangs_ends_alone_and_keeps_its_numbers(tmp_pa
     assert found["crashes"]["parts"]["a"] == {"x": 1, "status": "failed"}
     assert found["hangs"]["parts"]["b"] == {"y": 2, "status": "cut"}
     assert "| works | what | 3 |" in (tmp_path / "accelerator.md").read_text()
-    Results.begin(tmp_path, [], CPU, given)
+    Results.begin(tmp_path, [], CPU, given, time.monotonic())
     assert json.loads((tmp_path / "accelerator-1.json").read_text()) == printed  # an earlier result is kept
 
 

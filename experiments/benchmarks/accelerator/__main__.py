@@ -26,13 +26,14 @@ to those after it.
     burda          cells of Burda's table as far as the full schedule gets                               50 s
 
 Exit codes: 0; 1 where a section failed; 2 for bad input: no accelerator, too little memory, an unknown section.
-Obtained on a GPU: nothing yet, for want of one. Dry runs on CPUs pass with jax 0.10.2, 0.11.2 and 0.12.0.
+Obtained on a GPU: nothing yet, for want of one. Dry runs on CPUs pass with jax 0.10.2, 0.11.2 and 0.12.0.1.
 """
 
 import argparse
 import difflib
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -86,6 +87,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def main(words: Sequence[str]) -> int:
     """Prepares, or measures; returns the exit code."""
+    start = time.monotonic()
     options = parse(words)
     try:
         if options.prepare:
@@ -103,7 +105,7 @@ def main(words: Sequence[str]) -> int:
                 prepared.generate(Path(scratch))
             else:
                 prepared.unpack(options.data, Path(scratch))
-            results = Results.begin(options.output, list(words), found, options)
+            results = Results.begin(options.output, list(words), found, options, start)
             return conductor.conduct(options, results, Path(scratch))
     except (OSError, ValueError) as error:
         refuse(str(error))

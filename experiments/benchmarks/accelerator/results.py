@@ -23,8 +23,10 @@ class Results:
     rows: list[tuple[str, str, str]] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, folder: Path, words: list[str], machine: dict[str, Any], options: Namespace) -> "Results":
-        """An empty result; that of an earlier run in the folder is kept under a number."""
+    def begin(
+        cls, folder: Path, words: list[str], machine: dict[str, Any], options: Namespace, start: float
+    ) -> "Results":
+        """An empty result of a command begun at `start`; that of an earlier one in the folder is kept with a number."""
         number = 1 + sum(1 for _ in folder.glob(f"{NAME}-*.json"))
         for ending in ("json", "md", "log"):
             if (old := folder / f"{NAME}.{ending}").exists():
@@ -38,7 +40,7 @@ class Results:
             "machine": machine,
             "sections": {},
         }
-        return cls(folder, content, time.monotonic())
+        return cls(folder, content, start)
 
     def section(self, name: str, **changes: Any) -> dict[str, Any]:
         """The record of a section, changed and written."""
