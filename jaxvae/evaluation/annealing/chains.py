@@ -67,16 +67,16 @@ def forward(
 
     def move(state: tuple[Array, Array, Array], at: tuple[Array, ...]) -> tuple[Any, tuple[Array, Array]]:
         z, log_weight, log_step = state
-        key, before, now, *given = at
+        turn, before, now, *given = at
         log_weight += (now - before) * jax.vmap(lambda z: path.log_joint(z) - path.log_start(z))(z)
         step = given[0] if given else jnp.exp(log_step)
-        z, acceptance = _moves(key, z, path.at(now), step, leapfrog_steps)
+        z, acceptance = _moves(jax.random.fold_in(key, turn), z, path.at(now), step, leapfrog_steps)
         return (z, log_weight, log_step + GAIN * (acceptance - TARGET)), (step, acceptance)
 
-    keys = jax.random.split(key, len(schedule) - 1)
+    turns = jnp.arange(len(schedule) - 1)
     given = () if steps is None else (steps,)
     start = z, jnp.zeros(len(z), z.dtype), jnp.log(jnp.asarray(FIRST_STEP, z.dtype))
-    (z, log_weight, _), (steps, acceptance) = jax.lax.scan(move, start, (keys, schedule[:-1], schedule[1:], *given))
+    (z, log_weight, _), (steps, acceptance) = jax.lax.scan(move, start, (turns, schedule[:-1], schedule[1:], *given))
     return z, log_weight, steps, acceptance
 
 
@@ -88,13 +88,12 @@ def backward(key: Key, z: Array, path: Path, schedule: Array, steps: Array, leap
 
     def move(state: tuple[Array, Array], at: tuple[Array, ...]) -> tuple[tuple[Array, Array], None]:
         z, log_weight = state
-        key, before, now, step = at
-        z, _ = _moves(key, z, path.at(now), step, leapfrog_steps)
+        turn, before, now, step = at
+        z, _ = _moves(jax.random.fold_in(key, turn), z, path.at(now), step, leapfrog_steps)
         log_weight += (before - now) * jax.vmap(lambda z: path.log_joint(z) - path.log_start(z))(z)
         return (z, log_weight), None
 
-    keys = jax.random.split(key, len(schedule) - 1)
-    parts = (keys, schedule[:-1], schedule[1:], steps)
+    parts = (jnp.arange(len(schedule) - 1), schedule[:-1], schedule[1:], steps)
     (_, log_weight), _ = jax.lax.scan(move, (z, jnp.zeros(len(z), z.dtype)), parts, reverse=True)
     return log_weight
 

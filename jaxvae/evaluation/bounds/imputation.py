@@ -167,19 +167,19 @@ def _impute(
         return jax.lax.scan(add, jnp.zeros(model.event_shape, jnp.float32), (z, weights))[0]
 
     def one(index: Array, x: Incomplete) -> Any:
-        keys = jax.random.split(jax.random.fold_in(key, index), rounds + 1)
-        shapes = jax.eval_shape(weigh, keys[0], x, x.value)
+        key_codes, key_chosen, key_x = jax.random.split(jax.random.fold_in(key, index), 3)
+        shapes = jax.eval_shape(weigh, key_codes, x, x.value)
 
         def again(i: Array, last: Any) -> Any:
-            z, log_weights = weigh(keys[i], x, last[0])
+            z, log_weights = weigh(jax.random.fold_in(key_codes, i), x, last[0])
             return jnp.where(x.observed, x.value, average(z, log_weights)), z, log_weights
 
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         seen, z, log_weights = jax.lax.fori_loop(0, rounds, again, (x.value, *empty))
         flat = log_weights.ravel()[:samples]
-        chosen = jax.random.categorical(keys[rounds], flat, shape=(draws,))
+        chosen = jax.random.categorical(key_chosen, flat, shape=(draws,))
         picked = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[chosen], z)
-        keys_x = jax.random.split(jax.random.fold_in(keys[rounds], 1), draws)
+        keys_x = jax.random.split(key_x, draws)
         drawn, _ = jax.vmap(model.likelihood.sample, (None, 0, 0))(params, keys_x, picked)
         drawn = jnp.where(x.observed[None], x.value[None], drawn)
         found: Any = (seen, drawn, log_mean_exp(flat), effective_samples(flat))

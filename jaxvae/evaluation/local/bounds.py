@@ -89,17 +89,16 @@ def _bounds(
         plain, value = condition(model, x)
         assert plain.posterior.distribution is not None
         key_fit, key_samples = jax.random.split(jax.random.fold_in(key, index))
-        keys = jax.random.split(key_samples, samples)
 
         def log_joint(z: Array) -> Array:
             return plain.prior.log_prob(params, z, None) + plain.likelihood.log_prob(params, value, z)
 
         def measure(q: DiagNormal) -> tuple[Array, Array]:
-            def log_weight(key: Key) -> Array:
-                z = reparameterize(key, *q)
+            def log_weight(sample: Array) -> Array:
+                z = reparameterize(jax.random.fold_in(key_samples, sample), *q)  # the same noise for both
                 return log_joint(z) - normal_log_prob(z, *q)
 
-            log_weights = jax.lax.map(log_weight, keys, batch_size=min(CHUNK, samples))
+            log_weights = jax.lax.map(log_weight, np.arange(samples), batch_size=min(CHUNK, samples))
             return log_weights.mean(), log_mean_exp(log_weights)
 
         q = plain.posterior.distribution(params, value)

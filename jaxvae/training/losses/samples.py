@@ -55,14 +55,18 @@ def sample_terms(model: Model, params: Params, key: Key, x: Array, *, samples: i
     """
     if samples == 1:  # the axis is added afterwards: inside, it makes the compiler transpose activations
         return jax.tree.map(lambda leaf: leaf[None], model.terms(params, key, x))
-    keys = jax.random.split(key, samples)
-    if samples <= chunk:
-        return jax.vmap(model.terms, (None, 0, None))(params, keys, x)
+    order = jnp.arange(samples)
 
-    def one(key: Key) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        terms = model.terms(params, key, x)
+    def terms_of(sample: Array) -> Terms:
+        return model.terms(params, jax.random.fold_in(key, sample), x)
+
+    if samples <= chunk:
+        return jax.vmap(terms_of)(order)
+
+    def one(sample: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        terms = terms_of(sample)
         return (terms.log_likelihood, terms.log_weight), (terms.kl, terms.penalty)
 
-    (log_likelihood, log_weight), sums = in_chunks(one, chunk, keys)
+    (log_likelihood, log_weight), sums = in_chunks(one, chunk, order)
     kl, penalty = (jnp.broadcast_to(total / samples, (samples, *total.shape)) for total in sums)
     return Terms(log_likelihood, kl, log_weight, penalty, None, None)

@@ -27,20 +27,20 @@ def estimated(
     model, value = condition(model, x)
     fixed = jax.lax.stop_gradient(params)
     q, p_x, p_z = model.posterior, model.likelihood, model.prior
-    keys = jax.random.split(key, samples)
+    order = jax.numpy.arange(samples)
 
-    def densities(key: Key) -> tuple[tuple[Array, Array], None]:
-        z, log_q = q.sample(fixed, key, value)
+    def densities(sample: Array) -> tuple[tuple[Array, Array], None]:
+        z, log_q = q.sample(fixed, jax.random.fold_in(key, sample), value)
         return (p_x.log_prob(fixed, value, z), p_z.log_prob(fixed, z, None) - log_q), None
 
-    pairs, _ = jax.lax.stop_gradient(in_chunks(densities, chunk, keys))
+    pairs, _ = jax.lax.stop_gradient(in_chunks(densities, chunk, order))
     weights = jax.lax.stop_gradient(estimator(bound, *pairs))
 
     if weights.path is not None:
         _check_path(jax.eval_shape(q.sample, fixed, key, value)[0])
 
-    def surrogate(key: Key, weights: Weights) -> tuple[None, Array]:
-        z, _ = q.sample(params, key, value)
+    def surrogate(sample: Array, weights: Weights) -> tuple[None, Array]:
+        z, _ = q.sample(params, jax.random.fold_in(key, sample), value)
         still = jax.lax.stop_gradient(z)
         of_likelihood, of_ratio = weights.model
         total = of_likelihood * p_x.log_prob(params, value, still) + of_ratio * p_z.log_prob(params, still, None)
@@ -52,7 +52,7 @@ def estimated(
             total += weights.score * q.log_prob(params, still, value)
         return None, total
 
-    _, total = in_chunks(surrogate, chunk, keys, weights)
+    _, total = in_chunks(surrogate, chunk, order, weights)
     log_likelihood, log_ratio = pairs
     kl = closed_form_kl(model, fixed, value)
     kl = -log_ratio.mean()[None] if kl is None else kl

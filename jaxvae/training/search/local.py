@@ -57,11 +57,11 @@ def fit_posterior(
         z = jax.vmap(lambda key: reparameterize(key, *q))(jax.random.split(key, samples))
         return -jax.vmap(log_joint)(z).mean() - 0.5 * q.log_var.sum()
 
-    def step(state: tuple[DiagNormal, Any], key: Key) -> tuple[tuple[DiagNormal, Any], None]:
+    def step(state: tuple[DiagNormal, Any], turn: Array) -> tuple[tuple[DiagNormal, Any], None]:
         q, memory = state
-        updates, memory = optimizer.update(jax.grad(loss)(q, key), memory, q)
+        updates, memory = optimizer.update(jax.grad(loss)(q, jax.random.fold_in(key, turn)), memory, q)
         return (optax.apply_updates(q, updates), memory), None
 
     first = DiagNormal(*start)
-    (best, _), _ = jax.lax.scan(step, (first, optimizer.init(first)), jax.random.split(key, steps))
+    (best, _), _ = jax.lax.scan(step, (first, optimizer.init(first)), jax.numpy.arange(steps))
     return best
