@@ -202,16 +202,9 @@ def summary(runners: list[Runner]) -> list[dict[str, Any]]:
     rows = []
     for runner in runners:
         ratios = [first / other for first, other in zip(runners[0].rates, runner.rates, strict=True)]
-        rows.append(
-            {
-                "contender": runner.name,
-                "examples_per_second": median(runner.rates),
-                "ratio": [min(ratios), median(ratios), max(ratios)],
-                "first_epoch_loss": runner.losses[0],
-                "last_epoch_loss": runner.losses[-1],
-                "rates": runner.rates,
-            }
-        )
+        row = {"contender": runner.name, "examples_per_second": median(runner.rates)}
+        row |= {"ratio": [min(ratios), median(ratios), max(ratios)], "rates": runner.rates}
+        rows.append(row | {"first_epoch_loss": runner.losses[0], "last_epoch_loss": runner.losses[-1]})
     return rows
 
 
