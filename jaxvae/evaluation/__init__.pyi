@@ -17,3 +17,4 @@ from .statistics import Estimate as Estimate
 from .statistics import Jackknife as Jackknife
 from .statistics import jackknife as jackknife
 from .statistics import mean_and_error as mean_and_error
+from .statistics import share_error as share_error

@@ -19,7 +19,7 @@ class GroupAccuracy(NamedTuple):
     Attributes:
         groups: [G] the distinct names or numbers, sorted.
         accuracy: [G] the share of right answers. standard_error: [G] of it, after Agresti and Coull: see
-            `jaxvae.evaluation.statistics.share_error`.
+            `jaxvae.evaluation.share_error`.
         examples: [G] how many.
         worst: the row of the lowest accuracy.
     """

@@ -18,7 +18,7 @@ Labelled = tuple[np.ndarray, np.ndarray]  # features [N, F] and integer labels [
 def linear_probe(train: Labelled, held_out: Labelled, *, strength: float = 1.0) -> Estimate:
     """Accuracy on held-out examples of a logistic regression on features scaled to mean 0 and variance 1.
 
-    A feature that never varies in training has no scale, and decides nothing: see `jaxvae.evaluation.statistics`.
+    A feature that never varies in training has no scale, and decides nothing: see `evaluation/statistics.py`.
 
     Args:
         train: features [N, F] and labels [N].
