@@ -1,6 +1,7 @@
 """A VAE whose latents are categorical variables."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,8 @@ from jaxvae.checks import as_float, finite_number, positive_integer
 from jaxvae.math.gumbel import categorical_kl_uniform, gumbel_softmax
 from jaxvae.math.numerics import log_softmax
 from jaxvae.math.quantization import straight_through
-from jaxvae.models.inputs import as_observation, as_shape, network_input, shapes_of
+from jaxvae.models.events import as_event_shape
+from jaxvae.models.inputs import as_observation, network_input, shapes_of
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.records import Conditional, Evidence, Key, Model, Network, Observation, Params, merge, part_of
 from jaxvae.networks.deterministic import MappedInput
@@ -22,7 +24,7 @@ def categorical_vae(
     encoder: Network,
     decoder: Network,
     *,
-    event_shape: tuple[int, ...],
+    event_shape: Any,
     variables: int,
     classes: int,
     observation: Observation | None = None,
@@ -66,7 +68,7 @@ def categorical_vae(
     """
     variables, classes = positive_integer("variables", variables), positive_integer("classes", classes, 2)
     finite_number("temperature", temperature, above=True)
-    event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
+    event_shape, observation = as_event_shape(event_shape), as_observation(observation)
     to_input = network_input(observation, event_shape)
     p_x = decoder_likelihood(MappedInput(decoder, jnp.ravel), observation, event_shape)
     p_z = uniform_categories(variables, classes)

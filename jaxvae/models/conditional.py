@@ -7,8 +7,9 @@ import jax
 
 from jaxvae.checks import positive_integer
 from jaxvae.models.contexts import Context, Labelled, as_context, split_context
+from jaxvae.models.events import as_event_shape
 from jaxvae.models.given_context import given
-from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.inputs import as_observation, network_input
 from jaxvae.models.latent_variable import latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
@@ -23,7 +24,7 @@ def conditional_vae(
     encoder: Any,
     decoder: Any,
     *,
-    event_shape: tuple[int, ...],
+    event_shape: Any,
     latent_dim: int,
     context: int | tuple[int, ...] | Context,
     observation: Observation | None = None,
@@ -74,7 +75,7 @@ def conditional_vae(
         (2,)
     """
     told = as_context(context)
-    latent_dim, event_shape = positive_integer("latent_dim", latent_dim), as_shape("event_shape", event_shape)
+    latent_dim, event_shape = positive_integer("latent_dim", latent_dim), as_event_shape(event_shape)
     seen = as_observation(observation)
     to_unit = network_input(seen, event_shape)
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
+from jaxvae.models.events import as_event_shape
 from jaxvae.models.given_context import given
-from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.inputs import as_observation, network_input
 from jaxvae.models.latent_variable import Draw, latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
@@ -25,7 +26,7 @@ def hierarchical_vae(
     priors: Sequence[Network],
     decoder: Network | Conditional,
     *,
-    event_shape: tuple[int, ...],
+    event_shape: Any,
     latent_dims: Sequence[int],
     observation: Observation | None = None,
     prior: Conditional | None = None,
@@ -74,7 +75,7 @@ def hierarchical_vae(
         ([(3,), (2,)], (2,))
     """
     dims = check_groups(latent_dims, encoders=encoders, priors=priors)
-    event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
+    event_shape, observation = as_event_shape(event_shape), as_observation(observation)
     to_input = network_input(observation, event_shape)
     q = [
         gaussian_posterior(network, dim, name=f"encoder_{level}", to_input=to_input if level == 1 else _same)

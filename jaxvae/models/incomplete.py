@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxvae.models.inputs import shapes_of
 from jaxvae.models.records import Key, Model, Params
 
 Array = jax.Array
@@ -14,13 +15,15 @@ Array = jax.Array
 class Incomplete(NamedTuple):
     """An example [...] and a mask [...] of the same shape, true where it was observed; the rest may hold anything.
 
+    Of an example with parts, both are dicts by name.
+
     Example:
         >>> Incomplete(jnp.array([1.0, jnp.nan]), jnp.array([True, False])).observed.tolist()
         [True, False]
     """
 
-    value: Array
-    observed: Array
+    value: Any
+    observed: Any
 
 
 def observed_log_prob(model: Model, params: Params, x: Incomplete, z: Any) -> Array:
@@ -71,7 +74,7 @@ def observed_log_weight(
         ((1,), True)
     """
     _log_prob_observed(model, x)
-    filled = jnp.where(x.observed, x.value, 0.0) if seen is None else seen
+    filled = jax.tree.map(lambda mask, part: jnp.where(mask, part, 0.0), x.observed, x.value) if seen is None else seen
     z, log_q = model.posterior.sample(params, key, filled)
     return z, observed_log_prob(model, params, x, z) + model.prior.log_prob(params, z, None) - log_q
 
@@ -84,9 +87,10 @@ def _log_prob_observed(model: Model, x: Incomplete) -> Callable[..., Array]:
             "the likelihood of this model has no log_prob_observed, expected one of pixels that are independent given "
             "z, as decoder_likelihood makes from bernoulli() or normal()."
         )
-    if jnp.shape(x.observed) != jnp.shape(x.value) or x.observed.dtype != jnp.bool_:
+    shapes, dtypes = shapes_of(x.observed), jax.tree.map(lambda mask: str(mask.dtype), x.observed)
+    if shapes != shapes_of(x.value) or any(dtype != "bool" for dtype in jax.tree.leaves(dtypes)):
         raise ValueError(
-            f"observed has shape {jnp.shape(x.observed)} and dtype {x.observed.dtype}, expected booleans of shape "
-            f"{jnp.shape(x.value)}, that of the example."
+            f"observed has shape {shapes} and dtype {dtypes}, expected booleans of shape {shapes_of(x.value)}, that of "
+            f"the example."
         )
     return log_prob

@@ -1,38 +1,29 @@
 """What every model asks of its examples: an event shape, an observation model, one example at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import positive_integer
+from jaxvae.models.events import check_event
 from jaxvae.models.observations.continuous import bernoulli
+from jaxvae.models.observations.parts import joint
 from jaxvae.models.records import Observation
 
 Array = jax.Array
 
 
-def as_shape(name: str, shape: Any) -> tuple[int, ...]:
-    """The shape as a tuple; raises `TypeError` or `ValueError`, naming it, unless it has positive sizes.
-
-    Example:
-        >>> as_shape("event_shape", [28, 28, 1])
-        (28, 28, 1)
-    """
-    if not isinstance(shape, tuple | list) or not shape:
-        raise TypeError(f"{name} is {shape!r}, expected a tuple such as (28, 28, 1), channels last.")
-    return tuple(positive_integer(name, size) for size in shape)
-
-
 def as_observation(observation: Any) -> Observation:
-    """The observation model, `bernoulli()` for None; raises `TypeError` for anything else.
+    """The observation model, `bernoulli()` for None, `joint` of a dict; raises `TypeError` for anything else.
 
     Example:
         >>> as_observation(None).name
         'bernoulli'
     """
     found = bernoulli() if observation is None else observation
+    if isinstance(found, Mapping):
+        return joint(found)
     if not isinstance(found, Observation):
         raise TypeError(
             f"observation is {observation!r}, expected an observation model. Call one, such as bernoulli()."
@@ -40,7 +31,7 @@ def as_observation(observation: Any) -> Observation:
     return found
 
 
-def network_input(observation: Observation, event_shape: tuple[int, ...]) -> Callable[[Array], Array]:
+def network_input(observation: Observation, event_shape: Any) -> Callable[[Array], Array]:
     """to_input(x) -> what an encoder sees of one example x; raises for another shape, dtype or support.
 
     Example:
@@ -56,19 +47,22 @@ def network_input(observation: Observation, event_shape: tuple[int, ...]) -> Cal
     return to_input
 
 
-def example_check(observation: Observation, event_shape: tuple[int, ...]) -> Callable[[Array], None]:
+def example_check(observation: Observation, event_shape: Any) -> Callable[[Array], None]:
     """check(x), which raises unless x is one example of that shape that the observation model can score.
 
     Example:
         >>> example_check(as_observation(None), (2, 1))(jnp.ones((2, 1)))
     """
 
-    def check(x: Array) -> None:
-        if jnp.shape(x) != event_shape:
-            raise ValueError(
-                f"x has shape {jnp.shape(x)}, expected one example of shape {event_shape}. A batch has shape "
-                f"(B, {', '.join(map(str, event_shape))}) and goes through jax.vmap or a training loss."
-            )
+    given = None if observation.parts is None else sorted(observation.parts)
+    if given != (sorted(event_shape) if isinstance(event_shape, Mapping) else None):
+        raise ValueError(
+            f"observation is {observation.name!r} and event_shape {event_shape!r}, expected an observation model for "
+            f"each part: two dicts of the same names, or one model and one shape."
+        )
+
+    def check(x: Any) -> None:
+        check_event("x", x, event_shape, batch=False)
         observation.check(x, "x")
 
     return check

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
+from jaxvae.models.events import as_event_shape
 from jaxvae.models.hierarchical import (
     Codes,
     check_groups,
@@ -15,7 +16,7 @@ from jaxvae.models.hierarchical import (
     top_down_parts,
     top_down_prior,
 )
-from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.inputs import as_observation, network_input
 from jaxvae.models.latent_variable import Draw, latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.gaussian import emitted
@@ -60,7 +61,7 @@ def ladder_vae(
     priors: Sequence[Network],
     decoder: Network | Conditional,
     *,
-    event_shape: tuple[int, ...],
+    event_shape: Any,
     latent_dims: Sequence[int],
     observation: Observation | None = None,
     prior: Conditional | None = None,
@@ -108,7 +109,7 @@ def ladder_vae(
         (2,)
     """
     dims = check_groups(latent_dims, encoders=encoders, priors=priors)
-    event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
+    event_shape, observation = as_event_shape(event_shape), as_observation(observation)
     to_input = network_input(observation, event_shape)
     p = top_down_parts(priors, dims, prior)
     p_z, p_x = top_down_prior(p, dims), lowest_group(decoder_likelihood(decoder, observation, event_shape))

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jaxvae.checks import as_key, positive_integer
 from jaxvae.math.normal import normal_kl, normal_log_prob, reparameterize
 from jaxvae.models.contexts import Context, Labelled, as_context, split_context
-from jaxvae.models.inputs import as_observation, as_shape
+from jaxvae.models.events import as_event_shape
+from jaxvae.models.inputs import as_observation
+from jaxvae.models.meaning import same_support
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Observation, Params, merge
-from jaxvae.models.support import same_support
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -35,7 +36,7 @@ def latent_variable_model(
     prior: Conditional,
     likelihood: Conditional,
     *,
-    event_shape: tuple[int, ...],
+    event_shape: Any,
     latent_dim: int | tuple[int, ...],
     observation: Observation | None = None,
     context: int | tuple[int, ...] | Context | None = None,
@@ -85,7 +86,7 @@ def latent_variable_model(
                 f"{name} is {part!r}, expected a Conditional. Call one, such as standard_normal({latent_dim})."
             )
     same_support(posterior, prior)
-    event_shape = as_shape("event_shape", event_shape)
+    event_shape = as_event_shape(event_shape)
     seen = normal() if observation is None else as_observation(observation)
     told = None if context is None else as_context(context)
     drawn = draw_code(posterior, prior) if drawing is None else drawing

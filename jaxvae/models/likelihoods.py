@@ -1,5 +1,8 @@
 """The likelihood p(x | z): a decoder network and an observation model."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -10,7 +13,7 @@ Array = jax.Array
 
 
 def decoder_likelihood(
-    decoder: Network | Conditional, observation: Observation, event_shape: tuple[int, ...], *, name: str = "decoder"
+    decoder: Network | Conditional, observation: Observation, event_shape: Any, *, name: str = "decoder"
 ) -> Conditional:
     """p(x | z) = observation(x | decoder(z)).
 
@@ -19,7 +22,7 @@ def decoder_likelihood(
             [..., C * observation.channels] for an event [..., C]; half precision is widened to float32. A `Conditional`
             p(x | z) is returned as it is.
         observation: turns them into a distribution, see `jaxvae.models.observations`.
-        event_shape: the shape of one example.
+        event_shape: the shape of one example; or a dict of them, and the decoder returns a dict.
         name: the name of the decoder's parameters in the dict.
 
     Raises:
@@ -40,41 +43,79 @@ def decoder_likelihood(
         raise TypeError(
             f"observation is {observation!r}, expected an observation model. Call one, such as bernoulli()."
         )
-    expected = (*event_shape[:-1], event_shape[-1] * observation.channels)
+    expected = emitted_shape(observation, event_shape)
 
-    def init(key: Key, z: Array) -> Params:
+    def init(key: Key, z: Any) -> Params:
         return merge({name: decoder.init(key, z)}, observation.init())
 
-    def decode(params: Params, z: Array) -> Array:
+    def decode(params: Params, z: Any) -> Any:
         outputs = decoder.apply(part_of(params, name), z)
-        shape = getattr(outputs, "shape", type(outputs).__name__)
-        if shape != expected:
+        by_name = isinstance(outputs, Mapping)
+        found = {key: _shape(part) for key, part in outputs.items()} if by_name else _shape(outputs)
+        if found != expected:
             raise ValueError(
-                f"the decoder returned {shape}, expected {expected}: an example of shape {event_shape} with "
-                f"{observation.channels} number(s) per channel for the likelihood {observation.name!r}. Let its last "
-                f"layer emit {expected[-1]} channels, for one example, without a batch axis."
+                f"the decoder returned {found}, expected {expected}: an example of shape {event_shape} with "
+                f"{_channels(observation)} number(s) per channel for the likelihood {observation.name!r}. Let its last "
+                f"layer emit as many channels, for one example, without a batch axis."
             )
-        return as_float("the decoder's output", outputs)
+        return jax.tree.map(lambda part: as_float("the decoder's output", part), outputs)
 
-    def sample(params: Params, key: Key, z: Array) -> tuple[Array, Array]:
+    def sample(params: Params, key: Key, z: Any) -> tuple[Any, Array]:
         outputs = decode(params, z)
         x = observation.sample(params, key, outputs)
         return x, observation.log_prob(params, x, outputs)
 
-    def log_prob(params: Params, x: Array, z: Array) -> Array:
+    def log_prob(params: Params, x: Any, z: Any) -> Array:
         return observation.log_prob(params, x, decode(params, z))
 
-    def mean(params: Params, z: Array) -> Array:
+    def mean(params: Params, z: Any) -> Any:
         return observation.mean(params, decode(params, z))
 
-    def log_prob_observed(params: Params, x: Array, z: Array, observed: Array) -> Array:
-        # Where each number of x has an output of its own, any of them may be missing; where the channels of a pixel
-        # share outputs, it counts if all of them were observed. 0 lies in every support.
-        width = 1 if observation.channels == 1 else event_shape[-1]
-        rows = jnp.where(observed, x, 0.0).reshape(-1, width)
-        outputs = decode(params, z).reshape(-1, width * observation.channels)
-        parts = jax.vmap(observation.log_prob, (None, 0, 0))(params, rows, outputs)
-        return jnp.where(observed.reshape(-1, width).all(1), parts, 0.0).sum()
+    def log_prob_observed(params: Params, x: Any, z: Any, observed: Any) -> Array:
+        return observed_part(observation, event_shape, params, x, decode(params, z), observed)
 
     support: Support = "integers" if observation.discrete else "real"
     return Conditional(init, sample, log_prob, mean, log_prob_observed=log_prob_observed, support=support)
+
+
+def emitted_shape(observation: Observation, event_shape: Any) -> Any:
+    """What a decoder must return: [..., C * channels] for an event [..., C], by name where the event has parts.
+
+    Example:
+        >>> from jaxvae.models.observations.continuous import normal
+        >>> emitted_shape(normal("per_pixel"), (4, 4, 3))
+        (4, 4, 6)
+    """
+    if observation.parts is None:
+        return (*event_shape[:-1], event_shape[-1] * observation.channels)
+    return {name: emitted_shape(part, event_shape[name]) for name, part in observation.parts.items()}
+
+
+def observed_part(
+    observation: Observation, event_shape: Any, params: Params, x: Any, outputs: Any, observed: Any
+) -> Array:
+    """log p of the elements of x where the mask is true, [] nats; the parameters are the observation model's."""
+    if observation.parts is not None:
+        own = params.get("observation", {})
+        sums = [
+            observed_part(part, event_shape[name], own.get(name, {}), x[name], outputs[name], observed[name])
+            for name, part in observation.parts.items()
+        ]
+        return jnp.stack(sums).sum()
+    # Where each number of x has an output of its own, any of them may be missing; where the channels of a pixel
+    # share outputs, it counts if all of them were observed. 0 lies in every support.
+    width = 1 if observation.channels == 1 else event_shape[-1]
+    rows = jnp.where(observed, x, 0.0).reshape(-1, width)
+    outputs = outputs.reshape(-1, width * observation.channels)
+    parts = jax.vmap(observation.log_prob, (None, 0, 0))(params, rows, outputs)
+    return jnp.where(observed.reshape(-1, width).all(1), parts, 0.0).sum()
+
+
+def _shape(outputs: Any) -> Any:
+    return getattr(outputs, "shape", type(outputs).__name__)
+
+
+def _channels(observation: Observation) -> Any:
+    if observation.parts is None:
+        return observation.channels
+    return {name: part.channels for name, part in observation.parts.items()}

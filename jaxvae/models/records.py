@@ -10,6 +10,7 @@ import jax
 
 from jaxvae.checks import refuse_state, shown
 from jaxvae.models.contexts import Context, Labelled, count_examples, split_context
+from jaxvae.models.events import check_event
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -55,7 +56,7 @@ class Conditional(NamedTuple):
         log_prob_observed: (params, value, context, observed) -> [] nats, the log density of the elements of value where
             the mask `observed` (of its shape) is true, the others integrated out; what they hold does not matter. None
             where elements are not independent given the context.
-        support: the space of the values and the measure of the densities, see models/support.py; two conditionals
+        support: the space of the values and the measure of the densities, see models/meaning.py; two conditionals
             whose densities are compared have the same. "none" where there is no such conditional, see `absent`.
     """
 
@@ -83,6 +84,7 @@ class Observation(NamedTuple):
         check: (x, name) -> None; raises `TypeError` for a dtype and `ValueError` for values of a concrete x that are
             not of the support. x may be a batch; the message calls it `name`.
         discrete: whether log_prob is the logarithm of a probability, so that bits per dimension make sense.
+        parts: of `joint`, the observation model of each part by name; None for one array.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Observation(NamedTuple):
     to_unit: Callable[[Any], Array]
     check: Callable[[Array, str], None]
     discrete: bool
+    parts: Mapping[str, Any] | None = None
 
 
 class Model(NamedTuple):
@@ -103,7 +106,7 @@ class Model(NamedTuple):
         init: (key, x) -> params; wrap it in `jax.jit` for speed.
         terms: (params, key, x) -> `Terms`; the key is consumed.
         posterior: q(z | x). prior: p(z), with context None. likelihood: p(x | z).
-        event_shape: the shape of one example, (H, W, C) for images.
+        event_shape: the shape of one example, (H, W, C) for images; or a dict of shapes, and x is a dict of arrays.
         to_unit: maps x (in the units of the likelihood) onto [0, 1], for pictures.
         check: (x, name) -> None; raises for a dtype, or values of a concrete x, that the likelihood cannot score.
         context: None, and x is one array; or a `Context`, and x is `Labelled(value, context)` for init, terms and the
@@ -122,9 +125,9 @@ class Model(NamedTuple):
     posterior: Conditional
     prior: Conditional
     likelihood: Conditional
-    event_shape: tuple[int, ...]
-    to_unit: Callable[[Any], Array]
-    check: Callable[[Array, str], None] = lambda x, name: None
+    event_shape: Any
+    to_unit: Callable[[Any], Any]
+    check: Callable[[Any, str], None] = lambda x, name: None
     context: Context | None = None
     evidence: Evidence = "weights"
     draw: Callable[[Params, Key, Any], Any] | None = None
@@ -167,14 +170,8 @@ def check_batch(model: Model, x: Any, name: str = "x") -> None:
         name = f"{name}.value"
     elif isinstance(x, Labelled):
         raise ValueError(f"{name} is Labelled, but the model takes no context. Pass {name}.value.")
-    shape = jax.numpy.shape(x)
-    if len(shape) != len(model.event_shape) + 1 or shape[1:] != model.event_shape:
-        raise ValueError(
-            f"{name} has shape {shape}, expected a batch (B, {', '.join(map(str, model.event_shape))}). Add the "
-            f"missing axis, as in {name}[None] for one example or {name}[..., None] for one channel."
-        )
-    if shape[0] == 0:
-        raise ValueError(f"{name} is empty (0 examples), expected at least one. Check the split and the path.")
+    check_event(name, x, model.event_shape, batch=True)
+    count_examples(x, name)
     model.check(x, name)
 
 

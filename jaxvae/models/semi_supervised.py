@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxvae.checks import as_float, finite_number
 from jaxvae.models.conditional import conditional_vae
 from jaxvae.models.contexts import Labelled, class_labels, split_context
-from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.events import as_event_shape
+from jaxvae.models.inputs import as_observation, network_input
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
 from jaxvae.objectives.terms import Terms
 
@@ -28,7 +29,7 @@ def semi_supervised_vae(
     decoder: Any,
     classifier: Network,
     *,
-    event_shape: tuple[int, ...],
+    event_shape: Any,
     latent_dim: int,
     classes: int,
     alpha: float = 1.0,
@@ -90,7 +91,7 @@ def semi_supervised_vae(
     finite_number("alpha", alpha)
     told = class_labels(classes, unknown=True)
     known_class = class_labels(classes)
-    event_shape, observation = as_shape("event_shape", event_shape), as_observation(observation)
+    event_shape, observation = as_event_shape(event_shape), as_observation(observation)
     to_input = network_input(observation, event_shape)
     inner = conditional_vae(
         encoder, decoder, event_shape=event_shape, latent_dim=latent_dim, context=known_class, observation=observation

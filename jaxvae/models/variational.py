@@ -1,9 +1,11 @@
 """The variational autoencoder."""
 
 from collections.abc import Callable
+from typing import Any
 
 from jaxvae.checks import positive_integer
-from jaxvae.models.inputs import as_observation, as_shape, network_input
+from jaxvae.models.events import as_event_shape
+from jaxvae.models.inputs import as_observation, network_input
 from jaxvae.models.latent_variable import latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
@@ -15,7 +17,7 @@ def vae(
     encoder: Network,
     decoder: Network | Conditional,
     *,
-    event_shape: tuple[int, ...],
+    event_shape: Any,
     latent_dim: int,
     observation: Observation | None = None,
     prior: Conditional | None = None,
@@ -53,7 +55,7 @@ def vae(
         (2,)
     """
     latent_dim = positive_integer("latent_dim", latent_dim)
-    event_shape = as_shape("event_shape", event_shape)
+    event_shape = as_event_shape(event_shape)
     seen = as_observation(observation)
     p_z = standard_normal(latent_dim) if prior is None else prior
     if not callable(posterior):

@@ -1,14 +1,15 @@
 """The vector-quantised VAE: a code is one vector, or a grid of them, out of a learned codebook."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import as_float, finite_number, positive_integer
 from jaxvae.math.quantization import nearest_code, straight_through
-from jaxvae.models.inputs import as_observation, as_shape, network_input, shapes_of
+from jaxvae.models.events import as_event_shape, as_shape
+from jaxvae.models.inputs import as_observation, network_input, shapes_of
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge, part_of
 from jaxvae.objectives.terms import Terms
@@ -38,7 +39,7 @@ def vq_vae(
     encoder: Network,
     decoder: Network,
     *,
-    event_shape: tuple[int, ...],
+    event_shape: Any,
     code_shape: tuple[int, ...],
     codes: int,
     observation: Observation | None = None,
@@ -81,7 +82,7 @@ def vq_vae(
         >>> round(float(terms.kl[0]), 4)  # log 8
         2.0794
     """
-    code_shape, event_shape = as_shape("code_shape", code_shape), as_shape("event_shape", event_shape)
+    code_shape, event_shape = as_shape("code_shape", code_shape), as_event_shape(event_shape)
     codes = positive_integer("codes", codes)
     finite_number("commitment", commitment)
     observation = as_observation(observation)

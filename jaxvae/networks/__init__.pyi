@@ -2,6 +2,7 @@ from .conditional import with_context as with_context
 from .conditioner import ConditionerMLP as ConditionerMLP
 from .conv import ConvDecoder as ConvDecoder
 from .conv import ConvEncoder as ConvEncoder
+from .deterministic import ByName as ByName
 from .deterministic import ConvDeterministicEncoder as ConvDeterministicEncoder
 from .deterministic import MappedInput as MappedInput
 from .deterministic import MLPClassifier as MLPClassifier

@@ -1,6 +1,6 @@
 """Networks that emit one array: a code, or logits; and networks that see their input through a function first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -139,3 +139,26 @@ class Reshaped(NamedTuple):
     def apply(self, variables: Any, /, *inputs: Array) -> Array:
         """(variables, inputs) -> the network's output, reshaped."""
         return self.network.apply(variables, *inputs).reshape(self.shape)
+
+
+class ByName(NamedTuple):
+    """z -> {name: network(z)}: a decoder of examples with parts; its variables are the networks', by name.
+
+    Example:
+        >>> from jaxvae.networks.mlp import MLPDecoder
+        >>> decoder = ByName({"picture": MLPDecoder((5, 1)), "count": MLPDecoder((1,))})
+        >>> z = jax.numpy.zeros(2)
+        >>> jax.tree.map(jax.numpy.shape, decoder.apply(decoder.init(jax.random.key(0), z), z))
+        {'count': (1,), 'picture': (5, 1)}
+    """
+
+    networks: Mapping[str, Any]
+
+    def init(self, key: Array, /, *inputs: Any) -> Any:
+        """Variables by name."""
+        keys = jax.random.split(key, len(self.networks))
+        return {name: self.networks[name].init(k, *inputs) for name, k in zip(sorted(self.networks), keys, strict=True)}
+
+    def apply(self, variables: Any, /, *inputs: Any) -> Any:
+        """Outputs by name."""
+        return {name: network.apply(variables[name], *inputs) for name, network in self.networks.items()}

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 from flax import linen as nn
+from jax.flatten_util import ravel_pytree
 
 from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
@@ -58,8 +59,8 @@ def check_image_shape(name: str, shape: tuple[int, ...], layers: int) -> None:
 
 
 def mlp_trunk(x: Array, module: Any) -> Array:
-    """x [...] through a dense layer of each width of module.hidden, each followed by the activation."""
-    h = x.reshape(-1)
+    """x [...], or a tree of arrays, through a dense layer of each of module.hidden, each followed by the activation."""
+    h = x.reshape(-1) if hasattr(x, "reshape") else ravel_pytree(x)[0]
     for width in module.hidden:
         h = activation_named(module.activation)(Dense(width)(h))
     return h

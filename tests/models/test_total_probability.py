@@ -17,8 +17,8 @@ import jaxvae
 from jaxvae.evaluation import fitted_priors
 from jaxvae.evaluation.bounds.likelihood import tightest
 from jaxvae.models.densities.density import density_model
+from jaxvae.models.meaning import absent
 from jaxvae.models.records import Conditional
-from jaxvae.models.support import absent
 
 pytestmark = pytest.mark.quick_compile
 

@@ -15,10 +15,9 @@ from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.bounds.importance import effective_samples
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.math.numerics import log_mean_exp
-from jaxvae.models.evidence import need_weights
 from jaxvae.models.given_context import condition
+from jaxvae.models.meaning import WEIGHTED, need_real, need_weights
 from jaxvae.models.records import Key, Model, Params, check_batch
-from jaxvae.models.support import WEIGHTED, need_real
 
 Array = jax.Array
 Start = Literal["prior", "posterior"]

@@ -1,6 +1,7 @@
 """Missing pixels from observed ones: E[x_missing | x_observed] and draws of it, by importance sampling."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -86,6 +87,8 @@ def impute(
     """
     if model.context is not None:
         raise ValueError("the model is conditional, expected one without a context. Use condition(model, ...) first.")
+    if isinstance(model.event_shape, Mapping):
+        raise ValueError("the examples of the model have parts, expected one array. Use observed_log_weight by hand.")
     samples, rounds = positive_integer("samples", samples), positive_integer("rounds", rounds)
     finite_number("prior_share", prior_share, high=0.999)
     draws, chunk = positive_integer("draws", draws, 0), min(positive_integer("chunk", chunk), samples)

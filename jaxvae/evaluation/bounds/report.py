@@ -13,6 +13,7 @@ from jaxvae.evaluation.latents.codes import active_latents, encode
 from jaxvae.evaluation.measured import Measured, Setting
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.contexts import count_examples
+from jaxvae.models.events import event_size
 from jaxvae.models.records import Model, Params
 from jaxvae.networks.precision import in_words
 
@@ -117,7 +118,7 @@ def negative(estimate: Estimate) -> Estimate:
 
 
 def _bits(model: Model, estimate: Estimate, bin_width: float) -> Estimate:
-    dimensions = int(np.prod(model.event_shape))
+    dimensions = event_size(model.event_shape)
     mean = bits_per_dimension(estimate.mean, dimensions, bin_width=bin_width)
     error = estimate.standard_error / (dimensions * np.log(2.0))
     return Estimate(mean, float(error), estimate.examples)

@@ -16,8 +16,8 @@ from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.latents.decoding import count_latents
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.given_context import condition
+from jaxvae.models.meaning import WEIGHTED, need_real
 from jaxvae.models.records import Model, Params, check_batch
-from jaxvae.models.support import WEIGHTED, need_real
 
 Array = jax.Array
 

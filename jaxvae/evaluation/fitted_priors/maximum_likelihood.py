@@ -6,8 +6,8 @@ import numpy as np
 
 from jaxvae.checks import as_seed, positive_integer
 from jaxvae.models.densities.density import density_model
+from jaxvae.models.meaning import need_real
 from jaxvae.models.records import Conditional, Key, Params
-from jaxvae.models.support import need_real
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.parallel import compile_steps

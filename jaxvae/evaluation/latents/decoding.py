@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.models.contexts import Labelled, count_examples
+from jaxvae.models.events import zeros
 from jaxvae.models.given_context import condition
 from jaxvae.models.records import Model, Params, as_model
 
@@ -35,7 +36,7 @@ def count_latents(model: Model, params: Params) -> int:
 
 def latent_shapes(model: Model, params: Params) -> Any:
     """The shape and dtype of one code, a tree of them where the latents come in groups."""
-    x: Any = jnp.zeros(as_model("model", model).event_shape)
+    x: Any = zeros(as_model("model", model).event_shape)
     context = None if model.context is None else model.context.example()
     if model.posterior.support == "none":  # a generator; while an autoencoder may have no prior
         return jax.eval_shape(model.prior.mean, params, context)
@@ -105,3 +106,13 @@ def contexts_for(model: Model, context: Any, count: int) -> Any:
     if len(contexts) != count:
         raise ValueError(f"context has {len(contexts)} rows, expected {count}, one for each, or one for all.")
     return contexts
+
+
+def reshaped(images: Any, *lead: int) -> Any:
+    """Decoded examples [N, ...] as [*lead, ...]; by name where they have parts.
+
+    Example:
+        >>> reshaped(np.zeros((6, 4, 4, 1)), 2, 3).shape
+        (2, 3, 4, 4, 1)
+    """
+    return jax.tree.map(lambda leaf: leaf.reshape(*lead, *leaf.shape[1:]), images)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxvae.checks import as_key, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.latents.codes import check_latent, gaussian_quantiles, latent_grid, linear_path, posterior_means
-from jaxvae.evaluation.latents.decoding import contexts_for, count_latents, decode, latent_shapes
+from jaxvae.evaluation.latents.decoding import contexts_for, count_latents, decode, latent_shapes, reshaped
 from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.given_context import condition
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
@@ -26,9 +26,7 @@ Images = Any  # [N, *event_shape], or Labelled of them and their contexts
 Path = Callable[[Array, Array, int], Array]
 
 
-def draw(
-    model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
-) -> np.ndarray:
+def draw(model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100) -> Any:
     """Draws of x, [count, *event_shape], whatever the model: the one way to samples. The key is consumed.
 
     A model that has a `draw` of its own is asked for it; of any other z comes from the prior and x from the likelihood.
@@ -48,7 +46,7 @@ def draw(
 
 def prior_means(
     model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
-) -> np.ndarray:
+) -> Any:
     """E[x | z] for `count` draws z of the prior, [count, *event_shape]; the key is consumed.
 
     Raises:
@@ -59,7 +57,7 @@ def prior_means(
 
 def prior_samples(
     model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
-) -> np.ndarray:
+) -> Any:
     """Draws of x through the latents, [count, *event_shape]; from the key of `prior_means` come the same z.
 
     Raises:
@@ -68,14 +66,13 @@ def prior_samples(
     return _draws(model, params, key, count, context, batch_size, "sample")
 
 
-def _draws(model: Model, params: Params, key: Key, count: int, context: Any, batch_size: int, what: str) -> np.ndarray:
+def _draws(model: Model, params: Params, key: Key, count: int, context: Any, batch_size: int, what: str) -> Any:
     as_model("model", model)
     as_key("key", key)
     draws = np.zeros(positive_integer("count", count))
     contexts = contexts_for(model, context, len(draws))
     function = functools.partial(_draw_batch, model, what, params, key)
-    found: np.ndarray = map_batches(function, draws, contexts, batch_size=batch_size)
-    return found
+    return map_batches(function, draws, contexts, batch_size=batch_size)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -94,7 +91,7 @@ def _draw_batch(model: Model, what: str, params: Params, key: Key, index: Array,
     return jax.vmap(one)(index, contexts)
 
 
-def reconstructions(model: Model, params: Params, x: Images, *, batch_size: int = 100) -> np.ndarray:
+def reconstructions(model: Model, params: Params, x: Images, *, batch_size: int = 100) -> Any:
     """E[x | z] at the posterior mean z = E[z | x] of each example, [N, *event_shape].
 
     Raises:
@@ -110,7 +107,7 @@ def _context_of(x: Images) -> Any:
 
 def posterior_reconstructions(
     model: Model, params: Params, key: Key, x: Images, samples: int = 8, *, batch_size: int = 100
-) -> np.ndarray:
+) -> Any:
     """E[x | z] for several draws z of each posterior, [N, samples, *event_shape]; the key is consumed.
 
     Raises:
@@ -142,7 +139,7 @@ def interpolate(
     *,
     path: Path = linear_path,
     batch_size: int = 100,
-) -> np.ndarray:
+) -> Any:
     """E[x | z] along a path between the posterior means of pairs of examples, [P, steps, *event_shape].
 
     Args:
@@ -171,7 +168,7 @@ def interpolate(
         context = np.repeat(np.asarray(context), steps, axis=0)
     z = jax.tree.map(lambda leaf: leaf.reshape(-1, leaf.shape[-1]), z)
     images = decode(model, params, z, context=context, batch_size=batch_size)
-    return images.reshape(pairs, steps, *model.event_shape)
+    return reshaped(images, pairs, steps)
 
 
 def traverse(
@@ -182,7 +179,7 @@ def traverse(
     values: Array | np.ndarray,
     *,
     context: Any = None,
-) -> np.ndarray:
+) -> Any:
     """E[x | z] as one latent takes each of `values` [V] and the others stay, [V, *event_shape].
 
     Args:
@@ -212,7 +209,7 @@ def manifold(
     *,
     tail: float = 0.025,
     context: Any = None,
-) -> np.ndarray:
+) -> Any:
     """E[x | z] over a plane of two latents at Gaussian quantiles, the others 0: [count, count, *event_shape].
 
     Args:
@@ -229,4 +226,4 @@ def manifold(
     """
     latent_dim = count_latents(model, params)
     z = latent_grid(gaussian_quantiles(count, tail), latent_dim, latents)
-    return decode(model, params, z.reshape(-1, latent_dim), context=context).reshape(count, count, *model.event_shape)
+    return reshaped(decode(model, params, z.reshape(-1, latent_dim), context=context), count, count)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxvae.evaluation.latents.codes import posterior_means
-from jaxvae.evaluation.latents.decoding import contexts_for, count_latents, decode
+from jaxvae.evaluation.latents.decoding import contexts_for, count_latents, decode, reshaped
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model, Params
 
@@ -46,7 +46,7 @@ def resynthesize(
     if contexts is not None:
         contexts = np.repeat(contexts, int(np.prod(changed.shape[1:-1])), axis=0)
     images = decode(model, params, changed.reshape(-1, latent_dim), context=contexts, batch_size=batch_size)
-    return images.reshape(*changed.shape[:-1], *model.event_shape)
+    return reshaped(images, *changed.shape[:-1])
 
 
 def across_contexts(model: Model, params: Params, z: Codes, contexts: Any) -> np.ndarray:
@@ -63,4 +63,4 @@ def across_contexts(model: Model, params: Params, z: Codes, contexts: Any) -> np
     contexts, z = np.asarray(contexts), np.asarray(z, np.float32)
     count, every = len(contexts), np.concatenate([contexts] * len(z))
     images = decode(model, params, np.repeat(z, count, axis=0), context=every)
-    return images.reshape(len(z), count, *model.event_shape)
+    return reshaped(images, len(z), count)

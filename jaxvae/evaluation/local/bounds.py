@@ -11,8 +11,8 @@ from jaxvae.checks import finite_number, positive_integer
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.math.normal import normal_log_prob, reparameterize
 from jaxvae.math.numerics import log_mean_exp
-from jaxvae.models.evidence import need_weights
 from jaxvae.models.given_context import condition
+from jaxvae.models.meaning import need_weights
 from jaxvae.models.records import DiagNormal, Key, Model, Params, check_batch
 from jaxvae.training.search.local import fit_posterior
 

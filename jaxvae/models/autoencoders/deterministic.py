@@ -1,15 +1,17 @@
 """The deterministic autoencoder: a code, not a distribution over codes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import as_float, as_key, positive_integer
-from jaxvae.models.inputs import as_observation, as_shape, network_input, shapes_of
+from jaxvae.models.events import as_event_shape
+from jaxvae.models.inputs import as_observation, network_input, shapes_of
 from jaxvae.models.likelihoods import decoder_likelihood
+from jaxvae.models.meaning import absent
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, as_network, merge, part_of
-from jaxvae.models.support import absent
 from jaxvae.objectives.terms import Terms
 
 Array = jax.Array
@@ -21,7 +23,7 @@ def autoencoder(
     encoder: Network,
     decoder: Network,
     *,
-    event_shape: tuple[int, ...],
+    event_shape: Any,
     latent_dim: int,
     observation: Observation | None = None,
     prior: Conditional | None = None,
@@ -64,7 +66,7 @@ def autoencoder(
         ((2,), (0,), -inf)
     """
     latent_dim = positive_integer("latent_dim", latent_dim)
-    event_shape = as_shape("event_shape", event_shape)
+    event_shape = as_event_shape(event_shape)
     observation = as_observation(observation)
     to_input = network_input(observation, event_shape)
     q_z = point_posterior(encoder, latent_dim)

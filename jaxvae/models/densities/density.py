@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.models.contexts import Context, as_context, split_context
+from jaxvae.models.events import as_event_shape
 from jaxvae.models.given_context import given
-from jaxvae.models.inputs import as_observation, as_shape, example_check
+from jaxvae.models.inputs import as_observation, example_check
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.records import Conditional, Key, Model, Observation, Params
 from jaxvae.objectives.terms import Terms
@@ -19,7 +20,7 @@ def density_model(
     p: Conditional,
     observation: Observation | None = None,
     *,
-    event_shape: tuple[int, ...],
+    event_shape: Any,
     context: int | tuple[int, ...] | Context | None = None,
 ) -> Model:
     """The model of a density p(x): `Terms` of log p(x) and no KL, so that its evidence is exact.
@@ -50,7 +51,7 @@ def density_model(
     """
     if not isinstance(p, Conditional):
         raise TypeError(f"p is {p!r}, expected a Conditional. Call a constructor, such as standard_normal(2).")
-    event_shape = as_shape("event_shape", event_shape)
+    event_shape = as_event_shape(event_shape)
     seen = normal() if observation is None else as_observation(observation)
     told = None if context is None else as_context(context)
     check, code = example_check(seen, event_shape), no_code()

@@ -9,3 +9,4 @@ from .discrete import categorical as categorical
 from .discrete import discretized_logistic as discretized_logistic
 from .discrete import logistic_mixture as logistic_mixture
 from .marginal import marginal_normal as marginal_normal
+from .parts import joint as joint

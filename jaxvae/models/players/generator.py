@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
-from jaxvae.models.inputs import as_observation, as_shape
+from jaxvae.models.events import as_shape
+from jaxvae.models.inputs import as_observation
 from jaxvae.models.likelihoods import decoder_likelihood
+from jaxvae.models.meaning import absent
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
-from jaxvae.models.support import absent
 
 Array = jax.Array
 

@@ -6,8 +6,8 @@ import jax
 
 from jaxvae.math.normal import normal_kl
 from jaxvae.models.contexts import split_context
+from jaxvae.models.meaning import same_support
 from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Params, as_model, merge
-from jaxvae.models.support import same_support
 from jaxvae.models.vq import VectorCode
 from jaxvae.objectives.terms import Terms
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.flows.records import Bijection, check_bijection
+from jaxvae.models.meaning import need_real
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Params, merge
-from jaxvae.models.support import need_real
 
 Array = jax.Array
 

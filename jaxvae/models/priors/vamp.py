@@ -10,7 +10,7 @@ import numpy as np
 from jaxvae.checks import as_float, in_range, positive_integer
 from jaxvae.math.mixtures import gaussian_mixture_log_prob
 from jaxvae.math.numerics import log_mean_exp
-from jaxvae.models.inputs import as_shape
+from jaxvae.models.events import as_shape
 from jaxvae.models.posteriors.gaussian import gaussian_posterior
 from jaxvae.models.records import Conditional, Key, Network, Params
 

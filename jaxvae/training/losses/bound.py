@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import as_function, finite_number, positive_integer, shown
-from jaxvae.models.evidence import need_weights
+from jaxvae.models.meaning import need_weights
 from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 from jaxvae.objectives.bounds import elbo
