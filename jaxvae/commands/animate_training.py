@@ -61,7 +61,8 @@ def main(options: AnimateTrainingOptions) -> None:
         raise ValueError(f"{options.run} is of a model without a prior. Use --show reconstructions.")
     if options.show == "manifold":
         kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
-        first, second = (0, 1) if kl.size == 2 else latents.strongest_latents(kl)
+        strengths = latents.latent_strengths(model, params, kl, test.some(1000).x)
+        first, second = (0, 1) if strengths.values.size == 2 else strengths.strongest(2)
         plane = (first, second)
 
     def draw(params: Any, title: str) -> Any:

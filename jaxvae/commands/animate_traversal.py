@@ -20,7 +20,7 @@ class AnimateTraversalOptions:
     """Means of x while one latent in each column moves and the others stay, as an animation."""
 
     run: RunFolder
-    latents: int = 8  # How many latents, a column each, those of largest KL.
+    latents: int = 8  # How many, a column each: of largest KL, or variance where the KL is one number for all.
     images: int = 3  # How many test images, a row each, give the others.
     frames: int = 24  # From the 2.5 % to the 97.5 % quantile; then back.
     seconds: float = 0.08  # How long each frame is shown.
@@ -51,7 +51,8 @@ def main(options: AnimateTraversalOptions) -> None:
     need_one_vector(options.run, model, params, "there is no single one to move while the others stay")
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
-    chosen = latents.strongest_latents(kl, min(columns, kl.size))
+    strengths = latents.latent_strengths(model, params, kl, test.some(1000).x)
+    chosen = strengths.strongest(columns)
     codes = latents.posterior_means(model, params, test.some(rows).x)
     moved = np.stack([[generation.traverse(model, params, z, latent, values) for latent in chosen] for z in codes])
     cells = np.asarray(model.to_unit(moved)).swapaxes(0, 2).swapaxes(1, 2)  # [frames, rows, columns, H, W, C]
@@ -65,7 +66,7 @@ def main(options: AnimateTraversalOptions) -> None:
                 title=f"One latent in each column at {value + 0.0:+.2f}".replace("-", "\N{MINUS SIGN}"),
                 row_gaps=[gap] * (cells.shape[1] - 1),
                 column_gaps=[gap] * (cells.shape[2] - 1),
-                columns=[f"z[{latent}]\n{kl[latent]:.2f} nats" for latent in chosen],
+                columns=[f"z[{latent}]\n{strengths.values[latent]:.2f} {strengths.unit}" for latent in chosen],
             )
             frames.append(animations.rendered(figure))
             if progress is not None:

@@ -65,7 +65,8 @@ def main(options: ManifoldOptions) -> None:
     if plane is None:
         test = load_held_out(config.data, allow_changes=options.allow_changes)
         kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
-        first, second = (0, 1) if latent_dim == 2 else latents.strongest_latents(kl)
+        strengths = latents.latent_strengths(model, params, kl, test.some(1000).x)
+        first, second = (0, 1) if latent_dim == 2 else strengths.strongest(2)
         plane = (first, second)
     images = generation.manifold(model, params, plane, count, tail=options.tail)
     images = np.asarray(model.to_unit(images))

@@ -3,7 +3,7 @@
     python -m experiments.traverse runs/digits --image 3
 
 Time: 4 s on two cores. Expected and obtained: a PNG in runs/digits/pictures/traverse.png, a row for each latent,
-the one of largest KL first.
+the one of largest KL first; of largest variance of its posterior mean, where the KL is one number for all latents.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class TraverseOptions:
     run: RunFolder
     image: Index = 0  # Which test image gives the other latents.
     count: int = 11  # Values per latent, from the 2.5 % to the 97.5 % quantile.
-    latents: int = 10  # How many latents, those of largest KL.
+    latents: int = 10  # How many latents, those of largest KL; or of variance, where the KL is one number for all.
     output: Images = None  # A .png picture, or a .npy array [latents, count, H, W, C].
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
@@ -49,16 +49,16 @@ def main(options: TraverseOptions) -> None:
             f"image is {options.image}, expected 0 to {len(test.x) - 1}, as many as there are test images."
         )
     kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
-    chosen = latents.strongest_latents(kl, min(rows, len(kl)))
-    values = latents.gaussian_quantiles(count)
-    z = latents.encode(model, params, test.x[options.image : options.image + 1]).mean[0]
+    strengths = latents.latent_strengths(model, params, kl, test.some(1000).x)
+    chosen, values = strengths.strongest(rows), latents.gaussian_quantiles(count)
+    z = latents.posterior_means(model, params, test.x[options.image : options.image + 1])[0]
     images = np.stack([model.to_unit(generation.traverse(model, params, z, latent, values)) for latent in chosen])
     write_images(
         options.run,
         "traverse",
         options.output,
         images,
-        lambda: plots.traversals(images, chosen, values, kl[list(chosen)]),
+        lambda: plots.traversals(images, chosen, values, strengths.values[list(chosen)], unit=strengths.unit),
     )
 
 

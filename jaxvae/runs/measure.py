@@ -45,7 +45,9 @@ class CollapseWatch:
             beta = self.objective.beta if self.objective.bound == "elbo" else None
             words = collapse_warning(use, beta=beta, remedies=_options(self.objective))
             self.say(f"Warning after epoch {epoch}: {words}")
-        return {"kl_per_latent": use.kl.tolist(), "active_units": int(use.active.sum())}
+        # Under a mixture or a flow the KL is one number for all latents; how many there are is said beside it.
+        active = {"active_units": int(use.active.sum()), "latents": int(use.active.size)}
+        return {"kl_per_latent": use.kl.tolist(), **active}
 
 
 def collapse_warner(

@@ -50,6 +50,7 @@ def make_summary(
         },
         "kl_per_latent": use.get("kl_per_latent", []),
         "active_units": use.get("active_units"),
+        "latents": use.get("latents"),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
     }
 

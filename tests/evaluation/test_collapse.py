@@ -7,11 +7,18 @@ import numpy as np
 import pytest
 from small import images, small_vae
 
+from jaxvae.evaluation import latents
+from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.latents.collapse import LatentUse, collapse_warning, has_collapsed, latent_use
-from jaxvae.evaluation.plots import rate_charts, score_charts
+from jaxvae.evaluation.plots import charts, rate_charts, score_charts
+from jaxvae.models.priors.mixture import gaussian_mixture_prior
+from jaxvae.models.variational import vae
+from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.runs import train
 from jaxvae.runs.configs.config import PRESETS, ModelConfig, ObjectiveConfig
 from jaxvae.runs.folder.metrics import read_metrics
+from jaxvae.runs.folder.pictures import draw_pictures
+from jaxvae.runs.held_out import HeldOut
 
 pytestmark = pytest.mark.quick_compile
 
@@ -100,12 +107,47 @@ def test_active_units_are_those_whose_posterior_mean_varies():
     assert use.kl.tolist() == [1.0, 1.0, 1.0]
 
 
-def test_without_a_gaussian_posterior_the_kl_decides():
+def test_of_latents_that_are_no_vector_of_real_numbers_the_kl_decides():
     model = small_vae()
-    model = model._replace(posterior=model.posterior._replace(distribution=None))
+    model = model._replace(posterior=model.posterior._replace(support="sphere"))
     use = latent_use(model, {}, np.array([0.5, 0.001]), np.zeros((2, 4, 4, 1), np.float32))
     assert use.active.tolist() == [True, False]
     assert use.by == "KL above 0.01 nats"
+
+
+def test_a_kl_that_is_one_number_is_credited_to_no_single_latent(tmp_path):
+    """Under a mixture: the latents are counted and ordered by their posterior means, and the total is named one."""
+    model = vae(
+        MLPEncoder(3, (8,)),
+        MLPDecoder((4, 4, 1), hidden=(8,)),
+        event_shape=(4, 4, 1),
+        latent_dim=3,
+        prior=gaussian_mixture_prior(2, 3),
+    )
+    x = images(40).astype(np.float32) / 255
+    params = jax.jit(model.init)(jax.random.key(0), x[0])
+    kl = per_example(model, params, jax.random.key(0), x)["kl_per_latent"]
+    assert kl.shape == (40, 1)
+    means = latents.posterior_means(model, params, x)
+    strengths = latents.latent_strengths(model, params, kl, x)
+    np.testing.assert_allclose(strengths.values, means.astype(np.float64).var(0), rtol=1e-5)
+    assert strengths.unit == "variance"
+    assert strengths.strongest(10) == tuple(np.argsort(-means.var(0)))
+    use = latent_use(model, params, kl, x)
+    assert use.active.size == 3
+    collapsed = collapse_warning(use._replace(active=np.zeros(3, bool)))
+    assert f"KL of all latents together: {kl.mean():.3f} nats" in collapsed
+    assert "0 of 3 latents" in collapsed
+    records = [{"epoch": i, "kl_per_latent": [float(i)]} for i in range(3)]
+    titles = [
+        rate_charts.kl_over_training(records, latents=3)[1].get_title(loc="left"),
+        charts.kl_per_latent(kl, latents=3)[1].get_title(loc="left"),
+    ]
+    assert titles[0] == "KL of all 3 latents together: 2.0 nats at the end"
+    assert titles[1] == f"{kl.mean():.1f} nats, all 3 latents together"
+    drawn = HeldOut(x, (x * 255).astype(np.uint8), None, "grey", 0, "")
+    paths = draw_pictures(tmp_path, model, params, drawn, kl.mean(0), tmp_path / "none.jsonl", lambda line: None)
+    assert {path.stem for path in paths} >= {"codes", "kl_per_latent"}
 
 
 @pytest.mark.parametrize(

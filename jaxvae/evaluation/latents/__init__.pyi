@@ -33,5 +33,8 @@ from .projections import project as project
 from .projections import tsne as tsne
 from .rarity import latent_resampler as latent_resampler
 from .rarity import resampling_weights as resampling_weights
+from .strength import Strengths as Strengths
+from .strength import latent_strengths as latent_strengths
+from .strength import one_vector as one_vector
 from .swap_latents import across_contexts as across_contexts
 from .swap_latents import resynthesize as resynthesize

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 from jaxvae.checks import finite_number
-from jaxvae.evaluation.latents.codes import active_latents, encode
+from jaxvae.evaluation.latents.codes import active_latents, posterior_means
+from jaxvae.evaluation.latents.strength import one_vector
 from jaxvae.models.records import Model, Params
 
 Array = jax.Array
@@ -21,9 +22,9 @@ class LatentUse(NamedTuple):
     """How much each latent, or group of latents, carries.
 
     Attributes:
-        kl: [L] nats, means over examples.
+        kl: [L] nats, means over examples: of each latent or group, or one number for all latents together.
         active: [A] booleans: whether the posterior mean of each latent varies over examples, Var_x E[z | x] > 0.01; for
-            a posterior that is no diagonal Gaussian, whether the KL of each group is above 0.01 nats.
+            latents that are no one vector of real numbers, whether the KL of each group is above 0.01 nats.
         by: what `active` was judged by, in words.
     """
 
@@ -41,7 +42,7 @@ def latent_use(model: Model, params: Params, kl: Array | np.ndarray, x: Array | 
         x: [N, *event_shape] examples, some hundreds will do.
 
     Raises:
-        ValueError: for a kl of another shape, or x as `encode`.
+        ValueError: for a kl of another shape, or x as `posterior_means`.
 
     Source: active units: Burda, Grosse and Salakhutdinov, 2016, arXiv 1509.00519, section 5.2.
 
@@ -58,9 +59,9 @@ def latent_use(model: Model, params: Params, kl: Array | np.ndarray, x: Array | 
     kl = kl.mean(0) if kl.ndim == 2 else kl
     if kl.ndim != 1:
         raise ValueError(f"kl has shape {kl.shape}, expected nats [L] or [N, L].")
-    if model.posterior.distribution is None:
+    if model.posterior.support != "real" or not one_vector(model, params):
         return LatentUse(kl, kl > NATS, f"KL above {NATS:g} nats")
-    means = np.asarray(encode(model, params, x).mean)
+    means = np.asarray(posterior_means(model, params, x))
     return LatentUse(kl, active_latents(means, VARIANCE), f"variance of the posterior mean above {VARIANCE:g}")
 
 
@@ -107,8 +108,11 @@ free bits; use a weaker decoder.
         remedies = (f"lower beta (now {beta:g})", *remedies)
     largest = np.sort(use.kl)[::-1]
     shown = " ".join(f"{value:.3f}" for value in largest[:10]) + (" and less" if largest.size > 10 else "")
+    shown = f"KL per latent, nats, largest first: {shown}"
+    if use.kl.size == 1 < use.active.size:
+        shown = f"KL of all latents together: {largest[0]:.3f} nats"
     return (
         f"Posterior collapse: {int(use.active.sum())} of {use.active.size} latents are active ({use.by}).\n"
-        f"KL per latent, nats, largest first: {shown}. The decoder ignores the code.\n"
+        f"{shown}. The decoder ignores the code.\n"
         f"To mend it: {'; '.join(remedies)}."
     )

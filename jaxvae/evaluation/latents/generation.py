@@ -214,7 +214,7 @@ def manifold(
 
     Args:
         latents: the one that grows to the right and the one that grows upwards; of more than two, take those
-            of largest KL, `strongest_latents(kl_per_latent)`.
+            that carry most, `latent_strengths(model, params, kl, x).strongest(2)`.
         count: images along a side.
         tail: the outermost quantiles are those of tail and 1 - tail, by default -1.96 and 1.96.
         context: of a conditional model.

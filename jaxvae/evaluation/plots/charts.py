@@ -104,12 +104,18 @@ def _view(line: np.ndarray, *points: np.ndarray) -> tuple[float, float]:
 
 
 def kl_per_latent(
-    kl: Array | np.ndarray, *, threshold: float = 0.01, title: str | None = None, ax: "Axes | None" = None
+    kl: Array | np.ndarray,
+    *,
+    latents: int | None = None,
+    threshold: float = 0.01,
+    title: str | None = None,
+    ax: "Axes | None" = None,
 ) -> tuple["Figure", "Axes"]:
     """KL of each latent as bars, the largest first; those below `threshold` nats carry nothing and are grey.
 
     Args:
         kl: [Z] nats, a mean over examples, or [N, Z], averaged here.
+        latents: Z, where kl may be one number for all of them, as under a mixture or a flow: the bar is then named so.
         threshold: in nats.
         title: by default how many latents are above the threshold, and the sum of all.
 
@@ -144,6 +150,9 @@ def kl_per_latent(
     ax.set_xticks(list(shown), [str(order[position]) for position in shown])
     ax.set_xlim(-0.7, count - 0.3)
     summary = f"{active} of {count} latents above {threshold:g} nats; together {kl.sum():.1f} nats"
+    if count == 1 and latents is not None and latents > 1:
+        ax.set_xticks([0], [f"all {latents}"])
+        summary = f"{kl.sum():.1f} nats, all {latents} latents together"
     style(ax, title=title or summary, x="latent, sorted by KL", y="KL, nats per example")
     figure: Any = ax.figure
     return figure, ax
@@ -154,6 +163,7 @@ def codes(
     labels: Array | np.ndarray | None = None,
     latents: tuple[int, int] = (0, 1),
     *,
+    circles: bool = True,
     title: str | None = "Posterior means",
     ax: "Axes | None" = None,
 ) -> tuple["Figure", "Axes"]:
@@ -166,6 +176,7 @@ def codes(
         means: [N, Z], see `jaxvae.evaluation.latents.encode`.
         labels: [N] class names or numbers, or None.
         latents: which two to draw.
+        circles: whether to draw them: they say nothing of another prior.
 
     Raises:
         ValueError: for other shapes, or latents that do not exist.
@@ -180,7 +191,7 @@ def codes(
         _, ax = new_axes(6.0, 6.0)
     from matplotlib.patches import Circle
 
-    for radius in (1, 2):
+    for radius in (1, 2) if circles else ():
         ax.add_patch(Circle((0, 0), radius, fill=False, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=3))
     classes, index = (None, 0) if labels is None else np.unique(np.asarray(labels), return_inverse=True)
     x, y = points.T

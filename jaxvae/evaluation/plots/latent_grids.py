@@ -52,6 +52,7 @@ def traversals(
     values: Values,
     kl: Values | None = None,
     *,
+    unit: str = "nats",
     title: str | None = "Traversals: one latent moves, the others stay",
     ax: "Axes | None" = None,
 ) -> tuple["Figure", "Axes"]:
@@ -61,7 +62,8 @@ def traversals(
         images: row l is `traverse(model, params, z, latents[l], values)`.
         latents: [L] which latent moves in each row.
         values: [V] the values it takes, in standard deviations of the prior.
-        kl: [L] the KL of those latents in nats, to sort and label the rows by.
+        kl: [L] the KL of those latents in nats, to sort and label the rows by; or what else they are ordered by.
+        unit: of kl, such as "variance" for that of the posterior means.
 
     Raises:
         ValueError: for images of another shape or scale, or labels that do not fit them.
@@ -78,7 +80,7 @@ def traversals(
         title=title,
         row_gaps=[gap_of(cells)] * (rows - 1),
         column_gaps=[0] * (columns - 1),
-        rows=[f"z[{latents[i]}]" + ("" if kl is None else f"   {kl[i]:.2f} nats") for i in order],
+        rows=[f"z[{latents[i]}]" + ("" if kl is None else f"   {kl[i]:.2f} {unit}") for i in order],
         columns=value_labels(values, 11),
         x="value of the latent, in prior standard deviations",
     )

@@ -102,6 +102,7 @@ def kl_over_training(
     records: Sequence[Mapping[str, Any]],
     *,
     x: str = "epoch",
+    latents: int | None = None,
     threshold: float = 0.01,
     title: str | None = None,
     ax: "Axes | None" = None,
@@ -111,6 +112,7 @@ def kl_over_training(
     Args:
         records: in order, as `metrics.jsonl` holds them, each with `x` and kl_per_latent; others are skipped.
         x: what the horizontal axis counts: "epoch" or "step".
+        latents: Z, where the KL may be one number for all of them: see `kl_per_latent`.
         threshold: nats; latents that end below it are grey.
         title: by default how many ended above the threshold.
 
@@ -142,11 +144,14 @@ def kl_over_training(
         color = BLUE if used and active > len(BRIGHT) else BRIGHT[rank] if used else GREY
         mark = "o" if len(places) == 1 else ""
         ax.plot(places, kl[:, latent], color=color, linewidth=1.4 if used else 0.9, marker=mark, markersize=3.5)
-    for text, height in _apart(kl[-1, order[: min(active, 8)]], order, kl.max()):
+    together = kl.shape[1] == 1 and latents is not None and latents > 1
+    for text, height in [] if together else _apart(kl[-1, order[: min(active, 8)]], order, kl.max()):
         where: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         ax.annotate(text, (1.0, height), (4, -3), **where, fontsize=SMALL, color=MUTED, annotation_clip=False)
     ax.set_ylim(0, max(1.05 * kl.max(), threshold))
     summary = f"{active} of {kl.shape[1]} latents above {threshold:g} nats at the end"
+    if together:
+        summary = f"KL of all {latents} latents together: {kl[-1, 0]:.1f} nats at the end"
     style(ax, title=title or summary, x=x, y="KL, nats per example")
     figure: Any = ax.figure
     return figure, ax

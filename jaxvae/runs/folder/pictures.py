@@ -34,7 +34,8 @@ def draw_pictures(
         folder: where to write; made if need be.
         model, params: the trained model.
         test: the held-out images.
-        kl_per_latent: [L], nats, averaged over test images; L = 0 for an autoencoder.
+        kl_per_latent: [L], nats, averaged over test images: of each latent, or one number for all; L = 0 for an
+            autoencoder.
         metrics: the run's metrics.jsonl.
         say: is given one line.
     """
@@ -63,18 +64,19 @@ def draw_pictures(
             columns=12,
             title="Decoded draws from the prior",
         )
+    count = latents.one_vector(model, params)
     if len(kl_per_latent):
-        pictures["kl_per_latent"] = lambda: plots.kl_per_latent(kl_per_latent)
-        pictures["kl_over_training"] = lambda: rate_charts.kl_over_training(records.train)
-    if len(kl_per_latent) >= 2 and model.posterior.distribution is not None:
-        first, second = latents.strongest_latents(kl_per_latent)
-        plane = (first, second)
-        pictures |= {
-            "manifold": lambda: plots.manifold(
+        pictures["kl_per_latent"] = lambda: plots.kl_per_latent(kl_per_latent, latents=count)
+        pictures["kl_over_training"] = lambda: rate_charts.kl_over_training(records.train, latents=count)
+    if len(kl_per_latent) and count >= 2:
+        first, second = latents.latent_strengths(model, params, kl_per_latent, test.some(1000).x).strongest(2)
+        plane, normal = (first, second), model.prior.distribution is not None
+        means = latents.posterior_means(model, params, test.x)
+        pictures["codes"] = lambda: plots.codes(means, test.labels, plane, circles=normal)
+        if normal:  # whose quantiles the grid covers
+            pictures["manifold"] = lambda: plots.manifold(
                 unit(generation.manifold(model, params, plane, 20)), latents.gaussian_quantiles(20), plane
-            ),
-            "codes": lambda: plots.codes(latents.encode(model, params, test.x).mean, test.labels, plane),
-        }
+            )
     paths = []
     for name, draw in pictures.items():
         try:

@@ -88,8 +88,8 @@ def _interpolations(model: Model, params: Params, test: HeldOut) -> Html:
 def _traversals(model: Model, params: Params, test: HeldOut) -> Html:
     key = jax.random.key(test.seed)
     kl = per_example(model, params, key, test.some(500).x)["kl_per_latent"].mean(0)
-    z = latents.encode(model, params, test.some(1).x).mean[0]
-    chosen = latents.strongest_latents(kl, min(LATENTS, len(kl)))
+    strengths = latents.latent_strengths(model, params, kl, test.some(500).x)
+    z, chosen = latents.posterior_means(model, params, test.some(1).x)[0], strengths.strongest(LATENTS)
     values = latents.gaussian_quantiles(STEPS)
     rows = [np.asarray(model.to_unit(generation.traverse(model, params, z, latent, values))) for latent in chosen]
     listed = ", ".join(str(latent) for latent in chosen)
@@ -97,7 +97,7 @@ def _traversals(model: Model, params: Params, test: HeldOut) -> Html:
         np.stack(rows),
         "a row of images for each latent",
         f"One latent moves from \N{MINUS SIGN}1.96 to 1.96, the others stay at the code of one test image. "
-        f"Latents of largest KL, from above: {listed}.",
+        f"Latents of largest {strengths.words}, from above: {listed}.",
     )
 
 
@@ -119,7 +119,8 @@ def latent_space(facts: Facts) -> Html:
         )
     use = latent_use(model, params, values["kl_per_latent"], x)
     used, count = int(use.active.sum()), use.active.size
-    noun = "latents" if model.posterior.distribution is not None else "groups of latents"
+    size = latents.one_vector(model, params)
+    noun = "latents" if size else "groups of latents"
     if has_collapsed(use):
         beta = config.objective.beta if config.objective.bound == "elbo" else None
         remedies = ("--objective.warmup-epochs 10", "--objective.bound free_bits", "a smaller decoder")
@@ -132,30 +133,33 @@ def latent_space(facts: Facts) -> Html:
             f"stay at the prior, which is no fault: the model leaves aside what the data do not need."
         )
     figure, ax = new_axes(5.0, 3.0)
-    kl_per_latent(use.kl, ax=ax)
-    bars = chart(figure, "KL of each latent", f"Means over {len(x):,} test images.")
-    drawn = [bars, _over_training(facts), _codes(model, params, facts.held_out, use.kl)]
+    kl_per_latent(use.kl, latents=size, ax=ax)
+    each = "KL of each latent" if len(use.kl) == size or not size else f"KL of all {size} latents together"
+    bars = chart(figure, each, f"Means over {len(x):,} test images.")
+    drawn = [bars, _over_training(facts, each), _codes(model, params, facts.held_out, use.kl)]
     return section(title, verdict, figures(*[each for each in drawn if each]))
 
 
-def _over_training(facts: Facts) -> Html:
+def _over_training(facts: Facts, each: str = "KL") -> Html:
+    title = f"{each} over training"
     figure, ax = new_axes(5.0, 3.0)
-    found, _ = attempt(lambda: kl_over_training(facts.train, title="KL of each latent over training", ax=ax))
-    return Html() if found is None else chart(figure, "KL of each latent over training", "Means over training steps.")
+    found, _ = attempt(lambda: kl_over_training(facts.train, title=title, ax=ax))
+    return Html() if found is None else chart(figure, title, "Means over training steps.")
 
 
 def _codes(model: Model, params: Params, test: HeldOut, kl: np.ndarray) -> Html:
     """The codes in the plane of the two strongest latents; nothing where there is no such plane."""
-    if model.posterior.distribution is None or len(kl) < 2:
+    if latents.one_vector(model, params) < 2:
         return Html()
-    plane = latents.strongest_latents(kl)
     shown = test.some(POINTS)
-    means = latents.encode(model, params, shown.x).mean
+    strengths = latents.latent_strengths(model, params, kl, shown.x)
+    first, second = strengths.strongest(2)
+    means, normal = latents.posterior_means(model, params, shown.x), model.prior.distribution is not None
     figure, ax = new_axes(5.0, 4.6)
-    codes(means, shown.labels, (plane[0], plane[1]), title="Codes of test images", ax=ax)
-    circles = "circles of radius 1 and 2 hold 39 % and 86 % of the prior"
+    codes(means, shown.labels, (first, second), circles=normal, title="Codes of test images", ax=ax)
+    circles = "; circles of radius 1 and 2 hold 39 % and 86 % of the prior" if normal else ""
     return chart(
         figure,
         "posterior means in the plane of two latents",
-        f"Posterior means of {len(means):,} test images, the two latents of largest KL; {circles}.",
+        f"Posterior means of {len(means):,} test images, the two latents of largest {strengths.words}{circles}.",
     )
