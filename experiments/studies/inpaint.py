@@ -6,8 +6,8 @@
 Time: about 60 s on two cores for the digits. Expected: the error falls with the number of samples K, below that of a
 Gaussian of the pixels where the gap is small enough for the rest to say which digit it is. Obtained for the digits
 preset, root mean square error of the lower half, a square in the middle and half of the pixels at random: mean image
-0.279, 0.379, 0.277; Gaussian 0.227, 0.268, 0.184; K = 1 0.321, 0.318, 0.243; K = 1000 0.236, 0.243, 0.171, all +- 0.01.
-With 5 effective samples of 1000 the lower half is not there yet.
+0.281, 0.387, 0.280; Gaussian 0.229, 0.270, 0.177; K = 1 0.305, 0.295, 0.239; K = 1000 0.231, 0.224, 0.162, all +- 0.01.
+With 6 effective samples of 1000 the lower half is not there yet.
 
 For the mnist preset (binary pixels; 80 s of processor time), on the first 100 test images: Gaussian 0.263, 0.404 and
 0.193, K = 1 0.343, 0.562 and 0.236, K = 1000 0.303, 0.484 and 0.191, all +- 0.01, with 4, 3 and 8 effective samples:
