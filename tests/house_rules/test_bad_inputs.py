@@ -626,7 +626,9 @@ RUNS = {
     ),
     "an unknown bound": value(lambda: config(objective={"bound": "elbow"}), "'elbow'", "'elbo'", "iwae"),
     "likelihood and protocol that do not fit": value(
-        lambda: config(model={"likelihood": "categorical"}), "data.protocol is 'dynamic'", "--data.protocol levels"
+        lambda: config(model={"likelihood": "categorical"}, data={"protocol": "dynamic"}),
+        "data.protocol is 'dynamic'",
+        "--data.protocol levels",
     ),
     "epochs 0": value(lambda: config(epochs=0), "epochs is 0", "at least 1"),
     "save_every -1": value(lambda: config(save_every=-1), "save_every is -1", "at least 1"),
