@@ -3,6 +3,7 @@
 The judges are SciPy's distributions and sums in float64, which share no line with the library.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from oracles import user_jit
 from scipy import special, stats
 
 from jaxvae.models.observations.continuous import Observation, bernoulli, continuous_bernoulli, laplace, normal
-from jaxvae.models.observations.discrete import categorical, discretized_logistic, logistic_mixture
+from jaxvae.models.observations.discrete import bounded_log_scale, categorical, discretized_logistic, logistic_mixture
 
 FLOOR = 1 / 256
 LOGITS, LOCATIONS, RAW = (-6.0, 6.0), (-1.2, 1.2), (-9.0, 2.0)
@@ -44,7 +45,8 @@ def continuous_bernoulli_truth(outputs):
 
 
 def logistic_masses(mean, raw, levels):
-    scale = np.exp(raw) + 2 / (levels - 1) / 9
+    log_scale = np.log(np.exp(raw) + 2 / (levels - 1) / 9)
+    scale = np.exp(log_scale if log_scale <= 0 else np.log(2) * log_scale / (log_scale + np.log(2)))
     inner = (2 * np.arange(levels - 1) + 1) / (levels - 1) - 1
     return np.diff(special.expit((np.concatenate([[-np.inf], inner, [np.inf]]) - mean) / scale))
 
@@ -388,6 +390,29 @@ def test_constant_pixels_never_drive_the_width_below_its_floor(family, scale):
     best = (stats.norm if family is normal else stats.laplace)(0, FLOOR).logpdf(0)
     assert best - 0.5 < -float(values[-1000:].min()) <= best + 1e-3  # at the floor, and never beyond it
     assert float(-values.min()) <= best + 1e-3
+
+
+@pytest.mark.parametrize("family", [discretized_logistic, functools.partial(logistic_mixture, 2)])
+def test_a_scale_that_ran_away_leaves_no_grey_patch_and_finds_its_way_back(family):
+    """Log-scales of 7 to 28 once made every mean 127.5; the ceiling has a slope, and moves nothing below 0."""
+    observation = family(levels=256)
+    of_mixture = observation.name == "logistic_mixture"
+    parts = observation.channels // (3 if of_mixture else 2)
+
+    def mean(place, log_scale):
+        rows = [jnp.zeros(parts)] * of_mixture + [jnp.full(parts, place), jnp.full(parts, log_scale)]
+        return observation.mean({}, jnp.concatenate(rows)[None, None])[0, 0, 0]
+
+    for log_scale in (7.0, 28.0):
+        assert mean(-1.0, log_scale) < 127.5 - 25
+        assert mean(1.0, log_scale) > 127.5 + 25
+        assert float(jax.grad(mean, 1)(1.0, log_scale)) < -1e-3  # a smaller scale makes it lighter
+    raw = jnp.array([-2.0, 0.0, 1e-3, 1.0, 28.0, 1e4])
+    bounded, slopes = jax.vmap(jax.value_and_grad(lambda v: bounded_log_scale(v, 256)))(raw)
+    np.testing.assert_allclose(bounded[:2], np.logaddexp(raw[:2], np.log(2 / 255 / 9)), atol=1e-5)
+    assert (np.diff(bounded) > 0).all()
+    assert bounded[-1] < np.log(2)
+    assert (slopes > 0).all()
 
 
 @pytest.mark.parametrize("levels", [3, 256, 65536])

@@ -26,9 +26,17 @@ def _discrete(name: str, channels: int, levels: int, log_prob, sample, mean) -> 
     return Observation(name, channels, dict, log_prob, sample, mean, to_unit, check, True)
 
 
-def _floored(log_scale: Array, levels: int) -> Array:
-    """Smoothly bounded below by a ninth of the width of a level: a log-scale that runs away ends in NaN."""
-    return jnp.logaddexp(log_scale, math.log(2 / (levels - 1) / 9))
+def bounded_log_scale(log_scale: Array, levels: int) -> Array:
+    """The decoder's log-scale, between a ninth of the width of a level and the whole range of levels, log 2.
+
+    Below, smoothly: a log-scale that runs away ends in NaN. Above, from 0 on, v -> log 2 v / (v + log 2): a scale far
+    beyond the range says nothing more of the levels than that all are alike, and the mean of such a pixel is the middle
+    of the range, a grey patch, wherever the decoder puts it. The slope falls as 1 / v^2 only, so that training finds
+    its way back; at 0 it is 1, and no log-scale below is moved.
+    """
+    floored = jnp.logaddexp(log_scale, math.log(2 / (levels - 1) / 9))
+    above = jnp.maximum(floored, 0.0)
+    return jnp.where(floored > 0.0, math.log(2) * above / (above + math.log(2)), floored)
 
 
 def _to_level(value: Array, levels: int) -> Array:
@@ -62,7 +70,10 @@ def _above_edges(mean: Array, log_scale: Array, levels: int) -> Array:
 def discretized_logistic(levels: int = 256) -> Observation:
     """Each level has the mass a logistic distribution puts on its bin; mean and scale per pixel from the decoder.
 
-    x holds whole numbers 0..levels-1; the decoder's numbers live on the [-1, 1] scale.
+    x holds whole numbers 0..levels-1; the decoder's numbers live on the [-1, 1] scale. Its log-scales are bounded
+    smoothly: from below by log(2 / (9 (levels - 1))), for they would run away and end in NaN; from above by log 2, the
+    whole range, for beyond it all levels are alike and a pixel's mean is grey wherever it is put. The ceiling moves no
+    log-scale up to 0. (`discretized_logistic_log_prob` takes any.) PixelCNN++ clips at -7 and has no ceiling.
 
     Raises:
         ValueError, TypeError: if levels is no integer of at least 2.
@@ -79,7 +90,7 @@ def discretized_logistic(levels: int = 256) -> Observation:
 
     def parameters(outputs: Array) -> tuple[Array, Array]:
         mean, log_scale = jnp.split(outputs, 2, axis=-1)
-        return mean, _floored(log_scale, levels)
+        return mean, bounded_log_scale(log_scale, levels)
 
     def log_prob(params: Params, x: Array, outputs: Array) -> Array:
         return discretized_logistic_log_prob(x, *parameters(outputs), levels=levels)
@@ -97,6 +108,8 @@ def discretized_logistic(levels: int = 256) -> Observation:
 def logistic_mixture(components: int = 5, levels: int = 256) -> Observation:
     """A mixture of `components` discretised logistics for each pixel and channel, channels independent.
 
+    Log-scales are bounded as in `discretized_logistic`.
+
     Raises:
         ValueError, TypeError: if levels is no integer of at least 2 or components not a positive one.
 
@@ -111,7 +124,7 @@ def logistic_mixture(components: int = 5, levels: int = 256) -> Observation:
     def parameters(outputs: Array) -> tuple[Array, Array, Array]:
         shape = (*outputs.shape[:-1], outputs.shape[-1] // (3 * components), 3, components)
         logits, means, log_scales = jnp.moveaxis(outputs.reshape(shape), -2, 0)
-        return logits, means, _floored(log_scales, levels)
+        return logits, means, bounded_log_scale(log_scales, levels)
 
     def log_prob(params: Params, x: Array, outputs: Array) -> Array:
         return logistic_mixture_log_prob(x, *parameters(outputs), levels=levels)
