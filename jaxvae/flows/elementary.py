@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxvae.checks import finite_number, positive_integer
 from jaxvae.flows.records import Bijection, Key, Params, vector
+from jaxvae.traced import log
 
 Array = jax.Array
 
@@ -39,7 +40,7 @@ def affine(latent_dim: int, *, scale: float = 1.0, shift: float = 0.0) -> Biject
     finite_number("shift", shift, low=-math.inf)
 
     def init(key: Key, u: Array, context: Any) -> Params:
-        start = {"log_scale": math.log(scale), "shift": shift}
+        start = {"log_scale": log(scale), "shift": shift}
         return {name: jnp.full(latent_dim, value, jnp.float32) for name, value in start.items()}
 
     def forward(params: Params, u: Array, context: Any) -> tuple[Array, Array]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxvae.checks import finite_number, positive_integer
 from jaxvae.flows.records import soft_bound
 from jaxvae.flows.transforms import Transform
+from jaxvae.traced import surely
 
 Array = jax.Array
 
@@ -56,7 +57,7 @@ def spline_transform(bins: int = 8, bound: float = 5.0, *, least: float = 0.01) 
     bins = positive_integer("bins", bins, at_least=2)
     finite_number("bound", bound, above=True)
     finite_number("least", least, above=True)
-    if least * bins >= 1.0:
+    if surely(least * bins >= 1.0):
         raise ValueError(
             f"least is {least}, expected less than 1 / bins = {1 / bins:.4g}: {bins} pieces share the whole."
         )

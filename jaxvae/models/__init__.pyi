@@ -22,7 +22,6 @@ from .ladder import precision_weighted as precision_weighted
 from .latent_variable import latent_variable_model as latent_variable_model
 from .likelihoods import decoder_likelihood as decoder_likelihood
 from .priors.exchange import with_prior as with_prior
-from .randomness import with_keys as with_keys
 from .records import Conditional as Conditional
 from .records import DiagNormal as DiagNormal
 from .records import Model as Model

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxvae.randomness import DECLARED, KEY
+
 Array = jax.Array
 SWITCHES = {"train": True, "training": True, "is_training": True, "deterministic": False}  # their values in training
 
@@ -17,16 +19,16 @@ class WithRngs(NamedTuple):
     switch: str
 
     def init(self, key: Array, *inputs: Array) -> Any:
-        """Variables under the name that `models/randomness.py` looks for."""
-        return {"stochastic": self.network.init(key, *inputs, **{self.switch: not SWITCHES[self.switch]})}
+        """Variables under the name that `randomness.py` looks for."""
+        return {DECLARED: self.network.init(key, *inputs, **{self.switch: not SWITCHES[self.switch]})}
 
     def apply(self, variables: Any, *inputs: Array) -> Any:
         """What the network makes of its inputs: with draws where a loss has put a key in, without elsewhere."""
-        key, training = variables.get("key"), SWITCHES[self.switch]
+        key, training = variables.get(KEY), SWITCHES[self.switch]
         if key is None:
-            return self.network.apply(variables["stochastic"], *inputs, **{self.switch: not training})
+            return self.network.apply(variables[DECLARED], *inputs, **{self.switch: not training})
         rngs = dict(zip(self.names, jax.random.split(key, len(self.names)), strict=True))
-        return self.network.apply(variables["stochastic"], *inputs, rngs=rngs, **{self.switch: training})
+        return self.network.apply(variables[DECLARED], *inputs, rngs=rngs, **{self.switch: training})
 
 
 def with_rngs(network: Any, *names: str) -> WithRngs:

@@ -91,8 +91,7 @@ def bernoulli_kl_penalty(logits: Array, rate: float) -> Array:
 def sparse_activations(rate: float = 0.05, weight: float = 1.0) -> Callable[[Any, Array, Terms], Array]:
     """A batch penalty for `bound_loss`: weight * `bernoulli_kl_penalty` of the codes, which are logits of activations.
 
-    Let the decoder read `sigmoid` of the code, as in `MappedInput(decoder, jax.nn.sigmoid)`. With several devices each
-    compares the mean of its own share of the batch.
+    Let the decoder read `sigmoid` of the code, as in `MappedInput(decoder, jax.nn.sigmoid)`.
 
     Source: Ng, 2011, "Sparse autoencoder", CS294A lecture notes.
 

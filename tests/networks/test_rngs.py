@@ -12,12 +12,12 @@ from small import LATENTS, SHAPE, Linear, images, same_bits
 
 import jaxvae
 from jaxvae.data.protocols import as_it_is
-from jaxvae.models.randomness import with_keys
 from jaxvae.models.variational import vae
 from jaxvae.networks.conditional import with_context
 from jaxvae.networks.rngs import with_rngs
 from jaxvae.objectives import estimators
 from jaxvae.objectives.bounds import iwae_bound
+from jaxvae.randomness import with_keys
 from jaxvae.training import losses
 from jaxvae.training.checkpoints.weights import load_weights, save_weights
 from jaxvae.training.engine.state import init_state
@@ -152,7 +152,7 @@ def test_dropout_trains_with_every_kind_of_loss(name):
 
 def noiseless(model):
     """The model, whose networks are kept from drawing."""
-    from jaxvae.models.randomness import without_keys
+    from jaxvae.randomness import without_keys
 
     def quiet(part):
         return part._replace(

@@ -17,6 +17,7 @@ from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.records import Key, Model, Params
 from jaxvae.models.variational import vae
+from jaxvae.traced import surely
 
 Array = jax.Array
 
@@ -89,7 +90,7 @@ def linear_gaussian(weights: Array, *, bias: Array | None = None, noise: float =
     if bias.shape != shape:
         raise ValueError(f"bias has shape {bias.shape}, expected {shape}, that of one example.")
     for name, array in (("weights", weights), ("bias", bias)):
-        if not jnp.isfinite(array).all():
+        if surely(~jnp.isfinite(array).all()):
             raise ValueError(f"{name} holds a NaN or an infinity, expected finite numbers.")
     finite_number("noise", noise, above=True)
     latents = weights.shape[-1]
@@ -98,7 +99,7 @@ def linear_gaussian(weights: Array, *, bias: Array | None = None, noise: float =
         LinearDecoder(weights, bias),
         event_shape=shape,
         latent_dim=latents,
-        observation=normal(std=float(noise)),
+        observation=normal(std=noise),
     )
 
 

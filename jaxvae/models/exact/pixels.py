@@ -17,6 +17,7 @@ from jaxvae.models.exact.linear import LinearEncoder
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.records import Key, Model, Network, Params
 from jaxvae.models.variational import vae
+from jaxvae.traced import log
 
 Array = jax.Array
 
@@ -26,11 +27,11 @@ SIDE = 4  # pixels
 class FourByFourDecoder(NamedTuple):
     """z [1] -> mean brightness [4, 4, 1] of a soft spot on a circle; fresh parameters are the given ones."""
 
-    radius: float
-    width: float
+    radius: float | Array
+    width: float | Array
 
     def init(self, key: Key, /, *inputs: Array) -> Params:
-        return {"radius": jnp.float32(self.radius), "log_width": jnp.float32(math.log(self.width))}
+        return {"radius": jnp.float32(self.radius), "log_width": jnp.float32(log(self.width))}
 
     def apply(self, variables: Any, /, *inputs: Array) -> Array:
         (z,) = inputs
@@ -72,7 +73,7 @@ def four_by_four(
     finite_number("width", width, above=True)
     return vae(
         LinearEncoder(1) if encoder is None else encoder,
-        FourByFourDecoder(float(radius), float(width)),
+        FourByFourDecoder(radius, width),
         event_shape=(SIDE, SIDE, 1),
         latent_dim=1,
         observation=normal(std=noise),

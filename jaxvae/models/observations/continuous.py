@@ -3,12 +3,12 @@
 Each constructor returns an `Observation`; `jaxvae.models.decoder_likelihood` joins one with a network.
 """
 
-import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
+from jaxvae import traced
 from jaxvae.checks import as_float, finite_number, in_range
 from jaxvae.math.bernoulli import bernoulli_log_prob, continuous_bernoulli_log_prob
 from jaxvae.math.laplace import laplace_log_prob
@@ -119,20 +119,20 @@ def _scaled(
             f"variance_type is {variance_type!r}, expected 'fixed', 'learned' or 'per_pixel'. The variance that fits "
             f"each example best gives no density; `marginal_normal` integrates over it instead."
         )
-    if variance_type != "fixed" and value <= floor:
+    if variance_type != "fixed" and traced.surely(value <= floor):
         raise ValueError(f"{called} is {value} to begin with, expected more than the floor {floor}. Lower the floor.")
-    start = 0.0 if variance_type == "fixed" else math.log(value - floor)
+    start = 0.0 if variance_type == "fixed" else traced.log(value - floor)
 
     def split(params: Params, outputs: Array) -> tuple[Array, Array]:
         """Location and log-width; outputs of 0 and fresh parameters give the width that was asked for."""
         if variance_type == "fixed":
-            return outputs, jnp.full_like(outputs, math.log(value))
+            return outputs, jnp.full_like(outputs, traced.log(value))
         if variance_type == "learned":
             location, raw = outputs, jnp.broadcast_to(params["observation"]["log_scale"], outputs.shape)
         else:
             location, emitted = jnp.split(outputs, 2, axis=-1)
             raw = emitted + start
-        return location, jnp.logaddexp(raw, math.log(floor))
+        return location, jnp.logaddexp(raw, traced.log(floor))
 
     def init() -> Params:
         return {"observation": {"log_scale": jnp.float32(start)}} if variance_type == "learned" else {}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxvae import traced
 from jaxvae.checks import finite_number, positive_integer
 from jaxvae.math.negative_binomial import negative_binomial_log_prob, zero_inflated_negative_binomial_log_prob
 from jaxvae.math.poisson import poisson_log_prob, poisson_sample
@@ -145,9 +146,9 @@ def _concentrated(concentration: str, start: float, floor: float) -> tuple[Calla
         raise ValueError(f"concentration is {concentration!r}, expected 'learned' or 'per_pixel'.")
     finite_number("start", start, above=True)
     finite_number("floor", floor, above=True)
-    if start <= floor:
+    if traced.surely(start <= floor):
         raise ValueError(f"start is {start}, expected more than the floor {floor}. Lower the floor.")
-    first = math.log(start - floor)
+    first = traced.log(start - floor)
 
     def init() -> Params:
         return {"observation": {"log_concentration": jnp.float32(first)}} if concentration == "learned" else {}
@@ -159,7 +160,7 @@ def _concentrated(concentration: str, start: float, floor: float) -> tuple[Calla
         else:
             log_mean, moved, *rest = jnp.split(outputs, emitted + 1, axis=-1)
             raw = moved + first
-        return log_mean, jnp.logaddexp(raw, math.log(floor)), *rest
+        return log_mean, jnp.logaddexp(raw, traced.log(floor)), *rest
 
     return init, split
 

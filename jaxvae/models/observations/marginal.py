@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxvae.checks import as_float, finite_number, same_shape
 from jaxvae.models.observations.continuous import identity, normal
 from jaxvae.models.records import Key, Observation, Params
+from jaxvae.traced import log, log_gamma
 
 Array = jax.Array
 
@@ -49,7 +50,7 @@ def marginal_normal(std: float = 0.1, freedom: float = 3.0) -> Observation:
         x, outputs = as_float("x", x), as_float("outputs", outputs)
         same_shape(x=x, outputs=outputs)
         half = 0.5 * (freedom + x.size)
-        peak = math.lgamma(half) - math.lgamma(freedom / 2) - 0.5 * x.size * math.log(math.pi * freedom * std**2)
+        peak = log_gamma(half) - log_gamma(freedom / 2) - 0.5 * x.size * log(math.pi * freedom * std**2)
         error = jnp.sum(((x - outputs) / std) ** 2)
         return peak - half * jnp.log1p(error / freedom)
 
@@ -57,7 +58,7 @@ def marginal_normal(std: float = 0.1, freedom: float = 3.0) -> Observation:
         key_width, key_noise = jax.random.split(key)
         # freedom / chi-square(freedom), as a logarithm: for little freedom the gamma variable underflows.
         log_gamma = jax.random.loggamma(key_width, jnp.asarray(freedom / 2, outputs.dtype))
-        width = std * jnp.exp(0.5 * (math.log(freedom / 2) - log_gamma))
+        width = std * jnp.exp(0.5 * (log(freedom / 2) - log_gamma))
         return outputs + width * jax.random.normal(key_noise, outputs.shape, outputs.dtype)
 
     def mean(params: Params, outputs: Array) -> Array:

@@ -1,7 +1,5 @@
 """A prior that is a mixture of Gaussians, trained with the model."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 
@@ -9,6 +7,7 @@ from jaxvae.checks import finite_number, positive_integer
 from jaxvae.math.mixtures import gaussian_mixture_log_prob
 from jaxvae.math.normal import reparameterize
 from jaxvae.models.records import Conditional, Key, Params
+from jaxvae.traced import log1p, sqrt, surely
 
 Array = jax.Array
 
@@ -44,13 +43,13 @@ def gaussian_mixture_prior(
     """
     components, latent_dim = positive_integer("components", components), positive_integer("latent_dim", latent_dim)
     finite_number("spread", spread, high=1.0, above=True)
-    if spread == 1:
+    if surely(spread == 1):
         raise ValueError("spread is 1, expected a number below 1: it leaves the components no variance of their own.")
 
     def init(key: Key, context: None = None) -> Params:
         shape = (components, latent_dim)
-        means = math.sqrt(spread) * jax.random.normal(key, shape, jnp.float32)
-        log_vars = jnp.full(shape, math.log1p(-spread), jnp.float32)
+        means = sqrt(spread) * jax.random.normal(key, shape, jnp.float32)
+        log_vars = jnp.full(shape, log1p(-spread), jnp.float32)
         return {name: {"logits": jnp.zeros(components, jnp.float32), "means": means, "log_vars": log_vars}}
 
     def log_prob(params: Params, z: Array, context: None = None) -> Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxvae.checks import finite_number, positive_integer, shown
+from jaxvae.traced import surely
 
 Array = jax.Array
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
@@ -44,7 +45,7 @@ def make_optimizer(
     if not callable(learning_rate):
         finite_number("learning_rate", learning_rate, above=True)
     finite_number("weight_decay", weight_decay)
-    if weight_decay and name != "adamw":
+    if name != "adamw" and not surely(weight_decay == 0):
         raise ValueError(f"weight_decay is {weight_decay} but the optimizer is {name!r}. Use 'adamw', or 0.")
     options = {"weight_decay": weight_decay} if name == "adamw" else {}
     if eps is not None:

@@ -8,7 +8,7 @@
                 RESTART                        the encodings that dead codes of a codebook are given
     a loss's keys, of each example:
                 OUTLIER                        the outlier it is compared with
-                NETWORKS     network           what a network draws, as dropout does (`models/randomness.py`)
+                NETWORKS     network           what a network draws, as dropout does (`randomness.py`)
 
 All is a function of (run's key, step, index in the whole batch) alone: a resumed run is the same run, and one device
 computes what many do. The numbers stay what they are, or runs on disk would go on as others.

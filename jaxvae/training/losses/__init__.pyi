@@ -19,3 +19,4 @@ from .whole_batch import gathered as gathered
 from .whole_batch import own_rows as own_rows
 from .whole_batch import shared_key as shared_key
 from .whole_batch import shared_keys as shared_keys
+from .whole_batch import with_keys as with_keys

@@ -5,8 +5,8 @@ from typing import Any
 import jax
 
 from jaxvae.checks import as_function, positive_integer
-from jaxvae.models.randomness import without_keys
 from jaxvae.models.records import Key, Params
+from jaxvae.randomness import without_keys
 from jaxvae.training.losses.bound import Loss, Metrics
 from jaxvae.training.losses.whole_batch import keyed, spread_over
 

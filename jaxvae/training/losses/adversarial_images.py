@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from jaxvae.checks import finite_number
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.players.critic import check_network
-from jaxvae.models.randomness import with_keys, without_keys
 from jaxvae.models.records import Key, Model, Network, Params, as_model, check_batch
 from jaxvae.objectives.adversarial import AdversarialLoss
+from jaxvae.randomness import with_keys, without_keys
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report
 from jaxvae.training.losses.bound import Loss, Metrics
 from jaxvae.training.losses.critic import as_adversarial_loss, features, freeze, in_turn, logits, loss_of_critic

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from jaxvae.checks import shown
 from jaxvae.models.contexts import count_examples
-from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Conditional, Key, Model, Params, as_model, check_batch
 from jaxvae.objectives.terms import Terms
+from jaxvae.randomness import with_keys
 
 Array = jax.Array
 Metrics = dict[str, Array]

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 
 from jaxvae.checks import as_function, finite_number, positive_integer, shown
 from jaxvae.models.meaning import need_weights
-from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.estimators import Estimator, name_of, of_pairs, original
 from jaxvae.objectives.terms import Terms
+from jaxvae.randomness import with_keys
 from jaxvae.training.losses.batch import batch_terms, check_keys, report
 from jaxvae.training.losses.samples import CHUNK, sample_terms
 from jaxvae.training.losses.surrogates import estimated

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxvae.checks import finite_number
-from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
+from jaxvae.randomness import with_keys
+from jaxvae.traced import surely
 from jaxvae.training.engine.streams import RESTART
 from jaxvae.training.losses.bound import Loss, Metrics
 from jaxvae.training.losses.whole_batch import gathered, shared_key
@@ -145,7 +146,7 @@ def moving_averages(decay: float = 0.99) -> optax.GradientTransformation:
         [0.9, 0.9]
     """
     finite_number("decay", decay, high=1.0)
-    if decay == 1.0:
+    if surely(decay == 1.0):
         raise ValueError("decay is 1, expected a number below 1, such as 0.99. At 1 the codebook would never move.")
     rate = 1.0 - decay
 

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.models.players.critic import critic_outputs
-from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Key, Network, Params
 from jaxvae.objectives.adversarial import AdversarialLoss, gradient_penalty, non_saturating
+from jaxvae.randomness import with_keys
+from jaxvae.traced import surely
 from jaxvae.training.losses.whole_batch import shared_keys
 
 Array = jax.Array
@@ -80,7 +81,7 @@ def loss_of_critic(
     real, fake = jax.lax.stop_gradient((real, fake))
     seen = (logits(network, params, keys, x, name) for x in (real, fake))
     loss = adversarial_loss.critic(*seen)
-    if key is None or not gradient_penalty_weight:
+    if key is None or surely(gradient_penalty_weight == 0):
         return loss
 
     def slope(own: Key, key: Key, a: Array, b: Array) -> Array:

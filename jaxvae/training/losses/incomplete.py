@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxvae.checks import positive_integer
 from jaxvae.math.numerics import log_mean_exp
 from jaxvae.models.incomplete import Incomplete, observed_log_weight
-from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Key, Model, Params
+from jaxvae.randomness import with_keys
 from jaxvae.training.losses.bound import Loss, Metrics
 
 Array = jax.Array

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jaxvae.checks import finite_number
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.players.critic import check_network
-from jaxvae.models.randomness import with_keys
 from jaxvae.models.records import Key, Model, Network, Params
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.terms import Terms
+from jaxvae.randomness import with_keys
 from jaxvae.training.losses.batch import batch_terms, codes, report
 from jaxvae.training.losses.bound import Loss, Metrics
 

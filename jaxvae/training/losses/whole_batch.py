@@ -20,8 +20,8 @@ from typing import Any
 
 import jax
 
-from jaxvae.models.randomness import draws, with_keys
 from jaxvae.models.records import Key, Params
+from jaxvae.randomness import draws, with_keys
 from jaxvae.training.engine.streams import SHARED
 
 Array = jax.Array

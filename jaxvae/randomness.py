@@ -7,7 +7,7 @@ ever sees one, and parameters without such a network pass through as they are.
 
 The losses of the library give every example of every step keys of its own, and every network of an example another
 one. For losses of your own the engine has put in keys of the step, which the examples of the batch share, unless the
-loss says better: `model.terms(models.with_keys(params, key), key, x)`.
+loss says better: `model.terms(with_keys(params, key), key, x)`, with `jaxvae.training.losses.with_keys`.
 """
 
 import zlib
@@ -16,7 +16,8 @@ from typing import Any
 
 import jax
 
-from jaxvae.models.records import Key, Params
+Key = jax.Array
+Params = dict[str, Any]
 
 DECLARED, KEY = "stochastic", "key"
 NETWORKS = 2**31 - 4  # folded into an example's key, beside the numbers of `training.engine.streams`
