@@ -79,6 +79,17 @@ def test_triptych_trains_for_one_part_of_the_bound_at_a_time(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_linear_autoencoder_is_trained_until_it_is_pca_on_any_data_or_says_that_it_is_not(capsys):
+    """120 x 9 normals mixed by a random matrix: a fixed number of Adam's steps ended 21 % above."""
+    module, rng = importlib.import_module("experiments.linear_autoencoder"), np.random.default_rng(1)
+    x = 1e3 + 50 * (rng.normal(size=(120, 9)) @ rng.normal(size=(9, 9)))
+    errors = [np.square(x - again).sum(1).mean() for _, again, _ in (module.pca(x, 3), module.trained(x, 3, 3000, 0))]
+    assert errors[0] * (1 - 1e-6) < errors[1] < 1.01 * errors[0]
+    assert capsys.readouterr().out == ""
+    module.trained(x, 3, 5, 0)
+    assert "has not converged after 5 steps" in capsys.readouterr().out
+
+
 def test_code_size_writes_a_row_and_two_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr(jaxvae, "fit", untrained)
     numbers = run("code_size", tmp_path, "--hidden", "4", "--limit", "12", "--latents", "2")
