@@ -102,9 +102,7 @@ def trained(x: Any, latent_dim: int, steps: int, seed: int) -> tuple[Any, Any, A
 
     params, taken, converged = descend(error, model.init(jax.random.key(seed), rows[0]), steps)
     if not converged:
-        print(
-            f"The linear autoencoder has not converged after {taken} steps: its error is still falling. Raise --steps."
-        )
+        print(f"The linear autoencoder has not converged after {taken} steps: its error still falls. Raise --steps.")
     found = np.float64(jax.vmap(again, (None, 0))(params, rows)) * scale
     axes = np.linalg.qr(np.float64(params["decoder"]["params"]["Dense_0"]["kernel"]).T)[0]
     axes = axes * np.where(axes.sum(0) < 0, -1, 1)
@@ -114,14 +112,14 @@ def trained(x: Any, latent_dim: int, steps: int, seed: int) -> tuple[Any, Any, A
 def descend(value: Any, start: Any, steps: int) -> tuple[Any, int, bool]:
     """L-BFGS: (params, the steps it took, whether it came to the end); the loss may be flat there to float32.
 
-    The end is where the gradient has fallen to `SLOPE` of its first norm, or the best loss has not fallen for `PATIENCE`
-    steps.
+    The end is where the gradient has fallen to `SLOPE` of its first norm, or the best loss has not fallen for
+    `PATIENCE` steps.
 
     Example:
         >>> import jax.numpy as jnp
         >>> found, taken, converged = descend(lambda x: jnp.sum((x - 3.0) ** 2), jnp.zeros(2), 100)
-        >>> found.round(3).tolist(), converged
-        ([3.0, 3.0], True)
+        >>> bool(jnp.abs(found - 3.0).max() < 1e-5), converged
+        (True, True)
     """
     import jax
     import jax.numpy as jnp

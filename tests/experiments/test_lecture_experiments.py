@@ -90,6 +90,7 @@ def test_a_linear_autoencoder_is_trained_until_it_is_pca_on_any_data_or_says_tha
     assert "has not converged after 5 steps" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_code_size_writes_a_row_and_two_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr(jaxvae, "fit", untrained)
     numbers = run("code_size", tmp_path, "--hidden", "4", "--limit", "12", "--latents", "2")
