@@ -15,7 +15,11 @@ from jaxvae.checks import is_concrete
 
 
 def _either(exact: Callable[[Any], float], traced: Callable[[Any], jax.Array]) -> Callable[[Any], Any]:
-    return lambda number: exact(number) if is_concrete(number) else traced(number)
+    def function(number: Any) -> Any:
+        return exact(number) if is_concrete(number) else traced(number)
+
+    function.__doc__ = f"The {exact.__name__} of a number that may be traced."
+    return function
 
 
 log: Callable[[Any], Any] = _either(math.log, jnp.log)
