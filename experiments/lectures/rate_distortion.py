@@ -74,10 +74,10 @@ def main(options: RateOptions) -> None:
     with Progress(console=Console(width=118, stderr=True), transient=True, disable=not options.progress) as bar:
         params = train_sweep(
             model,
-            lambda beta: jaxvae.bound_loss(model, jaxvae.elbo, beta=beta),
+            lambda hyper: jaxvae.bound_loss(model, jaxvae.elbo, beta=hyper["beta"]),
             jaxvae.make_optimizer("adam", 1e-3),
             images,
-            strengths=options.betas,
+            hyper={"beta": options.betas},
             seeds=1,
             epochs=epochs,
             batch_size=options.batch_size,

@@ -89,7 +89,7 @@ def main(options: DisentanglementOptions) -> None:
                 make_loss,
                 optimizer,
                 data.images,
-                strengths=strengths,
+                hyper={"strength": strengths},
                 seeds=seeds,
                 epochs=epochs,
                 batch_size=options.batch_size,
@@ -128,17 +128,18 @@ def build(options: DisentanglementOptions) -> Any:
 
 
 def objective(name: str, plain: Any, pictures: int) -> tuple[Any, Any, Any]:
-    """(model, strength -> loss, optimizer) of one family."""
+    """(model, {"strength": number} -> loss, optimizer) of one family."""
     import jaxvae
 
     adam = jaxvae.make_optimizer("adam", 1e-3)
     if name == "beta":
-        return plain, lambda strength: jaxvae.bound_loss(plain, jaxvae.elbo, beta=strength), adam
+        return plain, lambda hyper: jaxvae.bound_loss(plain, jaxvae.elbo, beta=hyper["strength"]), adam
     if name == "tc":
-        return plain, lambda strength: jaxvae.losses.tc_vae_loss(plain, pictures, beta=strength), adam
+        return plain, lambda hyper: jaxvae.losses.tc_vae_loss(plain, pictures, beta=hyper["strength"]), adam
     if name == "dip":
 
-        def dip(strength: Any) -> Any:
+        def dip(hyper: Any) -> Any:
+            strength = hyper["strength"]
             penalty = jaxvae.losses.dip_vae_penalty(kind="II", off_diagonal=strength, diagonal=strength)
             return jaxvae.bound_loss(plain, jaxvae.elbo, batch_penalty=penalty)
 
@@ -146,7 +147,7 @@ def objective(name: str, plain: Any, pictures: int) -> tuple[Any, Any, Any]:
     critic = jaxvae.networks.MLPCritic((128, 128))
     both = jaxvae.models.players.with_critic(plain, critic)
     players = jaxvae.training.optimizer_by_part({"critic": jaxvae.make_optimizer("adam", 3e-4)}, adam)
-    return both, lambda strength: jaxvae.losses.factor_vae_loss(both, critic, gamma=strength), players
+    return both, lambda hyper: jaxvae.losses.factor_vae_loss(both, critic, gamma=hyper["strength"]), players
 
 
 def measure(model: Any, params: Any, data: Any, seed: int) -> dict[str, Any]:

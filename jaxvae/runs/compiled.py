@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import optax
 
-from jaxvae.models.records import Key, Model
+from jaxvae.models.records import Model
+from jaxvae.training.engine.hyper import Hyper
 from jaxvae.training.engine.optimizers import make_optimizer
 from jaxvae.training.engine.parallel import CompiledSteps, compile_steps
 from jaxvae.training.engine.state import TrainState, compiled_init
@@ -17,9 +18,9 @@ KEPT = 8  # a program and the model it was made of take some megabytes; the leas
 
 
 class Programs(NamedTuple):
-    """A training run, compiled when it is first used: `init` (key, example) -> state, and the steps."""
+    """A training run, compiled when it is first used: `init` (key, example, hyper=None) -> state, and the steps."""
 
-    init: Callable[[Key, Any], TrainState]
+    init: Callable[..., TrainState]
     steps: CompiledSteps
 
 
@@ -30,13 +31,14 @@ class Request(NamedTuple):
     """
 
     model: Model
-    loss: Loss | None
-    optimizer: optax.GradientTransformation | None
+    loss: Loss | Callable[[Hyper], Loss] | None
+    optimizer: optax.GradientTransformation | Callable[[Hyper], optax.GradientTransformation] | None
     preprocess: Preprocess
     with_labels: bool
     batch_size: int
     steps_per_call: int
     ema: float | None
+    hyper: bool = False
 
 
 def programs(request: Request) -> Programs:
@@ -58,15 +60,20 @@ def programs(request: Request) -> Programs:
 
 
 def _made(request: Request) -> Programs:
-    model, loss, optimizer, preprocess, with_labels, batch_size, steps_per_call, ema = request
+    model, loss, optimizer, preprocess, with_labels, batch_size, steps_per_call, ema, hyper = request
     optimizer = make_optimizer() if optimizer is None else optimizer
+    chosen: Any = loss
+    if loss is None:
+        plain = bound_loss(model)
+        chosen = (lambda numbers: plain) if hyper else plain
     compiled = compile_steps(
-        bound_loss(model) if loss is None else loss,
+        chosen,
         optimizer,
         labelled(preprocess) if with_labels else preprocess,
         batch_size=batch_size,
         steps_per_call=steps_per_call,
         ema=ema,
+        hyper=hyper,
     )
     return Programs(compiled_init(model, optimizer, ema=ema is not None), compiled)
 

@@ -13,6 +13,7 @@ from jaxvae.runs.compiled import Request, programs
 from jaxvae.runs.examples import as_examples, as_numbers
 from jaxvae.runs.measure import collapse_warner
 from jaxvae.runs.progress import progress_bar
+from jaxvae.training.engine.hyper import Hyper, as_hyper, is_optimizer
 from jaxvae.training.engine.loop import check_data, train
 from jaxvae.training.engine.optimizers import as_optimizer
 from jaxvae.training.engine.parallel import CompiledSteps
@@ -45,8 +46,9 @@ def fit(
     labels: np.ndarray | None = None,
     weights: Weights | None = None,
     protocol: str | None = None,
-    loss: Loss | None = None,
-    optimizer: optax.GradientTransformation | None = None,
+    loss: Loss | Callable[[Hyper], Loss] | None = None,
+    optimizer: optax.GradientTransformation | Callable[[Hyper], optax.GradientTransformation] | None = None,
+    hyper: Hyper | None = None,
     epochs: int = 20,
     batch_size: int = 128,
     seed: int = 0,
@@ -56,8 +58,8 @@ def fit(
     """Trains a model on images, or on any numbers, with a progress bar; returns its parameters and history.
 
     A second call with the same model, loss, optimizer and sizes, such as one with another seed, more epochs or other
-    data of that shape, compiles nothing anew: as under `jax.jit`, a loss must not read what changes outside it. Latents
-    that collapse are said to, once, by a `CollapseWarning`.
+    data of that shape, or with other numbers in `hyper`, compiles nothing anew: as under `jax.jit`, a loss must not
+    read what changes outside it. Latents that collapse are said to, once, by a `CollapseWarning`.
 
     Args:
         model: such as `vae(...)`.
@@ -71,6 +73,8 @@ def fit(
         protocol: how uint8 pixels become x: "grey", "threshold", "dynamic" (the default), "levels" or "dequantize".
         loss: (params, keys, batch, step) -> (scalar, metrics), by default minus the ELBO.
         optimizer: an Optax transformation, by default Adam at 1e-3.
+        hyper: numbers such as {"beta": 2.0}, of which loss and optimizer are then functions: `loss=lambda hyper:
+            bound_loss(model, beta=hyper["beta"])`, defined once, outside the search. One program serves all values.
         epochs: passes over the images.
         batch_size: images per step.
         seed: of everything random, 0 to 4294967295.
@@ -100,16 +104,29 @@ def fit(
     """
     one_process("training")
     epochs, seed = positive_integer("epochs", epochs), as_seed("seed", seed)
-    loss = None if loss is None else as_loss(loss)
-    optimizer = None if optimizer is None else as_optimizer(optimizer)
+    numbers = as_hyper(hyper)
+    if numbers is None:
+        loss = None if loss is None else as_loss(loss)
+        optimizer = None if optimizer is None else as_optimizer(optimizer)
+    elif loss is None and (optimizer is None or is_optimizer(optimizer)):
+        raise ValueError(f"hyper is {hyper!r}, but neither loss nor optimizer is a function that would read it.")
     weights = weights if weights is None or callable(weights) else as_numbers("weights", weights, "one of each image")
     data, preprocess, example = as_examples(model, images, labels, protocol, unconditional=loss is not None)
     per_epoch = check_data(data, positive_integer("batch_size", batch_size)) // batch_size
-    asked = Request(model, loss, optimizer, preprocess, labels is not None, batch_size, min(per_epoch, 2000), ema)
-    init, compiled = programs(asked)
+    sizes = batch_size, min(per_epoch, 2000)
+    init, compiled = programs(
+        Request(model, loss, optimizer, preprocess, labels is not None, *sizes, ema, numbers is not None)
+    )
     look = collapse_warner(model, data, preprocess, warmup_steps=10 * per_epoch)
     state, history = run_epochs(
-        compiled, init(jax.random.key(seed), example), data, epochs, weights=weights, progress=progress, look=look
+        compiled,
+        init(jax.random.key(seed), example, numbers),
+        data,
+        epochs,
+        weights=weights,
+        progress=progress,
+        look=look,
+        hyper=numbers,
     )
     return Fit(jax.device_get(averaged_params(state)), history)
 
@@ -123,6 +140,7 @@ def run_epochs(
     weights: Weights | None = None,
     progress: bool = True,
     look: Look | None = None,
+    hyper: Hyper | None = None,
 ) -> tuple[TrainState, list[dict[str, Any]]]:
     """Trains for some epochs from a state, wherever it comes from; (state, history), a record an epoch as in `Fit`.
 
@@ -134,6 +152,7 @@ def run_epochs(
         weights: as in `fit`; a function of them is called at the start of every epoch, or where the state stands, and
             the records then say `effective_examples`.
         progress: whether to show a bar.
+        hyper: the numbers, where the steps were compiled for some.
         look: is called with the parameters (their moving average, if there is one) and the record of every epoch.
 
     Raises:
@@ -146,7 +165,7 @@ def run_epochs(
     if weights is not None:
         data = Reweighted(data, weights) if callable(weights) else weighted(data, weights)
     with progress_bar(stop, per_epoch, compiled.batch_size, enabled=progress) as show:
-        for report in train(compiled, state, data, stop):
+        for report in train(compiled, state, data, stop, hyper=hyper):
             state = report.state
             show(report, None)
             for at, means in log.add(report.step, report.metrics):

@@ -121,14 +121,12 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         rows = self._rows(X)
         check_batch(programs.build(architecture), rows, "X")
         batch_size = min(positive_integer("batch_size", self.batch_size), len(rows))
-        rate = float(self.learning_rate)
-        compiled = programs.compiled_steps(
-            architecture, float(self.beta), rate, batch_size, min(len(rows) // batch_size, 2000)
-        )
-        state = programs.initial_state(architecture, rate)(jax.random.key(self._seed))
+        numbers = {"beta": self.beta, "learning_rate": self.learning_rate}
+        compiled = programs.compiled_steps(architecture, batch_size, min(len(rows) // batch_size, 2000))
+        state = programs.initial_state(architecture)(jax.random.key(self._seed))
         if not fresh:
             state = self._resumed(state)
-        state, history = run_epochs(compiled, state, rows, epochs, progress=bool(self.verbose))
+        state, history = run_epochs(compiled, state, rows, epochs, progress=bool(self.verbose), hyper=numbers)
         self.params_, self._optimizer = jax.device_get((state.params, jax.tree.leaves(state.opt_state)))
         self._passes += 1
         self.history_: list[dict[str, Any]] = history if fresh else [*self.history_, *history]

@@ -61,20 +61,24 @@ def build(architecture: Architecture) -> Model:
 
 
 @functools.lru_cache(maxsize=64)
-def initial_state(architecture: Architecture, learning_rate: float) -> Callable[[Key], TrainState]:
-    """key -> a fresh training state, compiled once."""
-    model, optimizer = build(architecture), make_optimizer("adam", learning_rate)
+def initial_state(architecture: Architecture) -> Callable[[Key], TrainState]:
+    """key -> a fresh training state, compiled once; the same for every learning rate."""
+    model, optimizer = build(architecture), make_optimizer("adam")
     return jax.jit(lambda key: init_state(model, optimizer, key, jnp.zeros(architecture.features)))
 
 
 @functools.lru_cache(maxsize=64)
-def compiled_steps(
-    architecture: Architecture, beta: float, learning_rate: float, batch_size: int, steps_per_call: int
-) -> CompiledSteps:
-    """The training of an architecture, on one device."""
-    loss = bound_loss(build(architecture), beta=beta)
-    optimizer = make_optimizer("adam", learning_rate)
-    return compile_steps(loss, optimizer, as_it_is, batch_size=batch_size, steps_per_call=steps_per_call, mode="jit")
+def compiled_steps(architecture: Architecture, batch_size: int, steps_per_call: int) -> CompiledSteps:
+    """The training of an architecture, on one device, for any numbers beta and learning_rate."""
+    return compile_steps(
+        lambda hyper: bound_loss(build(architecture), beta=hyper["beta"]),
+        lambda hyper: make_optimizer("adam", hyper["learning_rate"]),
+        as_it_is,
+        batch_size=batch_size,
+        steps_per_call=steps_per_call,
+        mode="jit",
+        hyper=True,
+    )
 
 
 def filled(rows: np.ndarray) -> np.ndarray:

@@ -208,7 +208,7 @@ def test_a_second_fit_compiles_nothing_and_gives_the_bits_of_a_first():
 def test_all_that_decides_about_a_program_makes_it_another(field):
     changes = {
         "model": small_vae(), "loss": jaxvae.bound_loss(small_vae()), "optimizer": optax.sgd(1.0), "preprocess": grey,
-        "with_labels": True, "batch_size": 20, "steps_per_call": 4, "ema": 0.9,
+        "with_labels": True, "batch_size": 20, "steps_per_call": 4, "ema": 0.9, "hyper": True,
     }  # fmt: skip
     request = compiled.Request(small_vae(), None, None, dynamic, False, 10, 5, None)
     first = compiled.programs(request)

@@ -22,10 +22,10 @@ def test_a_member_of_a_sweep_is_the_run_it_would_be_alone():
     optimizer = jaxvae.make_optimizer("adam", 1e-2)
     params = train_sweep(
         model,
-        lambda beta: jaxvae.bound_loss(model, jaxvae.elbo, beta=beta),
+        lambda hyper: jaxvae.bound_loss(model, jaxvae.elbo, beta=hyper["beta"]),
         optimizer,
         data,
-        strengths=(1.0, 4.0),
+        hyper={"beta": (1.0, 4.0)},
         seeds=2,
         epochs=2,
         batch_size=10,
@@ -47,13 +47,13 @@ def test_a_member_of_a_sweep_is_the_run_it_would_be_alone():
 @pytest.mark.full
 def test_a_sweep_that_diverges_names_the_member():
     model = small_vae()
-    with pytest.raises(FloatingPointError, match=r"strength inf, seed 0 had \d+ steps that were not finite"):
+    with pytest.raises(FloatingPointError, match=r"beta inf, seed 0 had \d+ steps that were not finite"):
         train_sweep(
             model,
-            lambda beta: jaxvae.bound_loss(model, jaxvae.elbo, beta=beta),
+            lambda hyper: jaxvae.bound_loss(model, jaxvae.elbo, beta=hyper["beta"]),
             jaxvae.make_optimizer("adam", 1e-2),
             images(20),
-            strengths=(1.0, float("inf")),
+            hyper={"beta": (1.0, float("inf"))},
             seeds=1,
             epochs=1,
             batch_size=10,
@@ -108,7 +108,7 @@ def disentanglement_names():
 def test_every_model_of_the_sweep_trains(name):
     plain = small_vae()
     model, make_loss, optimizer = disentanglement.objective(name, plain, 40)
-    options = {"strengths": (2.0,), "seeds": 1, "epochs": 1, "batch_size": 10, "protocol": "grey"}
+    options = {"hyper": {"strength": (2.0,)}, "seeds": 1, "epochs": 1, "batch_size": 10, "protocol": "grey"}
     params = train_sweep(model, make_loss, optimizer, images(40), **options)
     assert ("critic" in params) is (name == "factor")
 

@@ -389,7 +389,7 @@ def test_a_traced_number_is_the_constant(name):
 ASKED_THROUGH = {
     "soft_bound.limit", "affine_transform.limit", "spline_transform.bound", "whitened.noise", "log_likelihood.noise",
     "follow.decay", "loss_of_critic.gradient_penalty_weight", "moving_averages.decay", "compile_steps.ema",
-    "compile_steps.skip_above", "constant.values", "train_sweep.strengths",
+    "compile_steps.skip_above", "constant.values", "train_sweep.hyper",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxvae.checks import positive_integer, shown
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Params
+from jaxvae.training.engine.hyper import Hyper, as_hyper
 from jaxvae.training.engine.parallel import CompiledSteps
 from jaxvae.training.engine.sampler import Epoch, Reweighted, Weighted, reweigh
 from jaxvae.training.engine.state import TrainState
@@ -45,6 +46,7 @@ def train(
     *,
     steps_per_call: int | None = None,
     max_skipped: int = 20,
+    hyper: Hyper | None = None,
 ) -> Iterator[Report]:
     """Trains up to step number `steps`, a report at a time; the caller logs, saves, evaluates or stops in between.
 
@@ -57,6 +59,7 @@ def train(
         steps: the step number to stop at, counted from the start of the run.
         steps_per_call: steps in one call; by default as many as fit in a second. The numbers do not depend on it.
         max_skipped: raise after this many non-finite steps in a row.
+        hyper: the numbers that loss and optimizer are built from, where `compile_steps` was told so.
 
     Raises:
         ValueError: for empty data, a batch larger than the data, or arrays of different lengths.
@@ -81,6 +84,10 @@ def train(
         raise TypeError(f"compiled is {shown(compiled)}, expected what compile_steps(...) returns.")
     if not isinstance(state, TrainState):
         raise TypeError(f"state is a {type(state).__name__}, expected a TrainState, as init_state(...) returns it.")
+    if compiled.hyper is not ((numbers := as_hyper(hyper)) is not None):
+        raise ValueError(
+            f"hyper is {hyper!r}, but the steps were compiled with hyper={compiled.hyper}. Give both, or neither."
+        )
     examples = check_data(images, compiled.batch_size)
     steps, max_skipped = positive_integer("steps", steps, 0), positive_integer("max_skipped", max_skipped)
     limit = 8 if steps_per_call is None else positive_integer("steps_per_call", steps_per_call)
@@ -96,7 +103,7 @@ def train(
             resident = Weighted(placed, compiled.place_images(epoch.edges))
         count = min(left, steps - step, limit, compiled.steps_per_call)
         start = time.perf_counter()
-        state, buffers = compiled.run(state, resident, jnp.int32(count))
+        state, buffers = compiled.run(state, resident, jnp.int32(count), numbers)
         metrics = {name: value[:count] for name, value in jax.device_get(buffers).items()}
         seconds = time.perf_counter() - start
         step += count
@@ -107,8 +114,8 @@ def train(
         if in_a_row >= max_skipped:
             raise FloatingPointError(
                 f"{in_a_row} steps in a row, up to step {step}, were not finite and were skipped: "
-                f"{compiled.diagnose(state, resident)}. The parameters are those of the last good step. Lower the "
-                f"learning rate, clip the gradient, or look for bad pixels."
+                f"{compiled.diagnose(state, resident, numbers)}. The parameters are those of the last good step. "
+                f"Lower the learning rate, clip the gradient, or look for bad pixels."
             )
         if steps_per_call is None and warm:  # the first call compiles, so its time says nothing
             limit = max(1, min(8 * limit, int(SECONDS_PER_CALL * count / seconds)))

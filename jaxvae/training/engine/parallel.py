@@ -11,9 +11,10 @@ import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 from jaxvae.checks import fits, one_process, positive_integer
+from jaxvae.training.engine.hyper import Hyper, check_function, is_optimizer, optimizer_at
 from jaxvae.training.engine.state import TrainState
-from jaxvae.training.engine.step import Preprocess, Steps, make_diagnosis, make_step, repeated
-from jaxvae.training.losses.bound import Loss
+from jaxvae.training.engine.step import Preprocess, Step, make_diagnosis, make_step, repeated
+from jaxvae.training.losses.bound import Loss, Metrics
 
 Array = jax.Array
 AXIS = "device"
@@ -24,27 +25,29 @@ class CompiledSteps(NamedTuple):
     """Training steps, compiled, and how to bring data to them.
 
     Attributes:
-        run: (state, images, count) -> (state, metrics [steps_per_call, ...]); the state is donated.
+        run: (state, images, count, hyper=None) -> (state, metrics [steps_per_call, ...]); the state is donated.
         place_state: brings a state to the devices, once, before the first call.
         place_images: brings the images [N, ...] (or a tree of arrays) to the devices, once.
         steps_per_call: the most steps one call can take.
         batch_size: the global batch size.
         devices: how many devices share a batch.
-        diagnose: (state, images) -> what was not finite in the step before.
+        diagnose: (state, images, hyper=None) -> what was not finite in the step before.
+        hyper: whether `run` and `diagnose` are to be given numbers.
     """
 
-    run: Steps
+    run: Callable[..., tuple[TrainState, Metrics]]
     place_state: Callable[[TrainState], TrainState]
     place_images: Callable[[Any], Any]
     steps_per_call: int
     batch_size: int
     devices: int
-    diagnose: Callable[[TrainState, Any], str]
+    diagnose: Callable[..., str]
+    hyper: bool = False
 
 
 def compile_steps(
-    loss: Loss,
-    optimizer: optax.GradientTransformation,
+    loss: Loss | Callable[[Hyper], Loss],
+    optimizer: optax.GradientTransformation | Callable[[Hyper], optax.GradientTransformation],
     preprocess: Preprocess,
     *,
     batch_size: int,
@@ -53,6 +56,7 @@ def compile_steps(
     mode: str = "auto",
     devices: Sequence[jax.Device] | None = None,
     skip_above: float | None = None,
+    hyper: bool = False,
 ) -> CompiledSteps:
     """Compiles the training step for the devices at hand.
 
@@ -63,6 +67,8 @@ def compile_steps(
         mode: "jit" (one device), "pmap" or "mesh" (one program, the compiler places the work), or "auto": `jit` on
             one device, `pmap` on several.
         devices: by default all, in a job of one process.
+        hyper: whether loss and optimizer are functions of a dict of numbers, which `run` is then given at each call:
+            one program serves all their values. See `training/engine/hyper.py`.
 
     Raises:
         ValueError: for an unknown mode, or a batch that the devices cannot share equally.
@@ -94,32 +100,42 @@ def compile_steps(
             f"batch_size is {batch_size}, which {count} devices cannot share equally. Use {nearest}, or mode 'jit'."
         )
     axis_name = AXIS if mode == "pmap" else None
-    diagnose = make_diagnosis(loss, preprocess, batch_size)
-    step = make_step(loss, optimizer, preprocess, ema=ema, axis_name=axis_name, skip_above=skip_above)
+    options: Any = {"ema": ema, "axis_name": axis_name, "skip_above": skip_above}
+    step_at = _step_at(loss, optimizer, preprocess, hyper, options)
+    make_loss: Any = loss if hyper else lambda numbers: loss
+    diagnose = make_diagnosis(make_loss, preprocess, batch_size)
+
+    def program(state: TrainState, images: Any, steps: Array, numbers: Hyper):
+        return repeated(step_at(numbers), batch_size, steps_per_call)(state, images, steps)
 
     if mode == "jit":
-        run = jax.jit(repeated(step, batch_size, steps_per_call), donate_argnums=0)
+        run = _with_numbers(jax.jit(program, donate_argnums=0))
         device = SingleDeviceSharding(devices[0])
         place = functools.partial(jax.device_put, device=device)
-        return CompiledSteps(run, _copy_to(device), _place(place), steps_per_call, batch_size, 1, diagnose)
+        return CompiledSteps(run, _copy_to(device), _place(place), steps_per_call, batch_size, 1, diagnose, hyper)
 
     mesh = jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
     everywhere, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
     if mode == "mesh":
 
-        def shared_step(state: TrainState, raw: Any):
-            return step(state, jax.lax.with_sharding_constraint(raw, shared))
+        def on_mesh(state: TrainState, images: Any, steps: Array, numbers: Hyper):
+            def shared_step(state: TrainState, raw: Any):
+                return step_at(numbers)(state, jax.lax.with_sharding_constraint(raw, shared))
 
-        run = jax.jit(
-            repeated(shared_step, batch_size, steps_per_call), donate_argnums=0, out_shardings=(everywhere, everywhere)
-        )
+            return repeated(shared_step, batch_size, steps_per_call)(state, images, steps)
+
+        run = _with_numbers(jax.jit(on_mesh, donate_argnums=0, out_shardings=(everywhere, everywhere)))
         place = functools.partial(jax.device_put, device=everywhere)
-        return CompiledSteps(run, _copy_to(everywhere), _place(place), steps_per_call, batch_size, count, diagnose)
+        return CompiledSteps(
+            run, _copy_to(everywhere), _place(place), steps_per_call, batch_size, count, diagnose, hyper
+        )
 
-    def per_device(state: TrainState, images: Any, steps: Array):
-        return repeated(step, batch_size, steps_per_call, axis_name=AXIS, devices=count)(state, images, steps)
+    def per_device(state: TrainState, images: Any, steps: Array, numbers: Hyper):
+        shared_steps = repeated(step_at(numbers), batch_size, steps_per_call, axis_name=AXIS, devices=count)
+        return shared_steps(state, images, steps)
 
-    run = jax.pmap(per_device, AXIS, in_axes=(None, 0, None), out_axes=None, devices=devices, donate_argnums=0)
+    axes: Any = (None, 0, None, None)
+    run = _with_numbers(jax.pmap(per_device, AXIS, in_axes=axes, out_axes=None, devices=devices, donate_argnums=0))
 
     def copy_to_each(images: np.ndarray) -> Array:
         """[devices, N, ...], one whole copy on each, so that no call moves an image."""
@@ -132,8 +148,26 @@ def compile_steps(
         steps_per_call,
         batch_size,
         count,
-        lambda state, images: diagnose(state, jax.tree.map(lambda leaf: leaf[0], images)),
+        lambda state, images, numbers=None: diagnose(state, jax.tree.map(lambda leaf: leaf[0], images), numbers),
+        hyper,
     )
+
+
+def _step_at(loss: Any, optimizer: Any, preprocess: Preprocess, hyper: bool, options: Any) -> Callable[[Hyper], Step]:
+    """numbers -> the step; without numbers it is made, and its parts are checked, at once."""
+    if not hyper:
+        step = make_step(loss, optimizer, preprocess, **options)
+        return lambda numbers: step
+    check_function("loss", loss)
+    if not is_optimizer(optimizer):
+        check_function("optimizer", optimizer)
+
+    return lambda numbers: make_step(loss(numbers), optimizer_at(optimizer, numbers), preprocess, **options)
+
+
+def _with_numbers(program: Callable[..., Any]) -> Callable[..., Any]:
+    """The program, which takes no numbers where none are given."""
+    return lambda state, images, steps, hyper=None: program(state, images, steps, {} if hyper is None else hyper)
 
 
 def _place(put: Callable[[Any], Any]) -> Callable[[Any], Any]:

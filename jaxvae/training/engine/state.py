@@ -11,6 +11,7 @@ import optax
 
 from jaxvae.checks import as_key
 from jaxvae.models.records import Key, Model, Params, as_model
+from jaxvae.training.engine.hyper import Hyper, optimizer_at
 from jaxvae.training.engine.optimizers import as_optimizer
 
 Array = jax.Array
@@ -77,9 +78,9 @@ def init_state(
 
 
 def compiled_init(
-    model: Model, optimizer: optax.GradientTransformation, *, ema: bool = False
-) -> Callable[[Key, Any], TrainState]:
-    """(key, example) -> the state of `init_state`, sooner: for a call of its own, not inside `jit` or `vmap`.
+    model: Model, optimizer: optax.GradientTransformation | Callable[[Hyper], Any], *, ema: bool = False
+) -> Callable[..., TrainState]:
+    """(key, example, hyper=None) -> the state of `init_state`, sooner: for a call of its own, not inside `jit`.
 
     On a CPU it is compiled with fewer passes, in two thirds of the time: it runs once, for milliseconds. The last bit
     of a weight may be another one than `init_state` gives. A state larger than the memory is refused before any of it
@@ -93,11 +94,16 @@ def compiled_init(
         ['decoder', 'encoder']
     """
     options: Any = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
-    fresh = jax.jit(functools.partial(_fresh, model, optimizer, ema), compiler_options=options)
 
-    def init(key: Key, example: Any) -> TrainState:
-        _check_fits(fresh.eval_shape(key, example))  # traced once: the call below takes the same trace
-        return fresh(key, example)
+    def at(key: Key, example: Any, numbers: Hyper) -> TrainState:
+        return _fresh(model, optimizer_at(optimizer, numbers), ema, key, example)
+
+    fresh = jax.jit(at, compiler_options=options)
+
+    def init(key: Key, example: Any, hyper: Hyper | None = None) -> TrainState:
+        numbers = {} if hyper is None else hyper
+        _check_fits(fresh.eval_shape(key, example, numbers))  # traced once: the call below takes the same trace
+        return fresh(key, example, numbers)
 
     return init
 

@@ -144,11 +144,11 @@ def _value_and_metrics(loss: Loss, params: Params, keys: Key, batch: Any, step: 
     return found
 
 
-def make_diagnosis(loss: Loss, preprocess: Preprocess, batch_size: int) -> Callable[[TrainState, Any], str]:
-    """diagnose(state, images) -> which of batch, parameters, loss and gradient of the next step is not finite first."""
+def make_diagnosis(make_loss: Callable[[Any], Loss], preprocess: Preprocess, batch_size: int) -> Callable[..., str]:
+    """diagnose(state, images, hyper=None) -> which of batch, parameters, loss and gradient is first not finite."""
 
     @jax.jit
-    def parts(state: TrainState, images: Any) -> Any:
+    def parts(state: TrainState, images: Any, hyper: Any) -> Any:
         step = state.step - 1  # the step just skipped
         examples = count_examples(images, "images")
         per_epoch = examples // batch_size
@@ -157,12 +157,13 @@ def make_diagnosis(loss: Loss, preprocess: Preprocess, batch_size: int) -> Calla
         raw = take(examples_of(images), indices)
         batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, step, batch_size), raw)
         keys = example_keys(state.key, NOISE, step, batch_size)
-        (value, _), gradient = jax.value_and_grad(keyed(loss), has_aux=True)(state.params, keys, batch, step)
+        loss = keyed(make_loss(hyper))
+        (value, _), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, keys, batch, step)
         tree = {"1 batch": batch, "2 parameter": state.params, "3 loss": value, "4 gradient": gradient}
         return jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), tree)
 
-    def diagnose(state: TrainState, images: Any) -> str:
-        for path, finite in jax.tree.leaves_with_path(parts(state, images)):
+    def diagnose(state: TrainState, images: Any, hyper: Any = None) -> str:
+        for path, finite in jax.tree.leaves_with_path(parts(state, images, {} if hyper is None else hyper)):
             if not finite:
                 kind, *rest = (str(getattr(key, "key", key)) for key in path)
                 return f"the first bad leaf is the {kind[2:]} {'/'.join(rest)}".rstrip()

@@ -38,10 +38,10 @@ def members(section: Section, count: int) -> None:
     model, times = jaxvae_train.networks("mlp", images.shape[1:]), [time.perf_counter()]
     params = train_sweep(
         model,
-        lambda beta: jaxvae.bound_loss(model, jaxvae.elbo, beta=beta),
+        lambda hyper: jaxvae.bound_loss(model, jaxvae.elbo, beta=hyper["beta"]),
         jaxvae.make_optimizer("adam", 1e-3),
         images,
-        strengths=(1.0,),
+        hyper={"beta": (1.0,)},
         seeds=count,
         epochs=epochs,
         batch_size=batch,
