@@ -65,3 +65,21 @@ def _mapped(node: Any, key_of: Callable[[str, Key | None], Key | None], path: st
         key = key_of(path, node.get(KEY))
         return {DECLARED: node[DECLARED]} if key is None else {DECLARED: node[DECLARED], KEY: key}
     return {name: _mapped(below, key_of, f"{path}/{name}") for name, below in node.items()}
+
+
+def applied(network: Any, variables: Any, *inputs: Any) -> Any:
+    """network.apply(variables, *inputs); one that draws and was not declared is named, with the remedy.
+
+    Raises:
+        ValueError: for a Linen module that asks for random numbers nobody gives it.
+    """
+    try:
+        return network.apply(variables, *inputs)
+    except Exception as error:
+        if type(error).__name__ != "InvalidRngError":  # of Flax, which is known in networks/ alone
+            raise
+        reason, name = str(error).split(" (http")[0], type(network).__name__
+        raise ValueError(
+            f"{name} draws random numbers: {reason}. Declare it, so that it draws where it trains and nowhere else: "
+            f"jaxvae.networks.with_rngs({name}(...), 'dropout')."
+        ) from error

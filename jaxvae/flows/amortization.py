@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxvae.checks import as_float
 from jaxvae.flows.records import Bijection, Conditioner, Key, Params, check_bijection
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -59,7 +60,7 @@ def amortized(bijection: Bijection, make_network: Callable[[int], Conditioner]) 
 
     def emitted(params: Params, context: Any) -> Params:
         flat, restore = ravel_pytree(params["base"])
-        change = make_network(flat.size).apply(params["network"], seen(context))
+        change = applied(make_network(flat.size), params["network"], seen(context))
         change = as_float("the network's output", change)
         if change.shape != flat.shape:
             raise ValueError(

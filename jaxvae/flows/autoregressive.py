@@ -10,6 +10,7 @@ from jaxvae.checks import as_float, positive_integer
 from jaxvae.flows.elementary import affine, reverse_order
 from jaxvae.flows.records import Bijection, Conditioner, Key, Params, chain, vector
 from jaxvae.flows.transforms import Transform, affine_transform, check_transform
+from jaxvae.randomness import applied
 
 Array = jax.Array
 MakeNetwork = Callable[[int], Conditioner]
@@ -85,7 +86,7 @@ def _passes(network: Conditioner, latent_dim: int, transform: Transform | None) 
 
     def emitted(params: Params, known: Array, context: Any) -> Array:
         raw = as_float(
-            "the autoregressive network's output", network.apply(params["network"], *_inputs(known, context))
+            "the autoregressive network's output", applied(network, params["network"], *_inputs(known, context))
         )
         if raw.shape != expected:
             raise ValueError(

@@ -11,6 +11,7 @@ from jaxvae.flows.elementary import affine
 from jaxvae.flows.records import Bijection, Conditioner, Key, Params, chain, vector
 from jaxvae.flows.spline import spline_transform
 from jaxvae.flows.transforms import Transform, affine_transform, check_transform
+from jaxvae.randomness import applied
 
 Array = jax.Array
 MakeNetwork = Callable[[int], Conditioner]
@@ -63,7 +64,7 @@ def coupling(network: Conditioner, latent_dim: int, transform: Transform, *, swa
     def moved_by(move: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[Array, Array]]:
         def apply(params: Params, u: Array, context: Any) -> tuple[Array, Array]:
             u = vector(u, latent_dim)
-            raw = as_float("the coupling network's output", network.apply(params["network"], seen(u, context)))
+            raw = as_float("the coupling network's output", applied(network, params["network"], seen(u, context)))
             if raw.shape != (count * transform.size,):
                 raise ValueError(
                     f"the coupling network returned shape {raw.shape}, expected ({count * transform.size},): "

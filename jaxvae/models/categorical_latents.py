@@ -16,6 +16,7 @@ from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.records import Conditional, Evidence, Key, Model, Network, Observation, Params, merge, part_of
 from jaxvae.networks.deterministic import MappedInput
 from jaxvae.objectives.terms import Terms
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -74,7 +75,7 @@ def categorical_vae(
     p_z = uniform_categories(variables, classes)
 
     def logits_of(params: Params, x: Array) -> Array:
-        logits = encoder.apply(part_of(params, "encoder"), to_input(x))
+        logits = applied(encoder, part_of(params, "encoder"), to_input(x))
         shape = getattr(logits, "shape", type(logits).__name__)
         if shape not in ((variables, classes), (variables * classes,)):
             raise ValueError(

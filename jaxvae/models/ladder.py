@@ -21,6 +21,7 @@ from jaxvae.models.latent_variable import Draw, latent_variable_model
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.posteriors.gaussian import emitted
 from jaxvae.models.records import Conditional, DiagNormal, Key, Model, Network, Observation, Params, merge
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -117,7 +118,7 @@ def ladder_vae(
     def climb(params: Params, x: Any) -> list[DiagNormal]:
         d, rungs = to_input(x), []
         for level, (network, dim) in enumerate(zip(encoders, dims, strict=True), 1):
-            d, rung = _rung(f"encoder_{level}", network.apply(params[f"encoder_{level}"], d), dim)
+            d, rung = _rung(f"encoder_{level}", applied(network, params[f"encoder_{level}"], d), dim)
             rungs.append(rung)
         return rungs
 
@@ -127,7 +128,7 @@ def ladder_vae(
         for level, (network, k) in enumerate(zip(encoders, jax.random.split(key, len(dims)), strict=True), 1):
             name = f"encoder_{level}"
             params = merge(params, {name: network.init(k, d)})
-            d, _ = _rung(name, network.apply(params[name], d), dims[level - 1])
+            d, _ = _rung(name, applied(network, params[name], d), dims[level - 1])
         return params
 
     def descend(params: Params, x: Any, choose: Callable[[int, DiagNormal], Array]) -> list[Group]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import as_float
 from jaxvae.models.records import Conditional, Key, Network, Observation, Params, Support, as_network, merge, part_of
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -49,7 +50,7 @@ def decoder_likelihood(
         return merge({name: decoder.init(key, z)}, observation.init())
 
     def decode(params: Params, z: Any) -> Any:
-        outputs = decoder.apply(part_of(params, name), z)
+        outputs = applied(decoder, part_of(params, name), z)
         by_name = isinstance(outputs, Mapping)
         found = {key: _shape(part) for key, part in outputs.items()} if by_name else _shape(outputs)
         if found != expected:

@@ -13,6 +13,7 @@ from jaxvae.models.events import as_event_shape
 from jaxvae.models.inputs import as_observation, network_input
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge
 from jaxvae.objectives.terms import Terms
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -99,7 +100,7 @@ def semi_supervised_vae(
     log_p_y = -math.log(classes)
 
     def log_q_y(params: Params, value: Array) -> Array:
-        logits = classifier.apply(params["classifier"], to_input(value))
+        logits = applied(classifier, params["classifier"], to_input(value))
         if jnp.shape(logits) != (classes,):
             raise ValueError(
                 f"the classifier returned {jnp.shape(logits) or type(logits).__name__} for one example, expected "

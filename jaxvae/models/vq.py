@@ -13,6 +13,7 @@ from jaxvae.models.inputs import as_observation, network_input, shapes_of
 from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, merge, part_of
 from jaxvae.objectives.terms import Terms
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -92,7 +93,7 @@ def vq_vae(
     p_z = uniform_codes(code_shape, codes)
 
     def encode(params: Params, x: Array) -> VectorCode:
-        encoding = encoder.apply(part_of(params, "encoder"), to_input(x))
+        encoding = applied(encoder, part_of(params, "encoder"), to_input(x))
         shape = getattr(encoding, "shape", type(encoding).__name__)
         if shape != code_shape:
             raise ValueError(

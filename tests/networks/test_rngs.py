@@ -1,5 +1,6 @@
 """Networks that draw while they train: which key reaches which network, and dropout from end to end."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ from small import LATENTS, SHAPE, Linear, images, same_bits
 
 import jaxvae
 from jaxvae.data.protocols import as_it_is
+from jaxvae.models.players.critic import critic_outputs
 from jaxvae.models.variational import vae
 from jaxvae.networks.conditional import with_context
 from jaxvae.networks.rngs import with_rngs
@@ -231,3 +233,25 @@ def test_impossible_networks_are_refused(call, error, words):
         call()
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder", "critic"])
+def test_dropout_that_was_not_declared_is_named_with_the_remedy(part):
+    class Drops(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            dropped = nn.Dropout(0.5, deterministic=False)(x.reshape(-1))
+            if part == "encoder":
+                return nn.Dense(LATENTS)(dropped), nn.Dense(LATENTS)(dropped)
+            return nn.Dense(1)(dropped)[0] if part == "critic" else nn.Dense(16)(dropped).reshape(SHAPE)
+
+    if part == "critic":
+        variables = {"critic": Drops().init(KEYS[0], jnp.ones(3))}
+        call = partial(critic_outputs, Drops(), variables, jnp.ones(3))
+    else:
+        networks = {"encoder": jaxvae.MLPEncoder(LATENTS, (4,)), "decoder": Linear(16, SHAPE)} | {part: Drops()}
+        model = vae(**networks, event_shape=SHAPE, latent_dim=LATENTS)
+        call = partial(model.terms, model.init(KEYS[0], X[0]), KEYS[1], X[0])
+    with pytest.raises(ValueError, match=r"Drops draws random numbers: Dropout_0.*with_rngs\(Drops\(") as caught:
+        call()
+    assert type(caught.value.__cause__).__name__ == "InvalidRngError"

@@ -9,6 +9,7 @@ import numpy as np
 from jaxvae.evaluation.batches import map_batches
 from jaxvae.evaluation.statistics import share_error
 from jaxvae.models.records import Model, Network, Params, check_batch
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -101,4 +102,4 @@ def _predict(model: Model, network: Network, name: str, params: Params, index: A
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _logits(model: Model, network: Network, name: str, params: Params, index: Array, x: Any) -> Array:
-    return jax.vmap(lambda x: network.apply(params[name], model.posterior.mean(params, x)))(x)
+    return jax.vmap(lambda x: applied(network, params[name], model.posterior.mean(params, x)))(x)

@@ -13,6 +13,7 @@ from jaxvae.models.likelihoods import decoder_likelihood
 from jaxvae.models.meaning import absent
 from jaxvae.models.records import Conditional, Key, Model, Network, Observation, Params, as_network, merge, part_of
 from jaxvae.objectives.terms import Terms
+from jaxvae.randomness import applied
 
 Array = jax.Array
 Corruption = Callable[[Key, Array], Array]
@@ -125,7 +126,7 @@ def point_posterior(encoder: Network, latent_dim: int, *, name: str = "encoder")
         return {name: encoder.init(key, x)}
 
     def mean(params: Params, x: Array) -> Array:
-        z = encoder.apply(part_of(params, name), x)
+        z = applied(encoder, part_of(params, name), x)
         shape = getattr(z, "shape", type(z).__name__)
         if shape != (latent_dim,):
             raise ValueError(

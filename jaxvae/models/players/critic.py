@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import as_function
 from jaxvae.models.records import Key, Model, Network, Params, as_model, as_network, merge
+from jaxvae.randomness import applied
 
 Array = jax.Array
 SEEN = ("code", "example")
@@ -89,7 +90,7 @@ def critic_outputs(network: Network, params: Params, x: Array, name: str = "crit
     Raises:
         ValueError: where the network emits no scalar logit.
     """
-    outputs = network.apply(params[name], x)
+    outputs = applied(network, params[name], x)
     logit, features = outputs if isinstance(outputs, tuple) else (outputs, None)
     if jnp.shape(logit) != ():
         raise ValueError(

@@ -12,6 +12,7 @@ from jaxvae.math.normal import normal_log_prob, reparameterize
 from jaxvae.models.inputs import shapes_of
 from jaxvae.models.posteriors.outputs import Posterior, asked_for, reads
 from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params, merge
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -71,7 +72,7 @@ def flow_posterior(flow: Bijection | Callable[[int], Bijection], context: int = 
         check_bijection(bijection)
 
         def encode(variables: Any, x: Array) -> tuple[DiagNormal, Any]:
-            outputs = encoder.apply(variables, to_input(x))
+            outputs = applied(encoder, variables, to_input(x))
             found = [jnp.shape(part) for part in outputs] if isinstance(outputs, tuple) else type(outputs).__name__
             if found[:2] != [(latent_dim,)] * 2 or len(outputs) > 3:
                 raise ValueError(

@@ -10,6 +10,7 @@ from jaxvae.math.multivariate import full_normal_kl, full_normal_log_prob, full_
 from jaxvae.models.posteriors.gaussian import correlated_gaussian, emitted
 from jaxvae.models.posteriors.outputs import asked_for, reads
 from jaxvae.models.records import Conditional, Key, Network, Params, part_of
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -47,7 +48,7 @@ def full_covariance_posterior(
         return {name: encoder.init(key, to_input(x))}
 
     def parts(params: Params, x: Array) -> tuple[Array, Array, Array]:
-        outputs = encoder.apply(part_of(params, name), to_input(x))
+        outputs = applied(encoder, part_of(params, name), to_input(x))
         mean, log_var, rest = emitted(outputs, latent_dim, len(below[0]))
         return mean, log_var, jnp.zeros((latent_dim, latent_dim), rest.dtype).at[below].set(rest)
 

@@ -10,6 +10,7 @@ from jaxvae.checks import as_float, positive_integer
 from jaxvae.math.normal import normal_log_prob, reparameterize
 from jaxvae.models.posteriors.outputs import reads
 from jaxvae.models.records import Conditional, DiagNormal, Key, Network, Params, as_network, part_of
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -47,7 +48,7 @@ def gaussian_posterior(
         return {name: encoder.init(key, to_input(x))}
 
     def distribution(params: Params, x: Any) -> DiagNormal:
-        return DiagNormal(*emitted(encoder.apply(part_of(params, name), to_input(x)), latent_dim, name=name))
+        return DiagNormal(*emitted(applied(encoder, part_of(params, name), to_input(x)), latent_dim, name=name))
 
     def sample(params: Params, key: Key, x: Array) -> tuple[Array, Array]:
         q = distribution(params, x)

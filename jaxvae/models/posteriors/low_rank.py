@@ -9,6 +9,7 @@ from jaxvae.math.multivariate import low_rank_normal_kl, low_rank_normal_log_pro
 from jaxvae.models.posteriors.gaussian import correlated_gaussian, emitted
 from jaxvae.models.posteriors.outputs import Posterior, asked_for, reads
 from jaxvae.models.records import Conditional, Key, Network, Params, part_of
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
@@ -49,7 +50,7 @@ def low_rank_posterior(rank: int) -> Posterior:
             return {name: encoder.init(key, to_input(x))}
 
         def parts(params: Params, x: Array) -> tuple[Array, Array, Array]:
-            outputs = encoder.apply(part_of(params, name), to_input(x))
+            outputs = applied(encoder, part_of(params, name), to_input(x))
             mean, log_var, rest = emitted(outputs, latent_dim, latent_dim * rank)
             return mean, log_var, rest.reshape(latent_dim, rank)
 

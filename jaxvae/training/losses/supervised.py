@@ -11,7 +11,7 @@ from jaxvae.models.players.critic import check_network
 from jaxvae.models.records import Key, Model, Network, Params
 from jaxvae.objectives.bounds import elbo
 from jaxvae.objectives.terms import Terms
-from jaxvae.randomness import with_keys
+from jaxvae.randomness import applied, with_keys
 from jaxvae.training.losses.batch import batch_terms, codes, report
 from jaxvae.training.losses.bound import Loss, Metrics
 
@@ -68,7 +68,7 @@ def supervised_loss(
         if not isinstance(batch, Labelled):
             raise ValueError("the batch has no labels, expected Labelled(x, labels). Pass labels= to fit.")
         terms = batch_terms(model, params, keys, batch.value)
-        logits = jax.vmap(lambda key, z: network.apply(with_keys(params, key)[name], z))(keys, codes(terms)[0])
+        logits = jax.vmap(lambda key, z: applied(network, with_keys(params, key)[name], z))(keys, codes(terms)[0])
         log_p = jax.nn.log_softmax(logits)
         cross_entropy = -jnp.take_along_axis(log_p, batch.context[:, None], axis=1).mean()
         accuracy = (logits.argmax(1) == batch.context).mean()
