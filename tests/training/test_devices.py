@@ -22,7 +22,7 @@ from jaxvae.objectives import estimators
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.objectives.rates import balanced_bound, capacity_bound, free_bits_bound
 from jaxvae.training import losses
-from jaxvae.training.engine.state import TrainState
+from jaxvae.training.engine.state import TrainState, init_state
 from jaxvae.training.engine.step import make_step
 from jaxvae.training.losses.batch import batch_terms
 from jaxvae.training.losses.whole_batch import gathered, own_rows, shared_key, shared_keys, spread_over
@@ -165,6 +165,19 @@ def test_every_loss_is_the_same_on_one_device_and_on_two(name):
     moved = [jax.tree.map(jnp.subtract, end.params, params) for end in (one, two)]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *moved)
     assert optax.tree.norm(moved[0]) > 1e-3
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_loss_may_be_swept_over_seeds_in_one_program(name):
+    model, loss, batch = TABLE[name]()
+    example = batch.value[0] if isinstance(batch, Labelled | Incomplete) else batch[0]
+    optimizer = optax.sgd(1e-2)
+    step = make_step(loss, optimizer, as_it_is)
+
+    def one(seed):
+        return step(init_state(model, optimizer, jax.random.key(seed), example), batch)[1]["loss"]
+
+    assert jax.eval_shape(jax.vmap(one), jnp.arange(3)).shape == (3,)
 
 
 def test_no_loss_of_the_room_is_left_out():
