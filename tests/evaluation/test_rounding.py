@@ -23,6 +23,7 @@ def moved(noise):
     return jax.tree.unflatten(tree, [leaf + noise * rng.normal(size=leaf.shape).astype(np.float32) for leaf in leaves])
 
 
+@pytest.mark.slow
 def test_a_gentle_flow_has_its_density_in_both_directions_and_a_wild_one_has_not():
     gentle, wild = (density_error(PRIOR, moved(noise), jax.random.key(0), samples=200) for noise in (0.03, 0.5))
     assert gentle.shape == (200,)

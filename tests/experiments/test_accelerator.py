@@ -132,6 +132,7 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.slow
 def test_a_section_that_crashes_or_hangs_ends_alone_and_keeps_its_numbers(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(conductor, "SECTIONS", {"crashes": 2.0, "hangs": 2.0, "works": 20.0, "unasked": 1.0})
     monkeypatch.setattr(conductor, "GRACE", 0.0)

@@ -21,6 +21,7 @@ def run(script: str, *args: str) -> None:
     module.main(parse_options(options, args))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "members", [("vae", "denoising"), pytest.param(tuple(MODEL_ZOO), marks=pytest.mark.full)], ids=["some", "all"]
 )

@@ -92,6 +92,7 @@ def test_the_logistic_direction_is_another_one(run, tmp_path):
     assert pictures[0] != pictures[1]
 
 
+@pytest.mark.slow
 def test_codes_writes_a_picture_for_each_method_and_what_it_keeps(run, tmp_path, capsys):
     call("codes", run, "--limit", "60", "--output", str(tmp_path))
     found = json.loads((tmp_path / "codes.json").read_text())
@@ -132,6 +133,7 @@ def test_the_manifold_of_a_run_is_that_of_its_decoder(run, tmp_path, capsys):
     assert "between neighbours" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_faces_from_a_file_start_at_their_mean_and_give_a_manifold(faces, tmp_path):
     call("manifold", faces, "--count", "3", "--output", str(tmp_path / "a.npy"))
     grid = np.load(tmp_path / "a.npy", allow_pickle=False)

@@ -44,6 +44,7 @@ def test_sample_quality_scores_draws_beside_the_floor(folder, capsys):
     assert (folder / "sample_quality.png").stat().st_size > 4000
 
 
+@pytest.mark.slow
 def test_annealed_prints_a_table_for_test_images_and_one_for_its_own(folder, capsys):
     small = ["--images", "1", "--temperatures", "2", "--chains", "1", "--leapfrog-steps", "1"]
     run("annealed", str(folder), *small, "--samples", "2", "--steps", "0")
@@ -86,6 +87,7 @@ def test_downstream_measures_probes_and_a_curve_for_each_way(folder, capsys):
     assert (folder / "downstream.png").stat().st_size > 4000
 
 
+@pytest.mark.slow
 def test_inpaint_writes_an_error_for_every_mask_and_a_picture(folder):
     run("inpaint", str(folder), "--samples", "4", "--images", "2")
     found = json.loads((folder / "inpaint.json").read_text())["errors"]

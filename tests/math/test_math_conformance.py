@@ -327,7 +327,10 @@ def hypothesis_sweep(case, examples):
     sweep()
 
 
-@pytest.mark.rows(full=["150-logistic_mixture_log_prob", "150-zero_inflated_negative_binomial_log_prob"])
+@pytest.mark.rows(
+    full=["150-logistic_mixture_log_prob", "150-zero_inflated_negative_binomial_log_prob"],
+    slow=["150-negative_binomial_log_prob", "150-discretized_logistic_log_prob"],
+)
 @every
 @pytest.mark.parametrize("examples", [150, pytest.param(10_000, marks=pytest.mark.full)])
 def test_any_floats_in_range_lose_few_bits(case, examples):

@@ -94,6 +94,7 @@ def test_all_examples_together_have_the_probability_one_and_no_bound_exceeds_it(
     assert bits == pytest.approx(names["-IW-20"].estimate.mean / 6 / np.log(2), rel=1e-5)  # six numbers
 
 
+@pytest.mark.slow
 def test_a_part_that_is_missing_is_summed_out():
     model, params = ready()
     x = every()

@@ -90,6 +90,7 @@ def test_a_flow_prior_integrates_to_one_and_samples_from_its_density(name):
     np.testing.assert_allclose(mean, image, atol=1e-5)
 
 
+@pytest.mark.rows(slow=["inverse autoregressive"])
 @pytest.mark.parametrize("name", quick(POSTERIORS, "real_nvp", "amortized planar"))
 def test_a_flow_posterior_knows_the_density_of_its_own_samples(name):
     flow, needs_context = POSTERIORS[name]

@@ -135,6 +135,7 @@ def draws(dim, kappa, count, seed=0):
     return np.float64(z), np.float64(slope), np.float64(direction)
 
 
+@pytest.mark.rows(slow=["20-100000.0"])
 @pytest.mark.parametrize(
     ("dim", "kappa"),
     [

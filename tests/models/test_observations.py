@@ -392,6 +392,7 @@ def test_constant_pixels_never_drive_the_width_below_its_floor(family, scale):
     assert float(-values.min()) <= best + 1e-3
 
 
+@pytest.mark.rows(slow=["family1"])
 @pytest.mark.parametrize("family", [discretized_logistic, functools.partial(logistic_mixture, 2)])
 def test_a_scale_that_ran_away_leaves_no_grey_patch_and_finds_its_way_back(family):
     """Log-scales of 7 to 28 once made every mean 127.5; the ceiling has a slope, and moves nothing below 0."""
@@ -484,7 +485,7 @@ def test_a_million_draws_agree_with_the_mean(name):
     assert (np.abs(means.mean(0) - claimed) <= 6 * error + 2e-6 * np.abs(claimed)).all()
 
 
-@pytest.mark.rows(slow=["outputs0-2", "outputs0-256"])
+@pytest.mark.rows(slow=["outputs0-2", "outputs0-256", "outputs1-2", "outputs1-256"])
 @pytest.mark.parametrize("levels", [2, 256])
 @pytest.mark.parametrize("outputs", [(0.3, -2.0), (-1.1, 0.5), (0.01, -5.0)])
 def test_the_slopes_of_the_expected_level_are_those_of_the_sum_over_levels(levels, outputs):

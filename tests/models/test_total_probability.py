@@ -138,6 +138,7 @@ def total(model, params, context=None):
     return np.exp(mean).sum(), np.linalg.norm(np.exp(mean) * error)
 
 
+@pytest.mark.rows(slow=["sphere", "vae under a kernel density"])
 @pytest.mark.parametrize("name", ALL)
 def test_all_pictures_together_have_at_most_the_probability_one(name):
     model = (MODELS | MORE)[name]()
@@ -178,6 +179,7 @@ def test_a_prior_in_another_space_is_refused_by_name(name):
             plain(prior=prior())
 
 
+@pytest.mark.slow
 def test_without_the_refusal_a_mixture_over_the_sphere_would_be_no_bound():
     prior = fitted_priors.fit_gaussian_mixture(codes() / np.linalg.norm(codes(), axis=1, keepdims=True), 5)
     model = jaxvae.with_prior(spherical(), prior._replace(support="sphere"))  # which is not true

@@ -137,6 +137,7 @@ def own_loss(model):
     return loss
 
 
+@pytest.mark.rows(quick=["bound", "own"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_dropout_trains_with_every_kind_of_loss(name):
     model, optimizer = dropout_vae(), optax.sgd(1e-2)
@@ -170,6 +171,7 @@ def noiseless(model):
     )
 
 
+@pytest.mark.slow
 def test_pieces_have_the_masks_of_the_whole():
     model = dropout_vae()
     params = made(model)

@@ -91,6 +91,7 @@ def test_a_run_leaves_config_metrics_summary_checkpoints_weights_and_pictures(fi
     assert test["negative_elbo"]["standard_error"] > 0
 
 
+@pytest.mark.slow
 def test_a_run_with_a_moving_average_says_so_and_gives_the_number_of_its_last_weights_too(finished):
     model, average, config = jaxvae.load(finished.folder)
     assert finished.summary["weights"] == "moving average, decay 0.9"
@@ -328,6 +329,7 @@ def wait_for(condition, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.rows(full=["15-143"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_training_command_stopped_by_a_signal_saves_says_where_and_exits_with_its_code(tmp_path, number, code):
@@ -341,6 +343,7 @@ def test_a_training_command_stopped_by_a_signal_saves_says_where_and_exits_with_
     assert str(tmp_path / "a") in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [2, pytest.param(200, marks=pytest.mark.full)])
 def test_kill_nine_loses_no_confirmed_checkpoint(tmp_path, times):
     rng, confirmed = np.random.default_rng(0), -1

@@ -79,6 +79,7 @@ def test_a_run_keeps_the_path_and_the_digests_of_its_data_and_opens_from_anywher
     assert str(setting_of(config.data, test)).startswith("my.npy/test, all 4 examples, grey")
 
 
+@pytest.mark.rows(slow=["rows2"])
 @pytest.mark.parametrize("rows", [OTHER, PIXELS[:30], np.concatenate([PIXELS, OTHER])])
 def test_other_data_of_the_same_name_are_refused_with_both_digests(own, capsys, rows):
     root, config = own
@@ -141,6 +142,7 @@ def test_a_finished_run_takes_no_values_that_no_step_was_trained_with(own):
     assert (root / "run" / "config.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_opens_and_that_is_said_once(own, monkeypatch, capsys):
     root, config = own
     shutil.rmtree(root / "run")

@@ -30,6 +30,9 @@ IRIS, SPECIES = load_iris(return_X_y=True)
         "VAE()-check_dtype_object",
         "VAE()-check_fit2d_1feature",
         "VAE()-check_fit_idempotent",
+        "VAE()-check_pipeline_consistency",
+        "VAE()-check_positive_only_tag_during_fit",
+        "VAE()-check_f_contiguous_array_estimator",
     ]
 )
 @parametrize_with_checks([VAE()])

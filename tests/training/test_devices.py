@@ -149,6 +149,17 @@ TABLE = {
 }
 
 
+@pytest.mark.rows(
+    quick=[
+        "bound_loss",
+        "batch_bound_loss, free bits",
+        "mmd_penalty",
+        "gan_loss",
+        "tc_vae_loss",
+        "micro_batches",
+        "own",
+    ]
+)
 @pytest.mark.parametrize("name", TABLE)
 def test_every_loss_is_the_same_on_one_device_and_on_two(name):
     model, loss, batch = TABLE[name]()

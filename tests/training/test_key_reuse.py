@@ -43,6 +43,7 @@ def test_the_checker_is_on():
         jax.random.normal(key)
 
 
+@pytest.mark.rows(slow=["dreg of many samples", "iwae of many samples", "path gradient"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_training_uses_no_key_twice(name):
     model = small_vae()
@@ -67,6 +68,7 @@ def test_the_search_for_the_best_posterior_uses_no_key_twice(trained):
     local_bounds(model, params, jax.random.key(1), x, samples=25, steps=3)
 
 
+@pytest.mark.slow
 def test_imputation_uses_no_key_twice(trained):
     model, params, x = trained
     impute(model, params, jax.random.key(1), x, np.arange(16).reshape(SHAPE) < 8, samples=4, draws=2)

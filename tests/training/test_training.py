@@ -77,6 +77,7 @@ def test_two_devices_compute_the_numbers_of_one(mode):
     assert len(jax.tree.leaves(two.params)[0].devices()) == 2
 
 
+@pytest.mark.slow
 def test_a_state_moves_between_device_counts():
     state, _ = run(*setup(mode="pmap"), 10)
     state, _ = run(jax.tree.map(lambda leaf: leaf, state), setup(mode="jit")[1], 20)
@@ -172,7 +173,7 @@ def poisoned(at, poison):
     return loss
 
 
-@pytest.mark.rows(slow=["pmap-nan", "pmap-inf", "pmap-norm overflows"])
+@pytest.mark.rows(slow=["pmap-nan", "pmap-inf", "pmap-norm overflows", "jit-norm overflows", "jit-inf"])
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e30], ids=["nan", "inf", "norm overflows"])
 @pytest.mark.parametrize("mode", ["jit", "pmap"])
 def test_a_step_that_is_not_finite_is_skipped_and_changes_nothing_but_the_counter(poison, mode):
