@@ -66,7 +66,7 @@ for count in (100, 200, 400, 800):
 
 # %%
 found = frechet_estimate(*rng.normal(size=(2, 400, 16)))
-print(f"{found.value:.3f} +- {found.standard_error:.3f}, of which bias {found.bias:.3f}")
+print(f"{found.value:.3f} +- {found.standard_error:.3f}, estimated bias {found.bias:.3f}")
 
 # %% [markdown]
 # ## Two generators

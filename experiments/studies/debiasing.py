@@ -70,10 +70,11 @@ def main(options: DebiasingOptions) -> None:
         for way, each in runs.items()
         if way != "plain"
     }
-    show(options, table, rises)
+    show(options, len(images), table, rises)
     seconds = round(time.perf_counter() - start, 1)
     record: dict[str, Any] = {
         "options": asdict(options),
+        "training_images": len(images),
         "runs": {WAYS[way]: each for way, each in runs.items()},
         "table": table,
         "worst_group_rise": rises,
@@ -96,8 +97,8 @@ def draw(options: DebiasingOptions, images: Any, weights: Any, path: Path) -> No
     plots.save(plots.compare(rows, columns=14, title=title)[0], path)
 
 
-def show(options: DebiasingOptions, table: Mapping[str, Any], rises: Mapping[str, Any]) -> None:
-    """Prints a row for each way of drawing."""
+def show(options: DebiasingOptions, train: int, table: Mapping[str, Any], rises: Mapping[str, Any]) -> None:
+    """Prints a row for each way of drawing; `train` images there were, however many were asked for."""
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.statistics import Estimate
 
@@ -106,7 +107,7 @@ def show(options: DebiasingOptions, table: Mapping[str, Any], rises: Mapping[str
 
     group = f"of class {options.digit}" if options.group == "class" else options.group
     setting = (
-        f"{options.data}, {options.train} training images of which {options.share:.0%} {group}, {options.probe} probe, "
+        f"{options.data}, {train} training images of which {options.share:.0%} {group}, {options.probe} probe, "
         f"{options.epochs} epochs, {options.seeds} seeds: mean \N{PLUS-MINUS SIGN} standard error"
     )
     gains = ", ".join(f"{way} {percent(*rise)} points" for way, rise in rises.items())

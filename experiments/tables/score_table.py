@@ -43,9 +43,11 @@ def print_scores(rows: Mapping[str, Sequence["Measured"]], title: str) -> None:
         found = [scores[position] for scores in rows.values()]
         lines.append((f"{score.name} {ARROWS[score.better]}", *(one.number for one in found)))
         if any(one.bias for one in found):
-            lines.append(("  of which bias", *(one.bias_text for one in found)))
+            lines.append(("  estimated bias", *(one.bias_text for one in found)))
     counts = f"{setting.samples} samples a column against {setting.references} of {setting.reference}"
     caption = f"{counts}, seed {setting.seed}; \N{PLUS-MINUS SIGN} is one standard error"
+    remarks = {one.name: one.remark for scores in rows.values() for one in scores if one.remark}
+    caption += "".join(f"\n{name}: {remark}" for name, remark in remarks.items())
     print_table(f"{title}\nfeatures: {setting.features}", ("score", *rows), lines, caption)
 
 

@@ -42,6 +42,7 @@ def main(options: AnimateTraversalOptions) -> None:
     from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.plots import animations, image_grids
+    from jaxvae.evaluation.plots.latent_grids import strength_label
     from jaxvae.runs.held_out import load_held_out
 
     columns, rows = positive_integer("latents", options.latents), positive_integer("images", options.images)
@@ -66,7 +67,9 @@ def main(options: AnimateTraversalOptions) -> None:
                 title=f"One latent in each column at {value + 0.0:+.2f}".replace("-", "\N{MINUS SIGN}"),
                 row_gaps=[gap] * (cells.shape[1] - 1),
                 column_gaps=[gap] * (cells.shape[2] - 1),
-                columns=[f"z[{latent}]\n{strengths.values[latent]:.2f} {strengths.unit}" for latent in chosen],
+                columns=[
+                    f"z[{latent}]\n{strength_label(strengths.values[latent], strengths.unit)}" for latent in chosen
+                ],
             )
             frames.append(animations.rendered(figure))
             if progress is not None:

@@ -70,7 +70,8 @@ class Measured(NamedTuple):
         unit: "nats", "bits", "of 8"; "" where there is none.
         setting: what was measured, a `Setting` or a `SampleSetting`.
         better: "lower", "higher", "near 1", or "" where neither is.
-        bias: the estimated part of the number that more samples would take away; 0 where there is none to speak of.
+        bias: an estimate of the part of the number that more samples would take away, with an error of its own, so that
+            it may be larger than the number; 0 where there is none to speak of.
 
     Example:
         >>> setting = Setting("mnist/test", 100, 100, "threshold", 0, "c0ffee", "K = 50", evidence="bound")
@@ -86,9 +87,10 @@ class Measured(NamedTuple):
     bias: float = 0.0
 
     def __str__(self) -> str:
-        bias = f"of which bias {self.bias_text}" if self.bias else ""
+        bias = f"estimated bias {self.bias_text}" if self.bias else ""
         words = " ".join(word for word in (self.name, self.number, self.unit) if word)
-        return f"{', '.join(word for word in (words, bias) if word)} ({self.setting})"
+        said = f"{', '.join(word for word in (words, bias) if word)} ({self.setting})"
+        return f"{said}; {self.remark}" if self.remark else said
 
     def __repr__(self) -> str:
         return str(self)
@@ -97,6 +99,17 @@ class Measured(NamedTuple):
     def number(self) -> str:
         """Mean and standard error, for a table that states the setting once."""
         return self.estimate.text()
+
+    @property
+    def remark(self) -> str:
+        """What a distance means that seems to contradict itself, "" where none does."""
+        if not isinstance(self.setting, SampleSetting):
+            return ""
+        if self.bias and self.bias >= self.estimate.mean:
+            return "the estimated bias is no smaller than the number: too few samples to tell the distance from 0"
+        if self.estimate.mean < 0:
+            return "an estimate without bias is negative as often as not where the distance is 0"
+        return ""
 
     @property
     def bias_text(self) -> str:

@@ -17,6 +17,7 @@ from jaxvae.runs.held_out import HeldOut
 from jaxvae.training.engine.step import Preprocess
 
 EXAMPLES = 500  # images that tell which latents are in use
+EARLY = 100  # steps before which latents that carry nothing are not collapsed: nothing is learned yet
 QUIET = 0.1  # nats: latents of a larger KL, a mean over an epoch, are no reason to look closer
 
 
@@ -27,20 +28,20 @@ class CollapseWatch:
         self.model, self.objective, self.test, self.say = model, objective, test.some(EXAMPLES), say
         self.warned = False
 
-    def look(self, params: Params, values: Mapping[str, np.ndarray], epoch: int) -> dict[str, Any]:
+    def look(self, params: Params, values: Mapping[str, np.ndarray], epoch: int, step: int) -> dict[str, Any]:
         """Warns if it must; returns kl_per_latent and active_units for the record, {} for a model without latents to
         collapse.
 
         Args:
             params: of the model.
             values: of `per_example` on the test images, or some.
-            epoch: how many are done.
+            epoch, step: how many are done; nothing is warned of before step `EARLY`.
         """
         kl = values.get("kl_per_latent")
         if kl is None or self.model.evidence != "weights":
             return {}
         use = latent_use(self.model, params, kl, self.test.x)
-        if has_collapsed(use) and not self.warned:
+        if step >= EARLY and has_collapsed(use) and not self.warned:
             self.warned = True
             beta = self.objective.beta if self.objective.bound == "elbo" else None
             words = collapse_warning(use, beta=beta, remedies=_options(self.objective))
@@ -55,7 +56,8 @@ def collapse_warner(
 ) -> Callable[[Params, Mapping[str, Any]], None]:
     """look(params, record), which warns once by `CollapseWarning` where the latents of a `fit` have collapsed.
 
-    It costs nothing while the KLs of the record are large; else some training examples are encoded.
+    It costs nothing while the KLs of the record are large; else some training examples are encoded. Before step `EARLY`
+    it says nothing.
 
     Args:
         model: what is trained.
@@ -68,6 +70,8 @@ def collapse_warner(
     def look(params: Params, record: Mapping[str, Any]) -> None:
         nonlocal warned
         kl = np.asarray(record.get("kl_per_latent") or (), np.float64)
+        if record.get("step", EARLY) < EARLY:
+            return
         if warned or model.evidence != "weights" or kl.ndim != 1 or not has_collapsed(LatentUse(kl, kl > QUIET, "")):
             return
         use = latent_use(model, params, kl, _seen(model, data, preprocess))

@@ -204,10 +204,10 @@ class _Run(NamedTuple):
         epoch, params = step // self.per_epoch, averaged_params(state)
         if epoch % self.config.evaluate_every:
             if epoch <= WATCHED:
-                self.watch.look(params, self.per_example(params, measure.EXAMPLES), epoch)
+                self.watch.look(params, self.per_example(params, measure.EXAMPLES), epoch, step)
             return None
         values = self.per_example(params)
-        estimates, use = summarize(values), self.watch.look(params, values, epoch)
+        estimates, use = summarize(values), self.watch.look(params, values, epoch, step)
         append_metrics(path, line_of(step, step / self.per_epoch, estimates, use))
         return estimates
 
@@ -223,7 +223,7 @@ class _Run(NamedTuple):
     def summarize(self, state: TrainState, params: Params, say: Callable[[str], None]) -> dict[str, Any]:
         """Measures the final parameters, and the last ones where those are an average, and writes summary.json."""
         values, step, decay = self.per_example(params), int(state.step), self.config.optim.ema
-        use, epochs = self.watch.look(params, values, step // self.per_epoch), step / self.per_epoch
+        use, epochs = self.watch.look(params, values, step // self.per_epoch, step), step / self.per_epoch
         samples = self.config.test_samples
         summary = make_summary(params, values, use, self.test, step=step, epochs=epochs, samples=samples)
         summary.update(rounded(self.config.model, self.model, params, jax.random.key(self.test.seed), say))

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from small import Linear, images, small_vae
 
+from experiments.tables import score_table
 from jaxvae.data import load
+from jaxvae.evaluation.measured import Measured, SampleSetting
 from jaxvae.evaluation.samples.classifiers import (
     Classifier,
     PosteriorMean,
@@ -106,6 +108,22 @@ def test_a_score_says_its_features_their_accuracy_the_counts_and_the_seed(classi
     assert (*found.estimate[:2], found.bias) == tuple(expected)
     assert f"{expected.bias:.1f}"[:2] in str(found)
     assert 5 < scores["Inception Score"].estimate.mean < 10
+
+
+def test_a_distance_that_seems_to_contradict_itself_says_what_it_means(capsys):
+    setting = SampleSetting("pixels", "draws", 40, "data", 40, 0)
+    biased = Measured("Frechet distance", Estimate(3.1, 2.3, 40), "", setting, "lower", bias=8.2)
+    negative = Measured("kernel distance", Estimate(-80.0, 37.0, 40), "", setting, "lower")
+    plain = Measured("Frechet distance", Estimate(35.0, 5.0, 40), "", setting, "lower", bias=4.0)
+    assert "3.1 ± 2.3, estimated bias 8.2 (" in str(biased)
+    assert str(biased).endswith("too few samples to tell the distance from 0")
+    assert str(negative).endswith("is negative as often as not where the distance is 0")
+    assert str(plain).endswith("seed 0)")
+    score_table.print_scores({"one": [biased, negative], "two": [plain, negative]}, "scores")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "estimated bias" in printed
+    assert "Frechet distance: the estimated bias is no smaller" in printed
+    assert "kernel distance: an estimate without bias" in printed
 
 
 def test_without_a_classifier_there_is_no_inception_score_and_any_function_will_do():

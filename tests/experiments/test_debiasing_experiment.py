@@ -103,6 +103,15 @@ def test_wrong_options_are_named(args, words, tmp_path):
         debiasing.main(options(*args, "--workdir", str(tmp_path)))
 
 
+def test_the_table_counts_the_images_that_there_were(tmp_path, capsys, monkeypatch):
+    """There are 1,500 training digits, whatever the default of 5,000 asks for."""
+    run = {"large": 0.9, "small": 0.5, "worst": 0.5, "drawn": 0.02, "effective": 100.0}
+    monkeypatch.setattr(debiasing, "one_run", lambda *args: (run, np.ones(1500) / 1500))
+    debiasing.main(options("--seeds", "2", "--workdir", str(tmp_path)))
+    assert "1500 training images" in capsys.readouterr().out
+    assert json.loads((tmp_path / "debiasing.json").read_text())["training_images"] == 1500
+
+
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("args", "rows"),

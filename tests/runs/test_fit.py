@@ -12,10 +12,12 @@ from small import SHAPE, Encoder, Linear, images, small_vae
 
 import jaxvae
 from jaxvae.data.protocols import dynamic, grey
-from jaxvae.evaluation.latents.collapse import CollapseWarning
+from jaxvae.evaluation.latents.collapse import CollapseWarning, LatentUse
 from jaxvae.runs import compiled, measure
+from jaxvae.runs.configs.config import ObjectiveConfig
 from jaxvae.runs.examples import as_examples
 from jaxvae.runs.fitting import run_epochs
+from jaxvae.runs.held_out import HeldOut
 from jaxvae.training.engine.step import labelled
 
 pytestmark = pytest.mark.quick_compile
@@ -272,6 +274,20 @@ def test_the_look_at_a_conditional_model_knows_its_labels():
     loss = jaxvae.bound_loss(model, beta=100.0)
     said, _ = collapse_warnings(model, raw, labels=labels, loss=loss, epochs=12, batch_size=20)
     assert len(said) == 1
+
+
+def test_nothing_is_said_of_a_collapse_before_there_was_time_to_learn(monkeypatch):
+    """Four steps after the start no latent carries anything, in any model."""
+    monkeypatch.setattr(measure, "latent_use", lambda *args: LatentUse(np.zeros(4), np.zeros(4, bool), "made up"))
+    look, said = measure.collapse_warner(small_vae(), images(), grey, warmup_steps=10), []
+    held_out = HeldOut(images(4).astype(np.float32), images(4), None, "", 0, "")
+    watch = measure.CollapseWatch(small_vae(), ObjectiveConfig(), held_out, said.append)
+    for step, words in ((4, 0), (measure.EARLY - 1, 0), (measure.EARLY, 1)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            look({}, {"epoch": 1, "step": step, "kl_per_latent": [0.0] * 4})
+        watch.look({}, {"kl_per_latent": np.zeros((2, 4))}, 1, step)
+        assert (len(caught), len(said)) == (words, words)
 
 
 def test_nothing_is_said_of_a_healthy_fit_or_where_there_is_no_kl(monkeypatch, capsys):

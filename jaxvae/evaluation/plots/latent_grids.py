@@ -46,6 +46,16 @@ def interpolations(
     return show(cells, ax, title=title, row_gaps=row_gaps, column_gaps=column_gaps, columns=labels)
 
 
+def strength_label(value: float, unit: str) -> str:
+    """What a latent carries: "2.25 nats", or "variance 0.50".
+
+    Example:
+        >>> strength_label(2.25, "nats"), strength_label(0.5, "variance")
+        ('2.25 nats', 'variance 0.50')
+    """
+    return f"{value:.2f} nats" if unit == "nats" else f"{unit} {value:.2f}"
+
+
 def traversals(
     images: Images,
     latents: Sequence[int],
@@ -80,7 +90,7 @@ def traversals(
         title=title,
         row_gaps=[gap_of(cells)] * (rows - 1),
         column_gaps=[0] * (columns - 1),
-        rows=[f"z[{latents[i]}]" + ("" if kl is None else f"   {kl[i]:.2f} {unit}") for i in order],
+        rows=[f"z[{latents[i]}]" + ("" if kl is None else f"   {strength_label(kl[i], unit)}") for i in order],
         columns=value_labels(values, 11),
         x="value of the latent, in prior standard deviations",
     )

@@ -16,6 +16,7 @@ from jaxvae.evaluation.plots.image_grids import unit_images
 from jaxvae.evaluation.plots.rate_charts import kl_over_training
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.held_out import HeldOut
+from jaxvae.runs.measure import EARLY
 from jaxvae.runs.page.drawing import chart, images
 from jaxvae.runs.page.facts import Facts, attempt
 from jaxvae.runs.page.html import Html, absent, figures, note, section
@@ -121,7 +122,9 @@ def latent_space(facts: Facts) -> Html:
     used, count = int(use.active.sum()), use.active.size
     size = latents.one_vector(model, params)
     noun = "latents" if size else "groups of latents"
-    if has_collapsed(use):
+    if has_collapsed(use) and (steps := max((record["step"] for record in facts.train), default=EARLY)) < EARLY:
+        verdict = note(f"{used} of {count} {noun} are in use ({use.by}), after {steps} steps: too early to judge.")
+    elif has_collapsed(use):
         beta = config.objective.beta if config.objective.bound == "elbo" else None
         remedies = ("--objective.warmup-epochs 10", "--objective.bound free_bits", "a smaller decoder")
         verdict = note(collapse_warning(use, beta=beta, remedies=remedies), warning=True)
