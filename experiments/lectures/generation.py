@@ -51,6 +51,7 @@ def main(options: GenerationOptions) -> None:
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.samples.scores import sample_scores
+    from jaxvae.training.engine.parallel import batch_of
 
     path = Path(options.output)
     if path.suffix != ".png":
@@ -70,7 +71,7 @@ def main(options: GenerationOptions) -> None:
             train.images,
             protocol="grey",
             epochs=options.epochs,
-            batch_size=min(100, len(x)),
+            batch_size=batch_of(100, len(x)),
             seed=options.seed,
             progress=options.progress,
         )

@@ -42,6 +42,7 @@ def main(options: MemorizationOptions) -> None:
     import jaxvae
     from jaxvae.checks import positive_integer
     from jaxvae.evaluation import plots
+    from jaxvae.training.engine.parallel import batch_of
 
     few, steps = positive_integer("few", options.few, 2), positive_integer("steps", options.steps)
     train, test = (jaxvae.data.load("digits", split).images for split in ("train", "test"))
@@ -51,7 +52,7 @@ def main(options: MemorizationOptions) -> None:
     models = {}
     for name, images, variational in (("few", train[:few], False), ("ae", train, False), ("vae", train, True)):
         model = build(options, variational)
-        batch = min(50, len(images)) // 2 * 2
+        batch = batch_of(50, len(images))
         epochs = -(-steps // (len(images) // batch))
         params, _ = jaxvae.fit(
             model, images, protocol="grey", epochs=epochs, batch_size=batch, seed=options.seed, progress=False

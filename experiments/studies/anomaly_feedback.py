@@ -1,17 +1,16 @@
 """Outliers fed back into training: found among the training images by a score, then left out, or pushed away."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from experiments.studies.anomaly import AnomalyOptions
-    from experiments.studies.anomaly_data import Images
+from experiments.studies.anomaly_data import Images, load_kind, mixed
+from experiments.studies.anomaly_models import LABELS, AnomalyOptions, build, scores_of, trained
 
 FINDER = "squared_error"  # the score that finds the outliers among the training images
 JUDGES = ("negative_elbo", "squared_error", "complexity_ratio")
 
 
-def feedback(options: "AnomalyOptions", inliers: str, outliers: str, kinds: Mapping[str, "Images"]) -> dict[str, Any]:
+def feedback(options: AnomalyOptions, inliers: str, outliers: str, kinds: Mapping[str, Images]) -> dict[str, Any]:
     """Trains on inliers with some outliers among them, and again with the found ones fed back; prints a table.
 
     The training images as they are; without those that `FINDER` ranks highest, as many as there are outliers; with
@@ -20,8 +19,6 @@ def feedback(options: "AnomalyOptions", inliers: str, outliers: str, kinds: Mapp
     """
     import numpy as np
 
-    from experiments.studies.anomaly import build, scores_of, trained
-    from experiments.studies.anomaly_data import load_kind, mixed
     from jaxvae.evaluation.anomaly.roc import auroc_interval
 
     images, is_outlier = mixed(kinds[inliers].train, kinds[outliers].train, options.share, options.seed)
@@ -57,7 +54,6 @@ def feedback(options: "AnomalyOptions", inliers: str, outliers: str, kinds: Mapp
 
 def show(setting: str, table: Mapping[str, Any], outliers: str, unseen: str) -> None:
     """Prints a row for each model."""
-    from experiments.studies.anomaly import LABELS
     from jaxvae.evaluation.measured import print_table
 
     columns = [(outliers, judge) for judge in JUDGES] + [(unseen, "negative_elbo"), (unseen, "complexity_ratio")]

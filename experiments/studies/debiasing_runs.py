@@ -109,6 +109,7 @@ def one_run(
     from jaxvae.evaluation.latents.rarity import effective_examples
     from jaxvae.evaluation.probes.groups import group_accuracy, predict
     from jaxvae.evaluation.probes.probes import linear_predictions
+    from jaxvae.training.engine.parallel import batch_of
     from jaxvae.training.losses.supervised import supervised_loss
 
     joint, scaled = options.probe == "joint", images.astype(np.float32) / 255
@@ -122,7 +123,7 @@ def one_run(
         protocol="grey",
         loss=supervised_loss(model, classifier, weight=options.weight) if joint else None,
         epochs=options.epochs,
-        batch_size=min(100, len(images)),
+        batch_size=batch_of(100, len(images)),
         seed=seed,
         progress=options.progress,
     )

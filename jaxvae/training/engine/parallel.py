@@ -45,6 +45,22 @@ class CompiledSteps(NamedTuple):
     hyper: bool = False
 
 
+def batch_of(at_most: int, examples: int) -> int:
+    """The largest batch of at most that many examples that all devices of this process can share equally.
+
+    Raises:
+        ValueError: if there are fewer examples than devices.
+
+    Example:
+        >>> batch_of(100, 1500) % jax.local_device_count(), batch_of(100, 8)
+        (0, 8)
+    """
+    devices = jax.local_device_count()
+    if (batch := min(at_most, examples) // devices * devices) == 0:
+        raise ValueError(f"{examples} examples cannot be shared by {devices} devices, expected at least {devices}.")
+    return batch
+
+
 def compile_steps(
     loss: Loss | Callable[[Hyper], Loss],
     optimizer: optax.GradientTransformation | Callable[[Hyper], optax.GradientTransformation],
