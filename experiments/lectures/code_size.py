@@ -41,7 +41,7 @@ def main(options: CodeSizeOptions) -> None:
     from experiments.lectures.linear_autoencoder import pca
     from experiments.tables.results import write_results
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.progress import progress_bar
+    from jaxvae.commands.parts.progress import progress_bar
     from jaxvae.data.splits import some_rows
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.bounds.likelihood import per_example

@@ -40,7 +40,7 @@ def main(options: FlowsOptions) -> None:
     import jaxvae
     from experiments.tables.results import write_results
     from jaxvae.checks import finite_number, positive_integer
-    from jaxvae.commands.progress import progress_bar
+    from jaxvae.commands.parts.progress import progress_bar
     from jaxvae.evaluation.fitted_priors.maximum_likelihood import train_density
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.statistics import mean_and_error

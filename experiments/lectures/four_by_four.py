@@ -118,7 +118,7 @@ def learn(noise: float, x: Any, rounds: int) -> dict[str, Any]:
     import jax.numpy as jnp
     import numpy as np
 
-    from jaxvae.commands.progress import progress_bar
+    from jaxvae.commands.parts.progress import progress_bar
     from jaxvae.evaluation.exact.grid import grid_posterior
     from jaxvae.evaluation.exact.parts import evidence_parts, gaussian_on_grid
     from jaxvae.models.exact.pixels import four_by_four

@@ -43,7 +43,7 @@ def main(options: TriptychOptions) -> None:
     import jaxvae
     from experiments.tables.results import write_results
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.progress import progress_bar
+    from jaxvae.commands.parts.progress import progress_bar
     from jaxvae.data.splits import some_rows
     from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.commands.cli import Switch
-from jaxvae.commands.progress import progress_bar
+from jaxvae.commands.parts.progress import progress_bar
 
 LABELS = {
     "negative_elbo": "\N{MINUS SIGN}ELBO",

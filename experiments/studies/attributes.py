@@ -41,7 +41,7 @@ def main(options: AttributesOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.requirements import need_one_vector
+    from jaxvae.commands.parts.requirements import need_one_vector
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents import attributes, swap_latents
     from jaxvae.evaluation.plots import latent_grids

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.progress import progress_bar
+from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.files import make_folder
 from jaxvae.runs.configs.options import Gif
 
@@ -37,7 +37,7 @@ def main(options: AnimateTraversalOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.requirements import need_one_vector, need_prior
+    from jaxvae.commands.parts.requirements import need_one_vector, need_prior
     from jaxvae.evaluation import latents
     from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation

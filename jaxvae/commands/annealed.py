@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.progress import progress_bar
+from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.runs.configs.options import Index
 
 

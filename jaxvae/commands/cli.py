@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
+import jaxvae
 from jaxvae.runs.configs.config import ABOUT, PRESETS, Config
 from jaxvae.runs.configs.fields import flag, flatten
 from jaxvae.runs.configs.names import folder_path, nearest, show, unknown
@@ -43,29 +44,34 @@ class UsageError(ValueError):
     """The command line cannot be understood."""
 
 
-def parse_train(args: Sequence[str]) -> TrainOptions:
+def parse_train(args: Sequence[str], program: str = TRAIN) -> TrainOptions:
     """Options of `experiments.train`: PRESET, then flags that change it.
+
+    Args:
+        args: the words of the command line.
+        program: how the command was called.
 
     Raises:
         UsageError, ValueError, TypeError, FileNotFoundError: for what cannot be understood or accepted.
         SystemExit: after printing help.
     """
     if not args:
-        raise UsageError(f"no preset given. Valid: {', '.join(PRESETS)}. Try {TRAIN} digits")
+        raise UsageError(f"no preset given. Valid: {', '.join(PRESETS)}. Try {program} digits")
     start, *rest = args
     if start in ("-h", "--help"):
-        print(train_help())
+        print(train_help(program))
         raise SystemExit(0)
+    answer_version(start)
     if start.startswith("-"):
         preset = next((word for word in rest if word in PRESETS), "digits")
-        raise UsageError(f"the preset comes first, before {show(start)}: {TRAIN} {preset} [OPTIONS]")
-    config, workdir, about = starting_point(start)
-    options = parse_options(TrainOptions, rest, f"{TRAIN} {start}", about, default=TrainOptions(config, workdir))
+        raise UsageError(f"the preset comes first, before {show(start)}: {program} {preset} [OPTIONS]")
+    config, workdir, about = starting_point(start, program)
+    options = parse_options(TrainOptions, rest, f"{program} {start}", about, default=TrainOptions(config, workdir))
     folder_path(options.workdir)
     return TrainOptions(validate(options.config), options.workdir, options.allow_changes, options.overwrite)
 
 
-def starting_point(start: str) -> tuple[Config, str, str]:
+def starting_point(start: str, program: str = TRAIN) -> tuple[Config, str, str]:
     """(config, default run folder, description) of a preset, a config file or a run folder."""
     if start in PRESETS:
         return PRESETS[start], f"runs/{start}", f"{start}: {ABOUT[start]}."
@@ -75,15 +81,17 @@ def starting_point(start: str) -> tuple[Config, str, str]:
     if path.suffix == ".json":
         return read_config(path), f"runs/{path.stem}", f"Trains what {start} describes."
     if os.sep in start:
-        raise FileNotFoundError(f"{start} is no run folder (it has no {CONFIG}) and no .json file. Try {TRAIN} --help")
+        raise FileNotFoundError(
+            f"{start} is no run folder (it has no {CONFIG}) and no .json file. Try {program} --help"
+        )
     raise UsageError(unknown("preset", start, PRESETS))
 
 
-def train_help() -> str:
+def train_help(program: str = TRAIN) -> str:
     """The first page of help: presets and examples."""
     width = max(map(len, PRESETS)) + 2
     presets = "\n".join(f"  {name:<{width}}{ABOUT[name]}" for name in PRESETS)
-    return f"""usage: {TRAIN} PRESET [OPTIONS]
+    return f"""usage: {program} PRESET [OPTIONS]
 
 Trains a VAE. Config, metrics, checkpoints and pictures go into a run folder;
 the same command again resumes a run that was interrupted.
@@ -94,12 +102,12 @@ presets:
 PRESET may also be a .json file with a config, or a run folder to go on with.
 
 examples:
-  {TRAIN} digits
-  {TRAIN} mnist --epochs 20 --optim.lr 3e-4 --workdir runs/a
-  {TRAIN} runs/a --epochs 40
+  {program} digits
+  {program} mnist --epochs 20 --optim.lr 3e-4 --workdir runs/a
+  {program} runs/a --epochs 40
 
 All options of a preset, with their defaults:
-  {TRAIN} digits --help
+  {program} digits --help
 
 --traceback, or JAXVAE_TRACEBACK=1, shows where an error was raised."""
 
@@ -126,6 +134,7 @@ def parse_options(
         SystemExit: after printing help.
     """
     program = program or f"python -m {_module(cls)}"
+    answer_version(*args[:1])
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
@@ -145,6 +154,13 @@ def parse_options(
         raise UsageError(f"{_unexpected(rest, cls, default)} See {program} --help")
     check_options(options)
     return options
+
+
+def answer_version(*words: str) -> None:
+    """Prints the version and exits, where the first word asks for it."""
+    if words[:1] == ("--version",):
+        print(f"jaxvae {jaxvae.__version__}")
+        raise SystemExit(0)
 
 
 def parser(cls: type[Options]) -> Callable[[Sequence[str]], Options]:

@@ -35,7 +35,7 @@ def main(options: CodesOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.requirements import need_one_vector
+    from jaxvae.commands.parts.requirements import need_one_vector
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents.projections import neighbour_agreement, project
     from jaxvae.evaluation.plots import code_charts
@@ -52,8 +52,8 @@ def main(options: CodesOptions) -> None:
     codes = latents.posterior_means(model, params, test.x)
     if codes.shape[1] < 2:
         raise ValueError(
-            f"{options.run} has {codes.shape[1]} latent, expected two or more for a plane. Try python -m "
-            f"experiments.traverse {options.run}"
+            f"{options.run} has {codes.shape[1]} latent, expected two or more for a plane. Try jaxvae "
+            f"traverse {options.run}"
         )
     labels = test.labels
     own = {"pca": {}, "tsne": {"perplexity": options.perplexity, "seed": options.seed}}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.commands.progress import progress_bar
+from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.runs.configs.config import Precision
 from jaxvae.runs.configs.options import Index
 

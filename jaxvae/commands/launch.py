@@ -20,18 +20,24 @@ Options = TypeVar("Options")
 _OURS = tuple(str(Path(__file__).resolve().parents[2] / folder) for folder in ("jaxvae", "experiments"))
 
 
-def launch(body: Callable[[Options], int | None], parse: Callable[[Sequence[str]], Options]) -> NoReturn:
-    """Runs a script on `sys.argv` and exits.
+def launch(
+    body: Callable[[Options], int | None],
+    parse: Callable[[Sequence[str]], Options],
+    args: Sequence[str] | None = None,
+) -> NoReturn:
+    """Runs a script and exits.
 
     Exit codes: what the body returns (None is 0); 2 for bad input or an unusable path; 1 for numbers that
     ceased to be finite; 130 for Ctrl-C. --traceback or JAXVAE_TRACEBACK=1 shows the traceback as well.
 
     Args:
         body: the work; heavy imports belong inside it.
-        parse: makes its options from the words of the command line, as `experiments.cli.parse_train`.
+        parse: makes its options from the words of the command line, as `commands.cli.parse_train`.
+        args: those words, by default those of `sys.argv`.
     """
-    args = [word for word in sys.argv[1:] if word != "--traceback"]
-    trace = len(args) < len(sys.argv) - 1 or os.environ.get("JAXVAE_TRACEBACK", "") not in ("", "0")
+    given = sys.argv[1:] if args is None else args
+    args = [word for word in given if word != "--traceback"]
+    trace = len(args) < len(given) or os.environ.get("JAXVAE_TRACEBACK", "") not in ("", "0")
     if not trace:
         warnings.showwarning = _show_warning
     with _noted_interrupts() as interrupts:

@@ -42,8 +42,8 @@ def main(options: ManifoldOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.output import write_images
-    from jaxvae.commands.requirements import need_one_vector, need_prior
+    from jaxvae.commands.parts.output import write_images
+    from jaxvae.commands.parts.requirements import need_one_vector, need_prior
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
@@ -58,8 +58,8 @@ def main(options: ManifoldOptions) -> None:
     latent_dim = count_latents(model, params)
     if latent_dim < 2:
         raise ValueError(
-            f"{options.run} has {latent_dim} latent, expected two or more for a plane. Try python -m "
-            f"experiments.traverse {options.run}"
+            f"{options.run} has {latent_dim} latent, expected two or more for a plane. Try jaxvae "
+            f"traverse {options.run}"
         )
     plane = options.latents
     if plane is None:

@@ -31,7 +31,7 @@ def main(options: ReconstructOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.output import write_images
+    from jaxvae.commands.parts.output import write_images
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.runs.held_out import load_held_out

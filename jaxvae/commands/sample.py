@@ -31,8 +31,8 @@ def main(options: SampleOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.output import write_images
-    from jaxvae.commands.requirements import need_prior
+    from jaxvae.commands.parts.output import write_images
+    from jaxvae.commands.parts.requirements import need_prior
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
 

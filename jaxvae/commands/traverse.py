@@ -32,8 +32,8 @@ def main(options: TraverseOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.output import write_images
-    from jaxvae.commands.requirements import need_one_vector, need_prior
+    from jaxvae.commands.parts.output import write_images
+    from jaxvae.commands.parts.requirements import need_one_vector, need_prior
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation

@@ -47,7 +47,7 @@ def load_images(config: DataConfig, split: str) -> data.Dataset:
     try:
         found = data.load(config.name, split, **options)
     except FileNotFoundError as error:
-        moved = "If a run's data lie elsewhere now: python -m experiments.train RUN --data.name PATH."
+        moved = "If a run's data lie elsewhere now: jaxvae train RUN --data.name PATH."
         raise FileNotFoundError(f"{error} {moved}" if os.path.isabs(config.name) else str(error)) from error
     if found.kind != "images":
         raise ValueError(

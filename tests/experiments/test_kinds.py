@@ -50,7 +50,7 @@ def test_a_command_that_cannot_says_so_in_a_line_and_names_one_that_can(command,
     assert caught.value.code == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    for word in ("error: runs/a is", words, "expected a model with", "Try python -m experiments.interpolate runs/a"):
+    for word in ("error: runs/a is", words, "expected a model with", "Try jaxvae interpolate runs/a"):
         assert word in error
 
 

@@ -11,7 +11,7 @@ import pytest
 from disks import mounted
 
 import jaxvae
-from jaxvae.commands.output import write_images
+from jaxvae.commands.parts.output import write_images
 from jaxvae.evaluation import plots
 from jaxvae.evaluation.plots.animations import save_gif
 from jaxvae.files import whole_file, write_json, write_text

@@ -63,7 +63,7 @@ def settings(facts: Facts) -> Html:
     rows = [[tag("b", path), words(value), words(defaults[path])] for path, value in changed]
     rows += [[path, words(value), ""] for path, value in same]
     run = shlex.quote(str(facts.folder))
-    start = f"python -m experiments.train {run}"
+    start = f"jaxvae train {run}"
     return section(
         "Settings",
         paragraph("To go on with the run, and to train the same anew:"),

@@ -13,12 +13,11 @@ def need_prior(run: str, model: Any, why: str) -> None:
         >>> need_prior("runs/a", model, "there is nothing to draw codes from")
         Traceback (most recent call last):
         ValueError: runs/a is of a model without a prior: there is nothing to draw codes from, expected a model with \
-one. Try python -m experiments.interpolate runs/a
+one. Try jaxvae interpolate runs/a
     """
     if model.prior.support == "none":
         raise ValueError(
-            f"{run} is of a model without a prior: {why}, expected a model with one. Try python -m "
-            f"experiments.interpolate {run}"
+            f"{run} is of a model without a prior: {why}, expected a model with one. Try jaxvae interpolate {run}"
         )
 
 
@@ -39,5 +38,5 @@ def need_one_vector(run: str, model: Any, params: Any, why: str) -> None:
         shapes = ", ".join(str(leaf.shape) for leaf in jax.tree.leaves(code))
         raise ValueError(
             f"{run} is of a model whose latents come in groups of shapes {shapes}: {why}, expected a model with one "
-            f"vector of latents. Try python -m experiments.interpolate {run}"
+            f"vector of latents. Try jaxvae interpolate {run}"
         )
