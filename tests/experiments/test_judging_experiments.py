@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from small import untrained
 
-from experiments.studies import anomaly, debiasing
+from experiments.studies import anomaly, anomaly_feedback, debiasing
 from experiments.studies.anomaly_data import load_kind, mixed
-from experiments.studies.anomaly_feedback import feedback
 from jaxvae.commands.cli import parse_options
 from jaxvae.evaluation.probes.groups import group_accuracy
 
@@ -54,11 +53,11 @@ def test_feedback_trains_on_what_each_way_says_and_scores_what_was_seen_and_unse
         seen.append((images, exposed))
         return untrained(model)
 
-    monkeypatch.setattr(anomaly, "trained", trained)  # the long tier trains; here what it is given is looked at
+    monkeypatch.setattr(anomaly_feedback, "trained", trained)  # the long tier trains; here what it is given counts
     few = ["--train", "40", "--test", "20", "--hidden", "4", "--latent-dim", "2", "--samples", "1"]
     small = options(anomaly.AnomalyOptions, "--inliers", "digits", "--outliers", "shapes", "--share", "0.2", *few)
     kinds = {name: load_kind(name, 40, 20, 8, 0) for name in ("digits", "shapes")}
-    found = feedback(small, "digits", "shapes", kinds)
+    found = anomaly_feedback.feedback(small, "digits", "shapes", kinds)
     assert [len(images) for images, _ in seen] == [40, 32, 32, 40 - found["found"]]
     assert [None if out is None else len(out) for _, out in seen] == [None, None, 8, found["found"]]
     shapes = {image.tobytes() for image in kinds["shapes"].train}
