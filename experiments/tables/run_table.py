@@ -42,7 +42,7 @@ def run_cells(
     from jaxvae.runs.train import train_run
 
     checked = {name: validate(config) for name, config in configs.items()}
-    _, _, test = load_run_data(next(iter(checked.values())))
+    test = load_run_data(next(iter(checked.values()))).test
     x = test.x[:limit]
     which = "all" if len(x) == len(test.x) else "the first"  # which is as good as random: TFDS shuffles by a hash
     setting = (

@@ -30,6 +30,8 @@ def main(options: TrainOptions) -> int:
         if (value := test.get(name)) is None:  # an autoencoder has no bound
             continue
         print(f"{label:<16}{value['nats']:>9.2f} +- {value['standard_error']:.2f} nats per image")
+    if "validation" in outcome.summary:
+        print(outcome.summary["validation"]["kept"])
     if "last_weights" in outcome.summary:
         last = next(iter(outcome.summary["last_weights"].values()))
         print(f"of the {outcome.summary['weights']}; last weights: {last['nats']:.2f} +- {last['standard_error']:.2f}")

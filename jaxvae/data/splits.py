@@ -57,6 +57,27 @@ def held_out(count: int, test: int) -> np.ndarray:
     return np.diff(np.arange(count + 1) * test // count).astype(bool)
 
 
+def validation_rows(count: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and rows to choose by, each in order: the latter `fraction` of all, drawn by the seed.
+
+    Raises:
+        ValueError: for a fraction that leaves fewer than two rows to choose by, or none to train on.
+
+    Example:
+        >>> training, validation = validation_rows(10, 0.3, seed=0)
+        >>> training.tolist(), validation.tolist()
+        ([1, 3, 4, 5, 6, 7, 8], [0, 2, 9])
+    """
+    held = round(count * fraction) if 0 < fraction < 1 else 0
+    if not 2 <= held < count:
+        raise ValueError(
+            f"the validation fraction is {fraction}, which makes {held} of {count} training examples, expected at "
+            f"least 2 and fewer than all. Take a number between 0 and 1, such as 0.1."
+        )
+    order = stable_permutation(count, seed)
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
 def some_rows(count: int, limit: int) -> np.ndarray:
     """`limit` of the rows 0..count-1, the same every time and in order; all of them where the limit is no smaller.
 

@@ -13,6 +13,8 @@ from jaxvae.runs.compiled import Request, programs
 from jaxvae.runs.examples import as_examples, as_numbers
 from jaxvae.runs.measure import collapse_warner
 from jaxvae.runs.progress import progress_bar
+from jaxvae.runs.selection import Selection, kept_params
+from jaxvae.runs.validation import choose_by
 from jaxvae.training.engine.hyper import Hyper, as_hyper, is_optimizer
 from jaxvae.training.engine.loop import check_data, train
 from jaxvae.training.engine.optimizers import as_optimizer
@@ -53,6 +55,8 @@ def fit(
     batch_size: int = 128,
     seed: int = 0,
     ema: float | None = None,
+    validation: Any = None,
+    patience: int | None = None,
     progress: bool = True,
 ) -> Fit:
     """Trains a model on images, or on any numbers, with a progress bar; returns its parameters and history.
@@ -79,6 +83,10 @@ def fit(
         batch_size: images per step.
         seed: of everything random, 0 to 4294967295.
         ema: decay of a moving average of the parameters, which is then what is returned; None keeps no average.
+        validation: what chooses the epoch whose parameters are returned, by its bound: the part of the images that is
+            set apart for it, drawn by the seed, such as 0.1; or images of their own, or (images, labels). The records
+            then say "validation", nats per example, and "best_epoch". None: the last epoch is returned.
+        patience: stop after so many epochs without a better bound; None trains to the end.
         progress: whether to show a bar.
 
     Raises:
@@ -111,24 +119,30 @@ def fit(
     elif loss is None and (optimizer is None or is_optimizer(optimizer)):
         raise ValueError(f"hyper is {hyper!r}, but neither loss nor optimizer is a function that would read it.")
     weights = weights if weights is None or callable(weights) else as_numbers("weights", weights, "one of each image")
-    data, preprocess, example = as_examples(model, images, labels, protocol, unconditional=loss is not None)
+    examples = as_examples(model, images, labels, protocol, unconditional=loss is not None)
+    preprocess, example = examples.preprocess, examples.example
+    data, weights, selection = choose_by(model, examples, weights, validation, patience, protocol, seed)
     per_epoch = check_data(data, positive_integer("batch_size", batch_size)) // batch_size
     sizes = batch_size, min(per_epoch, 2000)
     init, compiled = programs(
         Request(model, loss, optimizer, preprocess, labels is not None, *sizes, ema, numbers is not None)
     )
     look = collapse_warner(model, data, preprocess, warmup_steps=10 * per_epoch)
+    state = init(jax.random.key(seed), example, numbers)
+    if selection is not None:
+        selection.measure(averaged_params(state))  # what cannot be measured is refused before it is trained
     state, history = run_epochs(
         compiled,
-        init(jax.random.key(seed), example, numbers),
+        state,
         data,
         epochs,
         weights=weights,
         progress=progress,
         look=look,
         hyper=numbers,
+        selection=selection,
     )
-    return Fit(jax.device_get(averaged_params(state)), history)
+    return Fit(kept_params(selection, state), history)
 
 
 def run_epochs(
@@ -141,6 +155,7 @@ def run_epochs(
     progress: bool = True,
     look: Look | None = None,
     hyper: Hyper | None = None,
+    selection: Selection | None = None,
 ) -> tuple[TrainState, list[dict[str, Any]]]:
     """Trains for some epochs from a state, wherever it comes from; (state, history), a record an epoch as in `Fit`.
 
@@ -153,6 +168,7 @@ def run_epochs(
             the records then say `effective_examples`.
         progress: whether to show a bar.
         hyper: the numbers, where the steps were compiled for some.
+        selection: what measures every epoch on validation examples, and may end the training before its last one.
         look: is called with the parameters (their moving average, if there is one) and the record of every epoch.
 
     Raises:
@@ -170,6 +186,10 @@ def run_epochs(
             show(report, None)
             for at, means in log.add(report.step, report.metrics):
                 history.append({"step": at, "epoch": at // per_epoch, **means})
+                if selection is not None:
+                    history[-1] |= selection.record(averaged_params(state), at // per_epoch, at)
                 if look is not None:
                     look(averaged_params(state), history[-1])
+            if selection is not None and selection.over:
+                break
     return state, history

@@ -144,6 +144,14 @@ def describe_protocol(asked: str, config: Config) -> str:
     return f"Protocol {protocol}: {MEANING[protocol]}{why}."
 
 
+def describe_validation(config: Config, training: int, validation: int) -> str:
+    """How the training images are split, in a line."""
+    return (
+        f"Of the training images {training:,} are trained on; {validation:,}, drawn by the seed {config.seed}, choose "
+        f"the epoch that is kept."
+    )
+
+
 def _protocol(config: Config, *splits: np.ndarray) -> Protocol:
     """The protocol asked for, else the one that fits the likelihood and the data."""
     if config.data.protocol != "auto":

@@ -1,4 +1,4 @@
-"""The test images of a run: one fixed draw, so that the numbers of two runs can be compared."""
+"""The test and validation images of a run: one fixed draw, so that the numbers of two runs can be compared."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ import numpy as np
 from jaxvae.checks import positive_integer
 from jaxvae.data.dataset import Dataset
 from jaxvae.data.protocols import fixed_binarization
-from jaxvae.data.splits import some_rows
+from jaxvae.data.splits import some_rows, validation_rows
 from jaxvae.evaluation.measured import Setting
 from jaxvae.models.records import Model
 from jaxvae.networks.precision import in_words
@@ -72,17 +72,36 @@ def load_held_out(config: DataConfig, split: str | None = None, *, allow_changes
     return draw(dataset, config.protocol)
 
 
-def load_run_data(config: Config) -> tuple[Config, np.ndarray, HeldOut]:
-    """What a run is given: its config with the data noted in it, the training images, and the fixed draw of the test.
+class RunData(NamedTuple):
+    """What a run is given.
+
+    Attributes:
+        config: with the data noted in it.
+        images: uint8 [N, H, W, C], the ones that are trained on.
+        validation: the fixed draw of those that choose the epoch, by no means test images; None for a run without.
+        test: the fixed draw of the test images.
+    """
+
+    config: Config
+    images: np.ndarray
+    validation: HeldOut | None
+    test: HeldOut
+
+
+def load_run_data(config: Config) -> RunData:
+    """Loads what a config names.
 
     Raises:
         ValueError, FileNotFoundError: for data that cannot be loaded, or fill no batch; before any other work.
     """
     train = load_images(config.data, config.data.train_split)
-    check_data(train.images, config.batch_size)
     test = load_images(config.data, config.data.test_split)
-    config = with_data(config, train, test)
-    return config, train.images, draw(test, config.data.protocol)
+    config, validation = with_data(config, train, test), None
+    if config.validation_fraction:
+        rows, held = validation_rows(len(train.images), config.validation_fraction, config.seed)
+        train, validation = train.take(rows), draw(train.take(held), config.data.protocol)
+    check_data(train.images, config.batch_size)
+    return RunData(config, train.images, validation, draw(test, config.data.protocol))
 
 
 def draw(dataset: Dataset, protocol: str) -> HeldOut:

@@ -29,8 +29,9 @@ def load(workdir: str | Path, *, step: int | None = None, allow_changes: bool = 
 
     Args:
         workdir: the run folder, such as "runs/a".
-        step: a saved step; by default the newest whole one. If the run keeps a moving average, that is returned,
-            not the last parameters; summary.json has the -ELBO of both.
+        step: a saved step, whose own parameters are returned; by default the newest whole one, and of a run with
+            validation images its best epoch. If the run keeps a moving average, that is returned, not the last
+            parameters; summary.json has the -ELBO of both.
         allow_changes: go on where config.json is no longer that of the checkpoint.
 
     Raises:
@@ -48,9 +49,9 @@ def load(workdir: str | Path, *, step: int | None = None, allow_changes: bool = 
         raise ValueError(f"{folder / run_folder.CONFIG} has no data.image_shape: no training has begun in {folder}.")
     model = _model(config.model, shape)
     like = abstract_state(config, model)
-    state, _, metadata = restore(folder / run_folder.CHECKPOINTS, config, like, step=step)
+    state, _, best, metadata = restore(folder / run_folder.CHECKPOINTS, config, like, step=step)
     check_opened(folder / run_folder.CONFIG, metadata, config, allow_changes)
-    return Run(model, averaged_params(state), config)
+    return Run(model, averaged_params(state) if best is None or step is not None else best, config)
 
 
 @functools.lru_cache(maxsize=8)

@@ -74,7 +74,8 @@ def collapse_warner(
             return
         if warned or model.evidence != "weights" or kl.ndim != 1 or not has_collapsed(LatentUse(kl, kl > QUIET, "")):
             return
-        use = latent_use(model, params, kl, _seen(model, data, preprocess))
+        rows = some_rows(count_examples(data), EXAMPLES)
+        use = latent_use(model, params, kl, seen(model, jax.tree.map(lambda leaf: leaf[rows], data), preprocess))
         if has_collapsed(use):
             warned = True
             remedies = (
@@ -91,10 +92,9 @@ def collapse_warner(
     return look
 
 
-def _seen(model: Model, data: Any, preprocess: Preprocess) -> Any:
-    """Some examples as the model sees them, with their labels if it takes any."""
-    rows = some_rows(count_examples(data), EXAMPLES)
-    some = jax.tree.map(lambda leaf: jnp.asarray(leaf[rows]), data)
+def seen(model: Model, data: Any, preprocess: Preprocess) -> Any:
+    """Examples as the model sees them, one fixed draw, with their labels if it takes any."""
+    some = jax.tree.map(jnp.asarray, data)
     raw = some.value if isinstance(some, Labelled) else some
     x = jax.vmap(preprocess)(jax.random.split(jax.random.key(0), len(raw)), raw)
     return Labelled(x, some.context) if model.context is not None else x

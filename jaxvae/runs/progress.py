@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from jaxvae.evaluation.statistics import Estimate
+from jaxvae.runs.selection import BOUNDS, nearest_bound
 from jaxvae.training.engine.loop import Report
 
 Show = Callable[[Report, Mapping[str, Estimate] | None], None]
@@ -72,6 +73,5 @@ def _loss(report: Report) -> str:
 
 def _words(test: Mapping[str, Estimate]) -> str:
     """What was measured on the test images, in a few words: as near to log p(x) as the model has anything."""
-    words = {"log_p": "-log p", "elbo": "-ELBO", "log_likelihood": "reconstruction"}
-    name = next(name for name in words if name in test)
-    return f"test {words[name]} {-test[name].mean:.2f} nats"
+    name = nearest_bound(test)
+    return f"test {BOUNDS[name]} {-test[name].mean:.2f} nats"

@@ -12,15 +12,18 @@ from jaxvae.evaluation.bounds.rounding import density_error
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.records import Key, Model, Params
 from jaxvae.runs.configs.combinations import FLOW_PRIORS
-from jaxvae.runs.configs.config import ModelConfig
+from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.held_out import HeldOut
+from jaxvae.runs.selection import BOUNDS, Selection, nearest_bound
 
 LOST = 0.1  # nats: a prior whose density is off by more on the average is said to be lost
 
 
-def line_of(step: int, epoch: float, estimates: Mapping[str, Estimate], use: Mapping[str, Any]) -> dict[str, Any]:
+def line_of(
+    step: int, epoch: float, estimates: Mapping[str, Estimate], use: Mapping[str, Any], split: str = "test"
+) -> dict[str, Any]:
     """A line of metrics.jsonl: every estimate with its standard error, and which latents are in use."""
-    record: dict[str, Any] = {"step": step, "epoch": epoch, "split": "test"}
+    record: dict[str, Any] = {"step": step, "epoch": epoch, "split": split}
     for name, estimate in estimates.items():
         record[name], record[f"{name}_standard_error"] = estimate.mean, estimate.standard_error
     return {**record, **use}
@@ -66,6 +69,26 @@ def _measured(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
     }
 
 
+def chosen(selection: Selection, config: Config, epochs: float) -> dict[str, Any]:
+    """What summary.json says of the epoch that is kept, and why; "kept" says it in words.
+
+    Args:
+        selection: at the end of the run.
+        config: of the run.
+        epochs: how many were trained.
+    """
+    count, best = selection.examples, selection.best
+    drawn = f"{count:,} validation images ({config.validation_fraction:g} of the training images, seed {config.seed})"
+    if best is None:
+        return {"images": count, "kept": f"No epoch had a finite bound on {drawn}: the last one is kept."}
+    words = f"Epoch {best.epoch} of {epochs:g} is kept, chosen by validation: the best {BOUNDS[best.bound]} of {drawn},"
+    words += f" {-best.mean:.2f} +- {best.standard_error:.2f} nats."
+    if selection.over and epochs < config.epochs:
+        words += f" Training stopped after {selection.waited} epochs without a better one (patience {config.patience})."
+    found = {"epoch": best.epoch, "step": best.step, "bound": best.bound, "images": count, "kept": words}
+    return {**found, "nats": -best.mean, "standard_error": best.standard_error}
+
+
 def compared(
     average: Mapping[str, np.ndarray], last: Mapping[str, np.ndarray], decay: float, say: Callable[[str], None]
 ) -> dict[str, Any]:
@@ -85,7 +108,7 @@ image. All that was measured and drawn, and weights.safetensors, are of the aver
         >>> found["last_weights"]["reconstruction"]["nats"]
         3.0
     """
-    name = next(name for name in ("log_p", "elbo", "log_likelihood") if name in average)  # the nearest to log p(x)
+    name = nearest_bound(average)
     lost = np.asarray(last[name], np.float64) - np.asarray(average[name], np.float64)
     mean, error, _ = summarize({"lost": lost})["lost"]
     found: dict[str, Any] = {"weights": f"moving average, decay {decay:g}", "last_weights": _measured(summarize(last))}

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.checks import one_process
-from jaxvae.evaluation.bounds.likelihood import per_example, summarize
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
@@ -20,11 +19,13 @@ from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.metrics import append_metrics, truncate_after
 from jaxvae.runs.folder.pictures import draw_pictures
 from jaxvae.runs.folder.sampling import restore, sampled, to_save
-from jaxvae.runs.folder.saved_config import changes_since, check_resumed, listed, resuming, to_metadata
-from jaxvae.runs.given_data import describe_protocol
-from jaxvae.runs.held_out import HeldOut, load_run_data
+from jaxvae.runs.folder.saved_config import changes_since, check_resumed, listed, other_images, resuming, to_metadata
+from jaxvae.runs.given_data import describe_protocol, describe_validation
+from jaxvae.runs.held_out import load_run_data
 from jaxvae.runs.progress import progress_bar
-from jaxvae.runs.summary import compared, line_of, make_summary, rounded
+from jaxvae.runs.selection import Selection, kept_params
+from jaxvae.runs.summary import line_of
+from jaxvae.runs.testing import Testing, selection_of
 from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.folders import lock_folder
 from jaxvae.training.checkpoints.weights import save_weights
@@ -34,7 +35,6 @@ from jaxvae.training.engine.signals import stop_on_signals
 from jaxvae.training.engine.state import TrainState, averaged_params, compiled_init
 from jaxvae.training.engine.windows import Windows
 
-WATCHED = 10  # epochs after each of which the latents are looked at, measured or not; later where they are measured
 LOG_STEPS = 100  # training metrics are means over this many steps, or an epoch where that is shorter
 
 
@@ -90,7 +90,7 @@ def _train_locked(
     config: Config, folder: Path, allow_changes: bool, overwrite: bool, say: Callable[[str], None]
 ) -> Outcome:
     asked = config.data.protocol
-    config, images, test = load_run_data(config)
+    config, images, validation, test = load_run_data(config)
     shape = images.shape[1:]
     per_epoch = len(images) // config.batch_size
     steps = config.epochs * per_epoch
@@ -111,35 +111,43 @@ def _train_locked(
 
     init = compiled_init(model, parts.optimizer, ema=average)
     state = init(jax.random.key(config.seed), np.zeros(shape, jnp.result_type(float)))
+    selection = selection_of(config, model, validation)
     anchor, pending, start = None, None, 0
     changes = run_folder.changes(folder, config) if resumed else []
     if resumed and checkpoint.steps(folder / run_folder.CHECKPOINTS):
-        state, anchor, metadata = restore(folder / run_folder.CHECKPOINTS, config, state)
+        state, anchor, best, metadata = restore(folder / run_folder.CHECKPOINTS, config, state)
         pending, start = metadata["window"], int(state.step)
-        say(resuming(start, steps, metadata["devices"], compiled.devices))
         since = changes_since(metadata, config)
+        if selection is not None and not other_images(since):
+            selection.resume(metadata.get("selection", {}), best)
+        waited = selection.waited if selection is not None and selection.over else 0
+        say(resuming(start, steps, metadata["devices"], compiled.devices, waited))
         check_resumed(folder / run_folder.CONFIG, start, since, allow_changes, say)
         changes = changes or since or []
     if changes:
         say(f"Going on with other values: {listed(changes)}.")
     if not resumed:
         say(describe_protocol(asked, config))
+        if validation is not None:
+            say(describe_validation(config, len(images), len(validation.x)))
 
     def claim() -> None:
-        if start < steps or not changes:  # values that no step was trained with are not those of the run
+        done = start >= steps or (selection is not None and selection.over)
+        if not (done and changes):  # values that no step was trained with are not those of the run
             run_folder.claim(folder, config, overwrite=overwrite)
         if resumed:
             truncate_after(folder / run_folder.METRICS, start)
 
     log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
-    watch = measure.CollapseWatch(model, config.objective, test, say)
-    run = _Run(config, folder, model, compiled, test, log, watch, per_epoch, steps)
+    testing = Testing(config, model, test, measure.CollapseWatch(model, config.objective, test, say))
+    run = _Run(config, folder, compiled, log, testing, selection, per_epoch, steps)
     state, signal = run.train(state, sampled(config, model, images, anchor), claim)
-    params = jax.device_get(averaged_params(state))
+    params = kept_params(selection, state)
     step = int(state.step)
     if signal:
         return Outcome(folder, model, params, {}, signal, step)
-    summary = run.summarize(state, params, say)
+    summary = testing.summarize(state, params, step / per_epoch, selection, say)
+    write_json(folder / run_folder.SUMMARY, summary)
     save_weights(folder / run_folder.WEIGHTS, params)
     kl = np.asarray(summary["kl_per_latent"])
     metrics = folder / run_folder.METRICS
@@ -152,11 +160,10 @@ class _Run(NamedTuple):
 
     config: Config
     folder: Path
-    model: Model
     compiled: CompiledSteps
-    test: HeldOut
     log: Windows
-    watch: measure.CollapseWatch
+    testing: Testing
+    selection: Selection | None
     per_epoch: int
     steps: int
 
@@ -166,7 +173,8 @@ class _Run(NamedTuple):
         The folder is claimed after the first steps, when it is known that model and loss compile and fit into memory.
         """
         saved, last, anchor, claimed = int(state.step), int(state.step), None, False
-        if last >= self.steps:
+        self._judge(last, state)  # of a run that was killed before it could
+        if last >= self.steps or self._over():
             claim()
             return state, 0
         show_progress = progress_bar(self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress)
@@ -179,55 +187,51 @@ class _Run(NamedTuple):
                         claimed = True
                     state, last, anchor = report.state, report.step, report.anchor
                     show(report, self._measure(last, state, report.metrics))
-                    if stop.signal or last == self.steps or self._due(last):
+                    over = self._over()
+                    if stop.signal or over or last == self.steps or self._due(last):
                         saved = last  # before saving: a save that fails is not tried again below
-                        self._save(to_save(state, anchor))
-                    if stop.signal:
+                        self._save(state, anchor)
+                    if stop.signal or over:
                         break
             except BaseException:
                 # Whatever went wrong, the last finished step is worth keeping, unless its arrays are gone.
                 if saved != last and not any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
-                    self._save(to_save(state, anchor))
+                    self._save(state, anchor)
                 raise
         return state, stop.signal
 
     def _due(self, step: int) -> bool:
         return step % (self.config.save_every * self.per_epoch) == 0
 
+    def _judge(self, step: int, state: TrainState) -> None:
+        """Measures the validation images after an epoch, once, and logs it."""
+        epoch, selection = step // self.per_epoch, self.selection
+        if selection is None or step % self.per_epoch or epoch <= selection.seen:
+            return
+        estimates = selection.look(averaged_params(state), epoch, step)
+        append_metrics(self.folder / run_folder.METRICS, line_of(step, epoch, estimates, {}, "validation"))
+
+    def _over(self) -> bool:
+        return self.selection is not None and self.selection.over
+
     def _measure(self, step: int, state: TrainState, metrics: dict[str, np.ndarray]) -> dict[str, Estimate] | None:
         """Logs the windows that closed and, at the end of an epoch that asks for it, the test images."""
         path = self.folder / run_folder.METRICS
         for at, means in self.log.add(step, metrics):
             append_metrics(path, {"step": at, "epoch": at / self.per_epoch, "split": "train", **means})
+        self._judge(step, state)
         if step % self.per_epoch:
             return None
-        epoch, params = step // self.per_epoch, averaged_params(state)
-        if epoch % self.config.evaluate_every:
-            if epoch <= WATCHED:
-                self.watch.look(params, self.per_example(params, measure.EXAMPLES), epoch, step)
+        found = self.testing.after_epoch(averaged_params(state), step // self.per_epoch, step)
+        if found is None:
             return None
-        values = self.per_example(params)
-        estimates, use = summarize(values), self.watch.look(params, values, epoch, step)
-        append_metrics(path, line_of(step, step / self.per_epoch, estimates, use))
-        return estimates
+        append_metrics(path, line_of(step, step / self.per_epoch, *found))
+        return found[0]
 
-    def _save(self, state: Any) -> Path:
+    def _save(self, state: TrainState, anchor: Params | None) -> Path:
         metadata = {"window": self.log.pending, "devices": self.compiled.devices, **to_metadata(self.config)}
-        return checkpoint.save(self.folder / run_folder.CHECKPOINTS, state, keep=self.config.keep, metadata=metadata)
-
-    def per_example(self, params: Params, count: int | None = None) -> dict[str, np.ndarray]:
-        """Bounds on the test images, or `count` of them: the same draw and the same posterior noise each time."""
-        key, x = jax.random.key(self.test.seed), (self.test if count is None else self.test.some(count)).x
-        return per_example(self.model, params, key, x, samples=self.config.test_samples)
-
-    def summarize(self, state: TrainState, params: Params, say: Callable[[str], None]) -> dict[str, Any]:
-        """Measures the final parameters, and the last ones where those are an average, and writes summary.json."""
-        values, step, decay = self.per_example(params), int(state.step), self.config.optim.ema
-        use, epochs = self.watch.look(params, values, step // self.per_epoch, step), step / self.per_epoch
-        samples = self.config.test_samples
-        summary = make_summary(params, values, use, self.test, step=step, epochs=epochs, samples=samples)
-        summary.update(rounded(self.config.model, self.model, params, jax.random.key(self.test.seed), say))
-        if decay is not None:
-            summary.update(compared(values, self.per_example(state.params), decay, say))
-        write_json(self.folder / run_folder.SUMMARY, summary)
-        return summary
+        best = None if self.selection is None else self.selection.best
+        if self.selection is not None:
+            metadata["selection"] = self.selection.to_metadata()
+        saved, folder = to_save(state, anchor, best and best.params), self.folder / run_folder.CHECKPOINTS
+        return checkpoint.save(folder, saved, keep=self.config.keep, metadata=metadata)

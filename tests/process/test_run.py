@@ -96,7 +96,7 @@ def test_a_run_with_a_moving_average_says_so_and_gives_the_number_of_its_last_we
     model, average, config = jaxvae.load(finished.folder)
     assert finished.summary["weights"] == "moving average, decay 0.9"
     like = abstract_state(config, model)
-    state, _, _ = restore(finished.folder / "checkpoints", config, like)
+    state = restore(finished.folder / "checkpoints", config, like).state
     test = load_held_out(config.data)
     for params, found in ((average, finished.summary["test"]), (state.params, finished.summary["last_weights"])):
         values = jaxvae.per_example(model, params, jax.random.key(test.seed), test.x)

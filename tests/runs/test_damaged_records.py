@@ -39,14 +39,16 @@ def test_damaged_lines_are_left_out_and_counted(tmp_path):
         "\0\0",
         '{"step": 1, ' * 2,
         json.dumps(TEST),
+        json.dumps({**TEST, "split": "validation"}),
     ]
     path.write_text("\n".join(lines) + "\n" + json.dumps(GOOD) + '\n{"step": 9, "split')
     found = split_records(path)
     assert (found.train, found.test) == ([GOOD, GOOD], [TEST])
+    assert found.validation == [{**TEST, "split": "validation"}]
     assert found.damaged == len(DAMAGED) + 4  # the last line is being written, or was cut short by a kill
     path.write_text('{"step": ' + "[" * 100_000 + "\n")
-    assert split_records(path) == ([], [], 1)
-    assert split_records(tmp_path / "none") == ([], [], 0)
+    assert split_records(path) == ([], [], [], 1)
+    assert split_records(tmp_path / "none") == ([], [], [], 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")

@@ -141,6 +141,10 @@ class Config:
     micro_batch: int | None = None  # Images of a device at a time, for large batches; None takes them all at once.
     evaluate_every: int = 1  # Epochs between measurements on the test images.
     test_samples: int = 1  # Posterior samples per test image in the -ELBO.
+    validation_fraction: float = 0.0
+    """Part of the training images, drawn by the seed, that is not trained on: the epoch with the best bound on them is
+    the one that is kept, measured and drawn. 0: all are trained on, and the last epoch is kept."""
+    patience: int | None = None  # Stop after so many epochs without a better validation bound; None never does.
     save_every: int = 1  # Epochs between checkpoints.
     keep: int = 3  # Checkpoints kept, the newest ones.
     parallel: Parallel = "auto"  # jit uses one device, pmap and mesh use all; auto is jit for one, else pmap.

@@ -21,6 +21,7 @@ FREE = (
     "epochs",
     "evaluate_every",
     "test_samples",
+    "patience",
     "save_every",
     "keep",
     "parallel",

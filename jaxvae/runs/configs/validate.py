@@ -27,6 +27,8 @@ RANGES: dict[str, Range] = {
     "micro_batch": _COUNT,
     "evaluate_every": _COUNT,
     "test_samples": _COUNT,
+    "validation_fraction": Range(0, 0.9),
+    "patience": _COUNT,
     "save_every": _COUNT,
     "keep": _COUNT,
     "data.test_fraction": Range(0, 1, open=True),
@@ -70,7 +72,7 @@ RANGES: dict[str, Range] = {
     "optim.max_skipped": _COUNT,
 }
 LAYERS = 100  # of a network
-OPTIONAL = ("optim.clip", "optim.ema", "optim.skip_above", "micro_batch")
+OPTIONAL = ("optim.clip", "optim.ema", "optim.skip_above", "micro_batch", "patience")
 # The protocols whose values a likelihood can score, the usual one first; "auto" fits any, and becomes one of them.
 PROTOCOLS: dict[str, tuple[Protocol, ...]] = {
     "bernoulli": ("dynamic", "threshold", "grey"),
@@ -135,6 +137,11 @@ def _check_pairs(config: Config) -> None:
         text = getattr(data, field)
         if not text.strip() or "\0" in text:
             raise ValueError(f"data.{field} is {show(text)}, expected a name. {mend('data.' + field)}")
+    if config.patience is not None and not config.validation_fraction:
+        raise ValueError(
+            f"patience is {config.patience}, but there are no validation images to wait for a better bound on: set "
+            f"--validation-fraction 0.1, or leave patience at None."
+        )
     fitting = PROTOCOLS[model.likelihood]
     if data.protocol not in ("auto", *fitting):
         others = [name for name, protocols in PROTOCOLS.items() if data.protocol in protocols]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from jaxvae.files import explain, log_file, plain, read_bytes, write_text
 
+SPLITS = ("train", "test", "validation")
 SCALARS = ("step", "epoch", "elbo", "log_likelihood", "kl", "skipped")
 LARGEST = 1e30  # of what can be drawn; NaN is no such number either
 
@@ -85,17 +86,19 @@ class Records(NamedTuple):
     """What can be drawn of metrics.jsonl, oldest first.
 
     Attributes:
-        train, test: records with a finite "epoch", and nothing but text, numbers and lists of numbers beside it.
+        train, test, validation: records with a finite "epoch", and nothing but text, numbers and lists of numbers
+            beside it.
         damaged: how many lines are left out because they are none of these.
     """
 
     train: list[dict[str, Any]]
     test: list[dict[str, Any]]
+    validation: list[dict[str, Any]]
     damaged: int
 
 
 def split_records(path: Path) -> Records:
-    """The records of training and of test images, as far as they are whole."""
+    """The records of training, test and validation images, as far as they are whole."""
     *ended, last = _lines(path) or [(None, "")]
     lines = [(record, line) for record, line in ended if line.strip()]
     lines += [last] if last[0] is not None else []  # else it is being written, or a kill has cut it short
@@ -104,12 +107,12 @@ def split_records(path: Path) -> Records:
     lengths = Counter(len(record["kl_per_latent"]) for record in whole if record.get("kl_per_latent"))
     usual = lengths.most_common(1)[0][0] if lengths else 0
     whole = [record for record in whole if len(record.get("kl_per_latent") or range(usual)) == usual]
-    by_split = {split: [record for record in whole if record["split"] == split] for split in ("train", "test")}
-    return Records(by_split["train"], by_split["test"], len(lines) - len(whole))
+    by_split = {split: [record for record in whole if record["split"] == split] for split in SPLITS}
+    return Records(**by_split, damaged=len(lines) - len(whole))
 
 
 def _is_whole(record: Mapping[str, Any]) -> bool:
-    if record.get("split") not in ("train", "test") or not _is_number(record.get("epoch")):
+    if record.get("split") not in SPLITS or not _is_number(record.get("epoch")):
         return False
     for name, value in record.items():
         values = value if isinstance(value, list) and name not in SCALARS else [value]

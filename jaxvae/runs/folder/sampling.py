@@ -13,6 +13,22 @@ from jaxvae.training.engine.sampler import Reweighted
 from jaxvae.training.engine.state import Array, TrainState
 
 
+class Restored(NamedTuple):
+    """What a checkpoint held.
+
+    Attributes:
+        state: of the training.
+        anchor: see `Anchored`, or None.
+        best: the parameters of the best epoch so far, or None where there are no validation images.
+        metadata: what was saved with it.
+    """
+
+    state: TrainState
+    anchor: Params | None
+    best: Params | None
+    metadata: dict[str, Any]
+
+
 class Anchored(NamedTuple):
     """What a checkpoint of a run by rarity holds: a `TrainState` and the parameters that its epoch's weights came from.
 
@@ -28,23 +44,39 @@ class Anchored(NamedTuple):
     anchor: Params
 
 
-def to_save(state: TrainState, anchor: Params | None) -> TrainState | Anchored:
-    """What a checkpoint holds: the state, with the anchor where there is one.
+class Selected(NamedTuple):
+    """What a checkpoint of a run with validation images holds: the last state, to go on from, and the best parameters.
+
+    Both in one checkpoint: whatever moment the run is killed at, they belong together.
+    """
+
+    step: Array
+    params: Params
+    opt_state: Any
+    key: Key
+    ema: Params | None
+    anchor: Params | None
+    best: Params
+
+
+def to_save(state: TrainState, anchor: Params | None, best: Params | None = None) -> TrainState | Anchored | Selected:
+    """What a checkpoint holds: the state, with the anchor and the best parameters where there are any.
 
     Example:
         >>> state = TrainState(1, {"w": 2.0}, None, None, None)
         >>> to_save(state, None) is state, to_save(state, {"w": 3.0}).anchor
         (True, {'w': 3.0})
     """
+    if best is not None:
+        return Selected(*state, anchor, best)
     return state if anchor is None else Anchored(*state, anchor)
 
 
-def restore(
-    folder: Path, config: Config, like: TrainState, *, step: int | None = None
-) -> tuple[TrainState, Params | None, dict[str, Any]]:
-    """(state, anchor or None, metadata) of the newest good checkpoint, as `checkpoint.restore` finds it.
+def restore(folder: Path, config: Config, like: TrainState, *, step: int | None = None) -> Restored:
+    """The newest good checkpoint, as `checkpoint.restore` finds it.
 
-    A run whose sampler was changed on its way has checkpoints of both kinds, and goes on from either.
+    A run whose sampler was changed on its way has checkpoints of several kinds, and goes on from any; so has a run with
+    validation images, which has no best epoch before its first is done.
 
     Args:
         folder: of checkpoints.
@@ -55,18 +87,21 @@ def restore(
     Raises:
         FileNotFoundError, ValueError: as `checkpoint.restore`.
     """
-    kinds: dict[bool, TrainState | Anchored] = {False: like, True: Anchored(*like, like.params)}
-    usual = config.sampler.kind == "rarity"
-    try:
-        saved, metadata = checkpoint.restore(folder, kinds[usual], step=step)
-    except ValueError as error:
+    params, rare, selected = like.params, config.sampler.kind == "rarity", config.validation_fraction > 0
+    kinds = [(a, b) for b in (selected, not selected) for a in (rare, not rare)]  # the usual one first
+    first: ValueError | None = None
+    for anchored, best in kinds:
+        wanted = to_save(like, params if anchored else None, params if best else None)
         try:
-            saved, metadata = checkpoint.restore(folder, kinds[not usual], step=step)
-        except ValueError:
-            raise error from None
-    if isinstance(saved, Anchored):
-        return TrainState(*saved[:-1]), saved.anchor, metadata
-    return saved, None, metadata
+            saved, metadata = checkpoint.restore(folder, wanted, step=step)
+        except ValueError as error:
+            first = first or error
+            continue
+        fields = saved._asdict()
+        anchor, kept = fields.pop("anchor", None), fields.pop("best", None)
+        return Restored(TrainState(**fields), anchor, kept, metadata)
+    assert first is not None
+    raise first from None
 
 
 def sampled(config: Config, model: Model, images: np.ndarray, anchor: Params | None = None) -> np.ndarray | Reweighted:

@@ -33,6 +33,17 @@ def changes_since(metadata: Mapping[str, Any], config: Config) -> Changes | None
     return changed_numbers(from_json(json.dumps(metadata[KEY]), "the config in a checkpoint"), config)
 
 
+def other_images(changes: Changes | None) -> bool:
+    """Whether a run would choose its epoch by other images than before, so that the two bounds are not comparable.
+
+    Example:
+        >>> other_images([("optim.lr", 0.1, 0.2)]), other_images([("validation_fraction", 0.1, 0.2)])
+        (False, True)
+    """
+    fields = [field for field, _, _ in changes or ()]
+    return any(field in ("seed", "validation_fraction") or field.startswith("data.") for field in fields)
+
+
 def check_resumed(
     file: Path, step: int, changes: Changes | None, allow_changes: bool, say: Callable[[str], None]
 ) -> None:
@@ -53,9 +64,15 @@ def check_resumed(
         )
 
 
-def resuming(step: int, steps: int, before: int, now: int) -> str:
-    """What to say where a run goes on: its step, and the number of devices where that was another."""
+def resuming(step: int, steps: int, before: int, now: int, waited: int = 0) -> str:
+    """What to say where a run goes on: its step, and the number of devices where that was another.
+
+    `waited` is not 0 for a run that stopped early, after so many epochs without a better validation bound.
+    """
     devices = f" It was saved on {before} device(s) and goes on with {now}." if before != now else ""
+    if waited and step < steps:
+        words = f"step {step} of {steps}, after {waited} epochs without a better validation bound"
+        return f"The run stopped early at {words}. Raise --patience to train on.{devices}"
     if step >= steps:
         return f"The run is finished: step {step} of {steps}. Raise --epochs to train on.{devices}"
     return f"Resuming at step {step} of {steps}.{devices}"

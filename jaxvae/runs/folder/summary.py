@@ -9,6 +9,7 @@ from jaxvae.files import read_bytes
 
 FIELDS: dict[str, Any] = {"step": int, "epochs": (int, float), "parameters": int, "test": dict}
 TEST: dict[str, Any] = {"images": int, "samples": int, "seed": int, "protocol": str, "sha256": str}
+VALIDATION: dict[str, Any] = {"images": int, "kept": str}
 QUANTITIES = ("negative_elbo", "reconstruction", "kl")
 LIMIT = 1 << 20  # bytes; it has some two thousand, and thirty more for each latent
 
@@ -29,6 +30,8 @@ def read_summary(path: Path) -> dict[str, Any]:
         raise _damaged(path, "it holds no object")
     _check(path, "", found, FIELDS)
     _check(path, "test.", found["test"], TEST)
+    if "validation" in found:
+        _check(path, "validation.", found["validation"] if isinstance(found["validation"], dict) else {}, VALIDATION)
     for name in QUANTITIES:
         quantity = found["test"].get(name)
         if quantity is not None:

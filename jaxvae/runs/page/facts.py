@@ -20,7 +20,7 @@ class Facts(NamedTuple):
 
     Attributes:
         folder, config: where it is and what was asked for.
-        train, test, damaged: of metrics.jsonl, as `split_records` reads it.
+        train, test, validation, damaged: of metrics.jsonl, as `split_records` reads it.
         summary: of summary.json, {} where the run was interrupted, or where it is damaged; no_summary then says how.
         run: model, parameters and config, or None; no_run says why not.
         held_out: the test images, or None; no_held_out says why not.
@@ -30,6 +30,7 @@ class Facts(NamedTuple):
     config: Config
     train: list[dict[str, Any]]
     test: list[dict[str, Any]]
+    validation: list[dict[str, Any]]
     damaged: int
     summary: Mapping[str, Any]
     no_summary: str

@@ -48,7 +48,8 @@ def _state(facts: Facts) -> Html:
     epochs = max((record.get("epoch") or 0 for record in (*facts.train, *facts.test)), default=0)
     if facts.summary:
         done = facts.summary.get("epochs")
-        if isinstance(done, int | float) and done < facts.config.epochs:
+        stopped = facts.config.patience is not None and "validation" in facts.summary
+        if isinstance(done, int | float) and done < facts.config.epochs and not stopped:
             return note(
                 f"The summary is that of {done:g} epochs; {facts.config.epochs} are asked for now.", warning=True
             )
@@ -68,7 +69,9 @@ def _numbers(facts: Facts) -> Html:
     if not found:
         return absent("Nothing was measured on test images yet.")
     numbers, setting = found
-    return joined(key_numbers(numbers), tag("p", setting, class_="caption"), _weights(facts.summary))
+    kept = facts.summary.get("validation", {}).get("kept", "").replace("+-", "\N{PLUS-MINUS SIGN}")
+    chosen = [tag("p", kept.replace("-", "\N{MINUS SIGN}"), class_="caption")] if kept else []
+    return joined(key_numbers(numbers), tag("p", setting, class_="caption"), *chosen, _weights(facts.summary))
 
 
 def _weights(summary: Mapping[str, Any]) -> Html:

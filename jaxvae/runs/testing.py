@@ -1,0 +1,73 @@
+"""What a run measures of its test images, after an epoch and at its end, and of its validation images."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxvae.evaluation.bounds.likelihood import per_example, summarize
+from jaxvae.evaluation.statistics import Estimate
+from jaxvae.models.records import Model, Params
+from jaxvae.runs import measure
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.held_out import HeldOut
+from jaxvae.runs.selection import Selection
+from jaxvae.runs.summary import chosen, compared, make_summary, rounded
+from jaxvae.training.engine.state import TrainState
+
+WATCHED = 10  # epochs after each of which the latents are looked at, measured or not; later where they are measured
+
+
+Measured = tuple[dict[str, Estimate], Mapping[str, Any]]
+
+
+class Testing(NamedTuple):
+    """The test images of a run, and what looks at its latents."""
+
+    config: Config
+    model: Model
+    test: HeldOut
+    watch: measure.CollapseWatch
+
+    def after_epoch(self, params: Params, epoch: int, step: int) -> Measured | None:
+        """(estimates, which latents are in use) after an epoch that asks for them."""
+        if epoch % self.config.evaluate_every:
+            if epoch <= WATCHED:
+                self.watch.look(params, self.per_example(params, measure.EXAMPLES), epoch, step)
+            return None
+        values = self.per_example(params)
+        return summarize(values), self.watch.look(params, values, epoch, step)
+
+    def per_example(self, params: Params, count: int | None = None) -> dict[str, np.ndarray]:
+        """Bounds on the test images, or `count` of them: the same draw and the same posterior noise each time."""
+        test = self.test if count is None else self.test.some(count)
+        return per_example(self.model, params, jax.random.key(test.seed), test.x, samples=self.config.test_samples)
+
+    def summarize(
+        self, state: TrainState, params: Params, epochs: float, selection: Selection | None, say: Callable[[str], None]
+    ) -> dict[str, Any]:
+        """What summary.json holds of `params`: the last ones of the state, their average, or those that were chosen.
+
+        Where all of it is of an average of the last epoch, the last weights are measured as well.
+        """
+        values, step, decay = self.per_example(params), int(state.step), self.config.optim.ema
+        use, samples = self.watch.look(params, values, int(epochs), step), self.config.test_samples
+        summary = make_summary(params, values, use, self.test, step=step, epochs=epochs, samples=samples)
+        summary.update(rounded(self.config.model, self.model, params, jax.random.key(self.test.seed), say))
+        if selection is not None:
+            summary["validation"] = chosen(selection, self.config, epochs)
+        elif decay is not None:
+            summary.update(compared(values, self.per_example(state.params), decay, say))
+        return summary
+
+
+def selection_of(config: Config, model: Model, validation: HeldOut | None) -> Selection | None:
+    """What chooses the epoch of a run by its validation images: one posterior sample each, the same noise every time.
+
+    It is the same whatever is measured of the test images, and how often.
+    """
+    if validation is None:
+        return None
+    key, x = jax.random.key(validation.seed), validation.x
+    return Selection(lambda params: per_example(model, params, key, x), len(x), config.patience)
