@@ -202,7 +202,7 @@ style(ax, title="The louder the pixels, the longer the code", x="C = 1 / (2c)", 
 figure
 
 # %% [markdown]
-# # Errata
+# ## Errata
 #
 # Slides on VAEs are full of small slips that training forgives. Each cell computes a wrong formula and the right one.
 #

@@ -17,7 +17,7 @@ def cells(notebook) -> list[tuple[str, str]]:
 
 def test_every_text_twin_has_its_notebook():
     assert NOTEBOOKS
-    twins = {path.stem for path in NOTEBOOKS[0].parent.glob("*.py")}
+    twins = {path.stem for path in NOTEBOOKS[0].parent.glob("[0-9]*.py")}
     assert twins == {path.stem for path in NOTEBOOKS}
 
 

@@ -1,4 +1,4 @@
-"""What README shows runs: its Python blocks, and every experiment on a run folder."""
+"""What README and the book show runs: their Python blocks, and every experiment on a run folder."""
 
 import importlib
 import json
@@ -15,13 +15,17 @@ from jaxvae.runs.train import train_run
 pytestmark = pytest.mark.quick_compile
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+BLOCKS = {
+    f"{page.stem}-{number}": block
+    for page in [ROOT / "README.md", *sorted((ROOT / "notebooks").rglob("*.md"))]
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+}
 
 
-@pytest.mark.rows(slow=["import jax, jaxvae"])
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][:40])
-def test_a_python_block_of_the_readme_runs(block, capsys):
-    exec(compile(block.replace("epochs=20", "epochs=1"), "README.md", "exec"), {})
+@pytest.mark.rows(quick=["README-0"])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_python_block_of_readme_and_of_the_book_runs(name, capsys):
+    exec(compile(BLOCKS[name].replace("epochs=20", "epochs=1"), name, "exec"), {})
     for number in re.findall(r"-ELBO (\d+\.\d) nats", capsys.readouterr().out):
         assert float(number) < 42  # 64 pixels that are bright with probability 0.3 have an entropy of 39.1 nats
 

@@ -62,8 +62,11 @@ def test_the_flat_list_is_short_and_every_name_has_one_place():
     assert several == TWICE
 
 
+PAGES = [ROOT / "README.md", ROOT / ".github/CONTRIBUTING.md", *sorted((ROOT / "notebooks").rglob("*.md"))]
+
+
 def texts():
-    yield ROOT / "README.md"
+    yield from PAGES
     for folder in ("jaxvae", "experiments", "notebooks"):
         yield from sorted((ROOT / folder).rglob("*.py"))
 
@@ -80,11 +83,14 @@ def dotted() -> dict[str, str]:
 
 
 def in_tables() -> dict[str, str]:
-    """Every `priors.vamp_prior` that README writes without the package's name."""
-    spans = re.findall(r"`([^`\n]+)`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    """Every `priors.vamp_prior` that README or a page of the book writes without the package's name."""
     spaces = "|".join(name for name in jaxvae.__all__ if isinstance(getattr(jaxvae, name), ModuleType))
-    names = re.findall(rf"(?<![\w./-])(?:{spaces})(?:\.[a-z_A-Z]\w*)+(?!\.)", " ; ".join(spans))
-    return {f"jaxvae.{name}": "README.md" for name in names}
+    found = {}
+    for page in PAGES:
+        spans = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+        for name in re.findall(rf"(?<![\w./-])(?:{spaces})(?:\.[a-z_A-Z]\w*)+(?!\.)", " ; ".join(spans)):
+            found.setdefault(f"jaxvae.{name}", page.relative_to(ROOT).as_posix())
+    return found
 
 
 RESOLVE = """

@@ -1,0 +1,63 @@
+"""Pages that the sources write: `% api: jaxvae.math` becomes that namespace, `% heads: experiments/lectures` its scripts.
+
+These are comments of the page's Markdown, replaced before it is read, so that a new name or script needs no new text.
+"""
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parents[2]
+_API = re.compile(r"^% api: (\S+)$", re.MULTILINE)
+_NAMES = re.compile(r"^% names: (\S+)$", re.MULTILINE)
+_HEADS = re.compile(r"^% heads: (\S+)$", re.MULTILINE)
+
+
+def first_line(value: object) -> str:
+    """What a name is, in one line that stands in a table's cell."""
+    line = (inspect.getdoc(value) or "").partition("\n")[0]
+    return re.sub(r"([|*_$<])", r"\\\1", line) if "`" not in line else line.replace("|", r"\|")
+
+
+def table(name: str) -> str:
+    """The names that a package lists, and what each is."""
+    package = importlib.import_module(name)
+    listed = {word: getattr(package, word) for word in sorted(package.__all__, key=str.lower)}
+    rows = [
+        f"| `{name}.{word}` | {first_line(value)} |"
+        for word, value in listed.items()
+        if not isinstance(value, ModuleType) and not word.startswith("__")
+    ]
+    return "\n".join(["| name | what it is |", "|---|---|", *rows] if rows else [])
+
+
+def namespace(name: str) -> str:
+    """That table, and below it the docstring of each name."""
+    return "\n".join([table(name), "", "```{eval-rst}", f".. automodule:: {name}", "   :members:", "```"])
+
+
+def heads(folder: str) -> str:
+    """The scripts of a folder: how each is called, how long it takes, what is expected and what was obtained."""
+    parts = []
+    for path in sorted((ROOT / folder).glob("*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        if "python -m experiments." in text:
+            parts += [f"## {path.stem}", "", "```text", text, "```", ""]
+    return "\n".join(parts)
+
+
+def _replaced(app: Sphinx, page: str, source: list[str]) -> None:
+    text = _API.sub(lambda match: namespace(match[1]), source[0])
+    text = _NAMES.sub(lambda match: table(match[1]), text)
+    source[0] = _HEADS.sub(lambda match: heads(match[1]), text)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("source-read", _replaced)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
