@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from jaxvae import data
+from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs.config import Config, DataConfig, Protocol
-from jaxvae.runs.configs.validate import PROTOCOLS
 
 ROWS = 4096  # examples hashed at a time
 SHOWN = 16  # digits of a digest in a message
@@ -156,7 +156,7 @@ def _protocol(config: Config, *splits: np.ndarray) -> Protocol:
     """The protocol asked for, else the one that fits the likelihood and the data."""
     if config.data.protocol != "auto":
         return config.data.protocol
-    usual = PROTOCOLS[config.model.likelihood][0]
+    usual = LIKELIHOODS[config.model.likelihood].protocols[0]
     if usual != "dynamic":
         return usual
     if all(_is_binary(images) for images in splits):

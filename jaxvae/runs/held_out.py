@@ -14,7 +14,7 @@ from jaxvae.data.splits import some_rows, validation_rows
 from jaxvae.evaluation.measured import Setting
 from jaxvae.models.records import Model
 from jaxvae.networks.precision import in_words
-from jaxvae.runs.builders.from_config import build_observation
+from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs.config import Config, DataConfig
 from jaxvae.runs.given_data import check_given, load_images, preprocess_of, with_data
 from jaxvae.training.engine.loop import check_data
@@ -135,7 +135,7 @@ def bin_width(config: Config) -> float | None:
         >>> [bin_width(Config(data=DataConfig(protocol=name))) for name in ("dynamic", "grey")]
         [1.0, None]
     """
-    discrete = build_observation(config.model).discrete
+    discrete = LIKELIHOODS[config.model.likelihood].make(config.model).discrete
     if discrete and config.data.protocol in ("threshold", "dynamic", "levels"):
         return 1.0
     return 1 / 256 if not discrete and config.data.protocol == "dequantize" else None

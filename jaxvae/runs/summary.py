@@ -11,7 +11,7 @@ from jaxvae.evaluation.bounds.likelihood import summarize
 from jaxvae.evaluation.bounds.rounding import density_error
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.records import Key, Model, Params
-from jaxvae.runs.configs.combinations import FLOW_PRIORS
+from jaxvae.runs.choices.priors import PRIORS
 from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.held_out import HeldOut
 from jaxvae.runs.selection import BOUNDS, Selection, nearest_bound
@@ -129,7 +129,7 @@ def rounded(
 
     The key is consumed.
     """
-    if config.kind != "vae" or config.prior not in FLOW_PRIORS:
+    if not PRIORS[config.prior].inverted:
         return {}
     error = density_error(model.prior, params, key)
     mean, largest = float(error.mean()), float(error.max())

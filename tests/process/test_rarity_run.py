@@ -188,12 +188,12 @@ WRONG = [
     ("--sampler.kind rarity --sampler.at-least -0.1", "sampler.at_least is -0.1", "at least 0"),
     ("--sampler.kind rarity --sampler.combine max", "sampler.combine", "maximum"),
     ("--sampler.kind rarity --sampler.threshold -1", "sampler.threshold is -1.0", "at least 0"),
-    ("--sampler.alpha 0.5", "sampler.alpha is 0.5, but nothing reads it here", "--sampler.kind to rarity"),
+    ("--sampler.alpha 0.5", "sampler.alpha is 0.5, but nothing reads it here", "--sampler.kind rarity"),
     ("--sampler.at_most 3", "unknown option --sampler.at_most", "--sampler.at-least"),
     ("--sampler.kind rarity --model.kind autoencoder", "sampler.kind is 'rarity'", "'autoencoder'"),
     ("--sampler.kind rarity --model.kind ladder", "sampler.kind is 'rarity'", "--sampler.kind uniform"),
-    ("--sampler.kind rarity --model.posterior iaf", "diagonal Gaussian", "--model.posterior diagonal"),
-    ("--sampler.kind rarity --model.posterior full", "diagonal Gaussian", "--model.posterior diagonal"),
+    ("--sampler.kind rarity --model.posterior iaf", "'iaf' does not take", "--model.posterior diagonal"),
+    ("--sampler.kind rarity --model.posterior full", "'full' does not take", "--model.posterior diagonal"),
 ]
 
 

@@ -13,11 +13,12 @@ import pytest
 from disks import mounted
 
 from jaxvae import files
+from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs import config as configs
 from jaxvae.runs.configs import names, serialize
 from jaxvae.runs.configs.config import ABOUT, PRESETS, Config, DataConfig
 from jaxvae.runs.configs.fields import flatten
-from jaxvae.runs.configs.validate import PROTOCOLS, RANGES, validate
+from jaxvae.runs.configs.validate import RANGES, validate
 from jaxvae.runs.folder import metrics, run_folder
 
 
@@ -147,10 +148,8 @@ def test_every_number_has_a_range_and_every_likelihood_its_protocols() -> None:
     optional = {"optim.clip", "optim.ema", "optim.skip_above", "data.image_shape", "micro_batch", "patience"}
     optional |= {"data.size", "data.channels", "data.background"}
     assert set(RANGES) == (numbers | optional) - {"progress"}
-    assert set(PROTOCOLS) == set(typing.get_args(configs.Likelihood))
-    assert {name for fitting in PROTOCOLS.values() for name in fitting} == set(typing.get_args(configs.Protocol)) - {
-        "auto"
-    }
+    fitting = {name for likelihood in LIKELIHOODS.values() for name in likelihood.protocols}
+    assert fitting == set(typing.get_args(configs.Protocol)) - {"auto"}
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -177,9 +177,9 @@ UNREAD = [
     ({}, {"alpha": 0.2}, "objective.alpha is 0.2", "renyi"),
     ({}, {"mix": 2.0, "bound": "ciwae"}, "objective.mix is 2.0", "at least 0"),
     ({}, {"groups": 3, "bound": "miwae", "samples": 4}, "objective.groups is 3", "samples 4"),
-    ({"kind": "autoencoder"}, {"bound": "iwae"}, "objective.bound is 'iwae'", "no posterior"),
-    ({"kind": "autoencoder"}, {"beta": 2.0}, "objective.beta is 2.0", "no posterior"),
-    ({"kind": "ladder"}, {"penalty": "mmd"}, "objective.penalty is 'mmd'", "two layers"),
+    ({"kind": "autoencoder"}, {"bound": "iwae"}, "objective.bound is 'iwae'", "'autoencoder' does not take"),
+    ({"kind": "autoencoder"}, {"beta": 2.0}, "objective.beta is 2.0", "'autoencoder' does not take"),
+    ({"kind": "ladder"}, {"penalty": "mmd"}, "objective.penalty is 'mmd'", "'ladder' does not take"),
     ({"posterior": "iaf"}, {"penalty": "dip_i"}, "objective.penalty is 'dip_i'", "diagonal"),
     ({}, {"penalty_weight": 2.0}, "objective.penalty_weight is 2.0", "mmd"),
 ]

@@ -8,18 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxvae.models.records import Model, Network
-from jaxvae.models.variational import vae
-from jaxvae.networks.mlp import MLPDecoder
+from jaxvae.models.records import Model
 from jaxvae.networks.precision import at_precision
 from jaxvae.runs.builders.objective import build_loss
-from jaxvae.runs.builders.parts import (
-    build_code_encoder,
-    build_encoder,
-    build_observation,
-    build_posterior,
-    build_prior,
-)
+from jaxvae.runs.choices.kinds import KINDS
+from jaxvae.runs.choices.likelihoods import LIKELIHOODS
+from jaxvae.runs.choices.records import Given
 from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.given_data import preprocess_of
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
@@ -56,39 +50,8 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.nd
         >>> build_model(ModelConfig(latent_dim=2), (8, 8, 1)).event_shape
         (8, 8, 1)
     """
-    observation = build_observation(config)
-    if config.kind in ("hierarchical", "ladder"):
-        from jaxvae.runs.builders.layered import build_layered
-
-        return build_layered(config, event_shape, observation, output_bias(config, event_shape, images))
-    decoder: Network
-    if config.network == "conv":
-        from jaxvae.networks.conv import ConvDecoder  # seldom needed, so not at every start
-
-        decoder = ConvDecoder(event_shape, observation.channels, config.features, config.dense, config.activation)
-    else:
-        bias = output_bias(config, event_shape, images)
-        decoder = MLPDecoder(event_shape, observation.channels, config.hidden[::-1], config.activation, bias)
-    if config.kind == "autoencoder":
-        from jaxvae.models.autoencoders.deterministic import autoencoder
-
-        return autoencoder(
-            build_code_encoder(config),
-            decoder,
-            event_shape=event_shape,
-            latent_dim=config.latent_dim,
-            observation=observation,
-        )
-    encoder = build_encoder(config)
-    return vae(
-        encoder,
-        decoder,
-        event_shape=event_shape,
-        latent_dim=config.latent_dim,
-        observation=observation,
-        prior=build_prior(config, event_shape, encoder),
-        posterior=build_posterior(config),
-    )
+    given = Given(event_shape, output_bias(config, event_shape, images))
+    return KINDS[config.kind].make(config, given, LIKELIHOODS[config.likelihood].make(config))
 
 
 def output_bias(

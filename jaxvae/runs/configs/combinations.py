@@ -1,33 +1,20 @@
 """Which parts of a model, an objective and an optimizer fit together, and which options nothing would read."""
 
 from dataclasses import fields
-from typing import Any
 
+from jaxvae.runs.choices.bounds import BOUNDS
+from jaxvae.runs.choices.likelihoods import LIKELIHOODS
+from jaxvae.runs.choices.penalties import PENALTIES
+from jaxvae.runs.choices.posteriors import POSTERIORS
+from jaxvae.runs.choices.table import TABLES, readers, takers
 from jaxvae.runs.configs.config import Config, SamplerConfig
 from jaxvae.runs.configs.fields import flag, flatten, mend, words
+from jaxvae.runs.configs.names import show
 
-FLOW_PRIORS, FLOW_POSTERIORS = ("real_nvp", "spline"), ("planar", "radial", "iaf", "coupling")
-LAYERED = ("hierarchical", "ladder")
-BATCH_BOUNDS = ("free_bits", "capacity")  # not linear in the KL: which KL it is, objective.kl_over says
-MOST_FULL = 5000  # latents of a full covariance: 12 million numbers for each image
-# Options that only some values of other fields read.
-READERS: dict[str, dict[str, tuple[Any, ...]]] = {
+# Options that only some values of other fields read: those of the tables, and of options that have no table.
+READERS: dict[str, dict[str, tuple[str, ...]]] = {
     **{f"sampler.{field.name}": {"sampler.kind": ("rarity",)} for field in fields(SamplerConfig)[1:]},
-    "model.prior_components": {"model.prior": ("mixture", "vamp")},
-    "model.rank": {"model.posterior": ("low_rank",)},
-    "model.flows": {"model.prior": FLOW_PRIORS, "model.posterior": FLOW_POSTERIORS},
-    "model.flow_hidden": {"model.prior": FLOW_PRIORS, "model.posterior": ("iaf", "coupling")},
-    "model.first_latents": {"model.kind": LAYERED},
-    "model.upper_hidden": {"model.kind": LAYERED},
-    "model.components": {"model.likelihood": ("logistic_mixture",)},
-    "objective.groups": {"objective.bound": ("miwae",), "objective.estimator": ("piwae",)},
-    "objective.mix": {"objective.bound": ("ciwae",)},
-    "objective.alpha": {"objective.bound": ("renyi",)},
-    "objective.free_bits": {"objective.bound": ("free_bits",)},
-    "objective.capacity": {"objective.bound": ("capacity",)},
-    "objective.capacity_weight": {"objective.bound": ("capacity",)},
-    "objective.kl_over": {"objective.bound": BATCH_BOUNDS},
-    "objective.penalty_weight": {"objective.penalty": ("mmd", "dip_i", "dip_ii", "total_correlation")},
+    **readers(),
     "optim.eps": {"optim.name": ("adam", "adamw")},
 }
 
@@ -35,54 +22,38 @@ READERS: dict[str, dict[str, tuple[Any, ...]]] = {
 def check_parts(config: Config) -> None:
     """Raises `ValueError` where two parts do not fit, or an option was changed that nothing reads."""
     values, defaults = dict(flatten(config)), dict(flatten(Config()))
-    for option, readers in READERS.items():
-        unread = not any(values[field] in names for field, names in readers.items())
+    for option, by_field in READERS.items():
+        unread = not any(values[field] in names for field, names in by_field.items())
         if unread and values[option] != defaults[option]:
-            ways = ", or ".join(f"{flag(field)} to {' or '.join(map(str, names))}" for field, names in readers.items())
+            ways = ", or ".join(f"{flag(field)} {' or '.join(names)}" for field, names in by_field.items())
             raise ValueError(
                 f"{option} is {words(values[option])}, but nothing reads it here: set {ways}, or leave it at "
                 f"{words(defaults[option])}."
             )
-    _check_sampler(config)
+    for field, table in TABLES.items():
+        for option in table[values[field]].ignores:
+            if values[option] != defaults[option]:
+                others = " or ".join(takers(field, option))
+                raise ValueError(
+                    f"{option} is {show(values[option])}, which {field} {values[field]!r} does not take. Set "
+                    f"{flag(option)} {words(defaults[option])}, or {flag(field)} {others}."
+                )
     _check_model(config)
     _check_objective(config)
     _check_optim(config)
 
 
-def _check_sampler(config: Config) -> None:
-    model = config.model
-    if config.sampler.kind == "rarity" and (model.kind != "vae" or model.posterior != "diagonal"):
-        raise ValueError(
-            f"sampler.kind is 'rarity', which reads a diagonal Gaussian posterior, and model.kind is {model.kind!r}, "
-            f"model.posterior {model.posterior!r}. Set --model.kind vae --model.posterior diagonal, or "
-            f"--sampler.kind uniform."
-        )
-
-
 def _check_model(config: Config) -> None:
-    model = config.model
+    model, posterior = config.model, POSTERIORS[config.model.posterior]
     if model.network == "conv" and not model.features:
         raise ValueError("model.features is empty, expected at least one layer. Set --model.features 32 64.")
-    if model.scale != "fixed" and model.likelihood not in ("normal", "laplace"):
+    if posterior.most is not None and model.latent_dim > posterior.most[0]:
+        most, why = posterior.most
         raise ValueError(
-            f"model.scale is {model.scale!r}, but model.likelihood {model.likelihood!r} has no such scale. "
-            f"Set --model.likelihood normal (or laplace), or --model.scale fixed."
+            f"model.latent_dim is {model.latent_dim}, expected at most {most} for model.posterior "
+            f"{model.posterior!r}, {why}. Set --model.posterior low_rank, or a smaller --model.latent-dim."
         )
-    if model.kind != "vae":
-        for field, usual in (("prior", "standard_normal"), ("posterior", "diagonal")):
-            if (value := getattr(model, field)) != usual:
-                raise ValueError(
-                    f"model.{field} is {value!r}, but model.kind {model.kind!r} has its own. Set --model.kind vae, or "
-                    f"--model.{field} {usual}."
-                )
-    if model.posterior == "full" and model.latent_dim > MOST_FULL:
-        raise ValueError(
-            f"model.latent_dim is {model.latent_dim}, expected at most {MOST_FULL} for model.posterior 'full', whose "
-            f"encoder emits Z (Z + 3) / 2 numbers. Set --model.posterior low_rank, or a smaller --model.latent-dim."
-        )
-    if model.kind in LAYERED and model.network != "mlp":
-        raise ValueError(f"model.network is {model.network!r}, but model.kind {model.kind!r} takes 'mlp'.")
-    one_output = model.likelihood == "bernoulli" or (model.likelihood == "normal" and model.scale != "per_pixel")
+    one_output = LIKELIHOODS[model.likelihood].one_output and model.scale != "per_pixel"
     if model.output_bias != "zero" and not (model.network == "mlp" and one_output):
         raise ValueError(
             f"model.output_bias is {model.output_bias!r}, which needs model.network 'mlp' and model.likelihood "
@@ -93,41 +64,20 @@ def _check_model(config: Config) -> None:
 
 def _check_objective(config: Config) -> None:
     model, objective = config.model, config.objective
-    if objective.bound != "elbo" and (objective.beta != 1 or objective.warmup_epochs):
-        raise ValueError(
-            f"objective.beta is {objective.beta:g} and objective.warmup_epochs {objective.warmup_epochs:g}, "
-            f"but the bound {objective.bound!r} has no KL to weigh: expected 1 and 0. Set --objective.bound elbo."
-        )
-    if model.kind == "autoencoder":
-        usual = Config().objective
-        for field in ("bound", "samples", "estimator", "beta", "warmup_epochs"):
-            value, expected = getattr(objective, field), getattr(usual, field)
-            if value != expected:
-                raise ValueError(
-                    f"objective.{field} is {value!r}, but an autoencoder has no posterior: expected {expected!r}. Set "
-                    f"--model.kind vae, or leave it."
-                )
     if objective.samples % objective.groups:
         raise ValueError(
             f"objective.groups is {objective.groups}, which objective.samples {objective.samples} is no multiple of. "
             f"{mend('objective.groups')}"
         )
-    if objective.bound in BATCH_BOUNDS and objective.kl_over == "minibatch" and objective.estimator != "pathwise":
+    if BOUNDS[objective.bound].of_batch and objective.kl_over == "minibatch" and objective.estimator != "pathwise":
         raise ValueError(
             f"objective.estimator is {objective.estimator!r}, but {objective.bound} of the mean KL over the minibatch "
             f"has the pathwise gradient. Set --objective.estimator pathwise, or --objective.kl-over example."
         )
-    if objective.penalty != "none" and model.kind in LAYERED:
+    if PENALTIES[objective.penalty].diagonal and not POSTERIORS[model.posterior].diagonal:
         raise ValueError(
-            f"objective.penalty is {objective.penalty!r}, but the codes of model.kind {model.kind!r} have two layers. "
-            f"Set --model.kind vae, or --objective.penalty none."
-        )
-    if objective.penalty in ("dip_i", "dip_ii", "total_correlation") and (
-        model.kind != "vae" or model.posterior != "diagonal"
-    ):
-        raise ValueError(
-            f"objective.penalty is {objective.penalty!r}, which reads a diagonal Gaussian posterior. Set --model.kind "
-            f"vae --model.posterior diagonal, or --objective.penalty mmd."
+            f"objective.penalty is {objective.penalty!r}, which reads a diagonal Gaussian posterior. Set "
+            f"--model.posterior diagonal, or --objective.penalty mmd."
         )
 
 

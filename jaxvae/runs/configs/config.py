@@ -4,31 +4,35 @@ The comment after each field is its text in --help. `validate.py` says which val
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from jaxvae.runs.choices.bounds import BOUNDS, ESTIMATORS
+from jaxvae.runs.choices.kinds import KINDS
+from jaxvae.runs.choices.likelihoods import LIKELIHOODS
+from jaxvae.runs.choices.penalties import PENALTIES
+from jaxvae.runs.choices.posteriors import POSTERIORS
+from jaxvae.runs.choices.priors import PRIORS
 
 Protocol = Literal["auto", "grey", "threshold", "dynamic", "levels", "dequantize"]
 Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus"]
-Likelihood = Literal[
-    "bernoulli",
-    "continuous_bernoulli",
-    "normal",
-    "laplace",
-    "discretized_logistic",
-    "logistic_mixture",
-    "categorical",
-]
 Scale = Literal["fixed", "learned", "per_pixel"]
-Kind = Literal["vae", "hierarchical", "ladder", "autoencoder"]
-Prior = Literal["standard_normal", "mixture", "vamp", "real_nvp", "spline"]
-Posterior = Literal["diagonal", "low_rank", "full", "planar", "radial", "iaf", "coupling"]
-Bound = Literal["elbo", "iwae", "miwae", "ciwae", "renyi", "vr_max", "free_bits", "capacity"]
 KLOver = Literal["minibatch", "example"]
-Estimator = Literal["pathwise", "sticking_the_landing", "doubly_reparameterized", "score_function", "piwae"]
 Schedule = Literal["constant", "cosine", "linear", "burda"]
-Penalty = Literal["none", "mmd", "dip_i", "dip_ii", "total_correlation"]
 Sampler = Literal["uniform", "rarity"]
 Parallel = Literal["auto", "jit", "pmap", "mesh"]
 Precision = Literal["default", "bfloat16", "float32"]
+if TYPE_CHECKING:
+    Kind = str
+    Likelihood = str
+    Prior = str
+    Posterior = str
+    Bound = str
+    Estimator = str
+    Penalty = str
+else:  # the names in their tables, see choices/records.py
+    Kind, Likelihood, Prior = Literal[tuple(KINDS)], Literal[tuple(LIKELIHOODS)], Literal[tuple(PRIORS)]
+    Posterior, Bound = Literal[tuple(POSTERIORS)], Literal[tuple(BOUNDS)]
+    Estimator, Penalty = Literal[tuple(ESTIMATORS)], Literal[tuple(PENALTIES)]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxvae import __version__
 from jaxvae.files import explain, write_text
-from jaxvae.runs.configs.combinations import BATCH_BOUNDS
+from jaxvae.runs.choices.bounds import BOUNDS
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten, typed
 from jaxvae.runs.configs.names import show
@@ -83,7 +83,7 @@ def _keep_old_meanings(content: dict[str, Any]) -> None:
     Before `objective.kl_over` there were free bits and a capacity of each example's KL only.
     """
     objective = content.get("objective")
-    if isinstance(objective, dict) and objective.get("bound") in BATCH_BOUNDS:
+    if isinstance(objective, dict) and (bound := objective.get("bound")) in BOUNDS and BOUNDS[bound].of_batch:
         objective.setdefault("kl_over", "example")
 
 

@@ -3,8 +3,9 @@
 import math
 from typing import NamedTuple
 
+from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs.combinations import check_parts
-from jaxvae.runs.configs.config import Config, Protocol
+from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten, mend, typed
 from jaxvae.runs.configs.names import show
 
@@ -73,16 +74,6 @@ RANGES: dict[str, Range] = {
 }
 LAYERS = 100  # of a network
 OPTIONAL = ("optim.clip", "optim.ema", "optim.skip_above", "micro_batch", "patience")
-# The protocols whose values a likelihood can score, the usual one first; "auto" fits any, and becomes one of them.
-PROTOCOLS: dict[str, tuple[Protocol, ...]] = {
-    "bernoulli": ("dynamic", "threshold", "grey"),
-    "continuous_bernoulli": ("grey", "dequantize"),
-    "normal": ("grey", "dequantize"),
-    "laplace": ("grey", "dequantize"),
-    "discretized_logistic": ("levels",),
-    "logistic_mixture": ("levels",),
-    "categorical": ("levels",),
-}
 
 
 def validate(config: Config) -> Config:
@@ -142,9 +133,9 @@ def _check_pairs(config: Config) -> None:
             f"patience is {config.patience}, but there are no validation images to wait for a better bound on: set "
             f"--validation-fraction 0.1, or leave patience at None."
         )
-    fitting = PROTOCOLS[model.likelihood]
-    if data.protocol not in ("auto", *fitting):
-        others = [name for name, protocols in PROTOCOLS.items() if data.protocol in protocols]
+    fitting = LIKELIHOODS[model.likelihood].protocols
+    if data.protocol not in ("auto", *fitting):  # which becomes the first of them that fits the data
+        others = [name for name, likelihood in LIKELIHOODS.items() if data.protocol in likelihood.protocols]
         raise ValueError(
             f"data.protocol is {data.protocol!r}, but model.likelihood {model.likelihood!r} scores values of "
             f"the protocol {' or '.join(fitting)}. Set --data.protocol {fitting[0]}, or --model.likelihood "

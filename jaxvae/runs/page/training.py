@@ -5,16 +5,11 @@ from typing import Any
 
 from jaxvae.evaluation.plots.charts import PANELS, loss_curves
 from jaxvae.evaluation.plots.figures import new_axes
+from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.page.drawing import chart
 from jaxvae.runs.page.facts import Facts
 from jaxvae.runs.page.html import Html, absent, figures, joined, key_numbers, note, paragraph, section, tag
 
-KINDS = {
-    "vae": "A variational autoencoder",
-    "hierarchical": "A variational autoencoder with two layers of latents",
-    "ladder": "A ladder variational autoencoder",
-    "autoencoder": "A deterministic autoencoder",
-}
 NAMES = {"negative_elbo": "\N{MINUS SIGN}ELBO", "reconstruction": "reconstruction", "kl": "KL"}
 
 
@@ -34,8 +29,8 @@ def head(facts: Facts) -> Html:
     config, model = facts.config, facts.config.model
     name, widths = ("MLP", model.hidden) if model.network == "mlp" else ("convolutions", model.features)
     lead = (
-        f"{KINDS[model.kind]} of {config.data.name}: {name} {'-'.join(map(str, widths))}, {model.latent_dim} latents, "
-        f"{model.likelihood.replace('_', ' ')} likelihood, seed {config.seed}."
+        f"{KINDS[model.kind].about} of {config.data.name}: {name} {'-'.join(map(str, widths))}, "
+        f"{model.latent_dim} latents, {model.likelihood.replace('_', ' ')} likelihood, seed {config.seed}."
     )
     return joined(tag("h1", facts.folder.resolve().name), tag("p", lead, class_="lead"), _state(facts), _numbers(facts))
 

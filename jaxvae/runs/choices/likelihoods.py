@@ -1,0 +1,51 @@
+"""p(x | z) of one pixel, by name."""
+
+from typing import TYPE_CHECKING, Any
+
+from jaxvae.runs.choices.records import Likelihood
+
+if TYPE_CHECKING:
+    from jaxvae.models.records import Observation
+    from jaxvae.runs.configs.config import Protocol
+
+GREY: "tuple[Protocol, ...]" = ("grey", "dequantize")
+WITHOUT_SCALE = ("model.scale",)
+
+
+def continuous(name: str, *options: Any) -> "Observation":
+    """An observation model of models/observations/continuous.py, by the name of its constructor."""
+    from jaxvae.models.observations import continuous
+
+    made: Observation = getattr(continuous, name)(*options)
+    return made
+
+
+def discrete(name: str, *options: Any) -> "Observation":
+    """An observation model of models/observations/discrete.py, by the name of its constructor."""
+    from jaxvae.models.observations import discrete
+
+    made: Observation = getattr(discrete, name)(*options)
+    return made
+
+
+LIKELIHOODS: dict[str, Likelihood] = {
+    "bernoulli": Likelihood(
+        lambda config: continuous("bernoulli"),
+        ("dynamic", "threshold", "grey"),
+        ignores=WITHOUT_SCALE,
+        one_output=True,
+    ),
+    "continuous_bernoulli": Likelihood(lambda config: continuous("continuous_bernoulli"), GREY, ignores=WITHOUT_SCALE),
+    "normal": Likelihood(lambda config: continuous("normal", config.scale, config.std), GREY, one_output=True),
+    "laplace": Likelihood(lambda config: continuous("laplace", config.scale, config.std), GREY),
+    "discretized_logistic": Likelihood(
+        lambda config: discrete("discretized_logistic"), ("levels",), ignores=WITHOUT_SCALE
+    ),
+    "logistic_mixture": Likelihood(
+        lambda config: discrete("logistic_mixture", config.components),
+        ("levels",),
+        reads=("model.components",),
+        ignores=WITHOUT_SCALE,
+    ),
+    "categorical": Likelihood(lambda config: discrete("categorical"), ("levels",), ignores=WITHOUT_SCALE),
+}

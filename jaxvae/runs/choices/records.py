@@ -1,0 +1,138 @@
+"""What a table says of each value of an option: how it is made, and which options it reads. No JAX is imported.
+
+To add a prior, a likelihood, a bound, a penalty or a kind of model to the command line, write one entry in its table:
+the types in --help, the refusals and the builders are all made from the entries.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from jaxvae.models.records import Conditional, Model, Network, Observation
+    from jaxvae.runs.configs.config import Protocol
+
+    MakePosterior = Callable[..., Conditional]
+
+
+class Given(NamedTuple):
+    """What a model is made for, beside its config.
+
+    Attributes:
+        event_shape: (H, W, C).
+        bias: the decoder outputs to start from, flat; None to start at zero.
+    """
+
+    event_shape: tuple[int, ...]
+    bias: tuple[float, ...] | None = None
+
+
+class Likelihood(NamedTuple):
+    """p(x | z) of one pixel.
+
+    Attributes:
+        make: (ModelConfig) -> `Observation`.
+        protocols: those whose values it can score, the usual one first.
+        reads: options that only some choices read, as model.components.
+        ignores: options that all other choices of the table take.
+        one_output: whether one number of the decoder for each pixel says its mean, so that it can start at the data's.
+    """
+
+    make: "Callable[[Any], Observation]"
+    protocols: "tuple[Protocol, ...]"
+    reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+    one_output: bool = False
+
+
+class Prior(NamedTuple):
+    """p(z).
+
+    Attributes:
+        make: (ModelConfig, Given, encoder) -> `Conditional`.
+        reads, ignores: see `Likelihood`.
+        inverted: whether its density takes an inverse, so that rounding can lose it.
+    """
+
+    make: "Callable[[Any, Given, Network], Conditional]"
+    reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+    inverted: bool = False
+
+
+class Posterior(NamedTuple):
+    """q(z | x).
+
+    Attributes:
+        make: (ModelConfig) -> (encoder, latent_dim, *, to_input) -> `Conditional`, as `vae` takes it.
+        reads, ignores: see `Likelihood`.
+        diagonal: whether it is a Gaussian with a mean and a log-variance of each latent.
+        most: the largest latent_dim, and why.
+    """
+
+    make: "Callable[[Any], MakePosterior]"
+    reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+    diagonal: bool = False
+    most: tuple[int, str] | None = None
+
+
+class Bound(NamedTuple):
+    """What training maximises.
+
+    Attributes:
+        make: (ObjectiveConfig, beta) -> the bound with the options that are structure, and those that are numbers.
+        reads, ignores: see `Likelihood`.
+        of_batch: whether it is not linear in the KL: which KL it is, objective.kl_over says.
+    """
+
+    make: Callable[[Any, Any], tuple[Any, dict[str, Any]]]
+    reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+    of_batch: bool = False
+
+
+class Estimator(NamedTuple):
+    """How the gradient of a bound is estimated.
+
+    Attributes:
+        make: (ObjectiveConfig) -> as `bound_loss(estimator=)` takes it.
+        reads, ignores: see `Likelihood`.
+    """
+
+    make: Callable[[Any], Any]
+    reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+
+
+class Penalty(NamedTuple):
+    """What is asked of all codes of a batch together.
+
+    Attributes:
+        make: (ObjectiveConfig, Model) -> as `bound_loss(batch_penalty=)` takes it.
+        reads, ignores: see `Likelihood`.
+        loss: (ObjectiveConfig, Model, number of training examples) -> a loss in place of bound and penalty.
+        diagonal: whether it reads mean and log-variance of a diagonal Gaussian posterior.
+    """
+
+    make: "Callable[[Any, Model], Any]"
+    reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+    loss: "Callable[[Any, Model, int], Any] | None" = None
+    diagonal: bool = False
+
+
+class Kind(NamedTuple):
+    """A kind of model.
+
+    What it can do its `Model` says: evidence, draw, the supports of prior and posterior, context.
+
+    Attributes:
+        about: what it is, as a sentence begins.
+        make: (ModelConfig, Given, Observation) -> `Model`.
+        reads, ignores: see `Likelihood`.
+    """
+
+    about: str
+    make: "Callable[[Any, Given, Observation], Model]"
+    reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
