@@ -121,7 +121,8 @@ def print_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]],
     """Prints a table: the first column on the left, numbers on the right; columns without an entry are left out.
 
     Example:
-        >>> print_table("two coins", ("side", "share", "note"), [("heads", "0.5", ""), ("tails", "0.5", "")])
+        >>> rows = [("heads", "0.5", ""), ("tails", "0.5", "")]
+        >>> print_table("two coins", ("side", "share", "note"), rows)  # doctest: +NORMALIZE_WHITESPACE
         two coins
         ┏━━━━━━━┳━━━━━━━┓
         ┃ side  ┃ share ┃

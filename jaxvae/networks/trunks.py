@@ -26,7 +26,7 @@ def check_fields(module: nn.Module) -> None:
         >>> from jaxvae.networks.mlp import MLPEncoder
         >>> MLPEncoder(latent_dim=0)
         Traceback (most recent call last):
-        ValueError: latent_dim is 0, expected at least 1.
+        ValueError: latent_dim is 0, expected an integer of at least 1.
     """
     given = {name: getattr(module, name) for name in module.__dataclass_fields__}
     for name in (name for name in POSITIVE if name in given):

@@ -29,7 +29,7 @@ class Classifier(NamedTuple):
     Attributes:
         features: x [N, ...] -> f(x) [N, F], the layer before the logits.
         probabilities: x [N, ...] -> p(y | x) [N, classes].
-        accuracy: the part of held-out examples whose class it names, with its binomial standard error.
+        accuracy: the part of held-out examples whose class it names, with its standard error (Agresti and Coull, 1998).
         params: {"network": f's variables, "weights": W [F, classes], "bias": b [classes]}.
     """
 
