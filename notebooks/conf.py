@@ -23,10 +23,13 @@ default_role = "code"
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 napoleon_numpy_docstring = False
 
 html_theme = "furo"
 html_title = "jaxvae"
 html_show_sphinx = False
+html_static_path = ["_extension/book.css"]
+html_css_files = ["book.css"]
 # `-b linkcheck` asks every address that the book names; it wants a network, so it is no part of the build.
 linkcheck_anchors = False

@@ -27,9 +27,11 @@ def first_line(value: object) -> str:
 def table(name: str) -> str:
     """The names that a package lists, and what each is."""
     package = importlib.import_module(name)
+    # In full where the names stand for others' homes, and by themselves where they are at home.
+    written = "`{}.{}`" if name == "jaxvae" else "{{py:obj}}`~{}.{}`"
     listed = {word: getattr(package, word) for word in sorted(package.__all__, key=str.lower)}
     rows = [
-        f"| `{name}.{word}` | {first_line(value)} |"
+        f"| {written.format(name, word)} | {first_line(value)} |"
         for word, value in listed.items()
         if not isinstance(value, ModuleType) and not word.startswith("__")
     ]
