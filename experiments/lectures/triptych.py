@@ -157,6 +157,8 @@ def draw(found: dict[str, dict[str, Any]], labels: Any) -> Any:
     for (name, part), above, below in zip(found.items(), *axes, strict=True):
         title = f"{name}: KL {part['kl'].mean():.1f} nats"
         plots.codes(part["codes"], labels, title=title, ax=above)
+        if above is not axes[0, -1]:  # one legend serves all three
+            above.get_legend().remove()
         if part["kl"].mean() < 0.1:
             for text in list(above.texts):
                 text.remove()  # all classes lie on one spot, and so would their names

@@ -61,9 +61,14 @@ def main(options: InterpolateOptions) -> None:
     rows = np.stack(list(images.values()), axis=1)  # the paths of a pair one under the other
     rows = np.asarray(model.to_unit(rows.reshape(-1, *rows.shape[2:])))
     originals = [np.repeat(test.images[end], len(images), axis=0) for end in (a, b)]
-    title = f"Means of x between two codes: {' above '.join(options.path)}"
+    kinds = [name for _ in range(pairs) for name in options.path]
+    title = "Means of x between two codes"
     write_images(
-        options.run, "interpolate", options.output, rows, lambda: plots.interpolations(rows, *originals, title=title)
+        options.run,
+        "interpolate",
+        options.output,
+        rows,
+        lambda: plots.interpolations(rows, *originals, rows=kinds, title=title),
     )
 
 

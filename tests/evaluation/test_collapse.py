@@ -79,6 +79,14 @@ def test_a_healthy_run_is_not_warned_of_and_logs_the_kl_of_each_latent(tmp_path)
     assert ax.get_title(loc="left") == "8 of 8 latents above 0.01 nats at the end"
 
 
+def test_many_latents_over_training_are_told_apart_by_their_lightness():
+    record = {"epoch": 1, "kl_per_latent": np.arange(20, 0, -1).tolist()}
+    _, ax = rate_charts.kl_over_training([record, record | {"epoch": 2}])
+    strongest_last = [int(line.get_color()[1:3], 16) for line in ax.lines]
+    assert len(set(strongest_last)) == 20
+    assert strongest_last == sorted(strongest_last, reverse=True)
+
+
 @pytest.mark.full
 def test_free_bits_keep_the_latents_in_use(tmp_path):
     warnings, outcome = run(tmp_path, objective=ObjectiveConfig(bound="free_bits", free_bits=0.5))

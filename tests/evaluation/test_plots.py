@@ -234,6 +234,24 @@ def test_codes_are_points_of_two_latents_named_by_class():
         ("3", 0.1, 1.1),
         ("8", 5.0, -1.0),
     ]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["3", "8"]
+
+
+def test_names_of_classes_that_share_a_place_stand_apart():
+    means = np.array([[0.0, 0.0], [0.0, 0.01], [10.0, 0.0], [0.0, 10.0]])
+    _, ax = plots.codes(means, np.array([1, 2, 3, 4]))
+    first, second = (np.array(text.get_position()) for text in ax.texts[:2])
+    assert np.hypot(*(first - second)) > 0.39
+    _, ax = plots.codes(np.arange(22.0).reshape(11, 2), np.arange(11))
+    assert ax.get_legend() is None  # of eleven classes two would share a colour
+
+
+def test_rows_of_paths_are_named():
+    paths = random_images(6).reshape(2, 3, *random_images(6).shape[1:])
+    _, ax = plots.interpolations(paths, rows=["linear", "spherical"])
+    assert labels(ax, "y") == ["linear", "spherical"]
+    with pytest.raises(ValueError, match=r"rows has 1 entries, expected 2"):
+        plots.interpolations(paths, rows=["linear"])
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 from .animations import save_gif as save_gif
-from .charts import codes as codes
 from .charts import kl_per_latent as kl_per_latent
 from .charts import loss_curves as loss_curves
+from .code_charts import codes as codes
 from .code_charts import projected_codes as projected_codes
 from .detection_charts import histogram_grid as histogram_grid
 from .detection_charts import precision_recall_curves as precision_recall_curves

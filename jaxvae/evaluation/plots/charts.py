@@ -1,4 +1,4 @@
-"""Charts of a run: loss curves, KL per latent, and the codes of examples as points."""
+"""Charts of a run: loss curves and the KL of each latent."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,6 @@ import numpy as np
 from jaxvae.checks import finite_number
 from jaxvae.evaluation.plots.figures import (
     BLUE,
-    COLORS,
     GREY,
     INK,
     MUTED,
@@ -17,7 +16,6 @@ from jaxvae.evaluation.plots.figures import (
     SMALL,
     TEXT,
     WIDTH,
-    halo_text,
     new_axes,
     style,
 )
@@ -154,54 +152,5 @@ def kl_per_latent(
         ax.set_xticks([0], [f"all {latents}"])
         summary = f"{kl.sum():.1f} nats, all {latents} latents together"
     style(ax, title=title or summary, x="latent, sorted by KL", y="KL, nats per example")
-    figure: Any = ax.figure
-    return figure, ax
-
-
-def codes(
-    means: Array | np.ndarray,
-    labels: Array | np.ndarray | None = None,
-    latents: tuple[int, int] = (0, 1),
-    *,
-    circles: bool = True,
-    title: str | None = "Posterior means",
-    ax: "Axes | None" = None,
-) -> tuple["Figure", "Axes"]:
-    """Posterior means as points in the plane of two latents, coloured by label.
-
-    The circles, of radius 1 and 2, hold 39 % and 86 % of a standard normal prior. Every class is also named
-    at its median, so that nothing hangs on colour alone.
-
-    Args:
-        means: [N, Z], see `jaxvae.evaluation.latents.encode`.
-        labels: [N] class names or numbers, or None.
-        latents: which two to draw.
-        circles: whether to draw them: they say nothing of another prior.
-
-    Raises:
-        ValueError: for other shapes, or latents that do not exist.
-    """
-    points = np.asarray(means)
-    if points.ndim != 2 or len(points) == 0 or not all(0 <= latent < points.shape[1] for latent in latents):
-        raise ValueError(f"means has shape {points.shape}, expected (N, Z) with latents {latents} in Z.")
-    points = points[:, list(latents)]
-    if labels is not None and np.shape(labels) != (len(points),):
-        raise ValueError(f"labels has shape {np.shape(labels)}, expected ({len(points)},).")
-    if ax is None:
-        _, ax = new_axes(6.0, 6.0)
-    from matplotlib.patches import Circle
-
-    for radius in (1, 2) if circles else ():
-        ax.add_patch(Circle((0, 0), radius, fill=False, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=3))
-    classes, index = (None, 0) if labels is None else np.unique(np.asarray(labels), return_inverse=True)
-    x, y = points.T
-    size = float(np.clip(20000 / len(points), 2, 20))
-    # All in one call, in the order of the examples, so that no class covers the others.
-    ax.scatter(x, y, s=size, color=np.array(COLORS)[index % len(COLORS)], alpha=0.7, linewidths=0)
-    for i, name in enumerate([] if classes is None else classes):
-        halo_text(ax, np.median(points[index == i], axis=0), str(name))
-    ax.set_aspect("equal", adjustable="datalim")
-    style(ax, title=title, x=f"z[{latents[0]}]", y=f"z[{latents[1]}]")
-    ax.grid(visible=False)
     figure: Any = ax.figure
     return figure, ax

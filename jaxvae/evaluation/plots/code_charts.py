@@ -6,12 +6,13 @@ import jax
 import numpy as np
 
 from jaxvae.evaluation.latents.projections import Projection
-from jaxvae.evaluation.plots.figures import COLORS, SMALL, halo_text, new_axes, style
+from jaxvae.evaluation.plots.figures import COLORS, MUTED, SMALL, halo_text, new_axes, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Array = jax.Array
 MOST = len(COLORS)  # classes with a colour of their own
 
 
@@ -76,6 +77,83 @@ def projected_codes(
     ax.grid(visible=False)
     figure: Any = ax.figure
     return figure, ax
+
+
+def codes(
+    means: Array | np.ndarray,
+    labels: Array | np.ndarray | None = None,
+    latents: tuple[int, int] = (0, 1),
+    *,
+    circles: bool = True,
+    title: str | None = "Posterior means",
+    ax: "Axes | None" = None,
+) -> tuple["Figure", "Axes"]:
+    """Posterior means as points in the plane of two latents, coloured by label.
+
+    The circles, of radius 1 and 2, hold 39 % and 86 % of a standard normal prior. Every class is also named
+    at its median, or beside it where two would cover each other, so that nothing hangs on colour alone.
+
+    Args:
+        means: [N, Z], see `jaxvae.evaluation.latents.encode`.
+        labels: [N] class names or numbers, or None.
+        latents: which two to draw.
+        circles: whether to draw them: they say nothing of another prior.
+
+    Raises:
+        ValueError: for other shapes, or latents that do not exist.
+    """
+    points = np.asarray(means)
+    if points.ndim != 2 or len(points) == 0 or not all(0 <= latent < points.shape[1] for latent in latents):
+        raise ValueError(f"means has shape {points.shape}, expected (N, Z) with latents {latents} in Z.")
+    points = points[:, list(latents)]
+    if labels is not None and np.shape(labels) != (len(points),):
+        raise ValueError(f"labels has shape {np.shape(labels)}, expected ({len(points)},).")
+    if ax is None:
+        _, ax = new_axes(6.6, 6.0)
+    from matplotlib.patches import Circle
+
+    for radius in (1, 2) if circles else ():
+        ax.add_patch(Circle((0, 0), radius, fill=False, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=3))
+    classes, index = (None, 0) if labels is None else np.unique(np.asarray(labels), return_inverse=True)
+    x, y = points.T
+    size = float(np.clip(20000 / len(points), 2, 20))
+    # All in one call, in the order of the examples, so that no class covers the others.
+    ax.scatter(x, y, s=size, color=np.array(COLORS)[index % len(COLORS)], alpha=0.7, linewidths=0)
+    if classes is not None:
+        middles = np.array([np.median(points[index == i], axis=0) for i in range(len(classes))])
+        for where, name in zip(apart(middles, 0.04 * np.ptp(points, axis=0).max()), classes, strict=True):
+            halo_text(ax, where, str(name))
+        if len(classes) <= MOST:  # beyond, colours come again and only the names on the spot tell
+            _legend(ax, [str(name) for name in classes])
+    ax.set_aspect("equal", adjustable="datalim")
+    style(ax, title=title, x=f"z[{latents[0]}]", y=f"z[{latents[1]}]")
+    ax.grid(visible=False)
+    figure: Any = ax.figure
+    return figure, ax
+
+
+def apart(places: np.ndarray, least: float, rounds: int = 100) -> np.ndarray:
+    """Points [N, 2] moved until no two are nearer than `least`, or as far as some rounds bring them.
+
+    Example:
+        >>> apart(np.array([[0.0, 0.0], [0.0, 0.5], [9.0, 9.0]]), 1.0).tolist()
+        [[0.0, -0.25], [0.0, 0.75], [9.0, 9.0]]
+    """
+    moved = np.array(places, np.float64)
+    for _ in range(rounds):
+        still = True
+        for i in range(len(moved)):
+            for j in range(i):
+                gap = moved[i] - moved[j]
+                distance = float(np.hypot(*gap))
+                if distance < least * (1 - 1e-6):
+                    still = False
+                    step = (least - distance) / 2 * (gap / distance if distance else np.array([0.0, 1.0]))
+                    moved[i] += step
+                    moved[j] -= step
+        if still:
+            break
+    return moved
 
 
 def _legend(ax: "Axes", names: list[str]) -> None:

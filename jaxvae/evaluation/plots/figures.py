@@ -18,9 +18,10 @@ WIDTH = 8.0  # inches: 10 points are then legible in a column of 800 pixels
 DPI = 150
 INK, MUTED, FAINT = "#1f2328", "#6e7781", "#d8dee4"
 TITLE, TEXT, SMALL = 11.0, 9.5, 8.5  # points
-# Ten colours that stay apart for colour-blind readers; Petroff, 2021, arXiv 2107.02270.
+# Ten colours that stay apart for colour-blind readers; Petroff, 2021, arXiv 2107.02270, but for his darker grey: as
+# small points the two greys look alike, and ink does not.
 BLUE, ORANGE, RED, GREY = "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2"
-COLORS = (BLUE, ORANGE, RED, GREY, "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
+COLORS = (BLUE, ORANGE, RED, GREY, "#832db6", "#a96b59", "#e76300", "#b9ac70", INK, "#92dadd")
 BRIGHT = tuple(color for color in COLORS if color != GREY)  # where grey means unused
 
 

@@ -17,6 +17,7 @@ def interpolations(
     a: Images | None = None,
     b: Images | None = None,
     *,
+    rows: Sequence[str] = (),
     title: str | None = "Interpolations between posterior means",
     ax: "Axes | None" = None,
 ) -> tuple["Figure", "Axes"]:
@@ -25,12 +26,15 @@ def interpolations(
     Args:
         images: see `jaxvae.evaluation.latents.interpolate`.
         a, b: [P, H, W, C] the originals at the two ends, both or none; drawn outside the path.
+        rows: [P] what each row is, such as the kind of its path.
 
     Raises:
-        ValueError: for images of another shape or scale, or one end without the other.
+        ValueError: for images of another shape or scale, one end without the other, or rows of another number.
     """
     cells = unit_images("images", images, 2)
     pairs, steps, *event = cells.shape
+    if len(rows) not in (0, pairs):
+        raise ValueError(f"rows has {len(rows)} entries, expected {pairs} for images {cells.shape}, or none.")
     gap = gap_of(cells)
     column_gaps, labels = [gap] * (steps - 1), ["start", *[""] * (steps - 2), "end"]
     if (a is None) != (b is None):
@@ -43,7 +47,7 @@ def interpolations(
         cells = np.concatenate([ends[0], cells, ends[1]], axis=1)
         column_gaps, labels = [4 * gap, *column_gaps, 4 * gap], ["original", *labels, "original"]
     row_gaps = [gap] * (pairs - 1)
-    return show(cells, ax, title=title, row_gaps=row_gaps, column_gaps=column_gaps, columns=labels)
+    return show(cells, ax, title=title, row_gaps=row_gaps, column_gaps=column_gaps, columns=labels, rows=rows)
 
 
 def strength_label(value: float, unit: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Values = Sequence[float] | np.ndarray
+DARK, PALE = "#0b3d6e", "#b9d8f2"
 
 
 def rate_distortion_curve(
@@ -113,7 +114,8 @@ def kl_over_training(
         records: in order, as `metrics.jsonl` holds them, each with `x` and kl_per_latent; others are skipped.
         x: what the horizontal axis counts: "epoch" or "step".
         latents: Z, where the KL may be one number for all of them: see `kl_per_latent`.
-        threshold: nats; latents that end below it are grey.
+        threshold: nats; latents that end below it are grey. More of the others than there are colours are blue, the
+            darker the stronger.
         title: by default how many ended above the threshold.
 
     Raises:
@@ -141,7 +143,7 @@ def kl_over_training(
     active = int((kl[-1] > threshold).sum())
     for rank, latent in list(enumerate(order))[::-1]:  # the strongest last, on top
         used = rank < active
-        color = BLUE if used and active > len(BRIGHT) else BRIGHT[rank] if used else GREY
+        color = GREY if not used else BRIGHT[rank] if active <= len(BRIGHT) else _shade(rank / (active - 1))
         mark = "o" if len(places) == 1 else ""
         ax.plot(places, kl[:, latent], color=color, linewidth=1.4 if used else 0.9, marker=mark, markersize=3.5)
     together = kl.shape[1] == 1 and latents is not None and latents > 1
@@ -155,6 +157,12 @@ def kl_over_training(
     style(ax, title=title or summary, x=x, y="KL, nats per example")
     figure: Any = ax.figure
     return figure, ax
+
+
+def _shade(share: float) -> str:
+    """From dark blue at 0 to pale blue at 1: an order that lightness alone tells, where there are too many colours."""
+    dark, pale = (np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) for color in (DARK, PALE))
+    return "#" + "".join(f"{round(value):02x}" for value in dark + share * (pale - dark))
 
 
 def _apart(heights: np.ndarray, order: np.ndarray, top: float) -> list[tuple[str, float]]:

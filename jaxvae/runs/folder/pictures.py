@@ -75,7 +75,10 @@ def draw_pictures(
         pictures["codes"] = lambda: plots.codes(means, test.labels, plane, circles=normal)
         if normal:  # whose quantiles the grid covers
             pictures["manifold"] = lambda: plots.manifold(
-                unit(generation.manifold(model, params, plane, 20)), latents.gaussian_quantiles(20), plane
+                unit(generation.manifold(model, params, plane, 20)),
+                latents.gaussian_quantiles(20),
+                plane,
+                title="The latent plane" + (f", the other {count - 2} latents 0" if count > 2 else ""),
             )
     paths = []
     for name, draw in pictures.items():

@@ -10,7 +10,8 @@ from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.latents import generation
 from jaxvae.evaluation.latents.collapse import collapse_warning, has_collapsed, latent_use
 from jaxvae.evaluation.latents.decoding import latent_shapes
-from jaxvae.evaluation.plots.charts import codes, kl_per_latent
+from jaxvae.evaluation.plots.charts import kl_per_latent
+from jaxvae.evaluation.plots.code_charts import codes
 from jaxvae.evaluation.plots.figures import new_axes
 from jaxvae.evaluation.plots.image_grids import unit_images
 from jaxvae.evaluation.plots.rate_charts import kl_over_training
