@@ -9,9 +9,9 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
@@ -25,6 +25,7 @@ from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder.run_folder import CONFIG
 
 Options = TypeVar("Options")
+Service = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 RunFolder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="Run folder, as in runs/digits.")]
 TRAIN = "python -m experiments.train"
@@ -38,6 +39,7 @@ class TrainOptions:
     workdir: str  # Run folder. A run that was interrupted in it goes on; a finished one is left as it is.
     allow_changes: Switch = False  # Go on with the run in the folder although values differ from its own.
     overwrite: Switch = False  # Remove the run in the folder and start afresh.
+    track: tuple[Service, ...] = ()  # Where the records of the run go as well: TensorBoard files, or a service.
 
 
 class UsageError(ValueError):
@@ -68,7 +70,7 @@ def parse_train(args: Sequence[str], program: str = TRAIN) -> TrainOptions:
     config, workdir, about = starting_point(start, program)
     options = parse_options(TrainOptions, rest, f"{program} {start}", about, default=TrainOptions(config, workdir))
     folder_path(options.workdir)
-    return TrainOptions(validate(options.config), options.workdir, options.allow_changes, options.overwrite)
+    return replace(options, config=validate(options.config))
 
 
 def starting_point(start: str, program: str = TRAIN) -> tuple[Config, str, str]:
@@ -105,6 +107,8 @@ examples:
   {program} digits
   {program} mnist --epochs 20 --optim.lr 3e-4 --workdir runs/a
   {program} runs/a --epochs 40
+  {program} mnist --validation-fraction 0.1 --patience 5
+  {program} digits --track tensorboard
 
 All options of a preset, with their defaults:
   {program} digits --help

@@ -20,7 +20,11 @@ def main(options: TrainOptions) -> int:
     from jaxvae.runs.train import train_run  # JAX is imported after the command line is known to be right
 
     outcome = train_run(
-        options.config, options.workdir, allow_changes=options.allow_changes, overwrite=options.overwrite
+        options.config,
+        options.workdir,
+        allow_changes=options.allow_changes,
+        overwrite=options.overwrite,
+        trackers=options.track,
     )
     if outcome.signal:
         print(f"Stopped by a signal; step {outcome.step} is saved in {outcome.folder}. The same command goes on.")

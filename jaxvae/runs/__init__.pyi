@@ -13,5 +13,7 @@ from .fitting import Fit as Fit
 from .fitting import fit as fit
 from .loading import Run as Run
 from .loading import load as load
+from .tracking.services import JSONLines as JSONLines
+from .tracking.services import TensorBoard as TensorBoard
 from .train import Outcome as Outcome
 from .train import train_run as train_run

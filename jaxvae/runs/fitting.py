@@ -1,6 +1,7 @@
 """Training in memory, for notebooks and scripts that keep no run folder."""
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from jaxvae.runs.examples import as_examples, as_numbers
 from jaxvae.runs.measure import collapse_warner
 from jaxvae.runs.progress import progress_bar
 from jaxvae.runs.selection import Selection, kept_params
+from jaxvae.runs.tracking.trackers import Trackers, as_trackers
 from jaxvae.runs.validation import choose_by
 from jaxvae.training.engine.hyper import Hyper, as_hyper, is_optimizer
 from jaxvae.training.engine.loop import check_data, train
@@ -57,6 +59,7 @@ def fit(
     ema: float | None = None,
     validation: Any = None,
     patience: int | None = None,
+    trackers: Sequence[Any] = (),
     progress: bool = True,
 ) -> Fit:
     """Trains a model on images, or on any numbers, with a progress bar; returns its parameters and history.
@@ -87,6 +90,8 @@ def fit(
             set apart for it, drawn by the seed, such as 0.1; or images of their own, or (images, labels). The records
             then say "validation", nats per example, and "best_epoch". None: the last epoch is returned.
         patience: stop after so many epochs without a better bound; None trains to the end.
+        trackers: what is given the record of every epoch while it trains: functions, such as `print`, or objects with
+            `write`, such as `jaxvae.runs.TensorBoard(folder)`.
         progress: whether to show a bar.
 
     Raises:
@@ -112,7 +117,7 @@ def fit(
     """
     one_process("training")
     epochs, seed = positive_integer("epochs", epochs), as_seed("seed", seed)
-    numbers = as_hyper(hyper)
+    numbers, followed = as_hyper(hyper), as_trackers(trackers, warnings.warn, named=False)
     if numbers is None:
         loss = None if loss is None else as_loss(loss)
         optimizer = None if optimizer is None else as_optimizer(optimizer)
@@ -141,7 +146,9 @@ def fit(
         look=look,
         hyper=numbers,
         selection=selection,
+        trackers=followed,
     )
+    followed.close()
     return Fit(kept_params(selection, state), history)
 
 
@@ -156,6 +163,7 @@ def run_epochs(
     look: Look | None = None,
     hyper: Hyper | None = None,
     selection: Selection | None = None,
+    trackers: Trackers | None = None,
 ) -> tuple[TrainState, list[dict[str, Any]]]:
     """Trains for some epochs from a state, wherever it comes from; (state, history), a record an epoch as in `Fit`.
 
@@ -169,6 +177,7 @@ def run_epochs(
         progress: whether to show a bar.
         hyper: the numbers, where the steps were compiled for some.
         selection: what measures every epoch on validation examples, and may end the training before its last one.
+        trackers: are given every record.
         look: is called with the parameters (their moving average, if there is one) and the record of every epoch.
 
     Raises:
@@ -190,6 +199,8 @@ def run_epochs(
                     history[-1] |= selection.record(averaged_params(state), at // per_epoch, at)
                 if look is not None:
                     look(averaged_params(state), history[-1])
+                if trackers is not None:
+                    trackers.write(history[-1])
             if selection is not None and selection.over:
                 break
     return state, history

@@ -7,6 +7,8 @@ import jax
 import numpy as np
 
 from jaxvae.evaluation.bounds.likelihood import per_example, summarize
+from jaxvae.evaluation.latents import generation
+from jaxvae.evaluation.plots.image_grids import unit_images
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
@@ -16,6 +18,7 @@ from jaxvae.runs.selection import Selection
 from jaxvae.runs.summary import chosen, compared, make_summary, rounded
 from jaxvae.training.engine.state import TrainState
 
+SHOWN = 8  # test images of a tracker's picture
 WATCHED = 10  # epochs after each of which the latents are looked at, measured or not; later where they are measured
 
 
@@ -43,6 +46,22 @@ class Testing(NamedTuple):
         """Bounds on the test images, or `count` of them: the same draw and the same posterior noise each time."""
         test = self.test if count is None else self.test.some(count)
         return per_example(self.model, params, jax.random.key(test.seed), test.x, samples=self.config.test_samples)
+
+    def pictures(self, params: Params) -> dict[str, np.ndarray]:
+        """uint8 [H, W, C] of what a tracker shows: draws from the prior, and test images above their reconstructions.
+
+        They are few, and the noise is the same each time; {} for images of other than 1 or 3 channels.
+        """
+        model, shown = self.model, self.test.some(SHOWN)
+        if self.test.images.shape[-1] not in (1, 3):
+            return {}
+        pairs = [shown.images, model.to_unit(generation.reconstructions(model, params, shown.x))]
+        found = {"reconstructions": [unit_images("images", images) for images in pairs]}
+        if model.prior.support != "none":
+            draws = generation.prior_means(model, params, jax.random.key(self.test.seed), 2 * SHOWN)
+            found["samples"] = np.split(unit_images("images", model.to_unit(draws)), 2)
+        rows = {name: np.concatenate([np.concatenate(list(row), 1) for row in rows]) for name, rows in found.items()}
+        return {name: np.round(255 * row).astype(np.uint8) for name, row in rows.items()}
 
     def summarize(
         self, state: TrainState, params: Params, epochs: float, selection: Selection | None, say: Callable[[str], None]

@@ -1,6 +1,6 @@
 """A whole run: from a config and a folder to checkpoints, metrics and a summary; interrupted, it resumes by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,30 +9,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.checks import one_process
-from jaxvae.evaluation.statistics import Estimate
 from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
 from jaxvae.runs.builders.from_config import build_model, build_training
 from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.fields import flatten
 from jaxvae.runs.folder import run_folder
-from jaxvae.runs.folder.metrics import append_metrics, truncate_after
+from jaxvae.runs.folder.metrics import last_step, truncate_after
 from jaxvae.runs.folder.pictures import draw_pictures
-from jaxvae.runs.folder.sampling import restore, sampled, to_save
-from jaxvae.runs.folder.saved_config import changes_since, check_resumed, listed, other_images, resuming, to_metadata
+from jaxvae.runs.folder.sampling import restore, sampled
+from jaxvae.runs.folder.saved_config import changes_since, check_resumed, listed, other_images, resuming
 from jaxvae.runs.given_data import describe_protocol, describe_validation
 from jaxvae.runs.held_out import load_run_data
-from jaxvae.runs.progress import progress_bar
-from jaxvae.runs.selection import Selection, kept_params
-from jaxvae.runs.summary import line_of
+from jaxvae.runs.running import Running
+from jaxvae.runs.selection import kept_params
 from jaxvae.runs.testing import Testing, selection_of
+from jaxvae.runs.tracking.services import Start
+from jaxvae.runs.tracking.trackers import Trackers, as_trackers
 from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.folders import lock_folder
 from jaxvae.training.checkpoints.weights import save_weights
-from jaxvae.training.engine.loop import train
-from jaxvae.training.engine.parallel import CompiledSteps, compile_steps
-from jaxvae.training.engine.signals import stop_on_signals
-from jaxvae.training.engine.state import TrainState, averaged_params, compiled_init
+from jaxvae.training.engine.parallel import compile_steps
+from jaxvae.training.engine.state import compiled_init
 from jaxvae.training.engine.windows import Windows
 
 LOG_STEPS = 100  # training metrics are means over this many steps, or an epoch where that is shorter
@@ -63,6 +62,7 @@ def train_run(
     *,
     allow_changes: bool = False,
     overwrite: bool = False,
+    trackers: Sequence[Any] = (),
     say: Callable[[str], None] = print,
 ) -> Outcome:
     """Trains the run of a config in a folder, or goes on with it where it stopped.
@@ -72,6 +72,8 @@ def train_run(
         workdir: the run folder; it is made if need be, and held by a lock.
         allow_changes: go on although the folder's run had other values.
         overwrite: remove the run in the folder and start afresh.
+        trackers: what is given every record as well, see runs/tracking/trackers.py: functions, objects with `write`, or
+            "tensorboard", "wandb", "mlflow", "trackio".
         say: is given one line for each thing worth saying.
 
     Raises:
@@ -81,13 +83,22 @@ def train_run(
         NotImplementedError: in a job of several processes.
     """
     one_process("training")
+    followed = as_trackers(trackers, say)
     folder = run_folder.create(workdir)
     with lock_folder(folder):
-        return _train_locked(config, folder, allow_changes, overwrite, say)
+        try:
+            return _train_locked(config, folder, allow_changes, overwrite, followed, say)
+        finally:
+            followed.close()
 
 
 def _train_locked(
-    config: Config, folder: Path, allow_changes: bool, overwrite: bool, say: Callable[[str], None]
+    config: Config,
+    folder: Path,
+    allow_changes: bool,
+    overwrite: bool,
+    trackers: Trackers,
+    say: Callable[[str], None],
 ) -> Outcome:
     asked = config.data.protocol
     config, images, validation, test = load_run_data(config)
@@ -135,12 +146,14 @@ def _train_locked(
         done = start >= steps or (selection is not None and selection.over)
         if not (done and changes):  # values that no step was trained with are not those of the run
             run_folder.claim(folder, config, overwrite=overwrite)
+        sent = last_step(folder / run_folder.METRICS) if resumed else 0
         if resumed:
             truncate_after(folder / run_folder.METRICS, start)
+        trackers.open(Start(folder, dict(flatten(config)), start, sent))
 
     log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
     testing = Testing(config, model, test, measure.CollapseWatch(model, config.objective, test, say))
-    run = _Run(config, folder, compiled, log, testing, selection, per_epoch, steps)
+    run = Running(config, folder, compiled, log, testing, selection, trackers, per_epoch, steps)
     state, signal = run.train(state, sampled(config, model, images, anchor), claim)
     params = kept_params(selection, state)
     step = int(state.step)
@@ -153,85 +166,3 @@ def _train_locked(
     metrics = folder / run_folder.METRICS
     draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say)
     return Outcome(folder, model, params, summary, 0, step)
-
-
-class _Run(NamedTuple):
-    """What the parts of one run share."""
-
-    config: Config
-    folder: Path
-    compiled: CompiledSteps
-    log: Windows
-    testing: Testing
-    selection: Selection | None
-    per_epoch: int
-    steps: int
-
-    def train(self, state: TrainState, images: Any, claim: Callable[[], None]) -> tuple[TrainState, int]:
-        """Trains to the end or to a signal; returns the last state, which is on disk, and the signal.
-
-        The folder is claimed after the first steps, when it is known that model and loss compile and fit into memory.
-        """
-        saved, last, anchor, claimed = int(state.step), int(state.step), None, False
-        self._judge(last, state)  # of a run that was killed before it could
-        if last >= self.steps or self._over():
-            claim()
-            return state, 0
-        show_progress = progress_bar(self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress)
-        with stop_on_signals() as stop, show_progress as show:
-            reports = train(self.compiled, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
-            try:
-                for report in reports:
-                    if not claimed:
-                        claim()
-                        claimed = True
-                    state, last, anchor = report.state, report.step, report.anchor
-                    show(report, self._measure(last, state, report.metrics))
-                    over = self._over()
-                    if stop.signal or over or last == self.steps or self._due(last):
-                        saved = last  # before saving: a save that fails is not tried again below
-                        self._save(state, anchor)
-                    if stop.signal or over:
-                        break
-            except BaseException:
-                # Whatever went wrong, the last finished step is worth keeping, unless its arrays are gone.
-                if saved != last and not any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
-                    self._save(state, anchor)
-                raise
-        return state, stop.signal
-
-    def _due(self, step: int) -> bool:
-        return step % (self.config.save_every * self.per_epoch) == 0
-
-    def _judge(self, step: int, state: TrainState) -> None:
-        """Measures the validation images after an epoch, once, and logs it."""
-        epoch, selection = step // self.per_epoch, self.selection
-        if selection is None or step % self.per_epoch or epoch <= selection.seen:
-            return
-        estimates = selection.look(averaged_params(state), epoch, step)
-        append_metrics(self.folder / run_folder.METRICS, line_of(step, epoch, estimates, {}, "validation"))
-
-    def _over(self) -> bool:
-        return self.selection is not None and self.selection.over
-
-    def _measure(self, step: int, state: TrainState, metrics: dict[str, np.ndarray]) -> dict[str, Estimate] | None:
-        """Logs the windows that closed and, at the end of an epoch that asks for it, the test images."""
-        path = self.folder / run_folder.METRICS
-        for at, means in self.log.add(step, metrics):
-            append_metrics(path, {"step": at, "epoch": at / self.per_epoch, "split": "train", **means})
-        self._judge(step, state)
-        if step % self.per_epoch:
-            return None
-        found = self.testing.after_epoch(averaged_params(state), step // self.per_epoch, step)
-        if found is None:
-            return None
-        append_metrics(path, line_of(step, step / self.per_epoch, *found))
-        return found[0]
-
-    def _save(self, state: TrainState, anchor: Params | None) -> Path:
-        metadata = {"window": self.log.pending, "devices": self.compiled.devices, **to_metadata(self.config)}
-        best = None if self.selection is None else self.selection.best
-        if self.selection is not None:
-            metadata["selection"] = self.selection.to_metadata()
-        saved, folder = to_save(state, anchor, best and best.params), self.folder / run_folder.CHECKPOINTS
-        return checkpoint.save(folder, saved, keep=self.config.keep, metadata=metadata)

@@ -19,6 +19,7 @@ from jaxvae.commands import animate_training
 from jaxvae.commands.cli import parse_train
 from jaxvae.data.protocols import dynamic
 from jaxvae.evaluation.latents.rarity import latent_resampler
+from jaxvae.runs import running
 from jaxvae.runs import train as runs_train
 from jaxvae.runs.configs.config import ObjectiveConfig, SamplerConfig
 from jaxvae.runs.configs.serialize import from_json
@@ -54,14 +55,14 @@ class Died(BaseException):
 
 def cut_at(monkeypatch, step):
     """Lets the next run die after a step; returns what undoes it."""
-    real = runs_train.train
+    real = running.train
 
     def dying(compiled, state, images, steps, **options):
         yield from real(compiled, state, images, step, steps_per_call=1, **options)
         raise Died
 
-    monkeypatch.setattr(runs_train, "train", dying)
-    return lambda: monkeypatch.setattr(runs_train, "train", real)
+    monkeypatch.setattr(running, "train", dying)
+    return lambda: monkeypatch.setattr(running, "train", real)
 
 
 def leaves(folder):
@@ -123,7 +124,7 @@ def test_cut_twice_in_one_epoch_and_by_a_signal_it_is_the_unbroken_run(unbroken,
         with pytest.raises(Died):
             train_run(RARE, tmp_path / "a", say=silent)
         undo()
-    real = runs_train.train
+    real = running.train
 
     def signalling(compiled, state, images, steps, **options):
         for report in real(compiled, state, images, steps, steps_per_call=1, **options):
@@ -131,10 +132,10 @@ def test_cut_twice_in_one_epoch_and_by_a_signal_it_is_the_unbroken_run(unbroken,
                 os.kill(os.getpid(), signal.SIGTERM)
             yield report
 
-    monkeypatch.setattr(runs_train, "train", signalling)
+    monkeypatch.setattr(running, "train", signalling)
     assert train_run(RARE, tmp_path / "a", say=silent).signal == signal.SIGTERM
     assert checkpoint.steps(tmp_path / "a" / "checkpoints")[-1] == 14
-    monkeypatch.setattr(runs_train, "train", real)
+    monkeypatch.setattr(running, "train", real)
     train_run(RARE, tmp_path / "a", say=silent)
     assert fingerprint(tmp_path / "a") == fingerprint(unbroken.folder)
 

@@ -141,9 +141,9 @@ def test_products_of_bfloat16_make_another_run_whose_numbers_are_measured_in_flo
 @pytest.mark.rows(full=["2"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(finished, tmp_path, monkeypatch, number):
-    from jaxvae.runs import train
+    from jaxvae.runs import running
 
-    real, calls = train.append_metrics, []
+    real, calls = running.append_metrics, []
 
     def interrupting(path, record):
         real(path, record)
@@ -151,7 +151,7 @@ def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(finished, tmp_pa
         if len(calls) in (1, 3):
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(train, "append_metrics", interrupting)
+    monkeypatch.setattr(running, "append_metrics", interrupting)
     for _ in range(2):
         outcome = train_run(SMALL, tmp_path / "a", say=silent)
         assert outcome.signal == number
@@ -164,9 +164,9 @@ def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(finished, tmp_pa
 @pytest.mark.rows(full=["13", "6"])
 @pytest.mark.parametrize("cut", [1, 5, 6, 13])
 def test_a_run_resumed_from_any_checkpoint_is_the_unbroken_run(finished, tmp_path, monkeypatch, cut):
-    from jaxvae.runs import train
+    from jaxvae.runs import running
 
-    real = train.train
+    real = running.train
 
     class Died(BaseException):
         pass
@@ -175,10 +175,10 @@ def test_a_run_resumed_from_any_checkpoint_is_the_unbroken_run(finished, tmp_pat
         yield from real(compiled, state, images, cut, steps_per_call=1, **options)
         raise Died
 
-    monkeypatch.setattr(train, "train", dying)
+    monkeypatch.setattr(running, "train", dying)
     with pytest.raises(Died):
         train_run(SMALL, tmp_path / "a", say=silent)
-    monkeypatch.setattr(train, "train", real)
+    monkeypatch.setattr(running, "train", real)
     lines = []
     train_run(SMALL, tmp_path / "a", say=lines.append)
     assert f"Resuming at step {cut} of {STEPS}" in lines[0]
@@ -187,14 +187,14 @@ def test_a_run_resumed_from_any_checkpoint_is_the_unbroken_run(finished, tmp_pat
 
 @pytest.mark.slow
 def test_a_run_moves_between_device_counts_and_says_so(finished, tmp_path, monkeypatch):
-    from jaxvae.runs import train
+    from jaxvae.runs import running
 
-    real = train.train
+    real = running.train
     monkeypatch.setattr(
-        train, "train", lambda compiled, state, images, steps, **options: real(compiled, state, images, 12, **options)
+        running, "train", lambda compiled, state, images, steps, **options: real(compiled, state, images, 12, **options)
     )
     train_run(replace(SMALL, parallel="pmap"), tmp_path / "a", say=silent)
-    monkeypatch.setattr(train, "train", real)
+    monkeypatch.setattr(running, "train", real)
     lines = []
     outcome = train_run(SMALL, tmp_path / "a", say=lines.append)
     assert "saved on 2 device(s) and goes on with 1" in lines[0]
@@ -238,7 +238,7 @@ def everything_in(folder):
 @pytest.mark.parametrize("fault", ["another architecture", "a loss that does not compile", "no memory for the state"])
 def test_a_change_that_cannot_work_leaves_the_run_as_it_was(finished, monkeypatch, fault, overwrite):
     """It is refused before a byte of the folder is written, such as a config.json with which it would open no more."""
-    from jaxvae.runs import train
+    from jaxvae.runs import running, train
 
     def fail(*_, **__):
         raise ValueError("it cannot work")
@@ -248,11 +248,11 @@ def test_a_change_that_cannot_work_leaves_the_run_as_it_was(finished, monkeypatc
     if fault == "another architecture":
         other = replace(SMALL, model=replace(SMALL.model, hidden=(9,)), epochs=5)
     elif fault == "a loss that does not compile":
-        monkeypatch.setattr(train, "train", fail)
+        monkeypatch.setattr(running, "train", fail)
     else:
         monkeypatch.setattr(train, "compiled_init", lambda *_, **__: fail)
     if fault == "another architecture" and overwrite:
-        monkeypatch.setattr(train, "train", fail)
+        monkeypatch.setattr(running, "train", fail)
     with pytest.raises(ValueError, match=r"it cannot work|of another model"):
         train_run(other, finished.folder, allow_changes=True, overwrite=overwrite, say=silent)
     assert everything_in(finished.folder) == before
@@ -260,12 +260,12 @@ def test_a_change_that_cannot_work_leaves_the_run_as_it_was(finished, monkeypatc
 
 
 def test_a_new_run_that_cannot_work_claims_no_folder(tmp_path, monkeypatch):
-    from jaxvae.runs import train
+    from jaxvae.runs import running
 
     def fail(*_, **__):
         raise ValueError("it cannot work")
 
-    monkeypatch.setattr(train, "train", fail)
+    monkeypatch.setattr(running, "train", fail)
     with pytest.raises(ValueError, match="it cannot work"):
         train_run(SMALL, tmp_path / "a", say=silent)
     assert everything_in(tmp_path / "a") == {}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from test_run import SMALL, STEPS, fingerprint, silent, training, wait_for
 
+from jaxvae.runs import running
 from jaxvae.runs import train as runs_train
 from jaxvae.runs.train import train_run
 from jaxvae.training.checkpoints import checkpoint
@@ -41,7 +42,7 @@ class Died(BaseException):
 def test_a_hundred_runs_cut_at_random_steps_and_resumed_in_a_new_process_are_the_unbroken_run(tmp_path, monkeypatch):
     train_run(SMALL, tmp_path / "unbroken", say=silent)
     expected = fingerprint(tmp_path / "unbroken")
-    rng, real = np.random.default_rng(0), runs_train.train
+    rng, real = np.random.default_rng(0), running.train
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     for number in range(100):
         cut = int(rng.integers(1, STEPS))
@@ -51,10 +52,10 @@ def test_a_hundred_runs_cut_at_random_steps_and_resumed_in_a_new_process_are_the
             raise Died
 
         folder = tmp_path / str(number)
-        monkeypatch.setattr(runs_train, "train", dying)
+        monkeypatch.setattr(running, "train", dying)
         with pytest.raises(Died):
             train_run(SMALL, folder, say=silent)
-        monkeypatch.setattr(runs_train, "train", real)
+        monkeypatch.setattr(running, "train", real)
         subprocess.run([sys.executable, "-c", RESUME, str(folder)], check=True, env=environment)
         assert fingerprint(folder) == expected, f"cut at step {cut}"
 

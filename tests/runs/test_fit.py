@@ -322,6 +322,6 @@ def test_the_mean_of_the_weights_is_what_is_looked_at():
 
 def test_labels_beside_a_model_without_context_are_left_out_of_the_look():
     model, data = small_vae(), jaxvae.Labelled(images(), np.zeros(50, int))
-    x = measure._seen(model, data, grey)
+    x = measure.seen(model, data, grey)
     np.testing.assert_allclose(x, images() / 255, rtol=1e-6)
     assert labelled(grey)(None, data).context is data.context

@@ -82,6 +82,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [record for record, _ in _lines(path) if record is not None]
 
 
+def last_step(path: Path) -> int:
+    """The step of the last record, 0 where there is none."""
+    return max((record["step"] for record in read_metrics(path)), default=0)
+
+
 class Records(NamedTuple):
     """What can be drawn of metrics.jsonl, oldest first.
 

@@ -14,8 +14,9 @@ from jaxvae.runs.configs.serialize import changed_numbers, read_config, write_co
 
 CONFIG, METRICS, SUMMARY = "config.json", "metrics.jsonl", "summary.json"
 CHECKPOINTS, PICTURES, WEIGHTS, REPORT = "checkpoints", "pictures", "weights.safetensors", "report.html"
+TENSORBOARD, TRACKERS = "tensorboard", "trackers.json"
 # The config comes last: while it is there, the folder is a run that can be removed.
-_OURS = (CHECKPOINTS, PICTURES, METRICS, SUMMARY, WEIGHTS, REPORT, CONFIG)
+_OURS = (CHECKPOINTS, PICTURES, METRICS, SUMMARY, WEIGHTS, REPORT, TENSORBOARD, TRACKERS, CONFIG)
 
 
 def create(workdir: str | os.PathLike[str]) -> Path:

@@ -1,0 +1,126 @@
+"""The loop of a run: steps, records, checkpoints, until the end, a signal, or the end of patience."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxvae.evaluation.statistics import Estimate
+from jaxvae.models.records import Params
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.folder import run_folder
+from jaxvae.runs.folder.metrics import append_metrics
+from jaxvae.runs.folder.sampling import to_save
+from jaxvae.runs.folder.saved_config import to_metadata
+from jaxvae.runs.progress import progress_bar
+from jaxvae.runs.selection import Selection
+from jaxvae.runs.summary import line_of
+from jaxvae.runs.testing import Testing
+from jaxvae.runs.tracking.trackers import Trackers
+from jaxvae.training.checkpoints import checkpoint
+from jaxvae.training.engine.loop import train
+from jaxvae.training.engine.parallel import CompiledSteps
+from jaxvae.training.engine.signals import stop_on_signals
+from jaxvae.training.engine.state import TrainState, averaged_params
+from jaxvae.training.engine.windows import Windows
+
+
+class Running(NamedTuple):
+    """What the loop of a run needs.
+
+    Attributes:
+        config, folder: of the run.
+        compiled: the steps.
+        log: the windows of steps whose means are logged.
+        testing: what measures the test images.
+        selection: what chooses the epoch, or None.
+        trackers: what follows the run, beside its own log.
+        per_epoch, steps: how many in an epoch, and at the end.
+    """
+
+    config: Config
+    folder: Path
+    compiled: CompiledSteps
+    log: Windows
+    testing: Testing
+    selection: Selection | None
+    trackers: Trackers
+    per_epoch: int
+    steps: int
+
+    def train(self, state: TrainState, images: Any, claim: Callable[[], None]) -> tuple[TrainState, int]:
+        """Trains to the end or to a signal; returns the last state, which is on disk, and the signal.
+
+        The folder is claimed after the first steps, when it is known that model and loss compile and fit into memory.
+        """
+        saved, last, anchor, claimed = int(state.step), int(state.step), None, False
+        self._judge(last, state)  # of a run that was killed before it could
+        if last >= self.steps or self._over():
+            claim()
+            return state, 0
+        show_progress = progress_bar(self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress)
+        with stop_on_signals() as stop, show_progress as show:
+            reports = train(self.compiled, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
+            try:
+                for report in reports:
+                    if not claimed:
+                        claim()
+                        claimed = True
+                    state, last, anchor = report.state, report.step, report.anchor
+                    show(report, self._measure(last, state, report.metrics))
+                    over = self._over()
+                    if stop.signal or over or last == self.steps or self._due(last):
+                        saved = last  # before saving: a save that fails is not tried again below
+                        self._save(state, anchor)
+                    if stop.signal or over:
+                        break
+            except BaseException:
+                # Whatever went wrong, the last finished step is worth keeping, unless its arrays are gone.
+                if saved != last and not any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
+                    self._save(state, anchor)
+                raise
+        return state, stop.signal
+
+    def _due(self, step: int) -> bool:
+        return step % (self.config.save_every * self.per_epoch) == 0
+
+    def _judge(self, step: int, state: TrainState) -> None:
+        """Measures the validation images after an epoch, once, and logs it."""
+        epoch, selection = step // self.per_epoch, self.selection
+        if selection is None or step % self.per_epoch or epoch <= selection.seen:
+            return
+        estimates = selection.look(averaged_params(state), epoch, step)
+        self._record(line_of(step, epoch, estimates, {}, "validation"))
+
+    def _over(self) -> bool:
+        return self.selection is not None and self.selection.over
+
+    def _measure(self, step: int, state: TrainState, metrics: dict[str, np.ndarray]) -> dict[str, Estimate] | None:
+        """Logs the windows that closed and, at the end of an epoch that asks for it, the test images."""
+        for at, means in self.log.add(step, metrics):
+            self._record({"step": at, "epoch": at / self.per_epoch, "split": "train", **means})
+        self._judge(step, state)
+        if step % self.per_epoch:
+            return None
+        found = self.testing.after_epoch(averaged_params(state), step // self.per_epoch, step)
+        if found is None:
+            return None
+        self._record(line_of(step, step / self.per_epoch, *found))
+        if self.trackers.shows:
+            for name, image in self.testing.pictures(averaged_params(state)).items():
+                self.trackers.image(name, image, step)
+        return found[0]
+
+    def _record(self, record: dict[str, Any]) -> None:
+        append_metrics(self.folder / run_folder.METRICS, record)
+        self.trackers.write(record)
+
+    def _save(self, state: TrainState, anchor: Params | None) -> Path:
+        metadata = {"window": self.log.pending, "devices": self.compiled.devices, **to_metadata(self.config)}
+        best = None if self.selection is None else self.selection.best
+        if self.selection is not None:
+            metadata["selection"] = self.selection.to_metadata()
+        saved, folder = to_save(state, anchor, best and best.params), self.folder / run_folder.CHECKPOINTS
+        return checkpoint.save(folder, saved, keep=self.config.keep, metadata=metadata)
