@@ -222,6 +222,7 @@ def test_a_service_gets_the_calls_it_knows_and_nothing_twice(name, tmp_path, mon
 @pytest.mark.filterwarnings("default")
 def test_mlflow_itself_takes_it(tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed: pip install mlflow")
+    monkeypatch.chdir(tmp_path)  # where it puts what belongs to no database
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'runs.db'}")
     for sent in (0, 20):
         trackers = as_trackers(["mlflow"], lambda line: pytest.fail(line))
