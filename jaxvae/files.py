@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -162,7 +162,7 @@ def write_text(path: Path, text: str) -> None:
         file.write(data)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Writes strict, indented JSON, as `plain` makes it and `whole_file` writes."""
     write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
 

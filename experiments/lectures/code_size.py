@@ -13,7 +13,7 @@ falls from -7.6 +- 0.8 to -17.2 +- 0.5 nats.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxvae.commands.cli import parser
+from jaxvae.commands.cli import Workdir, parser
 from jaxvae.commands.launch import launch
 
 EPOCHS = {"digits": 200, "mnist": 10}
@@ -29,7 +29,7 @@ class CodeSizeOptions:
     hidden: int = 256  # Units of the hidden layer on either side.
     limit: int = 2000  # Test images, picked by a fixed permutation.
     seed: int = 0  # Of everything random.
-    workdir: str = "runs/code_size"  # Where the pictures and the numbers go.
+    workdir: Workdir = "runs/code_size"  # Where the pictures and the numbers go.
 
 
 def main(options: CodeSizeOptions) -> None:

@@ -13,7 +13,7 @@ tear one blob into two moons, and leaves a thin bridge between them; finer splin
 from dataclasses import dataclass
 from typing import Any
 
-from jaxvae.commands.cli import parser
+from jaxvae.commands.cli import Workdir, parser
 from jaxvae.commands.launch import launch
 
 
@@ -28,7 +28,7 @@ class FlowsOptions:
     steps: int = 3000  # Of Adam.
     components: int = 10  # Of the mixture.
     seed: int = 0  # Of everything random.
-    workdir: str = "runs/flows"  # Where the picture and the numbers go.
+    workdir: Workdir = "runs/flows"  # Where the picture and the numbers go.
 
 
 def main(options: FlowsOptions) -> None:

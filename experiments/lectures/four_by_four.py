@@ -14,7 +14,7 @@ decoder has -5.4603; radius 1.1785 and width 0.7847.
 from dataclasses import dataclass
 from typing import Any
 
-from jaxvae.commands.cli import parser
+from jaxvae.commands.cli import Workdir, parser
 from jaxvae.commands.launch import launch
 
 SHOWN = ((0.55, 1), (-1.15, 7), (3.5, 3))  # z and the key of the noise: one mode, a skewed one, two modes
@@ -30,7 +30,7 @@ class FourByFourOptions:
     rounds: int = 3  # Rounds of EM, each an E step and an M step.
     noise: float = 0.3  # Standard deviation of each pixel, where the brightest has mean 1.
     seed: int = 0  # Of the pictures that EM learns from.
-    workdir: str = "runs/four_by_four"  # Where the picture and the numbers go.
+    workdir: Workdir = "runs/four_by_four"  # Where the picture and the numbers go.
 
 
 def main(options: FourByFourOptions) -> None:
@@ -86,8 +86,8 @@ def main(options: FourByFourOptions) -> None:
         )
         for i in range(2 * rounds + 1)
     ]
+    steps.append(("truth", "", "", f"{truth:.4f}", "", "1.2000", "0.8000"))
     print_table(f"EM on {count} pictures, means in nats", ("round", "step", *TRACE), steps)
-    print(f"true decoder: log p(x) {truth:.4f}, radius 1.2000, width 0.8000")
     numbers = {
         "setting": {"pictures": count, "rounds": rounds, "noise": options.noise, "seed": options.seed},
         "pictures": {name: {k: list(v) for k, v in found._asdict().items()} for name, found in parts.items()},

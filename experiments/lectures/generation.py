@@ -18,7 +18,7 @@ from typing import Any
 from experiments.tables.score_table import FeatureName
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.runs.configs.options import Picture
+from jaxvae.runs.configs.options import Picture, output_path
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class GenerationOptions:
     references: int = 2000  # Test images that they are compared with.
     features: FeatureName = "classifier"  # What the scores look at.
     seed: int = 0  # Of everything random.
-    output: Picture = "runs/generation.png"  # The picture; a .json file with the scores lies beside it.
+    output: Picture = "runs/generation"  # Folder of the picture and the scores, or a .png; the scores lie beside it.
     progress: Switch = True  # Show a progress bar.
 
 
@@ -53,7 +53,7 @@ def main(options: GenerationOptions) -> None:
     from jaxvae.evaluation.samples.scores import sample_scores
     from jaxvae.training.engine.parallel import batch_of
 
-    path = Path(options.output)
+    path = output_path(options.output, Path("generation.png"))
     if path.suffix != ".png":
         raise ValueError(f"output is {options.output!r}, expected a name that ends in .png.")
     train, test = (jaxvae.data.load(options.data, split) for split in ("train", "test"))

@@ -27,6 +27,7 @@ class LinearOptions:
     latent_dim: int = 8  # Length of the code for the digits.
     steps: int = 6000  # Of L-BFGS on all examples, at most: it stops where the error no longer falls.
     seed: int = 0  # Of the initial weights.
+    output: str = "runs/linear_autoencoder"  # Folder for results.json, .csv and .tex.
 
 
 def main(options: LinearOptions) -> None:
@@ -35,6 +36,7 @@ def main(options: LinearOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
+    from jaxvae.evaluation.measured import print_table
 
     steps, latent_dim = positive_integer("steps", options.steps), positive_integer("latent_dim", options.latent_dim)
     digits = jaxvae.data.load("digits").images.reshape(-1, 64).astype(np.float32) / np.float32(255)
@@ -45,20 +47,29 @@ def main(options: LinearOptions) -> None:
     errors = [np.square(digits - again).sum(1).mean() for again in (best, found)]
     cosines = np.linalg.svd(axes.T @ principal)[1]
     angle = np.degrees(np.arcsin(np.sqrt(np.clip(1 - cosines**2, 0, 1)))).max()
-    print(f"digits, {latent_dim} of 64 dimensions    squared error an image")
-    print(f"PCA                              {errors[0]:.5f}")
-    print(f"linear autoencoder               {errors[1]:.5f}   ({100 * (errors[1] / errors[0] - 1):+.4f} %)")
-    print(f"largest principal angle          {angle:.4f} degrees\n")
+    lines = [
+        ("PCA", f"{errors[0]:.5f}", "", ""),
+        ("linear autoencoder", f"{errors[1]:.5f}", f"{100 * (errors[1] / errors[0] - 1):+.4f}", f"{angle:.4f}"),
+    ]
+    names = ("digits", "squared error an image", "more than PCA, %", "largest principal angle, degrees")
+    print_table(f"{latent_dim} of 64 dimensions, seed {options.seed}", names, lines)
 
     points = np.array(POINTS, np.float32)
     code, again, axis = trained(points, 1, steps, options.seed)
     best_code, best_again, best_axis = pca(points, 1)
-    print("five points         PCA's code  reconstruction     autoencoder's  reconstruction")
-    for i, point in enumerate(points):
-        row = [f"({x:5.2f}, {y:5.2f})" for x, y in (point, best_again[i], again[i])]
-        print(f"{row[0]}      {best_code[i, 0]:5.2f}   {row[1]}             {code[i, 0]:5.2f}  {row[2]}")
-    print(f"axis                        ({', '.join(f'{x:.2f}' for x in best_axis[:, 0])})", end="")
-    print(f"                       ({', '.join(f'{x:.2f}' for x in axis[:, 0])})")
+    rows = [
+        (pair(point), f"{best_code[i, 0]:.2f}", pair(best_again[i]), f"{code[i, 0]:.2f}", pair(again[i]))
+        for i, point in enumerate(points)
+    ]
+    rows.append(("axis", "", pair(best_axis[:, 0]), "", pair(axis[:, 0])))
+    print_table(
+        "five points", ("point", "PCA's code", "PCA's point", "autoencoder's code", "autoencoder's point"), rows
+    )
+
+
+def pair(point: Any) -> str:
+    """A point of the plane."""
+    return f"({point[0]:.2f}, {point[1]:.2f})"
 
 
 def pca(x: Any, latent_dim: int) -> tuple[Any, Any, Any]:

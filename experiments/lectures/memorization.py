@@ -17,7 +17,7 @@ from typing import Any
 from jaxvae.commands.cli import parser
 from jaxvae.commands.launch import launch
 from jaxvae.files import make_folder
-from jaxvae.runs.configs.options import Picture
+from jaxvae.runs.configs.options import Picture, output_path
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class MemorizationOptions:
     hidden: int = 256  # Width of the two hidden layers on either side.
     latent_dim: int = 16  # Length of the code.
     seed: int = 0  # Of everything random.
-    output: Picture = "runs/memorization.png"  # Where the picture goes.
+    output: Picture = "runs/memorization"  # Folder of the picture and of results.json; or a .png.
 
 
 def main(options: MemorizationOptions) -> None:
@@ -42,6 +42,7 @@ def main(options: MemorizationOptions) -> None:
     import jaxvae
     from jaxvae.checks import positive_integer
     from jaxvae.evaluation import plots
+    from jaxvae.evaluation.measured import print_table
     from jaxvae.training.engine.parallel import batch_of
 
     few, steps = positive_integer("few", options.few, 2), positive_integer("steps", options.steps)
@@ -67,13 +68,15 @@ def main(options: MemorizationOptions) -> None:
         model, params = models[name]
         return np.asarray(jax.jit(jax.vmap(model.likelihood.mean, (None, 0)))(params, z))
 
-    print("squared error an image              trained on   seen images   held-out images")
+    lines = []
     seen = {"few": train[:few], "ae": train, "vae": train}
     for name, label in (("few", "autoencoder"), ("ae", "autoencoder"), ("vae", "VAE")):
         errors = [
             np.square(decode(name, code(name, part)) - part / 255).sum((1, 2, 3)).mean() for part in (seen[name], test)
         ]
-        print(f"{label:34}  {len(seen[name]):10d}  {errors[0]:12.3f}  {errors[1]:16.3f}")
+        lines.append((f"{label} of {len(seen[name])} digits", *(f"{error:.3f}" for error in errors)))
+    names = ("trained", "seen images", "held-out images")
+    print_table(f"squared error an image, {steps} steps, seed {options.seed}", names, lines)
 
     rng = np.random.default_rng(options.seed)
     rows: dict[str, Any] = {"held out": test[:12] / 255, "memorising AE": decode("few", code("few", test[:12]))}
@@ -85,15 +88,14 @@ def main(options: MemorizationOptions) -> None:
         root = np.linalg.cholesky(np.cov(z.T) + 1e-6 * np.eye(z.shape[1]))
         fitted = z.mean(0) + spread @ root.T if name == "ae" else spread
         rows[f"{label} drawn"] = decode(name, fitted.astype(np.float32))
-    print("mean distance to the nearest training digit")
-    for label, pictures in {"held-out digits": test / 255, **rows}.items():
-        if len(pictures) > 12:
-            print(f"{label:34}  {nearest(pictures, train / 255):10.2f}")
+    many = {name: part for name, part in {"held-out digits": test / 255, **rows}.items() if len(part) > 12}
+    lines = [(name, f"{nearest(part, train / 255):.2f}") for name, part in many.items()]
+    print_table("mean distance to the nearest training digit", ("pictures", "distance"), lines)
     rows = {label: images[:12] for label, images in rows.items()}
-    make_folder(Path(options.output).parent)
+    picture = output_path(options.output, Path("memorization.png"))
+    make_folder(picture.parent)
     figure = plots.compare(rows, columns=12, title="Memorisation and gaps in code space")[0]
-    plots.save(figure, Path(options.output))
-    print(options.output)
+    print(plots.save(figure, picture))
 
 
 def nearest(images: Any, data: Any) -> float:

@@ -42,12 +42,12 @@ class RateOptions:
     batch_size: int = 256  # Pictures in a step.
     draws: int = 2000  # Posterior samples for the information.
     seed: int = 0  # Of the evaluation; every beta trains from seed 0.
-    output: str = "runs/rate_distortion"  # The folder of results.json and the picture.
+    output: str = "runs/rate_distortion"  # The folder of numbers.json and the picture.
     progress: Switch = True  # Show a progress bar.
 
 
 def main(options: RateOptions) -> None:
-    """Prints the table; writes results.json and rate_distortion.png."""
+    """Prints the table; writes numbers.json and rate_distortion.png."""
     from functools import partial
     from pathlib import Path
 
@@ -92,7 +92,7 @@ def main(options: RateOptions) -> None:
     folder = Path(options.output)
     make_folder(folder)
     write_json(
-        folder / "results.json",
+        folder / "numbers.json",
         {
             "data": about,
             "epochs": epochs,
@@ -103,7 +103,7 @@ def main(options: RateOptions) -> None:
         },
     )
     draw(folder, points, entropy)
-    print(f"results.json and rate_distortion.png in {folder}")
+    print(f"numbers.json and rate_distortion.png in {folder}")
 
 
 def load(options: RateOptions) -> tuple[Any, Any, str, float | None, str]:

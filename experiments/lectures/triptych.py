@@ -15,7 +15,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxvae.commands.cli import parser
+from jaxvae.commands.cli import Workdir, parser
 from jaxvae.commands.launch import launch
 
 EPOCHS = {"digits": 300, "mnist": 10}
@@ -32,7 +32,7 @@ class TriptychOptions:
     hidden: int = 256  # Units of the hidden layer on either side.
     limit: int = 2000  # Test images, picked by a fixed permutation.
     seed: int = 0  # Of everything random.
-    workdir: str = "runs/triptych"  # Where the picture and the numbers go.
+    workdir: Workdir = "runs/triptych"  # Where the picture and the numbers go.
 
 
 def main(options: TriptychOptions) -> None:

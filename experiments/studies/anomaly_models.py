@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from jaxvae.commands.cli import Switch
+from jaxvae.commands.cli import Switch, Workdir
 from jaxvae.commands.parts.progress import progress_bar
 
 LABELS = {
@@ -38,7 +38,7 @@ class AnomalyOptions:
     share: float = 0.02  # Outliers among the training images that are to be cleaned.
     margin: float = 1000.0  # Nats between inliers and found outliers, in training.
     seed: int = 0  # Of everything random.
-    workdir: str = "runs/anomaly"  # Where the tables and pictures go.
+    workdir: Workdir = "runs/anomaly"  # Where the tables and pictures go.
     progress: Switch = True  # Show progress bars.
 
 

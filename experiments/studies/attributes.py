@@ -44,6 +44,7 @@ def main(options: AttributesOptions) -> None:
     from jaxvae.commands.parts.requirements import need_one_vector
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents import attributes, swap_latents
+    from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.plots import latent_grids
     from jaxvae.runs.held_out import load_held_out
 
@@ -58,7 +59,8 @@ def main(options: AttributesOptions) -> None:
     labels, codes = train.labels, latents.posterior_means(model, params, train.x)
     judge = SVC(C=10.0).fit(flat(train.images), labels)
     accuracy = share(judge.predict(flat(test.images)) == test.labels)
-    print(f"the judge, an SVM on pixels, is right about {shown(accuracy, 1)} of {len(test.labels)} test images")
+    right = [("an SVM on pixels", shown(accuracy, 1))]
+    print_table(f"the judge, on {len(test.labels)} test images", ("judge", "right (95 % interval)"), right)
 
     folder = Path(options.output or Path(options.run) / "pictures")
     make_folder(folder)
@@ -76,14 +78,15 @@ def main(options: AttributesOptions) -> None:
         images = np.asarray(model.to_unit(swap_latents.resynthesize(model, params, test.x[chosen], change)))
         verdicts = np.stack([judge.predict(flat(column)) for column in images.swapaxes(0, 1)], axis=1)
         before = "others" if source is None else f"{source}"
-        print(f"\nfrom {before} towards {target}: {len(images)} test images, judged as (95 % interval)")
-        print(f"{'strength':>8}  {before:>22}  {target!s:>22}")
+        lines = []
         for strength, column in zip(options.strengths, verdicts.T, strict=True):
             stayed = share(column != target if source is None else column == source)
             turned = share(column == target)
-            print(f"{strength:8.2f}  {shown(stayed):>22}  {shown(turned):>22}")
+            lines.append((f"{strength:g}", shown(stayed), shown(turned)))
             row = {"source": source, "target": target, "strength": strength, "images": len(images)}
             found.append(row | {"judged_source": stayed, "judged_target": turned})
+        title = f"from {before} towards {target}: {len(images)} test images, judged as (95 % interval)"
+        print_table(title, ("strength", before, f"{target}"), lines)
         figure, _ = latent_grids.attribute_traversals(
             images[:count],
             options.strengths,

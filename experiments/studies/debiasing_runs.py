@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from jaxvae.commands.cli import Switch
+from jaxvae.commands.cli import Switch, Workdir
 from jaxvae.runs.configs.options import Index
 
 GROUPS = ("inverted", "rotated", "class")
@@ -33,7 +33,7 @@ class DebiasingOptions:
     at_least: float = 0.2  # Alpha is raised until the draws are worth this share of the training images.
     bins: int = 10  # Of each latent's histogram.
     combine: str = "product"  # product or maximum over latents.
-    workdir: str = "runs/debiasing"  # Where the table and the pictures go.
+    workdir: Workdir = "runs/debiasing"  # Where the table and the pictures go.
     progress: Switch = True  # Show progress bars.
 
 

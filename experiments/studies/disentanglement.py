@@ -47,12 +47,12 @@ class DisentanglementOptions:
     latent_dim: int = 6  # Latents; five factors could do with five.
     batch_size: int = 64  # Pictures in a step.
     full: Switch = False  # The default grid of 6,144 pictures, in place of 2,304 large shapes.
-    output: str = "runs/disentanglement"  # The folder of results.json and the pictures.
+    output: str = "runs/disentanglement"  # The folder of numbers.json and the pictures.
     progress: Switch = True  # Show a progress bar.
 
 
 def main(options: DisentanglementOptions) -> None:
-    """Prints the table; writes results.json, scores.png, information.png and traversals.png."""
+    """Prints the table; writes numbers.json, scores.png, information.png and traversals.png."""
     from functools import partial
     from pathlib import Path
 
@@ -114,8 +114,8 @@ def main(options: DisentanglementOptions) -> None:
         for seed in row["seeds"]:
             del seed["mean"], seed["informative"]
     setting = {"pictures": len(data.images), "grid": data.source, "epochs": epochs, "batch_size": options.batch_size}
-    write_json(folder / "results.json", {"setting": setting, "results": results})
-    print(f"results.json, scores.png, information.png and traversals.png in {folder}")
+    write_json(folder / "numbers.json", {"setting": setting, "results": results})
+    print(f"numbers.json, scores.png, information.png and traversals.png in {folder}")
 
 
 def build(options: DisentanglementOptions) -> Any:

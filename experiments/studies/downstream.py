@@ -22,7 +22,7 @@ from typing import Any
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
-from jaxvae.runs.configs.options import Numbers
+from jaxvae.runs.configs.options import Numbers, output_path
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def main(options: DownstreamOptions) -> None:
     from jaxvae.files import folder_name, make_folder, write_json
     from jaxvae.runs.held_out import load_held_out
 
-    path = Path(options.run) / "downstream.json" if options.output is None else Path(options.output)
+    path = output_path(options.output, Path(options.run) / "downstream.json")
     if path.suffix != ".json":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .json.")
     model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)

@@ -19,7 +19,7 @@ from typing import Any
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.runs.configs.options import Numbers
+from jaxvae.runs.configs.options import Numbers, output_path
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def main(options: InpaintOptions) -> None:
     from jaxvae.files import folder_name, make_folder, write_json
     from jaxvae.runs.held_out import load_held_out
 
-    path = Path(options.run) / "inpaint.json" if options.output is None else Path(options.output)
+    path = output_path(options.output, Path(options.run) / "inpaint.json")
     if path.suffix != ".json":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .json.")
     finite_number("missing", options.missing, high=0.99, above=True)

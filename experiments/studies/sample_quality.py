@@ -23,7 +23,7 @@ from typing import Any
 from experiments.tables.score_table import FeatureName
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.runs.configs.options import Numbers
+from jaxvae.runs.configs.options import Numbers, output_path
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def main(options: SampleOptions) -> None:
     train, test = held_out(config, options.allow_changes)
     count = min(positive_integer("samples", options.samples, 20), len(train.x))
     reference = test.some(positive_integer("references", options.references, 20)).x
-    path = Path(options.run) / "sample_quality.json" if options.output is None else Path(options.output)
+    path = output_path(options.output, Path(options.run) / "sample_quality.json")
     if path.suffix != ".json":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .json.")
 

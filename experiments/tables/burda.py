@@ -26,7 +26,7 @@ from typing import Any, get_args
 
 from experiments.tables.burda_cells import PUBLISHED, Cell, cell_config
 from experiments.tables.run_table import run_cells
-from jaxvae.commands.cli import Switch, parser
+from jaxvae.commands.cli import Switch, Workdir, parser
 from jaxvae.commands.launch import launch
 
 
@@ -40,7 +40,7 @@ class BurdaOptions:
     limit: int | None = 1000  # The first so many test images, in the hashed order of TFDS; None takes all 10,000.
     batch_size: int = 20  # Images per step; the paper's is 20.
     seed: int = 0  # Seed of every run.
-    workdir: str = "runs/burda"  # Where the runs of the cells lie.
+    workdir: Workdir = "runs/burda"  # Where the runs of the cells lie.
     progress: Switch = True  # Show progress bars.
 
 

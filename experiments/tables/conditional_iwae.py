@@ -18,7 +18,7 @@ from typing import Any
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.files import make_folder
-from jaxvae.runs.configs.options import Picture
+from jaxvae.runs.configs.options import Picture, output_path
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ConditionalOptions:
     test_samples: int = 500  # K of the bound on the test images.
     limit: int | None = 2000  # The first so many test images, in the hashed order of TFDS; None takes all 10,000.
     seed: int = 0  # Of weights, order and noise.
-    output: Picture = "runs/conditional_iwae.png"  # The picture: a row for each class.
+    output: Picture = "runs/conditional_iwae"  # Folder of a picture of each class and of results.json; or a .png.
     progress: Switch = True  # Show progress bars.
 
 
@@ -43,13 +43,14 @@ def main(options: ConditionalOptions) -> None:
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.bounds.report import negative
     from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.statistics import mean_and_error
     from jaxvae.runs.configs.config import DataConfig
     from jaxvae.runs.held_out import load_held_out
 
     train, test = jaxvae.data.load("mnist", split="train"), load_held_out(DataConfig("mnist", protocol="dynamic"))
     x, labels = test.x[: options.limit], np.asarray(test.labels)[: options.limit]
-    found = {}
+    found, lines = {}, []
     for name, model in models().items():
         known = name == "given its class"
         params, _ = jaxvae.fit(
@@ -65,16 +66,18 @@ def main(options: ConditionalOptions) -> None:
         values = jaxvae.per_example(model, params, jax.random.key(test.seed), examples, samples=options.test_samples)
         found[name] = values["iwae"]
         bound = jaxvae.summarize(values)["iwae"]
-        print(f"-IWAE bound of x {name:<16}{negative(bound).text(2):>15} nats")
+        lines.append((f"-IWAE bound of x {name}", negative(bound).text(2)))
         if known:
             rows = [generation.prior_means(model, params, jax.random.key(1), 12, context=c) for c in range(10)]
     gain = mean_and_error(found["given its class"] - found["alone"])
-    print(f"difference{gain.text(2):>38}")
-    print(f"beyond the class{gain.mean - np.log(10):>25.2f}, with log 10 = 2.30 nats for the class itself")
-    print(f"K = {options.test_samples}, {len(x)} test images, {test.protocol}, seed {test.seed}, {test.sha256[:12]}")
+    beyond = gain._replace(mean=gain.mean - np.log(10))
+    lines += [("difference", gain.text(2)), ("beyond the class, log 10 = 2.30", beyond.text(2))]
+    setting = f"K = {options.test_samples}, {len(x)} test images, {test.protocol}, seed {test.seed}, {test.sha256[:12]}"
+    print_table(setting, ("given a class or not", "nats"), lines)
     figure, _ = plots.compare({str(c): row for c, row in enumerate(rows)}, title="Draws of each class")
-    make_folder(Path(options.output).parent)
-    print(plots.save(figure, Path(options.output)))
+    path = output_path(options.output, Path("conditional_iwae.png"))
+    make_folder(path.parent)
+    print(plots.save(figure, path))
 
 
 def models() -> dict[str, Any]:

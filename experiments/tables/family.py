@@ -22,7 +22,7 @@ from typing import Any
 from jaxvae.commands.cli import Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.files import make_folder
-from jaxvae.runs.configs.options import Picture
+from jaxvae.runs.configs.options import Picture, output_path
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class FamilyOptions:
     epochs: int = 100  # Passes over the 1,500 training images.
     samples: int = 100  # K of the IWAE bound on the test images.
     seed: int = 0  # Of weights, order and noise.
-    output: Picture = "runs/family.png"  # The picture of samples.
+    output: Picture = "runs/family"  # Folder of the picture of samples and of results.json; or a .png.
     progress: Switch = True  # Show a progress bar.
 
 
@@ -82,7 +82,7 @@ def main(options: FamilyOptions) -> None:
     title = f"{options.epochs} epochs, K = {options.samples}, {len(test.images)} test images, 256 levels"
     names = ("model", "what it is", "-IWAE bound, nats", "-ELBO", "reconstruction", "s")
     print_table(f"{title}, seed {options.seed}", names, rows)
-    path = Path(options.output)
+    path = output_path(options.output, Path("family.png"))
     make_folder(path.parent)
     figure, _ = plots.compare({name: images / 255 for name, images in pictures.items()}, columns=16)
     print(plots.save(figure, path))

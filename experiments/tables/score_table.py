@@ -41,7 +41,7 @@ def print_scores(rows: Mapping[str, Sequence["Measured"]], title: str) -> None:
     setting, lines = first[0].setting, []
     for position, score in enumerate(first):
         found = [scores[position] for scores in rows.values()]
-        lines.append((f"{score.name} {ARROWS[score.better]}", *(one.number for one in found)))
+        lines.append((f"{score.name} {ARROWS[score.better]}", *found))
         if any(one.bias for one in found):
             lines.append(("  estimated bias", *(one.bias_text for one in found)))
     counts = f"{setting.samples} samples a column against {setting.references} of {setting.reference}"

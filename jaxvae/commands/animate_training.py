@@ -19,7 +19,7 @@ from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.files import make_folder
-from jaxvae.runs.configs.options import Gif
+from jaxvae.runs.configs.options import Gif, output_path
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def main(options: AnimateTrainingOptions) -> None:
             frames.append(animations.rendered(draw(params, title)[0]))
             if progress is not None:
                 progress(len(frames))
-    path = Path(options.output or Path(options.run) / "pictures" / f"training_{options.show}.gif")
+    path = output_path(options.output, Path(options.run) / "pictures" / f"training_{options.show}.gif")
     make_folder(path.parent)
     times = np.full(len(frames), options.seconds)
     times[-1] += 2

@@ -12,7 +12,7 @@ from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.files import make_folder
-from jaxvae.runs.configs.options import Gif
+from jaxvae.runs.configs.options import Gif, output_path
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def main(options: AnimateTraversalOptions) -> None:
             frames.append(animations.rendered(figure))
             if progress is not None:
                 progress(i + 1)
-    path = Path(options.output or Path(options.run) / "pictures" / "traversal.gif")
+    path = output_path(options.output, Path(options.run) / "pictures" / "traversal.gif")
     make_folder(path.parent)
     print(animations.save_gif(animations.there_and_back(animations.same_size(frames)), path, seconds=options.seconds))
 

@@ -39,6 +39,7 @@ class AnnealedOptions:
     steps: Index = 500  # Of Adam, for the best q of each image; 0 leaves the split of the gap out.
     step: Index | None = None  # A saved step of the run; by default the newest.
     json: Switch = False  # Print JSON instead of a table.
+    output: str | None = None  # Folder for results.json, .csv and .tex; default RUN/measured/annealed.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -51,7 +52,8 @@ def main(options: AnnealedOptions) -> None:
 
     import jaxvae
     from jaxvae.evaluation.annealing.annealed import ancestral_sample
-    from jaxvae.evaluation.measured import Setting
+    from jaxvae.evaluation.measured import Setting, print_table
+    from jaxvae.evaluation.results import Table, note
     from jaxvae.runs.held_out import load_held_out, setting_of
 
     model, params, config = jaxvae.load(options.run, step=options.step, allow_changes=options.allow_changes)
@@ -64,16 +66,18 @@ def main(options: AnnealedOptions) -> None:
         digest = hashlib.sha256(np.asarray(drawn).tobytes()).hexdigest()
         there = Setting("drawn from the model", options.images, options.images, "", test.seed, digest)
         rows += _measure(model, params, keys[2], drawn, z, options, there)
+    for data in dict.fromkeys(row.setting.data for row in rows):
+        here = [row for row in rows if row.setting.data == data]
+        title = f"{options.run}: {here[0].setting._replace(samples='')}"
+        names = ("nats per image", "mean \N{PLUS-MINUS SIGN} s.e.", "samples")
+        table = Table(title, names, [(row.name, row, row.setting.samples) for row in here])
+        if options.json:
+            note(table)
+        else:
+            print_table(*table)
     if options.json:
         found = [row._asdict() | {"estimate": row.estimate._asdict(), "setting": row.setting._asdict()} for row in rows]
         print(json.dumps(found, indent=2))
-        return
-    for data in dict.fromkeys(row.setting.data for row in rows):
-        here = [row for row in rows if row.setting.data == data]
-        print(f"{'nats per image':<24}{'mean ± s.e.':>20}")
-        for row in here:
-            print(f"{row.name:<24}{row.number:>20}  {row.setting.samples}")
-        print(f"{options.run}: {here[0].setting._replace(samples='')}\n")
 
 
 def _measure(model: Any, params: Any, key: Any, x: Any, z: Any, options: AnnealedOptions, setting: Any) -> list[Any]:

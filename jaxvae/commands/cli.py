@@ -28,6 +28,7 @@ Options = TypeVar("Options")
 Service = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 RunFolder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="Run folder, as in runs/digits.")]
+Workdir = Annotated[str, tyro.conf.arg(aliases=["--output"])]  # a folder under either name
 TRAIN = "python -m experiments.train"
 
 
@@ -36,7 +37,7 @@ class TrainOptions:
     """What `experiments.train` reads from the command line."""
 
     config: Annotated[Config, tyro.conf.arg(name="")]
-    workdir: str  # Run folder. A run that was interrupted in it goes on; a finished one is left as it is.
+    workdir: Workdir  # Run folder. A run that was interrupted in it goes on; a finished one is left as it is.
     allow_changes: Switch = False  # Go on with the run in the folder although values differ from its own.
     overwrite: Switch = False  # Remove the run in the folder and start afresh.
     track: tuple[Service, ...] = ()  # Where the records of the run go as well: TensorBoard files, or a service.

@@ -38,6 +38,7 @@ def main(options: CodesOptions) -> None:
     from jaxvae.commands.parts.requirements import need_one_vector
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents.projections import neighbour_agreement, project
+    from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.plots import code_charts
     from jaxvae.evaluation.statistics import Estimate, mean_and_error
     from jaxvae.files import folder_name, make_folder, write_json
@@ -86,10 +87,10 @@ def main(options: CodesOptions) -> None:
     }
     write_json(folder / "codes.json", setting | {"agreement": plain})
     if labels is not None:
-        print(f"share of the {options.neighbours} nearest neighbours with the same label, {len(codes)} test images")
-        for name, value in found.items():
-            assert value is not None
-            print(f"{name:<6} {value.text(3)}")
+        title = f"share of the {options.neighbours} nearest neighbours with the same label, {len(codes)} test images"
+        print_table(
+            title, ("neighbours in", "share"), [(name, value.text(3)) for name, value in found.items() if value]
+        )
     print(folder / "codes.json")
 
 

@@ -26,6 +26,7 @@ class EvaluateOptions:
     precision: Precision = "default"  # Of the networks' products: JAX's own, bfloat16 factors, or float32.
     step: Index | None = None  # A saved step; by default the newest.
     json: Switch = False  # Print JSON instead of a table.
+    output: str | None = None  # Folder for results.json, .csv and .tex; default RUN/measured/evaluate.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -33,6 +34,8 @@ def main(options: EvaluateOptions) -> None:
     """Prints the table."""
     import jaxvae
     from jaxvae.evaluation.bounds.report import evaluate
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.results import Table, note
     from jaxvae.networks.precision import matmul_precision
     from jaxvae.runs.held_out import bin_width, load_held_out, setting_of
 
@@ -49,7 +52,13 @@ def main(options: EvaluateOptions) -> None:
             bin_width=bin_width(config),
             progress=progress,
         )
+    cells = [(row.name, row, row.unit, row.setting.evidence, row.setting.samples) for row in rows]
+    names = ("per image", "mean \N{PLUS-MINUS SIGN} s.e.", "unit", "of log p(x)", "samples")
+    words = str(rows[0].setting._replace(samples="", evidence=""))
+    caption = f"{words.rpartition(', sha256')[0]}\nsha256 {setting.sha256}"
+    table = Table(options.run, names, cells, caption)
     if options.json:
+        note(table)
         found = {
             row.name: {
                 "mean": row.estimate.mean,
@@ -65,10 +74,7 @@ def main(options: EvaluateOptions) -> None:
         del whole["samples"], whole["evidence"]  # of each row
         print(json.dumps(whole, indent=2))
         return
-    print(f"{'nats per image':<20}{'mean ± s.e.':>20}")
-    for row in rows:
-        print(f"{row.name:<20}{row.number:>20} {row.unit:<8}{row.setting.evidence:<18}{row.setting.samples}".rstrip())
-    print(f"\n{options.run}: {rows[0].setting._replace(samples='', evidence='')}\nsha256 {setting.sha256}")
+    print_table(*table)
 
 
 if __name__ == "__main__":

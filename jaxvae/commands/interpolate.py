@@ -39,6 +39,7 @@ def main(options: InterpolateOptions) -> None:
     from jaxvae.commands.parts.output import write_images
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.measured import print_table
     from jaxvae.runs.held_out import load_held_out
 
     paths = {"linear": latents.linear_path, "spherical": latents.spherical_path}
@@ -53,11 +54,12 @@ def main(options: InterpolateOptions) -> None:
     codes = [jax.tree.leaves(latents.posterior_means(model, params, end)) for end in ends]  # groups of latents
     norm = np.mean([np.linalg.norm(np.concatenate(code, axis=1), axis=1).mean() for code in codes])
     sizes = " + ".join(str(group.shape[1]) for group in codes[0])
-    print(f"{sizes} latents; the ends have a mean norm of {norm:.2f}, the middles of the paths")
+    lengths = [("the ends", float(norm))]
     for name in options.path:
         halfway = jax.vmap(lambda a, b, path=paths[name]: path(a, b, 3)[1])
         middle = np.concatenate([halfway(*group) for group in zip(*codes, strict=True)], axis=1)
-        print(f"{name:<10} {np.linalg.norm(middle, axis=1).mean():.2f}")
+        lengths.append((f"the middles, {name}", float(np.linalg.norm(middle, axis=1).mean())))
+    print_table(f"{sizes} latents, {pairs} pairs of test images", ("codes", "mean norm"), lengths)
     rows = np.stack(list(images.values()), axis=1)  # the paths of a pair one under the other
     rows = np.asarray(model.to_unit(rows.reshape(-1, *rows.shape[2:])))
     originals = [np.repeat(test.images[end], len(images), axis=0) for end in (a, b)]

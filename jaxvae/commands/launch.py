@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO, TypeVar
 
+from jaxvae.commands.parts.results import leave_results
+from jaxvae.evaluation.results import collected
 from jaxvae.files import FULL, explain
 
 Options = TypeVar("Options")
@@ -48,7 +50,9 @@ def launch(
             interrupts.wait = False
             if interrupts.count:
                 raise KeyboardInterrupt
-            code = body(options) or 0
+            with collected() as tables:
+                code = body(options) or 0
+            leave_results(_command(options), options, tables)
             _flush()
         except BrokenPipeError:  # the reader of a pipe, such as head, has gone
             _close_output()
@@ -58,6 +62,13 @@ def launch(
         except BaseException as error:
             code = _ended(error, trace, interrupts.count > 0)
     raise SystemExit(code)
+
+
+def _command(options: object) -> str:
+    """The name of a script, which is that of the module of its options."""
+    module = type(options).__module__
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return (spec.name if module == "__main__" and spec else module).rpartition(".")[2].replace("_", "-")
 
 
 class _Interrupts:

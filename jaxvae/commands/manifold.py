@@ -48,6 +48,7 @@ def main(options: ManifoldOptions) -> None:
     from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.latents.decoding import count_latents
+    from jaxvae.evaluation.measured import print_table
     from jaxvae.runs.held_out import load_held_out
 
     count = positive_integer("count", options.count, 2)
@@ -72,7 +73,8 @@ def main(options: ManifoldOptions) -> None:
     images = np.asarray(model.to_unit(images))
     right, up = (np.abs(np.diff(images, axis=axis)).mean() for axis in (1, 0))
     far = np.abs(images - images[::-1, ::-1]).mean()
-    print(f"a pixel differs by {(right + up) / 2:.3f} between neighbours, by {far:.3f} across the grid, on [0, 1]")
+    differences = [("between neighbours", float(right + up) / 2), ("across the grid", float(far))]
+    print_table(f"a grid of {count} x {count}, pixels on [0, 1]", ("a pixel differs", "mean"), differences)
     title = "Means of x over the latent plane" + (f", the other {latent_dim - 2} latents 0" if latent_dim > 2 else "")
     write_images(
         options.run, "manifold", options.output, images, lambda: plots.manifold(images, values, plane, title=title)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.runs.configs.options import Page
+from jaxvae.runs.configs.options import Page, output_path
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def main(options: ReportOptions) -> None:
     from jaxvae.runs.folder.run_folder import REPORT
     from jaxvae.runs.page import report_page
 
-    path = Path(options.run) / REPORT if options.output is None else Path(options.output)
+    path = output_path(options.output, Path(options.run) / REPORT)
     if path.suffix != ".html":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .html.")
     page = report_page(options.run, samples=options.samples, limit=options.limit, allow_changes=options.allow_changes)

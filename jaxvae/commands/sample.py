@@ -2,7 +2,7 @@
 
     python -m experiments.sample runs/digits --count 100
 
-Time: 3 s on two cores. Expected and obtained: a PNG of digits in runs/digits/pictures/samples.png.
+Time: 3 s on two cores. Expected and obtained: a PNG of digits in runs/digits/pictures/sample.png.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class SampleOptions:
     count: int = 60  # How many images.
     kind: Literal["means", "samples"] = "means"  # E[x | z] of each draw z, or a draw of x itself.
     seed: int = 0  # Another seed draws other images.
-    output: Images = None  # A .png picture or a .npy array [count, H, W, C]; default RUN/pictures/samples.png.
+    output: Images = None  # A .png picture or a .npy array [count, H, W, C]; default RUN/pictures/sample.png.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -43,7 +43,7 @@ def main(options: SampleOptions) -> None:
     draw = generation.prior_means if options.kind == "means" else generation.draw
     images = model.to_unit(draw(model, params, jax.random.key(options.seed), count))
     title = f"{'Decoded draws' if options.kind == 'means' else 'Draws of x'} from the prior, seed {options.seed}"
-    write_images(options.run, "samples", options.output, images, lambda: plots.image_grid(images, title=title))
+    write_images(options.run, "sample", options.output, images, lambda: plots.image_grid(images, title=title))
 
 
 if __name__ == "__main__":

@@ -29,17 +29,23 @@ def main(options: TrainOptions) -> int:
     if outcome.signal:
         print(f"Stopped by a signal; step {outcome.step} is saved in {outcome.folder}. The same command goes on.")
         return 128 + outcome.signal
-    test = outcome.summary["test"]
+    from jaxvae.evaluation.results import Table, note
+    from jaxvae.evaluation.statistics import Estimate
+
+    test, rows = outcome.summary["test"], []
     for name, label in (("negative_elbo", "-ELBO"), ("reconstruction", "reconstruction"), ("kl", "KL")):
         if (value := test.get(name)) is None:  # an autoencoder has no bound
             continue
+        rows.append((label, Estimate(value["nats"], value["standard_error"], test["images"])))
         print(f"{label:<16}{value['nats']:>9.2f} +- {value['standard_error']:.2f} nats per image")
     if "validation" in outcome.summary:
         print(outcome.summary["validation"]["kept"])
     if "last_weights" in outcome.summary:
         last = next(iter(outcome.summary["last_weights"].values()))
         print(f"of the {outcome.summary['weights']}; last weights: {last['nats']:.2f} +- {last['standard_error']:.2f}")
-    print(f"on {test['images']} test images ({test['protocol']}, seed {test['seed']}); all in {outcome.folder}")
+    setting = f"{test['images']} test images ({test['protocol']}, seed {test['seed']})"
+    note(Table(f"{outcome.folder}: {setting}, sha256 {test['sha256']}", ("on the test images", "nats"), rows))
+    print(f"on {setting}; all in {outcome.folder}")
     return 0
 
 

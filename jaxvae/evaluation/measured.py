@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from jaxvae.evaluation.results import Row, Table, note, shown
 from jaxvae.evaluation.statistics import Estimate
 
 
@@ -100,6 +101,12 @@ class Measured(NamedTuple):
         """Mean and standard error, for a table that states the setting once."""
         return self.estimate.text()
 
+    def as_row(self) -> Row:
+        """The same for results.json."""
+        setting = self.setting._asdict() | ({"bias": self.bias} if self.bias else {})
+        evidence, error = setting.pop("evidence", ""), self.estimate.standard_error
+        return Row(self.name, self.estimate.mean, error if error >= 0 else None, self.unit, evidence, setting)
+
     @property
     def remark(self) -> str:
         """What a distance means that seems to contradict itself, "" where none does."""
@@ -117,8 +124,11 @@ class Measured(NamedTuple):
         return self.estimate._replace(mean=self.bias).text().split()[0]
 
 
-def print_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], caption: str | None = None) -> None:
+def print_table(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]], caption: str | None = None) -> None:
     """Prints a table: the first column on the left, numbers on the right; columns without an entry are left out.
+
+    What it prints goes into the results of a command too, see `collected`: with all its digits where a
+    cell is an `Estimate`, its `text`, a `Measured` or a number.
 
     Example:
         >>> rows = [("heads", "0.5", ""), ("tails", "0.5", "")]
@@ -132,13 +142,18 @@ def print_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]],
         └───────┴───────┘
     """
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as Frame
 
-    kept = [column for column in range(len(names)) if any(row[column] for row in rows)]
+    table = Table(title, names, rows, caption)
+    note(table)
+    kept = table.kept()
     padding, width = (1, 118) if len(kept) < 12 else (0, 132)
-    table = Table(title=title, caption=caption, title_justify="left", padding=(0, padding))
+    frame = Frame(padding=(0, padding))
     for column in kept:
-        table.add_column(names[column], justify="right" if column else "left", no_wrap=not column)
+        frame.add_column(names[column], justify="right" if column else "left", no_wrap=not column)
     for row in rows:
-        table.add_row(*(row[column] for column in kept))
-    Console(width=width).print(table)
+        frame.add_row(*(shown(row[column]) for column in kept))
+    console = Console(width=width)
+    for part, style in ((title, "italic"), (frame, None), (caption, "dim italic")):
+        if part:
+            console.print(part, style=style, markup=False, highlight=False)

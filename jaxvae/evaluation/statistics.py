@@ -11,6 +11,12 @@ LARGEST = 1e30  # of a number that is squared and summed, by compiled code in si
 SMALLEST = 1e-88  # a spread below 1e-12 of it is lost when it is squared
 
 
+class Written(str):
+    """An estimate in words, which still has its numbers."""
+
+    estimate: "Estimate"
+
+
 class Estimate(NamedTuple):
     """A mean, its standard error (NaN where there is none), and the number of examples it is over.
 
@@ -26,8 +32,13 @@ class Estimate(NamedTuple):
     def __str__(self) -> str:
         return self.text()
 
-    def text(self, digits: int | None = None) -> str:
+    def text(self, digits: int | None = None) -> Written:
         """Mean and error with so many decimals, by default as many as show one or two digits of the error."""
+        words = Written(self._text(digits))
+        words.estimate = self
+        return words
+
+    def _text(self, digits: int | None) -> str:
         if not (np.isfinite(self.standard_error) and (self.standard_error > 0 or digits is not None)):
             return f"{self.mean:.4g}" if digits is None else f"{self.mean:.{digits}f}"
         if digits is None:

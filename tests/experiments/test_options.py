@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import experiments
+from jaxvae.commands.cli import parse_options
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Ends, Index, Least, check_options
 
@@ -61,7 +62,7 @@ def test_the_defaults_of_every_script_are_accepted(script):
 def test_no_script_takes_a_count_a_seed_or_a_number_that_is_none(script):
     options = OPTIONS[script]
     for name, kind in kinds(options).items():
-        text = str(kind)
+        text = "" if name in ("output", "workdir") else str(kind)
         if name == "seed":
             for seed in (-1, 2**32):
                 with pytest.raises(ValueError, match=rf"seed is {seed}, expected an integer from 0 to 4294967295"):
@@ -106,6 +107,14 @@ def test_no_script_takes_a_path_that_cannot_be_written(script, tmp_path, monkeyp
             with pytest.raises(ValueError, match="which is a folder, expected a file"):
                 check_options(with_value(options, name, f"folder{suffixes[0]}"))
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["file"]
+
+
+@pytest.mark.parametrize("script", OPTIONS)
+def test_every_script_takes_a_folder_as_its_output(script, tmp_path):
+    options = OPTIONS[script]
+    needs_run = ["runs/a"] if hasattr(options, "run") else []
+    found = parse_options(type(options), [*needs_run, "--output", str(tmp_path)])
+    assert getattr(found, "output", getattr(found, "workdir", None)) == str(tmp_path)
 
 
 def test_marks_inside_a_union_and_a_tuple_count():

@@ -78,7 +78,7 @@ def test_the_smallest_sweep_leaves_a_table_and_pictures(tmp_path, capsys, monkey
     disentanglement.main(options)
     assert "beta 1" in capsys.readouterr().out
     assert len(list(tmp_path.glob("*.png"))) == 3
-    (row,) = json.loads((tmp_path / "results.json").read_text())["results"]
+    (row,) = json.loads((tmp_path / "numbers.json").read_text())["results"]
     assert [set(one["scores"]) for one in row["seeds"]] == [set(disentanglement_names())] * 2
 
 
@@ -90,9 +90,9 @@ def test_the_sweep_of_models_leaves_a_table_and_pictures(tmp_path, capsys):
     disentanglement.main(options)
     assert "beta 1" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {
-        "results.json", "scores.png", "information.png", "traversals.png",
+        "numbers.json", "scores.png", "information.png", "traversals.png",
     }  # fmt: skip
-    (row,) = json.loads((tmp_path / "results.json").read_text())["results"]
+    (row,) = json.loads((tmp_path / "numbers.json").read_text())["results"]
     assert [set(one["scores"]) for one in row["seeds"]] == [set(disentanglement_names())] * 2
     assert all(0 <= score <= 1 for one in row["seeds"] for score in one["scores"].values())
 
@@ -120,7 +120,7 @@ def test_the_curve_of_rate_and_distortion_is_measured_and_drawn(tmp_path, capsys
     )
     rate_distortion.main(options)
     assert "I at most log N = 8.72" in capsys.readouterr().out
-    found = json.loads((tmp_path / "results.json").read_text())
+    found = json.loads((tmp_path / "numbers.json").read_text())
     assert [point["beta"] for point in found["points"]] == [1.0, 100.0]
     assert found["points"][0]["rate"]["mean"] > found["points"][1]["rate"]["mean"]
     assert 0 < found["entropy"] < found["information_cap"]

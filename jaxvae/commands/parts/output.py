@@ -1,4 +1,4 @@
-"""Where the looking scripts write: a picture beside the run's own, or the array that was asked for."""
+"""Where commands write: a picture beside the run's own, or the array that was asked for."""
 
 import io
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxvae.files import make_folder, whole_file
+from jaxvae.runs.configs.options import output_path
 
 
 def write_images(run: str, name: str, output: str | None, images: Any, draw: Callable[[], tuple[Any, Any]]) -> Path:
@@ -19,7 +20,7 @@ def write_images(run: str, name: str, output: str | None, images: Any, draw: Cal
     """
     from jaxvae.evaluation import plots
 
-    path = Path(run) / "pictures" / f"{name}.png" if output is None else Path(output)
+    path = output_path(output, Path(run) / "pictures" / f"{name}.png")
     if path.suffix.lower() not in (".png", ".npy"):
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .png or .npy.")
     make_folder(path.parent)

@@ -17,6 +17,9 @@ from jaxvae.runs.configs.names import nearest_folder, path_text, show
 LAST_SEED = 2**32 - 1
 
 
+FILES = (".png", ".npy", ".gif", ".html", ".json")  # what the scripts write; any other name is a folder's
+
+
 class Least(NamedTuple):
     """The smallest integer that an option accepts, where that is not 1."""
 
@@ -24,7 +27,7 @@ class Least(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """How the name of a file that a script writes may end."""
+    """How the name of a file that a script writes may end; it may be given a folder too, which keeps the usual name."""
 
     suffixes: tuple[str, ...]
 
@@ -60,6 +63,23 @@ def check_options(options: Any) -> None:
             _check_number(field.name, number, marks)
 
 
+def output_path(output: str | None, usual: Path) -> Path:
+    """The file that --output means: the one it names, the usual name in the folder it names, or the usual path.
+
+    Example:
+        >>> [output_path(given, Path("runs/a/pictures/sample.png")).as_posix() for given in (None, "b", "b/c.png")]
+        ['runs/a/pictures/sample.png', 'b/sample.png', 'b/c.png']
+    """
+    if output is None:
+        return usual
+    return Path(output) / usual.name if _is_folder(Path(output)) else Path(output)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a name is that of a folder: one that is there, or one without an ending."""
+    return path.suffix.lower() not in FILES and (path.is_dir() or not path.suffix)
+
+
 def _marks(hint: Any) -> Iterator[Any]:
     """The marks of an annotation, also within `X | None` and `tuple[X, ...]`."""
     if typing.get_origin(hint) is Annotated:
@@ -91,8 +111,13 @@ def _check_path(name: str, value: Any, marks: list[Any]) -> None:
     path_text(name, value)
     path = Path(value)
     suffixes = next((mark.suffixes for mark in marks if isinstance(mark, Ends)), ())
-    if suffixes and path.suffix.lower() not in suffixes:
-        raise ValueError(f"{name} is {show(str(path))}, expected a name that ends in {' or '.join(suffixes)}.")
+    ending = path.suffix.lower()
+    if suffixes and ending not in suffixes and (ending in FILES or not _is_folder(path)):
+        raise ValueError(
+            f"{name} is {show(str(path))}, expected a name that ends in {' or '.join(suffixes)}, or a folder."
+        )
+    if _is_folder(path):
+        suffixes = ()
     if path.is_dir() if suffixes else path.exists() and not path.is_dir():
         kinds = ("a folder", "a file") if suffixes else ("a file", "a folder")
         raise ValueError(f"{name} is {show(str(path))}, which is {kinds[0]}, expected {kinds[1]}.")

@@ -15,8 +15,10 @@ from jaxvae.runs.configs.serialize import changed_numbers, read_config, write_co
 CONFIG, METRICS, SUMMARY = "config.json", "metrics.jsonl", "summary.json"
 CHECKPOINTS, PICTURES, WEIGHTS, REPORT = "checkpoints", "pictures", "weights.safetensors", "report.html"
 TENSORBOARD, TRACKERS = "tensorboard", "trackers.json"
+MEASURED = "measured"  # by the commands that opened the run, a folder each
 # The config comes last: while it is there, the folder is a run that can be removed.
 _OURS = (CHECKPOINTS, PICTURES, METRICS, SUMMARY, WEIGHTS, REPORT, TENSORBOARD, TRACKERS, CONFIG)
+_NUMBERS = (MEASURED, *(f"results.{end}" for end in ("json", "csv", "tex")))  # go with it, and alone are no run's
 
 
 def create(workdir: str | os.PathLike[str]) -> Path:
@@ -106,7 +108,7 @@ def other_run(folder: Path, changes: list[tuple[str, Any, Any]]) -> str:
 
 
 def _remove_run(folder: Path) -> None:
-    for name in _OURS:
+    for name in (*_NUMBERS, *_OURS):
         path = folder / name
         try:
             if path.is_dir() and not path.is_symlink():
