@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a run, or go on with one that was interrupted",
     "evaluate": "bounds on log p(x) of the test images, with errors",
     "annealed": "log p(x) from both sides, and where the ELBO is lost",
+    "compare": "runs side by side, and how they differ image by image",
     "report": "one HTML page of a run: numbers, curves, pictures",
     "sample": "draw images from the prior",
     "reconstruct": "test images above their reconstructions",

@@ -73,7 +73,7 @@ class Table(NamedTuple):
             for name, cell in zip(self.names[1:], row[1:], strict=True):
                 if hasattr(cell, "as_row"):
                     own = cell.as_row()
-                    yield own._replace(setting={"table": self.title, **own.setting})
+                    yield own._replace(setting={"table": self.title, "column": name, **own.setting})
                 elif (number := _number(cell)) is not None:
                     yield _row(shown(row[0]).strip(), name, *number, setting)
 

@@ -1,5 +1,7 @@
 from .builders.from_config import build_model as build_model
 from .builders.from_config import build_training as build_training
+from .comparison import Comparison as Comparison
+from .comparison import compare_runs as compare_runs
 from .configs.config import PRESETS as PRESETS
 from .configs.config import Config as Config
 from .configs.config import DataConfig as DataConfig

@@ -30,8 +30,9 @@ def all_options():
                 and value.__name__.endswith("Options")
                 and value.__name__ != "TrainOptions"
             ):
-                needs_run = any(field.name == "run" for field in dataclasses.fields(value))
-                found[f"{value.__module__}.{value.__name__}"] = value("runs/a") if needs_run else value()
+                names = {field.name for field in dataclasses.fields(value)}
+                given = ["runs/a"] * ("run" in names) + [("runs/a", "runs/b")] * ("runs" in names)
+                found[f"{value.__module__}.{value.__name__}"] = value(*given)
     return found
 
 
@@ -112,7 +113,7 @@ def test_no_script_takes_a_path_that_cannot_be_written(script, tmp_path, monkeyp
 @pytest.mark.parametrize("script", OPTIONS)
 def test_every_script_takes_a_folder_as_its_output(script, tmp_path):
     options = OPTIONS[script]
-    needs_run = ["runs/a"] if hasattr(options, "run") else []
+    needs_run = ["runs/a"] if hasattr(options, "run") else getattr(options, "runs", ())
     found = parse_options(type(options), [*needs_run, "--output", str(tmp_path)])
     assert getattr(found, "output", getattr(found, "workdir", None)) == str(tmp_path)
 

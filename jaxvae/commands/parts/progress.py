@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
+def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None] | None]:
     """Yields progress(done), which moves a bar on stderr, or None where nobody watches."""
     if not sys.stderr.isatty():
         yield None

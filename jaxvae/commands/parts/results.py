@@ -21,6 +21,7 @@ def leave_results(command: str, options: Any, tables: Mapping[str, Table]) -> No
         OSError: naming the path and a remedy.
     """
     output, workdir, run = (getattr(options, name, None) for name in ("output", "workdir", "run"))
+    run = next(iter(getattr(options, "runs", ())), run)  # several are kept with the first
     given = output if output is not None else workdir
     if not tables or (given is None and run is None):
         return

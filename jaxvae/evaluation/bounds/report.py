@@ -1,6 +1,6 @@
 """All numbers of a trained model at once, each with its standard error and its setting."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -79,7 +79,30 @@ def evaluate(
     if model.evidence in ("exact", "none"):
         counts = (1,)
     values = per_example(model, params, jax.random.key(setting.seed), x, samples=counts, progress=progress)
-    found, largest = summarize(values), counts[-1]
+    active = which_active(model, params, x)
+    return report_rows(model, values, setting, counts=counts, bin_width=bin_width, active=active)
+
+
+def report_rows(
+    model: Model,
+    values: Mapping[str, np.ndarray],
+    setting: Setting,
+    *,
+    counts: Sequence[int],
+    bin_width: float | None = None,
+    active: np.ndarray | None = None,
+) -> list[Measured]:
+    """The rows of `evaluate` from what `per_example` found on the setting's examples, so that both can be had of one.
+
+    Args:
+        model: of the values.
+        values: of `per_example` with several samples, (K,) of one.
+        setting: of all of them.
+        counts: those K, ascending.
+        bin_width: as in `evaluate`.
+        active: which latents are, [Z] bool, if that is known.
+    """
+    found, largest, count = summarize(values), counts[-1], setting.examples
     passes = "one pass" if model.evidence == "exact" else f"K = {largest}"
 
     def row(name: str, estimate: Estimate, unit: str = "nats", *, words: str = passes, evidence: str = "") -> Measured:
@@ -103,13 +126,19 @@ def evaluate(
     best = next((name for name in TIGHTEST if name in found), None)
     if bin_width is not None and best is not None:
         rows.append(row("bits per dimension", _bits(model, found[best], bin_width), "bits", evidence=TIGHTEST[best]))
-    if model.evidence == "weights" and model.posterior.distribution is not None:
-        active = active_latents(encode(model, params, x).mean)
+    if active is not None:
         used = Estimate(float(active.sum()), np.nan, count)
         rows.append(row("active units", used, f"of {active.size}", words=setting.samples))
     if "effective_samples" in found:
         rows.append(row("effective samples", found["effective_samples"], f"of {largest}"))
     return rows
+
+
+def which_active(model: Model, params: Params, x: Any) -> np.ndarray | None:
+    """Which latents are active on the examples, [Z] bool; None of a model without a posterior over them."""
+    if model.evidence != "weights" or model.posterior.distribution is None:
+        return None
+    return active_latents(encode(model, params, x).mean)
 
 
 def negative(estimate: Estimate) -> Estimate:
