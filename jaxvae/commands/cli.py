@@ -40,6 +40,7 @@ class TrainOptions:
     workdir: Workdir  # Run folder. A run that was interrupted in it goes on; a finished one is left as it is.
     allow_changes: Switch = False  # Go on with the run in the folder although values differ from its own.
     overwrite: Switch = False  # Remove the run in the folder and start afresh.
+    profile: Switch = False  # Write a trace of ten steps into the run folder, and say how to look at it.
     track: tuple[Service, ...] = ()  # Where the records of the run go as well: TensorBoard files, or a service.
 
 

@@ -25,6 +25,7 @@ def main(options: TrainOptions) -> int:
         allow_changes=options.allow_changes,
         overwrite=options.overwrite,
         trackers=options.track,
+        profile=options.profile,
     )
     if outcome.signal:
         print(f"Stopped by a signal; step {outcome.step} is saved in {outcome.folder}. The same command goes on.")

@@ -22,6 +22,7 @@ from jaxvae.runs.folder.sampling import restore, sampled
 from jaxvae.runs.folder.saved_config import changes_since, check_resumed, listed, other_images, resuming
 from jaxvae.runs.given_data import describe_protocol, describe_validation
 from jaxvae.runs.held_out import load_run_data
+from jaxvae.runs.profiling import profile_steps
 from jaxvae.runs.running import Running
 from jaxvae.runs.selection import kept_params
 from jaxvae.runs.testing import Testing, selection_of
@@ -63,6 +64,7 @@ def train_run(
     allow_changes: bool = False,
     overwrite: bool = False,
     trackers: Sequence[Any] = (),
+    profile: bool = False,
     say: Callable[[str], None] = print,
 ) -> Outcome:
     """Trains the run of a config in a folder, or goes on with it where it stopped.
@@ -74,6 +76,7 @@ def train_run(
         overwrite: remove the run in the folder and start afresh.
         trackers: what is given every record as well, see runs/tracking/trackers.py: functions, objects with `write`, or
             "tensorboard", "wandb", "mlflow", "trackio".
+        profile: write a trace of ten steps into the folder, and say how to look at it.
         say: is given one line for each thing worth saying.
 
     Raises:
@@ -87,7 +90,7 @@ def train_run(
     folder = run_folder.create(workdir)
     with lock_folder(folder):
         try:
-            return _train_locked(config, folder, allow_changes, overwrite, followed, say)
+            return _train_locked(config, folder, allow_changes, overwrite, followed, profile, say)
         finally:
             followed.close()
 
@@ -98,6 +101,7 @@ def _train_locked(
     allow_changes: bool,
     overwrite: bool,
     trackers: Trackers,
+    profile: bool,
     say: Callable[[str], None],
 ) -> Outcome:
     asked = config.data.protocol
@@ -142,6 +146,8 @@ def _train_locked(
         if validation is not None:
             say(describe_validation(config, len(images), len(validation.x)))
 
+    drawn = sampled(config, model, images, anchor)
+
     def claim() -> None:
         done = start >= steps or (selection is not None and selection.over)
         if not (done and changes):  # values that no step was trained with are not those of the run
@@ -150,16 +156,17 @@ def _train_locked(
         if resumed:
             truncate_after(folder / run_folder.METRICS, start)
         trackers.open(Start(folder, dict(flatten(config)), start, sent))
+        if profile:
+            profile_steps(compiled, state, drawn, folder / run_folder.PROFILE, say)
 
     log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
     testing = Testing(config, model, test, measure.CollapseWatch(model, config.objective, test, say))
     run = Running(config, folder, compiled, log, testing, selection, trackers, per_epoch, steps)
-    state, signal = run.train(state, sampled(config, model, images, anchor), claim)
-    params = kept_params(selection, state)
-    step = int(state.step)
+    last, signal = run.train(state, drawn, claim)
+    params, step = kept_params(selection, last), int(last.step)
     if signal:
         return Outcome(folder, model, params, {}, signal, step)
-    summary = testing.summarize(state, params, step / per_epoch, selection, say)
+    summary = testing.summarize(last, params, step / per_epoch, selection, say)
     write_json(folder / run_folder.SUMMARY, summary)
     save_weights(folder / run_folder.WEIGHTS, params)
     kl = np.asarray(summary["kl_per_latent"])

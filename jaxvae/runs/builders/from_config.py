@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxvae.data.augmentation import flipped
 from jaxvae.models.records import Model
 from jaxvae.networks.precision import at_precision
 from jaxvae.runs.builders.objective import build_loss
@@ -85,7 +86,8 @@ def build_training(config: Config, model: Model, steps_per_epoch: int) -> Traini
         rate = learning_rate_schedule(optim.schedule, optim.lr, steps, round(optim.warmup_epochs * steps_per_epoch))
     eps = None if optim.name == "sgd" else optim.eps
     optimizer = make_optimizer(optim.name, rate, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps)
-    return Training(loss, optimizer, preprocess_of(config.data.protocol))
+    preprocess = preprocess_of(config.data.protocol)
+    return Training(loss, optimizer, flipped(preprocess) if config.data.flip else preprocess)
 
 
 def abstract_state(config: Config, model: Model) -> TrainState:

@@ -47,6 +47,7 @@ class DataConfig:
     size: tuple[int, ...] | None = None  # Pictures in files: HEIGHT WIDTH to crop at the centre and resample to.
     channels: int | None = None  # A folder of pictures: 1 makes them grey, 3 colour; needed where they are mixed.
     background: tuple[int, ...] | None = None  # A folder: the colour behind transparent pictures, RED GREEN BLUE.
+    flip: bool = False  # Mirror each training image, left for right, half of the time; for faces, not for digits.
     train_split: str = "train"  # Split to train on.
     test_split: str = "test"  # Split to measure on.
     test_fraction: float = 0.1  # Part held out of your own images where no file or sub-folder is the test split.
