@@ -18,10 +18,17 @@ _NAMES = re.compile(r"^% names: (\S+)$", re.MULTILINE)
 _HEADS = re.compile(r"^% heads: (\S+)$", re.MULTILINE)
 
 
+def plain(text: str) -> str:
+    """Words and formulas of a docstring as Markdown that shows them as they are, in one line."""
+    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    parts[::2] = [re.sub(r"([|*_$<#~])", r"\\\1", part) for part in parts[::2]]
+    parts[1::2] = [part.replace("|", r"\|") for part in parts[1::2]]
+    return "".join(parts)
+
+
 def first_line(value: object) -> str:
-    """What a name is, in one line that stands in a table's cell."""
-    line = (inspect.getdoc(value) or "").partition("\n")[0]
-    return re.sub(r"([|*_$<])", r"\\\1", line) if "`" not in line else line.replace("|", r"\|")
+    """What a name is, for a table's cell."""
+    return plain((inspect.getdoc(value) or "").partition("\n")[0])
 
 
 def table(name: str) -> str:
@@ -43,20 +50,27 @@ def namespace(name: str) -> str:
     return "\n".join([table(name), "", "```{eval-rst}", f".. automodule:: {name}", "   :members:", "```"])
 
 
-def heads(folder: str) -> str:
+def paragraph(text: str) -> str:
+    """What is indented, commands and tables, as it stands; the rest as prose."""
+    indented = all(line.startswith("    ") for line in text.splitlines())
+    return f"```text\n{inspect.cleandoc(text)}\n```\n" if indented else plain(text) + "\n"
+
+
+def heads(folder: str, app: Sphinx) -> str:
     """The scripts of a folder: how each is called, how long it takes, what is expected and what was obtained."""
     parts = []
     for path in sorted((ROOT / folder).glob("*.py")):
+        app.env.note_dependency(path)  # so that a script that changed is read again
         text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
         if "python -m experiments." in text:
-            parts += [f"## {path.stem}", "", "```text", text, "```", ""]
+            parts += [f"## {path.stem}", "", *map(paragraph, re.split(r"\n{2,}", text))]
     return "\n".join(parts)
 
 
 def _replaced(app: Sphinx, page: str, source: list[str]) -> None:
     text = _API.sub(lambda match: namespace(match[1]), source[0])
     text = _NAMES.sub(lambda match: table(match[1]), text)
-    source[0] = _HEADS.sub(lambda match: heads(match[1]), text)
+    source[0] = _HEADS.sub(lambda match: heads(match[1], app), text)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

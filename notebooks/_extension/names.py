@@ -1,5 +1,6 @@
 """Docstrings as they are written, and every name of the library in a text as a link to its page."""
 
+import functools
 import re
 from collections import defaultdict
 
@@ -57,7 +58,8 @@ class LinkNames(SphinxPostTransform):
             if parts[0] == "jaxvae" and entry.objtype in ("function", "class", "exception"):
                 for start in range(1, len(parts) - 1):
                     places[".".join(parts[start:])].add((entry.docname, entry.node_id))
-                if parts[-1] in jaxvae.__all__:
+                flat = getattr(jaxvae, parts[-1]) if parts[-1] in jaxvae.__all__ else None
+                if flat is not None and functools.reduce(getattr, parts[1:], jaxvae) is flat:
                     places[parts[-1]].add((entry.docname, entry.node_id))
         return {name: next(iter(found)) for name, found in places.items() if len(found) == 1}
 
