@@ -80,8 +80,9 @@ def compare_runs(
         ValueError, TypeError, FileNotFoundError: for fewer than two runs, one given twice, and as `load`.
 
     Example:
-        >>> comparison = compare_runs(["runs/a", "runs/b"], samples=100)  # doctest: +SKIP
-        >>> comparison.differences["runs/b"]  # doctest: +SKIP
+        >>> compare_runs(["runs/a"])
+        Traceback (most recent call last):
+        ValueError: workdirs is ['runs/a'] (list), expected two or more run folders, as in ['runs/a', 'runs/b'].
     """
     if isinstance(workdirs, str | Path) or len(workdirs) < 2:
         raise ValueError(
