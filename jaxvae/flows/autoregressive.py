@@ -57,9 +57,6 @@ def inverse_autoregressive(network: Conditioner, latent_dim: int, transform: Tra
         network, latent_dim, transform: see `masked_autoregressive`. Kingma et al. hand the network a context that the
             encoder emits.
 
-    Raises:
-        ValueError, TypeError: as `masked_autoregressive`.
-
     Source: Kingma et al., 2016, arXiv 1606.04934, equation 10. Their sigmoid gate is replaced by the softly bounded
         log-scale of `affine_transform`.
 
@@ -139,9 +136,6 @@ def autoregressive_flow(
         make_network: (size) -> a masked network that emits [Z, size], as `lambda size: MADE(Z, size)`.
         transform: see `masked_autoregressive`.
         layers: the number of autoregressive layers.
-
-    Raises:
-        ValueError, TypeError: for an impossible latent_dim, transform or number of layers.
 
     Example:
         >>> from jaxvae.networks.made import MADE

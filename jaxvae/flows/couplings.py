@@ -125,9 +125,6 @@ def coupling_flow(latent_dim: int, make_network: MakeNetwork, transform: Transfo
         transform: see `coupling`.
         layers: the number of coupling layers; the first moves the second half of the vector.
 
-    Raises:
-        ValueError, TypeError: for an impossible latent_dim, transform or number of layers.
-
     Example:
         >>> from jaxvae.networks.conditioner import ConditionerMLP
         >>> flow = coupling_flow(3, ConditionerMLP, affine_transform(), layers=2)

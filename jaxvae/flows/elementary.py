@@ -23,9 +23,6 @@ def affine(latent_dim: int, *, scale: float = 1.0, shift: float = 0.0) -> Biject
         scale: where every scale starts, above 0. The logarithm is what is kept and trained; it is not bounded.
         shift: where every shift starts.
 
-    Raises:
-        ValueError, TypeError: for an impossible latent_dim, scale or shift.
-
     Source: Dinh, Krueger and Bengio, 2014, arXiv 1410.8516, section 3.3.
 
     Example:
@@ -84,9 +81,6 @@ def permutation(order: Sequence[int]) -> Bijection:
 
 def reverse_order(latent_dim: int) -> Bijection:
     """v_i = u_(Z-1-i), the permutation to put between autoregressive layers.
-
-    Raises:
-        ValueError, TypeError: if latent_dim is not a positive integer.
 
     Example:
         >>> reverse_order(3).forward({}, jnp.array([1.0, 2.0, 3.0]), None)[0].tolist()

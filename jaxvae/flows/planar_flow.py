@@ -31,9 +31,6 @@ def planar(latent_dim: int) -> Bijection:
     Args:
         latent_dim: the number of dimensions Z.
 
-    Raises:
-        ValueError, TypeError: if latent_dim is not a positive integer.
-
     Source: Rezende and Mohamed, 2015, arXiv 1505.05770, equations 10 to 12 and appendix A.1.
 
     Example:

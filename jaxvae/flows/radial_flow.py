@@ -26,9 +26,6 @@ def radial(latent_dim: int) -> Bijection:
     Args:
         latent_dim: the number of dimensions Z.
 
-    Raises:
-        ValueError, TypeError: if latent_dim is not a positive integer.
-
     Source: Rezende and Mohamed, 2015, arXiv 1505.05770, equation 14 and appendix A.2; Tabak and Turner, 2013.
 
     Example:

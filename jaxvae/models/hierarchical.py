@@ -54,9 +54,6 @@ def hierarchical_vae(
         A `Model` whose z is a tuple of L arrays; its parameters are {"encoder_1", ..., "prior_1", ..., "decoder"}.
         What needs one vector of latents (`encode`, `traverse`, `manifold`) refuses such a model.
 
-    Raises:
-        ValueError, TypeError: for numbers of networks that do not fit, and as `vae`.
-
     Source: Burda, Grosse and Salakhutdinov, 2016, arXiv 1509.00519, section 5.1; Rezende, Mohamed and Wierstra, 2014,
     arXiv 1401.4082.
 

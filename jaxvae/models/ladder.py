@@ -90,9 +90,6 @@ def ladder_vae(
     Returns:
         A `Model` whose z is a tuple of L arrays, as that of `hierarchical_vae`. Deep ladders want a KL warm-up.
 
-    Raises:
-        ValueError, TypeError: for numbers of networks that do not fit, and as `vae`.
-
     Source: Sonderby, Raiko, Maaloe, Sonderby and Winther, 2016, arXiv 1602.02282 (without its batch normalisation).
 
     Example:

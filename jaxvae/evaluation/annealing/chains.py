@@ -32,9 +32,6 @@ class Path(NamedTuple):
 def sigmoid_schedule(temperatures: int, sharpness: float = 4.0) -> np.ndarray:
     """[T + 1] from 0 to 1, dense at both ends: (s(d (2t/T - 1)) - s(-d)) / (s(d) - s(-d)), s the sigmoid.
 
-    Raises:
-        ValueError, TypeError: if temperatures is no positive integer.
-
     Source: Grosse et al., 2015, arXiv 1511.02543; with d = 4 as Wu et al., 2017, arXiv 1611.04273.
 
     Example:

@@ -81,9 +81,6 @@ def hmc_step(
     Returns:
         z [Z], and the probability [] with which the proposal was accepted.
 
-    Raises:
-        ValueError, TypeError: if leapfrog_steps is no positive integer.
-
     Source: Duane et al., 1987; Neal, 2011, arXiv 1206.1901.
 
     Example:

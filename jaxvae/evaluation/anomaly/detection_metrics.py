@@ -40,9 +40,6 @@ def curve(inliers: Scores, outliers: Scores) -> Curve:
     Args:
         inliers: [N] scores, higher is more anomalous. outliers: [M].
 
-    Raises:
-        ValueError: for other shapes, no scores, or NaN.
-
     Source: Davis and Goadrich, 2006, doi 10.1145/1143844.1143874.
 
     Example:
@@ -69,9 +66,6 @@ def average_precision(inliers: Scores, outliers: Scores) -> float:
 
     By chance it is M / (N + M), the share of outliers, so it must be read beside that share.
 
-    Raises:
-        ValueError: as `curve`.
-
     Source: Davis and Goadrich, 2006, doi 10.1145/1143844.1143874 (why not to interpolate).
 
     Example:
@@ -84,9 +78,6 @@ def average_precision(inliers: Scores, outliers: Scores) -> float:
 
 def false_positive_rate_at(inliers: Scores, outliers: Scores, true_positive_rate: float = 0.95) -> float:
     """The share of inliers accused at the highest threshold that catches at least this share of the outliers.
-
-    Raises:
-        ValueError: as `curve`, or for a rate outside (0, 1].
 
     Source: the "FPR95" of Hendrycks, Mazeika and Dietterich, 2019, arXiv 1812.04606.
 
@@ -121,9 +112,6 @@ def bootstrap_interval(
         level: of confidence.
         resamples: how many.
         seed: of the draws.
-
-    Raises:
-        ValueError, TypeError: as `curve`, or for a level outside (0, 1) or impossible resamples.
 
     Source: Efron and Tibshirani, 1993, An introduction to the bootstrap, chapter 13.
 
@@ -161,9 +149,6 @@ def detection(
     Args:
         inliers: [N] scores, higher is more anomalous, N >= 2. outliers: [M], M >= 2.
         level, resamples, seed: of the intervals.
-
-    Raises:
-        ValueError, TypeError: as `auroc_interval` and `bootstrap_interval`.
 
     Example:
         >>> found = detection([0.0, 1.0, 2.0, 3.0], [2.5, 3.5, 4.5, 5.5])

@@ -30,9 +30,6 @@ def auroc(inliers: Scores, outliers: Scores) -> float:
     Args:
         inliers: [N] scores, higher is more anomalous. outliers: [M].
 
-    Raises:
-        ValueError: for other shapes, no scores, or NaN.
-
     Source: Hanley and McNeil, 1982, doi 10.1148/radiology.143.1.7063747.
 
     Example:
@@ -58,9 +55,6 @@ def auroc_interval(inliers: Scores, outliers: Scores, level: float = 0.95) -> In
     Args:
         inliers: [N] scores, N >= 2. outliers: [M] scores, M >= 2.
         level: of confidence.
-
-    Raises:
-        ValueError: for other shapes, fewer than 2 scores, NaN, or a level outside (0, 1).
 
     Source: DeLong, DeLong and Clarke-Pearson, 1988, doi 10.2307/2531595; Newcombe, 2006, doi 10.1002/sim.2324, his
     method 5.
@@ -88,9 +82,6 @@ def hanley_mcneil_variance(area: float, inliers: float, outliers: float) -> floa
 
     The variance of an AUROC of N inliers and M outliers with exponential scores: of few numbers only, where DeLong's
     needs the scores.
-
-    Raises:
-        ValueError, TypeError: for an area outside [0, 1].
 
     Source: Hanley and McNeil, 1982, doi 10.1148/radiology.143.1.7063747.
 

@@ -40,9 +40,6 @@ def typicality(log_p: Values, training_log_p: Values) -> np.ndarray:
     Returns:
         [N] nats, higher is more anomalous.
 
-    Raises:
-        ValueError: for other shapes, no numbers, or NaN.
-
     Source: Nalisnick et al., 2019, arXiv 1906.02994.
 
     Example:
@@ -63,9 +60,6 @@ def complexity_ratio(log_p: Values, complexity: Values) -> np.ndarray:
 
     Returns:
         [N] nats, higher is more anomalous.
-
-    Raises:
-        ValueError: for other shapes, no numbers, or NaN.
 
     Source: Serra et al., 2020, arXiv 1909.11480; there in bits per dimension.
 

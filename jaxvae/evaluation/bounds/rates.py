@@ -136,9 +136,6 @@ def rate_distortion(
         draws: posterior samples for the information, see `information_bounds`.
         batch_size: examples in flight at a time.
 
-    Raises:
-        ValueError, TypeError: as `encode`, `per_example` and `information_bounds`.
-
     Source: Alemi et al., 2018, arXiv 1711.00464; Hoffman and Johnson, 2016, ELBO surgery.
 
     Example:

@@ -32,9 +32,6 @@ def density_error(
     Returns:
         [samples] nats, not finite where a density overflows.
 
-    Raises:
-        ValueError, TypeError: for samples that are no positive integer.
-
     Source: Behrmann, Vicol, Wang, Grosse and Jacobsen, 2021, arXiv 2006.09347.
 
     Example:

@@ -75,9 +75,6 @@ def information_matrix(codes: Array, factors: Array, *, bins: int | None = None,
             bins than values could not tell the values apart: even a perfect code would seem to miss some.
         correct: take off the bias of the frequencies, see `mutual_information`.
 
-    Raises:
-        ValueError, TypeError: for impossible tables, see `check_tables`, or bins below 2.
-
     Example:
         >>> factors = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
         >>> information_matrix(2.0 * factors, factors, correct=False).round(4).tolist()
@@ -105,9 +102,6 @@ def posterior_information(
         factors: [N, F].
         draws: examples, evenly spread over all N, of which one sample each is taken; at most N.
         batch_size: samples in flight at a time; no number depends on it.
-
-    Raises:
-        ValueError, TypeError: for impossible tables, different shapes of mean and log_var, or impossible draws.
 
     Source: Chen et al., 2018, arXiv 1802.04942.
 

@@ -24,9 +24,6 @@ def robustness_matrix(codes: Array, factors: Array, *, quantile: float = 0.99) -
     Returns:
         The matrix, with 0 for a latent that does not move, and the denominators.
 
-    Raises:
-        ValueError, TypeError: for impossible tables, see `check_tables`, or a quantile outside (0, 1].
-
     Source: Suter et al., 2019, arXiv 1811.00007.
 
     Example:
@@ -63,9 +60,6 @@ def interventional_robustness(codes: Array, factors: Array, *, quantile: float =
         codes: [N, Z].
         factors: [N, F], sampled independently.
         quantile: as in `robustness_matrix`.
-
-    Raises:
-        ValueError, TypeError: as `robustness_matrix`.
 
     Source: Suter et al., 2019, arXiv 1811.00007.
 

@@ -16,9 +16,6 @@ def information_gap(information: Array, entropies: Array) -> Array:
         information: [Z, F] nats; where Z is 1 the second latent tells nothing.
         entropies: [F] of the factors, nats.
 
-    Raises:
-        ValueError: for other shapes, or an entropy that is not positive.
-
     Source: Chen et al., 2018, arXiv 1802.04942.
 
     Example:
@@ -44,9 +41,6 @@ def mutual_information_gap(codes: Array, factors: Array, *, bins: int | None = N
         factors: [N, F].
         bins, correct: as in `information_matrix`.
 
-    Raises:
-        ValueError, TypeError: as `information_matrix`.
-
     Source: Chen et al., 2018, arXiv 1802.04942.
 
     Example:
@@ -67,9 +61,6 @@ def posterior_gap(key: Key, mean: Array, log_var: Array, factors: Array, *, draw
         mean, log_var: [N, Z] of the posteriors.
         factors: [N, F].
         draws: posterior samples, at most N.
-
-    Raises:
-        ValueError, TypeError: as `posterior_information`.
 
     Source: Chen et al., 2018, arXiv 1802.04942.
 

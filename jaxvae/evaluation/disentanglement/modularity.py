@@ -20,9 +20,6 @@ def modularity_from_information(information: Array, *, threshold: float = 0.02) 
     Returns:
         In [0, 1]; 0 where no latent tells anything. Several latents may share a factor at no cost.
 
-    Raises:
-        ValueError, TypeError: for another shape, a single factor, or a threshold that is not positive.
-
     Source: Ridgeway and Mozer, 2018, arXiv 1802.05312, section 3; there and in common code dead latents have no rule,
         or count 0.
 
@@ -51,9 +48,6 @@ def modularity_score(
         factors: [N, F], F at least 2.
         bins, correct: as in `information_matrix`.
         threshold: nats below which a latent tells nothing.
-
-    Raises:
-        ValueError, TypeError: as those two.
 
     Source: Ridgeway and Mozer, 2018, arXiv 1802.05312.
 

@@ -80,9 +80,6 @@ def best_of_a_run(
         key: consumed.
         samples: [N, ...], of which every tenth is held out.
         steps, batch_size, learning_rate: as `train_density`.
-
-    Raises:
-        ValueError, TypeError: for impossible options.
     """
     steps = positive_integer("steps", steps)
     held_out = np.arange(len(samples)) % 10 == 9

@@ -118,9 +118,6 @@ def fit_two_stage(
     Returns:
         A prior without parameters, for `with_prior`.
 
-    Raises:
-        ValueError, TypeError: for impossible codes or options.
-
     Source: Dai and Wipf, 2019, arXiv 1903.05789, section 4.
 
     Example:

@@ -65,9 +65,6 @@ def posterior_means(model: Model, params: Params, x: Any, *, name: str = "x", ba
         x: [N, *event_shape], or `Labelled` of them and their contexts for a conditional model.
         name: what error messages call x.
         batch_size: examples in flight at a time; no number depends on it.
-
-    Raises:
-        ValueError, TypeError: as `encode`, but for the posterior, which may be any.
     """
     check_batch(model, x, name)
     return map_batches(functools.partial(_mean_batch, model, params), x, batch_size=batch_size)
@@ -104,9 +101,6 @@ def active_latents(means: Array | np.ndarray, threshold: float = 0.01) -> np.nda
 def strongest_latents(kl_per_latent: Array | np.ndarray, count: int = 2) -> tuple[int, ...]:
     """The `count` latents of largest KL, the largest first; kl_per_latent is [Z], or [N, Z], then averaged.
 
-    Raises:
-        ValueError, TypeError: for a count that is no positive integer, or above the number of latents.
-
     Example:
         >>> strongest_latents(np.array([0.1, 2.0, 0.0, 1.0]))
         (1, 3)
@@ -125,9 +119,6 @@ def gaussian_quantiles(count: int, tail: float = 0.025) -> np.ndarray:
     Equal steps in probability give each value an equal share of the prior, so a grid of them shows what the
     prior draws. A single value is the median, 0.
 
-    Raises:
-        ValueError: if count is below 1, or tail is not in (0, 1/2).
-
     Example:
         >>> [round(float(value), 2) for value in gaussian_quantiles(3)]
         [-1.96, 0.0, 1.96]
@@ -141,9 +132,6 @@ def gaussian_quantiles(count: int, tail: float = 0.025) -> np.ndarray:
 
 def linear_path(a: Array, b: Array, steps: int) -> Array:
     """[steps, Z] from a to b, both included, in equal steps along a line.
-
-    Raises:
-        ValueError, TypeError: for ends of two shapes, or steps that are no integer of at least 2.
 
     Example:
         >>> linear_path(jnp.zeros(1), jnp.ones(1), 3).tolist()
@@ -161,9 +149,6 @@ def spherical_path(a: Array, b: Array, steps: int) -> Array:
     a straight line leaves. The usual formula, without the norms, is this one for ends of one norm; between nearly
     opposite ends of different norms it runs off. Where no arc is defined, for parallel, opposite or zero codes, this is
     the line.
-
-    Raises:
-        ValueError, TypeError: as `linear_path`.
 
     Source: Shoemake, 1985, Animating rotation with quaternion curves; White, 2016, arXiv 1609.04468.
 
@@ -191,9 +176,6 @@ def latent_grid(values: Array | np.ndarray, latent_dim: int, latents: tuple[int,
         values: [n] the values both latents take, ascending.
         latent_dim: Z.
         latents: the one that grows to the right, and the one that grows upwards (row 0 holds its last value).
-
-    Raises:
-        ValueError: if the two latents are equal or out of range.
 
     Example:
         >>> latent_grid(np.array([-1.0, 1.0]), latent_dim=3, latents=(0, 2))[0].tolist()

@@ -59,9 +59,6 @@ def prior_samples(
     model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
 ) -> Any:
     """Draws of x through the latents, [count, *event_shape]; from the key of `prior_means` come the same z.
-
-    Raises:
-        ValueError, TypeError: as `prior_means`.
     """
     return _draws(model, params, key, count, context, batch_size, "sample")
 
@@ -109,9 +106,6 @@ def posterior_reconstructions(
     model: Model, params: Params, key: Key, x: Images, samples: int = 8, *, batch_size: int = 100
 ) -> Any:
     """E[x | z] for several draws z of each posterior, [N, samples, *event_shape]; the key is consumed.
-
-    Raises:
-        ValueError: for an empty x or one of another shape, or samples below 1.
     """
     check_batch(model, x)
     samples = positive_integer("samples", samples)
@@ -218,9 +212,6 @@ def manifold(
         count: images along a side.
         tail: the outermost quantiles are those of tail and 1 - tail, by default -1.96 and 1.96.
         context: of a conditional model.
-
-    Raises:
-        ValueError: for latents that are equal or out of range.
 
     Source: Kingma and Welling, 2013, arXiv 1312.6114, figure 4.
     """

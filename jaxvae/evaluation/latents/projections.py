@@ -48,9 +48,6 @@ def pca(codes: Codes) -> Projection:
     Args:
         codes: [N, Z], N >= 3, Z >= 2.
 
-    Raises:
-        ValueError: for another shape, or codes that are not finite.
-
     Source: Pearson, 1901, On lines and planes of closest fit.
 
     Example:
@@ -74,9 +71,6 @@ def tsne(codes: Codes, *, perplexity: float = 30.0, seed: int = 0) -> Projection
         codes: [N, Z], N >= 4; some thousands take a minute.
         perplexity: about how many neighbours each code has; for few codes at most (N - 1) / 3 is taken.
         seed: of the solver; the start is the PCA, scaled.
-
-    Raises:
-        ValueError: for another shape, codes that are not finite or all the same, or a perplexity that is not positive.
 
     Source: van der Maaten and Hinton, 2008, Visualizing data using t-SNE; the start from PCA: Kobak and Berens, 2019,
     doi 10.1038/s41467-019-13056-x.
@@ -115,9 +109,6 @@ def neighbour_agreement(points: Codes, labels: Codes, neighbours: int = 5) -> np
         points: [N, D].
         labels: [N].
         neighbours: how many, below N.
-
-    Raises:
-        ValueError: for other shapes, points that are not finite, or too many neighbours.
 
     Example:
         >>> neighbour_agreement(np.array([[0.0], [0.1], [5.0]]), np.array([1, 1, 2]), neighbours=1).tolist()

@@ -51,9 +51,6 @@ def latent_strengths(model: Model, params: Params, kl: Array | np.ndarray, x: An
         kl: [N, L] nats, as `per_example` gives it under "kl_per_latent", or their means [L]; L is Z or 1.
         x: [N, *event_shape] examples, some hundreds will do.
 
-    Raises:
-        ValueError: as `posterior_means`.
-
     Source: active units by the variance: Burda, Grosse and Salakhutdinov, 2016, arXiv 1509.00519, section 5.2.
 
     Example:

@@ -42,9 +42,6 @@ def score_histograms(
         names: what the two are called.
         title: by default the AUROC.
 
-    Raises:
-        ValueError: for other shapes, no scores, or NaN.
-
     Example:
         >>> figure, ax = score_histograms([0.0, 1.0, 2.0], [1.5, 2.5])
         >>> ax.get_title(loc="left")

@@ -72,9 +72,6 @@ def pca_features(images: np.ndarray, components: int = 32) -> Features:
 def flat_pixels(images: np.ndarray) -> np.ndarray:
     """Images [N, H, W, C] on [0, 1], or raw uint8, as float64 rows [N, H * W * C].
 
-    Raises:
-        ValueError: for another shape, no images, NaN, or values on another scale.
-
     Example:
         >>> flat_pixels(np.full((1, 1, 2, 1), 255, np.uint8)).tolist()
         [[1.0, 1.0]]

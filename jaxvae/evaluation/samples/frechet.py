@@ -65,9 +65,6 @@ def frechet_distance(generated: np.ndarray, reference: np.ndarray) -> float:
         generated: [N, F] features.
         reference: [M, F] features of data.
 
-    Raises:
-        ValueError: for other shapes, fewer than two rows, or numbers that are not finite.
-
     Source: Heusel et al., 2017, arXiv 1706.08500; the bias: Chong and Forsyth, 2020, arXiv 1911.07023.
 
     Example:
@@ -92,9 +89,6 @@ def frechet_estimate(generated: np.ndarray, reference: np.ndarray, *, blocks: in
 
     Returns:
         `Jackknife`: value is `frechet_distance`; value - bias is nearer to what infinitely many samples would give.
-
-    Raises:
-        ValueError: as `frechet_distance` and `jackknife`.
 
     Source: Chong and Forsyth, 2020, arXiv 1911.07023, who extrapolate to 1/N = 0; here the jackknife does.
 

@@ -32,9 +32,6 @@ def kernel_distance(generated: np.ndarray, reference: np.ndarray, *, blocks: int
     Returns:
         `Jackknife`, whose bias is 0 but for rounding.
 
-    Raises:
-        ValueError, TypeError: for other shapes, too few samples for the blocks, or numbers that are not finite.
-
     Common code averages this over random subsets of 1,000; all pairs at once have less noise and the same mean.
 
     Source: Binkowski et al., 2018, arXiv 1801.01401; Gretton et al., 2012, A kernel two-sample test, lemma 6.

@@ -38,9 +38,6 @@ def precision_recall(generated: np.ndarray, reference: np.ndarray, *, neighbours
     Returns:
         fidelity is the precision, diversity the recall, each between 0 and 1.
 
-    Raises:
-        ValueError, TypeError: for other shapes, no more points than neighbours, or numbers that are not finite.
-
     Source: Kynkaanniemi et al., 2019, arXiv 1904.06991.
 
     Example:
@@ -68,9 +65,6 @@ def density_coverage(generated: np.ndarray, reference: np.ndarray, *, neighbours
     Returns:
         fidelity is the density, diversity the coverage.
 
-    Raises:
-        ValueError, TypeError: as `precision_recall`.
-
     Source: Naeem et al., 2020, arXiv 2002.09797.
 
     Example:
@@ -91,9 +85,6 @@ def expected_coverage(samples: int, references: int, neighbours: int = 5) -> flo
 
     Args:
         samples: N. references: M. neighbours: k.
-
-    Raises:
-        ValueError, TypeError: for impossible numbers.
 
     Source: Naeem et al., 2020, arXiv 2002.09797.
 

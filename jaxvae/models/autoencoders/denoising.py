@@ -15,9 +15,6 @@ Array = jax.Array
 def masking(probability: float = 0.25) -> Corruption:
     """Sets each element to 0 with the given probability; the others are left as they are.
 
-    Raises:
-        ValueError: for a probability outside [0, 1].
-
     Source: Vincent et al., 2008, doi 10.1145/1390156.1390294.
 
     Example:
@@ -35,9 +32,6 @@ def masking(probability: float = 0.25) -> Corruption:
 def gaussian_noise(std: float = 0.3) -> Corruption:
     """Adds N(0, std^2) to each element; the result is not clipped.
 
-    Raises:
-        ValueError: for a negative std.
-
     Source: Vincent et al., 2010, "Stacked denoising autoencoders", JMLR 11, section 3.3.
 
     Example:
@@ -54,9 +48,6 @@ def gaussian_noise(std: float = 0.3) -> Corruption:
 
 def salt_and_pepper(probability: float = 0.25) -> Corruption:
     """Sets each element, with the given probability, to 0 or 1 by the toss of a fair coin.
-
-    Raises:
-        ValueError: for a probability outside [0, 1].
 
     Source: Vincent et al., 2010, "Stacked denoising autoencoders", JMLR 11, section 3.3.
 
@@ -85,9 +76,6 @@ def denoising_autoencoder(
     Args:
         encoder, decoder, options: as `autoencoder`.
         corruption: (key, encoder's input) -> encoder's input, by default `masking(0.25)`.
-
-    Raises:
-        ValueError, TypeError: as `autoencoder`.
 
     Source: Vincent et al., 2008, doi 10.1145/1390156.1390294.
 

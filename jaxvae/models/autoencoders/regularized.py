@@ -25,9 +25,6 @@ def sparse_autoencoder(encoder: Network, decoder: Network, *, weight: float = 1.
         encoder, decoder, options: as `autoencoder`.
         weight: nats for each unit of |z|.
 
-    Raises:
-        ValueError, TypeError: for a negative weight, and as `autoencoder`.
-
     Source: Ng, 2011, "Sparse autoencoder", CS294A lecture notes; the L1 form is Olshausen and Field's, 1996.
 
     Example:
@@ -57,9 +54,6 @@ def contractive_autoencoder(encoder: Network, decoder: Network, *, weight: float
     Args:
         encoder, decoder, options: as `autoencoder`.
         weight: nats for each unit of the squared norm.
-
-    Raises:
-        ValueError, TypeError: for a negative weight, and as `autoencoder`.
 
     Source: Rifai et al., 2011, "Contractive auto-encoders: explicit invariance during feature extraction", ICML.
 

@@ -147,9 +147,6 @@ def linear_gaussian_log_evidence(decoder: Params, x: Array, *, noise: float) -> 
     Returns:
         [] nats.
 
-    Raises:
-        ValueError, TypeError: as `linear_gaussian_posterior`.
-
     Source: Tipping and Bishop, 1999.
 
     Example:

@@ -24,9 +24,6 @@ def linear_gaussian_encoder(decoder: Params, *, noise: float) -> Params:
     Returns:
         {"weights": [Z, D], "bias": [Z], "log_var": [Z]}.
 
-    Raises:
-        ValueError, TypeError: for a noise that is not positive.
-
     Source: Bishop, 2006, section 10.1.2; Lucas et al., 2019, arXiv 1911.02469.
 
     Example:
@@ -57,9 +54,6 @@ def linear_gaussian_elbo(params: Params, x: Array, *, noise: float) -> Array:
     Returns:
         [] nats.
 
-    Raises:
-        ValueError, TypeError: as `linear_gaussian_posterior`.
-
     Source: Lucas et al., 2019, arXiv 1911.02469.
 
     Example:
@@ -88,9 +82,6 @@ def linear_gaussian_gap(decoder: Params, *, noise: float) -> Array:
 
     Returns:
         [] nats, at least 0.
-
-    Raises:
-        ValueError, TypeError: for a noise that is not positive.
 
     Source: Bishop, 2006, section 10.1.2.
 

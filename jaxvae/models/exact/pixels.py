@@ -59,9 +59,6 @@ def four_by_four(
     Returns:
         A `Model`; its parameters are {"decoder": {"radius": [], "log_width": []}, "encoder": ...}.
 
-    Raises:
-        ValueError, TypeError: for a radius, width or noise that is not positive and finite.
-
     Example:
         >>> model = four_by_four()
         >>> params = model.init(jax.random.key(0), jnp.zeros((4, 4, 1)))

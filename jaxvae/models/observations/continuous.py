@@ -181,9 +181,6 @@ def normal(variance_type: str = "fixed", std: float = 0.1, floor: float = 1 / 25
 def laplace(variance_type: str = "fixed", width: float = 0.1, floor: float = 1 / 256) -> Observation:
     """x ~ Laplace(outputs, width): an absolute error, less blurred than `normal`; options as there.
 
-    Raises:
-        ValueError: as `normal`.
-
     Source: as a decoder it is the L1 loss of Isola et al., 2017, arXiv 1611.07004.
 
     Example:

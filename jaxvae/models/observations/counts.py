@@ -42,9 +42,6 @@ def poisson(largest: int = 255) -> Observation:
     Args:
         largest: the count that networks and pictures see as 1; they see log(1 + x) / log(1 + largest).
 
-    Raises:
-        ValueError, TypeError: if largest is no positive integer.
-
     Source: Lopez et al., 2018, arXiv 1709.02082, whose negative binomial it is for an infinite concentration.
 
     Example:
@@ -109,9 +106,6 @@ def zero_inflated_negative_binomial(
     """Counts that are 0 with probability sigmoid(zero logits), else negative binomial; options as there.
 
     The decoder emits on the last axis all log-means, (with "per_pixel") all raw log-concentrations, all zero logits.
-
-    Raises:
-        ValueError, TypeError: as `negative_binomial`.
 
     Source: Lopez et al., 2018, arXiv 1709.02082 (scVI).
 

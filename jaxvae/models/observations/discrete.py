@@ -81,9 +81,6 @@ def discretized_logistic(levels: int = 256) -> Observation:
     whole range, for beyond it all levels are alike and a pixel's mean is grey wherever it is put. The ceiling moves no
     log-scale up to 0. (`discretized_logistic_log_prob` takes any.) PixelCNN++ clips at -7 and has no ceiling.
 
-    Raises:
-        ValueError, TypeError: if levels is no integer of at least 2.
-
     Source: Kingma et al., 2016, arXiv 1606.04934; Salimans et al., 2017, arXiv 1701.05517.
 
     Example:
@@ -115,9 +112,6 @@ def logistic_mixture(components: int = 5, levels: int = 256) -> Observation:
     """A mixture of `components` discretised logistics for each pixel and channel, channels independent.
 
     Log-scales are bounded as in `discretized_logistic`.
-
-    Raises:
-        ValueError, TypeError: if levels is no integer of at least 2 or components not a positive one.
 
     Source: Salimans et al., 2017, arXiv 1701.05517 (without its coupling of colour channels).
 
@@ -152,9 +146,6 @@ def logistic_mixture(components: int = 5, levels: int = 256) -> Observation:
 
 def categorical(levels: int = 256) -> Observation:
     """A softmax over the `levels` values of each pixel and channel, which knows nothing of their order.
-
-    Raises:
-        ValueError, TypeError: if levels is no integer of at least 2.
 
     Source: van den Oord et al., 2016, arXiv 1601.06759.
 

@@ -38,9 +38,6 @@ def gan(
         `ValueError`, since a GAN has neither a likelihood nor codes. Give it a critic by
         `with_critic(model, network, sees="example")`.
 
-    Raises:
-        ValueError, TypeError: for an impossible latent_dim, event_shape or observation.
-
     Source: Goodfellow et al., 2014, arXiv 1406.2661.
 
     Example:

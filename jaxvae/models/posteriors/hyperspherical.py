@@ -40,9 +40,6 @@ def hyperspherical_posterior(
         A `Conditional` whose densities are relative to the area of the sphere and whose `mean` is the mean direction,
         a unit vector.
 
-    Raises:
-        ValueError, TypeError: if latent_dim is no integer of at least 2, or the encoder emits other shapes.
-
     Source: Davidson, Falorsi, De Cao, Kipf and Tomczak, 2018, arXiv 1804.00891.
 
     Example:

@@ -13,9 +13,6 @@ Array = jax.Array
 def standard_normal(latent_dim: int) -> Conditional:
     """p(z) = N(0, I) with `latent_dim` latents; it has no parameters.
 
-    Raises:
-        ValueError, TypeError: if latent_dim is not a positive integer.
-
     Example:
         >>> prior = standard_normal(2)
         >>> round(float(prior.log_prob({}, jnp.zeros(2), None)), 4)  # -log(2 pi)

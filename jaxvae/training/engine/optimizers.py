@@ -154,9 +154,6 @@ def kl_warmup(warmup_steps: int, beta: float = 1.0, *, steps: int | None = None)
         beta: the weight it ends at.
         steps: steps in the whole run; if given, a run too short to finish the warm-up warns.
 
-    Raises:
-        ValueError: if warmup_steps is no positive integer, or beta negative or not finite.
-
     Source: Sonderby et al., 2016, arXiv 1602.02282.
 
     Example:

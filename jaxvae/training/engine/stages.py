@@ -12,9 +12,6 @@ STAGES = 8
 def burda_epochs(stages: int = STAGES) -> int:
     """Epochs in the first stages of `burda_schedule`: 1 + 3 + 9 + ... = (3^stages - 1) / 2.
 
-    Raises:
-        ValueError, TypeError: for stages that are no positive integer.
-
     Example:
         >>> burda_epochs(), burda_epochs(3)
         (3280, 13)
@@ -24,9 +21,6 @@ def burda_epochs(stages: int = STAGES) -> int:
 
 def burda_stages(epochs: int) -> int:
     """How many stages a run of so many epochs has; the last may be cut short.
-
-    Raises:
-        ValueError, TypeError: for epochs that are no positive integer.
 
     Example:
         >>> burda_stages(3280), burda_stages(13), burda_stages(14)
@@ -48,9 +42,6 @@ def burda_schedule(steps_per_epoch: int, stages: int = STAGES, rate: float = 1e-
         steps_per_epoch: steps in an epoch.
         stages: how many of them; `burda_epochs(stages)` epochs in all. After the last, its rate stays.
         rate: the rate of the first stage.
-
-    Raises:
-        ValueError, TypeError: for steps_per_epoch or stages that are no positive integer, or a rate not positive.
 
     Source: Burda, Grosse and Salakhutdinov, 2016, arXiv 1509.00519.
 

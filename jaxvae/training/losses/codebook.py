@@ -36,9 +36,6 @@ def vq_loss(model: Model, *, restart_below: float = 0.01) -> Loss:
         and: dead_codes [], how many are below the threshold before the step; code_usage [K], this batch's mean count of
         each code for an example, whose mean over an epoch `fit` keeps: `perplexity(history[-1]["code_usage"])`.
 
-    Raises:
-        ValueError: for a restart_below outside [0, 1].
-
     Source: restarts: Dhariwal et al., 2020, arXiv 2005.00341, section 3.1; loss: van den Oord et al., 2017,
         arXiv 1711.00937.
 
@@ -132,9 +129,6 @@ def moving_averages(decay: float = 0.99) -> optax.GradientTransformation:
 
     This is descent on 1/2 sum_k mean_{i in k} |stop(z_i) - e_k|^2 with step 1 - decay only while n = N: in general the
     step of a code is (1 - decay) n / N, larger where the batch holds more of it than usual.
-
-    Raises:
-        ValueError: for a decay outside [0, 1).
 
     Source: van den Oord et al., 2017, arXiv 1711.00937, appendix A.1.
 

@@ -29,9 +29,6 @@ def incomplete_loss(model: Model, *, samples: int = 1) -> Loss:
         loss(params, keys [B], batch, step) -> (scalar, metrics); the batch is `Incomplete` of values [B, ...] in the
         units of the likelihood and masks [B, ...]. Metrics, in nats: loss and bound; observed, the part of pixels.
 
-    Raises:
-        ValueError, TypeError: for samples that are no positive integer, and as `observed_log_weight`.
-
     Source: Mattei and Frellsen, 2019, arXiv 1812.02633.
 
     Example:
