@@ -16,7 +16,7 @@ pytestmark = pytest.mark.quick_compile
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = {
-    f"{page.stem}-{number}": block
+    f"{page.relative_to(ROOT).with_suffix('').as_posix()}-{number}": block
     for page in [ROOT / "README.md", *sorted((ROOT / "notebooks").rglob("*.md"))]
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
 }

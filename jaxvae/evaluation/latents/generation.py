@@ -58,8 +58,7 @@ def prior_means(
 def prior_samples(
     model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
 ) -> Any:
-    """Draws of x through the latents, [count, *event_shape]; from the key of `prior_means` come the same z.
-    """
+    """Draws of x through the latents, [count, *event_shape]; from the key of `prior_means` come the same z."""
     return _draws(model, params, key, count, context, batch_size, "sample")
 
 
@@ -105,8 +104,7 @@ def _context_of(x: Images) -> Any:
 def posterior_reconstructions(
     model: Model, params: Params, key: Key, x: Images, samples: int = 8, *, batch_size: int = 100
 ) -> Any:
-    """E[x | z] for several draws z of each posterior, [N, samples, *event_shape]; the key is consumed.
-    """
+    """E[x | z] for several draws z of each posterior, [N, samples, *event_shape]; the key is consumed."""
     check_batch(model, x)
     samples = positive_integer("samples", samples)
     function = functools.partial(_posterior_batch, model, samples, params, key)
