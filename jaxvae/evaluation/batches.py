@@ -28,6 +28,9 @@ def map_batches(
     Returns:
         The tree with NumPy leaves [N, ...].
 
+    Raises:
+        ValueError: for empty arrays, arrays of different lengths, or a batch_size below 1.
+
     Example:
         >>> map_batches(lambda index, x: x + index, np.array([10, 20, 30]), batch_size=2)
         array([10, 21, 32])

@@ -43,6 +43,9 @@ def spline_transform(bins: int = 8, bound: float = 5.0, *, least: float = 0.01) 
         bound: where the spline ends.
         least: the smallest share of the width and of the height that a piece may take, below 1 / bins.
 
+    Raises:
+        ValueError, TypeError: for an impossible bins, bound or least.
+
     Source: Durkan, Bekasov, Murray and Papamakarios, 2019, arXiv 1906.04032; Gregory and Delbourgo, 1982.
 
     Example:

@@ -68,6 +68,9 @@ def semi_supervised_vae(
     Returns:
         A `Model` whose optional context is the label. z of its posterior, prior and likelihood is `ClassAndCode`.
 
+    Raises:
+        ValueError, TypeError: as `conditional_vae`; for a negative alpha, or logits of another shape.
+
     Source: Kingma, Rezende, Mohamed and Welling, 2014, arXiv 1406.5298, equations 6 to 9.
 
     Example:

@@ -56,6 +56,9 @@ def auroc_interval(inliers: Scores, outliers: Scores, level: float = 0.95) -> In
         inliers: [N] scores, N >= 2. outliers: [M] scores, M >= 2.
         level: of confidence.
 
+    Raises:
+        ValueError: for other shapes, fewer than 2 scores, NaN, or a level outside (0, 1).
+
     Source: DeLong, DeLong and Clarke-Pearson, 1988, doi 10.2307/2531595; Newcombe, 2006, doi 10.1002/sim.2324, his
     method 5.
 

@@ -61,6 +61,9 @@ def complexity_ratio(log_p: Values, complexity: Values) -> np.ndarray:
     Returns:
         [N] nats, higher is more anomalous.
 
+    Raises:
+        ValueError: for other shapes, no numbers, or NaN.
+
     Source: Serra et al., 2020, arXiv 1909.11480; there in bits per dimension.
 
     Example:

@@ -166,6 +166,9 @@ def bits_per_dimension(log_p: float, dimensions: int, *, bin_width: float = 1.0)
         dimensions: D, numbers in an example.
         bin_width: the volume of one discrete value.
 
+    Raises:
+        ValueError, TypeError: for impossible dimensions, or a bin_width that is not positive.
+
     Source: Theis, van den Oord and Bethge, 2016, arXiv 1511.01844.
 
     Example:

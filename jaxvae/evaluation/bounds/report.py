@@ -50,6 +50,9 @@ def evaluate(
         distortion, bits per dimension.
         "none": the distortion, and the rate where there is a KL.
 
+    Raises:
+        ValueError, TypeError: as `per_example` and `bits_per_dimension`, or for a setting that does not fit x.
+
     Source: Burda et al., 2016, arXiv 1509.00519; rate and distortion: Alemi et al., 2018, arXiv 1711.00464.
 
     Example:

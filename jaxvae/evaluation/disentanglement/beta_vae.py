@@ -27,6 +27,9 @@ def beta_vae_score(
         train, test: points to fit the classifier to, and to measure it on; each of a factor drawn at random.
         seed: of the draws.
 
+    Raises:
+        ValueError, TypeError: for impossible tables, see `check_tables`, a single factor, or counts below 1.
+
     Source: Higgins et al., 2017, beta-VAE; the classifier is fitted to convergence, as later code does.
 
     Example:

@@ -38,6 +38,9 @@ def dci_from_importance(importance: Array) -> tuple[float, float]:
     H_F and H_Z are entropies with logarithms to the base F and Z. A factor that no latent tells counts 0 in C. Some
     code weighs the factors of C as D does the latents; with forests, whose importances sum to 1, that is the same.
 
+    Raises:
+        ValueError, TypeError: for another shape, fewer than 2 latents or factors, or a negative importance.
+
     Source: Eastwood and Williams, 2018, A framework for the quantitative evaluation of disentangled representations.
 
     Example:

@@ -35,6 +35,10 @@ def factor_vae_score(
     Returns:
         The accuracy; 1/F where no latent may vote.
 
+    Raises:
+        ValueError, TypeError: for impossible tables, see `check_tables`, a single factor, `active` of another shape,
+            size below 2 or counts below 1.
+
     Source: Kim and Mnih, 2018, arXiv 1802.05983.
 
     Example:

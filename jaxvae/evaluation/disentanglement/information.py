@@ -103,6 +103,9 @@ def posterior_information(
         draws: examples, evenly spread over all N, of which one sample each is taken; at most N.
         batch_size: samples in flight at a time; no number depends on it.
 
+    Raises:
+        ValueError, TypeError: for impossible tables, different shapes of mean and log_var, or impossible draws.
+
     Source: Chen et al., 2018, arXiv 1802.04942.
 
     Example:

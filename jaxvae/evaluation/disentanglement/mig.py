@@ -16,6 +16,9 @@ def information_gap(information: Array, entropies: Array) -> Array:
         information: [Z, F] nats; where Z is 1 the second latent tells nothing.
         entropies: [F] of the factors, nats.
 
+    Raises:
+        ValueError: for other shapes, or an entropy that is not positive.
+
     Source: Chen et al., 2018, arXiv 1802.04942.
 
     Example:

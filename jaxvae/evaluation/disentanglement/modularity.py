@@ -20,6 +20,9 @@ def modularity_from_information(information: Array, *, threshold: float = 0.02) 
     Returns:
         In [0, 1]; 0 where no latent tells anything. Several latents may share a factor at no cost.
 
+    Raises:
+        ValueError, TypeError: for another shape, a single factor, or a threshold that is not positive.
+
     Source: Ridgeway and Mozer, 2018, arXiv 1802.05312, section 3; there and in common code dead latents have no rule,
         or count 0.
 

@@ -49,6 +49,9 @@ def predictability_matrix(codes: Array, factors: Array, categorical: Sequence[in
         factors: [N, F]; the numbers of those not categorical count as they are.
         categorical: the columns of factors that are classes, whose numbers mean nothing.
 
+    Raises:
+        ValueError, TypeError: for impossible tables, see `check_tables`, or columns that do not exist.
+
     Source: Kumar et al., 2018, arXiv 1711.00848, section 3. Code that fits a classifier to every factor measures
         something else for those that are numbers.
 

@@ -13,6 +13,9 @@ Array = np.ndarray
 def similarity(a: Array, b: Array) -> Array:
     """Absolute rank correlation (Spearman) of each latent of a [N, Z] with each of b [N, Y]: [Z, Y] in [0, 1].
 
+    Raises:
+        ValueError, TypeError: for other shapes, or different N.
+
     Example:
         >>> similarity(np.array([[1.0], [2.0], [3.0]]), np.array([[-1.0], [-8.0], [-9.0]])).round(4).tolist()
         [[1.0]]

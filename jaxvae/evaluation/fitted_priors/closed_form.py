@@ -90,6 +90,9 @@ def fit_gaussian_mixture(
         seed: of the start.
         steps: the most steps; scikit-learn warns if they are not enough.
 
+    Raises:
+        ValueError, TypeError: for impossible codes or options.
+
     Source: Ghosh et al., 2020, arXiv 1903.12436, section 4.
 
     Example:

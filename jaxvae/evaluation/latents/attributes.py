@@ -107,6 +107,9 @@ def traverse_attribute(codes: Codes, direction: Codes, strengths: Sequence[float
         direction: [Z].
         strengths: [S]; 0 leaves a code as it is, 1 adds the whole direction, -1 takes it away.
 
+    Raises:
+        ValueError: for other shapes.
+
     Example:
         >>> traverse_attribute(np.zeros((1, 2)), np.array([1.0, 3.0]), [0, 2]).tolist()
         [[[0.0, 0.0], [2.0, 6.0]]]

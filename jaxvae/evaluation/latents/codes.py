@@ -101,6 +101,9 @@ def active_latents(means: Array | np.ndarray, threshold: float = 0.01) -> np.nda
 def strongest_latents(kl_per_latent: Array | np.ndarray, count: int = 2) -> tuple[int, ...]:
     """The `count` latents of largest KL, the largest first; kl_per_latent is [Z], or [N, Z], then averaged.
 
+    Raises:
+        ValueError, TypeError: for a count that is no positive integer, or above the number of latents.
+
     Example:
         >>> strongest_latents(np.array([0.1, 2.0, 0.0, 1.0]))
         (1, 3)
@@ -176,6 +179,9 @@ def latent_grid(values: Array | np.ndarray, latent_dim: int, latents: tuple[int,
         values: [n] the values both latents take, ascending.
         latent_dim: Z.
         latents: the one that grows to the right, and the one that grows upwards (row 0 holds its last value).
+
+    Raises:
+        ValueError: if the two latents are equal or out of range.
 
     Example:
         >>> latent_grid(np.array([-1.0, 1.0]), latent_dim=3, latents=(0, 2))[0].tolist()

@@ -72,6 +72,9 @@ def tsne(codes: Codes, *, perplexity: float = 30.0, seed: int = 0) -> Projection
         perplexity: about how many neighbours each code has; for few codes at most (N - 1) / 3 is taken.
         seed: of the solver; the start is the PCA, scaled.
 
+    Raises:
+        ValueError: for another shape, codes that are not finite or all the same, or a perplexity that is not positive.
+
     Source: van der Maaten and Hinton, 2008, Visualizing data using t-SNE; the start from PCA: Kobak and Berens, 2019,
     doi 10.1038/s41467-019-13056-x.
 
@@ -109,6 +112,9 @@ def neighbour_agreement(points: Codes, labels: Codes, neighbours: int = 5) -> np
         points: [N, D].
         labels: [N].
         neighbours: how many, below N.
+
+    Raises:
+        ValueError: for other shapes, points that are not finite, or too many neighbours.
 
     Example:
         >>> neighbour_agreement(np.array([[0.0], [0.1], [5.0]]), np.array([1, 1, 2]), neighbours=1).tolist()

@@ -116,6 +116,9 @@ def kl_per_latent(
         latents: Z, where kl may be one number for all of them, as under a mixture or a flow: the bar is then named so.
         threshold: in nats.
         title: by default how many latents are above the threshold, and the sum of all.
+
+    Raises:
+        ValueError: for another shape, or values that are not finite.
     """
     finite_number("threshold", threshold)
     kl = np.asarray(kl, np.float64)

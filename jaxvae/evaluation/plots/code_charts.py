@@ -98,6 +98,9 @@ def codes(
         labels: [N] class names or numbers, or None.
         latents: which two to draw.
         circles: whether to draw them: they say nothing of another prior.
+
+    Raises:
+        ValueError: for other shapes, or latents that do not exist.
     """
     points = np.asarray(means)
     if points.ndim != 2 or len(points) == 0 or not all(0 <= latent < points.shape[1] for latent in latents):

@@ -78,6 +78,9 @@ def traversals(
         values: [V] the values it takes, in standard deviations of the prior.
         kl: [L] the KL of those latents in nats, to sort and label the rows by; or what else they are ordered by.
         unit: of kl, such as "variance" for that of the posterior means.
+
+    Raises:
+        ValueError: for images of another shape or scale, or labels that do not fit them.
     """
     cells = unit_images("images", images, 2)
     rows, columns = cells.shape[:2]
@@ -111,6 +114,9 @@ def manifold(
         images: see `jaxvae.evaluation.latents.manifold`.
         values: [n] the values both latents take, ascending: `gaussian_quantiles(n)`.
         latents: which latent grows to the right, and which upwards.
+
+    Raises:
+        ValueError: for images of another shape or scale, or values that do not fit them.
     """
     cells = unit_images("images", images, 2)
     side = len(values)
@@ -146,6 +152,9 @@ def attribute_traversals(
         strengths: [S] how far along the direction each column is.
         originals: [N, H, W, C] what was encoded, drawn on the left, or None.
         verdicts: [S] what a judge says of each column, under its strength, such as "93 %".
+
+    Raises:
+        ValueError: for images of another shape or scale, or labels that do not fit them.
 
     Example:
         >>> figure, ax = attribute_traversals(np.zeros((2, 3, 4, 4, 1)), [-1.0, 0.0, 1.0])

@@ -36,6 +36,9 @@ def score_dots(
     Returns:
         The figure and its C axes.
 
+    Raises:
+        ValueError: for another shape of values, groups or ax.
+
     Example:
         >>> figure, axes = score_dots(["vae", "tc"], ["MIG", "SAP"], np.array([[[0.1], [0.2]], [[0.3], [0.4]]]))
         >>> [ax.get_title(loc="left") for ax in axes]
@@ -95,6 +98,9 @@ def information_map(
         latent_names: Z names, by default z[0], z[1], ...
         limits: [F] entropies of the factors; cells are then shaded by the share of its factor that a latent tells.
         title: of the picture.
+
+    Raises:
+        ValueError: for another shape, names of another number, or limits that are not F positive numbers.
 
     Example:
         >>> figure, ax = information_map(np.eye(2), ["shape", "x"])

@@ -39,6 +39,9 @@ def group_accuracy(correct: Array | np.ndarray, groups: Array | np.ndarray) -> G
         correct: [N] whether each answer is right.
         groups: [N] the group of each example, names or numbers.
 
+    Raises:
+        ValueError: for other shapes, or no examples.
+
     Source: Sagawa et al., 2020, arXiv 1911.08731 (worst-group accuracy).
 
     Example:

@@ -46,6 +46,9 @@ def linear_probe(train: Labelled, held_out: Labelled, *, strength: float = 1.0) 
 def linear_predictions(train: Labelled, features: np.ndarray, *, strength: float = 1.0) -> np.ndarray:
     """The labels [M] that the logistic regression of `linear_probe` gives to features [M, F].
 
+    Raises:
+        ValueError, TypeError: as `linear_probe`.
+
     Example:
         >>> train = np.array([[0.0], [0.1], [0.9], [1.0]]), np.array([3, 3, 7, 7])
         >>> linear_predictions(train, np.array([[0.2], [0.8]])).tolist()
@@ -68,6 +71,9 @@ def knn_probe(train: Labelled, held_out: Labelled, *, neighbours: int = 5) -> Es
     Args:
         train, held_out: features and labels, as in `linear_probe`.
         neighbours: k, in Euclidean distance.
+
+    Raises:
+        ValueError, TypeError: for impossible features or labels, or fewer training examples than neighbours.
 
     Source: Cover and Hart, 1967, Nearest neighbor pattern classification.
 

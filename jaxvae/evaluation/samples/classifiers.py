@@ -142,6 +142,9 @@ def classifier_trainer(
         learning_rate: where it starts.
         size: examples are repeated in turns up to so many, so that few and many share one compiled program; None: not.
 
+    Raises:
+        ValueError, TypeError: for impossible options.
+
     Example:
         >>> from jaxvae.data import load
         >>> train = load("digits", "train")

@@ -77,6 +77,9 @@ def denoising_autoencoder(
         encoder, decoder, options: as `autoencoder`.
         corruption: (key, encoder's input) -> encoder's input, by default `masking(0.25)`.
 
+    Raises:
+        ValueError, TypeError: as `autoencoder`.
+
     Source: Vincent et al., 2008, doi 10.1145/1390156.1390294.
 
     Example:

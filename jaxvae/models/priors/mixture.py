@@ -29,6 +29,9 @@ def gaussian_mixture_prior(
         spread: the share of the initial variance that lies between components, in (0, 1).
         name: the name of its parameters in the dict: {"logits": [K], "means": [K, Z], "log_vars": [K, Z]}.
 
+    Raises:
+        ValueError, TypeError: for an impossible number of components or latents, or a spread outside (0, 1).
+
     Source: Dilokthanakul et al., 2016, arXiv 1611.02648; Tomczak and Welling, 2018, arXiv 1705.07120, as a baseline.
 
     Example:

@@ -13,6 +13,9 @@ Array = jax.Array
 def uniform_sphere(latent_dim: int) -> Conditional:
     """p(z) uniform on the unit sphere of `latent_dim` coordinates; it has no parameters, and its mean is 0.
 
+    Raises:
+        ValueError, TypeError: if latent_dim is no integer of at least 2.
+
     Source: Davidson et al., 2018, arXiv 1804.00891.
 
     Example:

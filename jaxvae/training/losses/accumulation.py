@@ -28,6 +28,9 @@ def micro_batches(loss: Loss, size: int) -> Loss:
     Returns:
         A loss for reverse-mode differentiation: the gradient is made together with the value.
 
+    Raises:
+        ValueError: if size is no positive integer, or a batch is no multiple of it.
+
     Example:
         >>> import jax.numpy as jnp
         >>> def loss(params, keys, batch, step):

@@ -130,6 +130,9 @@ def moving_averages(decay: float = 0.99) -> optax.GradientTransformation:
     This is descent on 1/2 sum_k mean_{i in k} |stop(z_i) - e_k|^2 with step 1 - decay only while n = N: in general the
     step of a code is (1 - decay) n / N, larger where the batch holds more of it than usual.
 
+    Raises:
+        ValueError: for a decay outside [0, 1).
+
     Source: van den Oord et al., 2017, arXiv 1711.00937, appendix A.1.
 
     Example:
