@@ -154,9 +154,12 @@ def draw(found: dict[str, dict[str, Any]], labels: Any) -> Any:
 
     figure = Figure(figsize=(WIDTH * 1.25, 6.4), dpi=DPI, layout="constrained", facecolor="white")
     axes = figure.subplots(2, 3, height_ratios=[1.25, 1])
+    reach = 1.08 * max(2, *(abs(part["codes"]).max() for part in found.values()))  # the same plane three times
     for (name, part), above, below in zip(found.items(), *axes, strict=True):
         title = f"{name}: KL {part['kl'].mean():.1f} nats"
         plots.codes(part["codes"], labels, title=title, ax=above)
+        above.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        above.set_aspect("equal", adjustable="box")
         if above is not axes[0, -1]:  # one legend serves all three
             above.get_legend().remove()
         if part["kl"].mean() < 0.1:
