@@ -85,8 +85,9 @@ def starting_point(start: str, program: str = TRAIN) -> tuple[Config, str, str]:
     if path.suffix == ".json":
         return read_config(path), f"runs/{path.stem}", f"Trains what {start} describes."
     if os.sep in start:
+        own = f" If it holds your pictures: {program} images --data.name {start}" if path.exists() else ""
         raise FileNotFoundError(
-            f"{start} is no run folder (it has no {CONFIG}) and no .json file. Try {program} --help"
+            f"{start} is no run folder (it has no {CONFIG}) and no .json file.{own or f' Try {program} --help'}"
         )
     raise UsageError(unknown("preset", start, PRESETS))
 

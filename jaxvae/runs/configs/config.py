@@ -175,6 +175,15 @@ _digits = Config(
 
 _digits_conv = replace(_digits.model, network="conv", features=(16, 32), dense=128)
 
+# Pictures of one's own keep their grey levels and colours, whatever they are.
+_images = Config(
+    epochs=50,
+    evaluate_every=5,
+    save_every=5,
+    data=DataConfig("", protocol="levels"),
+    model=ModelConfig(network="conv", likelihood="discretized_logistic", latent_dim=32),
+)
+
 PRESETS: dict[str, Config] = {
     "digits": _digits,
     "digits-2d": replace(_digits, model=replace(_digits.model, latent_dim=2)),
@@ -182,6 +191,7 @@ PRESETS: dict[str, Config] = {
     "mnist": Config(epochs=10, data=DataConfig("mnist")),
     "mnist-conv": Config(epochs=10, data=DataConfig("mnist"), model=ModelConfig(network="conv")),
     "fashion-mnist": Config(epochs=10, data=DataConfig("fashion_mnist")),
+    "images": _images,
 }
 
 # One line for each preset in --help.
@@ -192,4 +202,5 @@ ABOUT: dict[str, str] = {
     "mnist": "MLP 784-400-20 on dynamically binarised MNIST, 10 epochs",
     "mnist-conv": "convolutions 32-64 of stride 2, dense 256, on the same data",
     "fashion-mnist": "MLP 784-400-20 on dynamically binarised Fashion-MNIST",
+    "images": "convolutions on your own pictures: --data.name FOLDER or FILE",
 }

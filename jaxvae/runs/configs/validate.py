@@ -124,6 +124,11 @@ def _check_range(path: str, value: float, accepted: Range) -> None:
 def _check_pairs(config: Config) -> None:
     """Raises where two fields, each right by itself, do not fit."""
     data, model = config.data, config.model
+    if not data.name:
+        raise ValueError(
+            "data.name is '', expected your own pictures: a folder of them, an .npz or an .npy file. Set --data.name "
+            "FOLDER; pictures of several sizes or kinds want --data.size, --data.channels or --data.background too."
+        )
     for field in ("name", "train_split", "test_split"):
         text = getattr(data, field)
         if not text.strip() or "\0" in text:
