@@ -16,6 +16,7 @@ COMMANDS = {
     "annealed": "log p(x) from both sides, and where the ELBO is lost",
     "compare": "runs side by side, and how they differ image by image",
     "report": "one HTML page of a run: numbers, curves, pictures",
+    "export": "encoder and decoder as StableHLO, which need no jaxvae",
     "sample": "draw images from the prior",
     "reconstruct": "test images above their reconstructions",
     "traverse": "one latent moves while the others stay",

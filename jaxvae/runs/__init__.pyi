@@ -11,6 +11,7 @@ from .configs.config import OptimConfig as OptimConfig
 from .configs.config import SamplerConfig as SamplerConfig
 from .configs.serialize import read_config as read_config
 from .configs.serialize import write_config as write_config
+from .exporting import export_run as export_run
 from .fitting import Fit as Fit
 from .fitting import fit as fit
 from .loading import Run as Run

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -48,12 +49,13 @@ def test_sample_quality_scores_draws_beside_the_floor(folder, capsys):
 def test_annealed_prints_a_table_for_test_images_and_one_for_its_own(folder, capsys):
     small = ["--images", "1", "--temperatures", "2", "--chains", "1", "--leapfrog-steps", "1"]
     run("annealed", str(folder), *small, "--samples", "2", "--steps", "0")
-    tables = capsys.readouterr().out.strip().split("\n\n")
-    assert [table.splitlines()[-1].split(": ")[1].split(",")[0] for table in tables] == [
+    printed = capsys.readouterr().out
+    assert re.findall(r"^.*?: (digits/test|drawn from the model),", printed, re.M) == [
         "digits/test", "drawn from the model",
     ]  # fmt: skip
+    tables = [re.findall(r"│ (.+?) +│ +(\S+)", part) for part in printed.split("└")[:2]]
     for table, last in zip(tables, ("annealed, lower bound", "upper - lower"), strict=True):
-        rows = {line[:24].strip(): float(line[24:].split()[0]) for line in table.splitlines()[1:-1]}
+        rows = {name: float(value) for name, value in table}
         assert list(rows)[:3] == ["ELBO", "IW-2", "annealed, lower bound"]
         assert list(rows)[-1] == last
         assert all(np.isfinite(value) for value in rows.values())

@@ -15,10 +15,14 @@ from jaxvae.runs.configs.serialize import changed_numbers, read_config, write_co
 CONFIG, METRICS, SUMMARY = "config.json", "metrics.jsonl", "summary.json"
 CHECKPOINTS, PICTURES, WEIGHTS, REPORT = "checkpoints", "pictures", "weights.safetensors", "report.html"
 TENSORBOARD, TRACKERS, PROFILE = "tensorboard", "trackers.json", "profile"
-MEASURED = "measured"  # by the commands that opened the run, a folder each
+MEASURED, EXPORT = "measured", "export"  # of the commands that opened the run
 # The config comes last: while it is there, the folder is a run that can be removed.
 _OURS = (CHECKPOINTS, PICTURES, METRICS, SUMMARY, WEIGHTS, REPORT, TENSORBOARD, TRACKERS, PROFILE, CONFIG)
-_NUMBERS = (MEASURED, *(f"results.{end}" for end in ("json", "csv", "tex")))  # go with it, and alone are no run's
+_NUMBERS = (
+    MEASURED,
+    EXPORT,
+    *(f"results.{end}" for end in ("json", "csv", "tex")),
+)  # go with it, and alone are no run's
 
 
 def create(workdir: str | os.PathLike[str]) -> Path:

@@ -1,0 +1,113 @@
+"""Encoder and decoder of a run as StableHLO programs, run by JAX and flatbuffers without this library."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import export
+
+import jaxvae
+from jaxvae.evaluation.latents.decoding import latent_shapes
+from jaxvae.files import folder_name, make_folder, whole_file, write_json
+from jaxvae.models.meaning import SPACES
+from jaxvae.models.records import Model, Params
+from jaxvae.runs.given_data import MEANING
+from jaxvae.runs.loading import load
+
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+NEEDS = "pip install jax flatbuffers"
+LOAD = ("from jax import export", "run = export.deserialize(open('{file}', 'rb').read()).call", "run({arguments})")
+
+
+def export_run(
+    workdir: str | Path, folder: str | Path, *, step: int | None = None, allow_changes: bool = False
+) -> dict[str, Any]:
+    """Writes encoder.stablehlo, decoder.stablehlo and export.json, which says how they are called.
+
+    The parameters are part of the programs. Both take any number of examples at once, and run on CPU, GPU and TPU.
+
+    Args:
+        workdir: the run folder.
+        folder: where to write; it is made if need be.
+        step, allow_changes: as in `load`.
+
+    Returns:
+        What export.json says: for encoder and decoder (None where the model has no such part) the file, arguments and
+        results with their shapes and dtypes; what x and z are; a line that runs it.
+
+    Raises:
+        ValueError: for a conditional model, and as `load`. NotImplementedError: without flatbuffers.
+        OSError: naming the path and a remedy.
+    """
+    if importlib.util.find_spec("flatbuffers") is None:
+        raise NotImplementedError("export needs flatbuffers, which is not installed. Run pip install 'jaxvae[export]'.")
+    model, params, config = load(workdir, step=step, allow_changes=allow_changes)
+    if model.context is not None:
+        raise ValueError(
+            f"{workdir} is of a conditional model, expected one without labels: these are not exported yet."
+        )
+    folder = make_folder(Path(folder))
+    codes, tree = jax.tree.flatten(latent_shapes(model, params))
+    groups = {"z": codes[0]} if len(codes) == 1 else {f"z_{i}": code for i, code in enumerate(codes)}
+    x = {"x": jax.ShapeDtypeStruct(model.event_shape, jnp.float32)}
+    parts: dict[str, Any] = {"encoder": None, "decoder": None}
+    if model.posterior.support != "none":
+        parts["encoder"] = _written(folder / "encoder.stablehlo", _encoder(model, params), x)
+    if codes:
+
+        def decode(*z: Any) -> dict[str, Any]:
+            return {"mean of x": model.likelihood.mean(params, jax.tree.unflatten(tree, z))}
+
+        parts["decoder"] = _written(folder / "decoder.stablehlo", decode, groups)
+    meaning = {
+        "x": f"{MEANING[config.data.protocol]}; axes: batch, height, width, channels",
+        "z": f"{SPACES[model.prior.support]}; the prior is {config.model.prior}" if codes else "there is none",
+        "mean of x": f"E[x | z] in the units of x, {config.model.likelihood} likelihood",
+    }
+    versions = {"jaxvae": jaxvae.__version__, "jax": jax.__version__}
+    found = {
+        "run": folder_name(workdir),
+        **parts,
+        "meaning": meaning,
+        "platforms": PLATFORMS,
+        "needs": NEEDS,
+        "versions": versions,
+    }
+    write_json(folder / "export.json", found)
+    return found
+
+
+def _encoder(model: Model, params: Params) -> Callable[[Any], dict[str, Any]]:
+    """x -> mean and log-variance of q(z | x), or its mean alone where q is no diagonal Gaussian."""
+
+    def encode(x: Any) -> dict[str, Any]:
+        if model.posterior.distribution is not None:
+            return dict(model.posterior.distribution(params, x)._asdict())
+        leaves = jax.tree.leaves(model.posterior.mean(params, x))
+        return {"mean" if len(leaves) == 1 else f"mean_{i}": leaf for i, leaf in enumerate(leaves)}
+
+    return encode
+
+
+def _written(path: Path, function: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Exports the function of one example for any number of them; returns what export.json says of it."""
+    (batch,) = export.symbolic_shape("batch")
+    given = [jax.ShapeDtypeStruct((batch, *one.shape), one.dtype) for one in arguments.values()]
+    exported = export.export(jax.jit(jax.vmap(function)), platforms=PLATFORMS)(*given)
+    data = exported.serialize()
+    with whole_file(path, needed=len(data)) as file:
+        file.write(data)
+    results = jax.tree.unflatten(exported.out_tree, exported.out_avals)
+    return {
+        "file": path.name,
+        "arguments": {name: _described(one) for name, one in zip(arguments, given, strict=True)},
+        "results": {name: _described(one) for name, one in results.items()},
+        "load": [line.format(file=path.name, arguments=", ".join(arguments)) for line in LOAD],
+    }
+
+
+def _described(array: Any) -> dict[str, Any]:
+    return {"shape": [size if isinstance(size, int) else str(size) for size in array.shape], "dtype": str(array.dtype)}
