@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.files import make_folder
@@ -34,6 +34,7 @@ class AnimateTrainingOptions:
     count: int = 48  # Images in a frame of samples or reconstructions; the manifold has 12 x 12.
     seconds: float = 0.2  # How long each frame is shown; the last one for two seconds more.
     output: Gif = None  # A .gif; default RUN/pictures/training_SHOW.gif.
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -54,7 +55,7 @@ def main(options: AnimateTrainingOptions) -> None:
 
     count, epochs = positive_integer("count", options.count), positive_integer("epochs", options.epochs)
     moments = positive_integer("frames", options.frames, 2)
-    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     shown, values, plane = test.some(count), latents.gaussian_quantiles(12), (0, 1)
     if model.prior.support == "none" and options.show != "reconstructions":
@@ -76,7 +77,12 @@ def main(options: AnimateTrainingOptions) -> None:
         return plots.compare(rows, title=f"Reconstructions, {title}")
 
     allowed = options.allow_changes
-    source = kept(options.run, allowed) if options.kept else anew(config, schedule(epochs, moments), allowed)
+    if config.recipe.name is not None and not options.kept:
+        raise ValueError(f"{options.run} is a run of {config.recipe.name}, which is not trained anew here. Use --kept.")
+    if options.kept:
+        source = kept(options.run, allowed, options.recipe)
+    else:
+        source = anew(config, schedule(epochs, moments), allowed)
     frames = []
     with progress_bar("frames", moments) as progress:
         for params, title in source:
@@ -134,7 +140,7 @@ def anew(config: Any, epochs: list[int], allow_changes: bool = False) -> Iterato
         yield jax.device_get(averaged_params(state)), f"epoch {after}{bound}"
 
 
-def kept(run: str, allow_changes: bool = False) -> Iterator[tuple[Any, str]]:
+def kept(run: str, allow_changes: bool = False, recipe: str | None = None) -> Iterator[tuple[Any, str]]:
     """Parameters of every checkpoint of a run, and words for a title."""
     from pathlib import Path
 
@@ -145,7 +151,8 @@ def kept(run: str, allow_changes: bool = False) -> Iterator[tuple[Any, str]]:
     steps = checkpoint.steps(Path(run) / CHECKPOINTS)
     for step in steps:
         with contextlib.suppress(FileNotFoundError):  # a run that trains meanwhile has deleted it
-            yield jaxvae.load(run, step=step, allow_changes=allow_changes).params, f"step {step:,} of {steps[-1]:,}"
+            found = jaxvae.load(run, step=step, allow_changes=allow_changes, recipe=recipe)
+            yield found.params, f"step {step:,} of {steps[-1]:,}"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ left, where something changes; a latent whose KL is near 0 changes nothing.
 
 from dataclasses import dataclass
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.files import make_folder
@@ -25,6 +25,7 @@ class AnimateTraversalOptions:
     frames: int = 24  # From the 2.5 % to the 97.5 % quantile; then back.
     seconds: float = 0.08  # How long each frame is shown.
     output: Gif = None  # A .gif; default RUN/pictures/traversal.gif.
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -47,7 +48,7 @@ def main(options: AnimateTraversalOptions) -> None:
 
     columns, rows = positive_integer("latents", options.latents), positive_integer("images", options.images)
     values = latents.gaussian_quantiles(positive_integer("frames", options.frames, 2))
-    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     need_prior(options.run, model, "no range of a latent is usual")
     need_one_vector(options.run, model, params, "there is no single one to move while the others stay")
     test = load_held_out(config.data, allow_changes=options.allow_changes)

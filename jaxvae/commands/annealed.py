@@ -19,7 +19,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.runs.configs.options import Index
@@ -40,6 +40,7 @@ class AnnealedOptions:
     step: Index | None = None  # A saved step of the run; by default the newest.
     json: Switch = False  # Print JSON instead of a table.
     output: str | None = None  # Folder for results.json, .csv and .tex; default RUN/measured/annealed.
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -56,7 +57,9 @@ def main(options: AnnealedOptions) -> None:
     from jaxvae.evaluation.results import Table, note
     from jaxvae.runs.held_out import load_held_out, setting_of
 
-    model, params, config = jaxvae.load(options.run, step=options.step, allow_changes=options.allow_changes)
+    model, params, config = jaxvae.load(
+        options.run, recipe=options.recipe, step=options.step, allow_changes=options.allow_changes
+    )
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     setting = setting_of(config.data, test, options.images)
     keys = jax.random.split(jax.random.key(test.seed), 3)

@@ -20,6 +20,7 @@ from jaxvae.runs.configs.config import ABOUT, PRESETS, Config
 from jaxvae.runs.configs.fields import flag, flatten
 from jaxvae.runs.configs.names import folder_path, nearest, show, unknown
 from jaxvae.runs.configs.options import check_options
+from jaxvae.runs.configs.recipes import is_function_name
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder.run_folder import CONFIG
@@ -28,20 +29,28 @@ Options = TypeVar("Options")
 Service = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 RunFolder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="Run folder, as in runs/digits.")]
+OwnRecipe = Annotated[str | None, tyro.conf.arg(metavar="FILE.py:FUNCTION")]
 Workdir = Annotated[str, tyro.conf.arg(aliases=["--output"])]  # a folder under either name
 TRAIN = "python -m experiments.train"
 
 
-@dataclass(frozen=True)
-class TrainOptions:
-    """What `experiments.train` reads from the command line."""
+@dataclass(frozen=True, kw_only=True)
+class WhereOptions:
+    """Where a run goes, and what goes with it; none of it changes a number."""
 
-    config: Annotated[Config, tyro.conf.arg(name="")]
-    workdir: Workdir  # Run folder. A run that was interrupted in it goes on; a finished one is left as it is.
+    workdir: Workdir = "runs/own"  # Run folder. A run interrupted in it goes on; a finished one is left as it is.
     allow_changes: Switch = False  # Go on with the run in the folder although values differ from its own.
     overwrite: Switch = False  # Remove the run in the folder and start afresh.
     profile: Switch = False  # Write a trace of ten steps into the run folder, and say how to look at it.
     track: tuple[Service, ...] = ()  # Where the records of the run go as well: TensorBoard files, or a service.
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(WhereOptions):
+    """What `experiments.train` reads from the command line."""
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    recipe: Annotated[Any, tyro.conf.Suppress] = None  # the function of a run of one's own
 
 
 class UsageError(ValueError):
@@ -69,8 +78,14 @@ def parse_train(args: Sequence[str], program: str = TRAIN) -> TrainOptions:
     if start.startswith("-"):
         preset = next((word for word in rest if word in PRESETS), "digits")
         raise UsageError(f"the preset comes first, before {show(start)}: {program} {preset} [OPTIONS]")
+    if is_function_name(start):
+        from jaxvae.commands.parts.own_recipe import parse_recipe
+
+        return parse_recipe(start, rest, program)
     config, workdir, about = starting_point(start, program)
-    options = parse_options(TrainOptions, rest, f"{program} {start}", about, default=TrainOptions(config, workdir))
+    options = parse_options(
+        TrainOptions, rest, f"{program} {start}", about, default=TrainOptions(config=config, workdir=workdir)
+    )
     folder_path(options.workdir)
     return replace(options, config=validate(options.config))
 
@@ -81,7 +96,11 @@ def starting_point(start: str, program: str = TRAIN) -> tuple[Config, str, str]:
         return PRESETS[start], f"runs/{start}", f"{start}: {ABOUT[start]}."
     path = Path(start)
     if os.path.isfile(path / CONFIG):
-        return read_config(path / CONFIG), start, f"Goes on with the run in {start}."
+        config = read_config(path / CONFIG)
+        if config.recipe.name is not None:
+            name = config.recipe.name
+            raise UsageError(f"{start} is a run of {name}. Go on with it: {program} {name} --workdir {start}")
+        return config, start, f"Goes on with the run in {start}."
     if path.suffix == ".json":
         return read_config(path), f"runs/{path.stem}", f"Trains what {start} describes."
     if os.sep in start:
@@ -104,7 +123,8 @@ the same command again resumes a run that was interrupted.
 presets:
 {presets}
 
-PRESET may also be a .json file with a config, or a run folder to go on with.
+PRESET may also be a .json file with a config, a run folder to go on with, or
+FILE.py:FUNCTION, a function of your own that returns a jaxvae.runs.Recipe.
 
 examples:
   {program} digits

@@ -11,7 +11,7 @@ plane of PCA, 0.844 +- 0.016 in that of t-SNE.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 
 
@@ -26,6 +26,7 @@ class CodesOptions:
     perplexity: float = 30.0  # Of t-SNE: about how many neighbours each code has.
     seed: int = 0  # Of t-SNE.
     output: str | None = None  # Folder for the pictures and the numbers; default RUN/pictures.
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -47,7 +48,7 @@ def main(options: CodesOptions) -> None:
     limit = positive_integer("limit", options.limit, 4)
     if not options.method:
         raise ValueError("method is empty, expected pca, tsne or both.")
-    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     test = load_held_out(config.data, allow_changes=options.allow_changes).some(limit)
     need_one_vector(options.run, model, params, "there is no one code of an image to draw")
     codes = latents.posterior_means(model, params, test.x)

@@ -11,7 +11,7 @@ of the arcs 2.86; a 7 on its way to a 5 is grey on the line and stays black and 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Images
 
@@ -26,6 +26,7 @@ class InterpolateOptions:
     path: tuple[Literal["linear", "spherical"], ...] = ("linear", "spherical")  # Line, arc of equal angles, or both.
     seed: int = 0  # Another seed takes other pairs.
     output: Images = None  # A .png picture, or a .npy array [pairs * paths, steps, H, W, C].
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -46,7 +47,7 @@ def main(options: InterpolateOptions) -> None:
     pairs, steps = positive_integer("pairs", options.pairs), positive_integer("steps", options.steps, 2)
     if not options.path or len(set(options.path)) != len(options.path):
         raise ValueError(f"path is {options.path}, expected linear, spherical or both, each once.")
-    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     a, b = different_pairs(test.labels, len(test.x), pairs, options.seed)
     ends = test.x[a], test.x[b]

@@ -18,7 +18,7 @@ the mean image as the decoder's first bias all faces lie in one corner of the pl
 
 from dataclasses import dataclass
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Images, Index
 
@@ -32,6 +32,7 @@ class ManifoldOptions:
     count: int = 20  # Values of each latent.
     tail: float = 0.025  # From this quantile of the prior to 1 minus it.
     output: Images = None  # A .png picture, or a .npy array [count, count, H, W, C].
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -53,7 +54,7 @@ def main(options: ManifoldOptions) -> None:
 
     count = positive_integer("count", options.count, 2)
     values = latents.gaussian_quantiles(count, options.tail)
-    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     need_prior(options.run, model, "there are no quantiles for a grid to cover")
     need_one_vector(options.run, model, params, "there is no plane of two of them")
     latent_dim = count_latents(model, params)

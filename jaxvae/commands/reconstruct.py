@@ -7,7 +7,7 @@ Time: 4 s on two cores. Expected and obtained: a PNG in runs/digits/pictures/rec
 
 from dataclasses import dataclass
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Images
 
@@ -21,6 +21,7 @@ class ReconstructOptions:
     samples: int = 3  # Reconstructions from draws of each posterior, below the one from its mean.
     seed: int = 0  # Of the draws.
     output: Images = None  # A .png picture, or a .npy array [count, 2 + samples, H, W, C] of all rows.
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -37,7 +38,7 @@ def main(options: ReconstructOptions) -> None:
     from jaxvae.runs.held_out import load_held_out
 
     count, samples = positive_integer("count", options.count), positive_integer("samples", options.samples)
-    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     test = load_held_out(config.data, allow_changes=options.allow_changes).some(count)
     x = test.x
     draws = generation.posterior_reconstructions(model, params, jax.random.key(options.seed), x, samples)

@@ -8,7 +8,7 @@ other and runs no script, with the -ELBO of the run's summary.json at its head.
 
 from dataclasses import dataclass
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Page, output_path
 
@@ -21,6 +21,7 @@ class ReportOptions:
     samples: int = 50  # Posterior samples K of the importance-weighted bound.
     limit: int = 1000  # Only so many test images are measured, picked by a fixed permutation.
     output: Page = None  # Where to write, by default report.html in the run folder.
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -35,7 +36,13 @@ def main(options: ReportOptions) -> None:
     path = output_path(options.output, Path(options.run) / REPORT)
     if path.suffix != ".html":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .html.")
-    page = report_page(options.run, samples=options.samples, limit=options.limit, allow_changes=options.allow_changes)
+    page = report_page(
+        options.run,
+        recipe=options.recipe,
+        samples=options.samples,
+        limit=options.limit,
+        allow_changes=options.allow_changes,
+    )
     make_folder(path.parent)
     write_text(path, page)
     print(path)

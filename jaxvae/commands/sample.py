@@ -8,7 +8,7 @@ Time: 3 s on two cores. Expected and obtained: a PNG of digits in runs/digits/pi
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Images
 
@@ -22,6 +22,7 @@ class SampleOptions:
     kind: Literal["means", "samples"] = "means"  # E[x | z] of each draw z, or a draw of x itself.
     seed: int = 0  # Another seed draws other images.
     output: Images = None  # A .png picture or a .npy array [count, H, W, C]; default RUN/pictures/sample.png.
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -37,7 +38,7 @@ def main(options: SampleOptions) -> None:
     from jaxvae.evaluation.latents import generation
 
     count = positive_integer("count", options.count)
-    model, params, _ = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    model, params, _ = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     if model.draw is None:
         need_prior(options.run, model, "there is nothing to draw codes from")
     draw = generation.prior_means if options.kind == "means" else generation.draw

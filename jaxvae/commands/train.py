@@ -26,6 +26,7 @@ def main(options: TrainOptions) -> int:
         overwrite=options.overwrite,
         trackers=options.track,
         profile=options.profile,
+        recipe=options.recipe,
     )
     if outcome.signal:
         print(f"Stopped by a signal; step {outcome.step} is saved in {outcome.folder}. The same command goes on.")

@@ -8,7 +8,7 @@ the one of largest KL first; of largest variance of its posterior mean, where th
 
 from dataclasses import dataclass
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Images, Index
 
@@ -22,6 +22,7 @@ class TraverseOptions:
     count: int = 11  # Values per latent, from the 2.5 % to the 97.5 % quantile.
     latents: int = 10  # How many latents, those of largest KL; or of variance, where the KL is one number for all.
     output: Images = None  # A .png picture, or a .npy array [latents, count, H, W, C].
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
 
@@ -40,7 +41,7 @@ def main(options: TraverseOptions) -> None:
     from jaxvae.runs.held_out import load_held_out
 
     count, rows = positive_integer("count", options.count, 2), positive_integer("latents", options.latents)
-    model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     need_prior(options.run, model, "no range of a latent is usual")
     need_one_vector(options.run, model, params, "there is no single one to move while the others stay")
     test = load_held_out(config.data, allow_changes=options.allow_changes)

@@ -1,5 +1,6 @@
 from .builders.from_config import build_model as build_model
 from .builders.from_config import build_training as build_training
+from .builders.recipe import Recipe as Recipe
 from .comparison import Comparison as Comparison
 from .comparison import compare_runs as compare_runs
 from .configs.config import PRESETS as PRESETS

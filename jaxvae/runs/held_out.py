@@ -135,6 +135,8 @@ def bin_width(config: Config) -> float | None:
         >>> [bin_width(Config(data=DataConfig(protocol=name))) for name in ("dynamic", "grey")]
         [1.0, None]
     """
+    if config.recipe.name is not None:  # whose likelihood no config describes
+        return None
     discrete = LIKELIHOODS[config.model.likelihood].make(config.model).discrete
     if discrete and config.data.protocol in ("threshold", "dynamic", "levels"):
         return 1.0

@@ -1,12 +1,15 @@
 """A trained model back from its folder alone."""
 
 import functools
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.builders.from_config import abstract_state, build_model
+from jaxvae.runs.builders.recipe import Make, opened, training_of
 from jaxvae.runs.configs.config import Config, ModelConfig
+from jaxvae.runs.configs.recipes import import_function
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.sampling import restore
@@ -22,7 +25,9 @@ class Run(NamedTuple):
     config: Config
 
 
-def load(workdir: str | Path, *, step: int | None = None, allow_changes: bool = False) -> Run:
+def load(
+    workdir: str | Path, *, step: int | None = None, allow_changes: bool = False, recipe: Make | str | None = None
+) -> Run:
     """Opens a run folder: the model its config.json names and the parameters of a checkpoint. Nothing is executed.
 
     Runs of one architecture share one model, so that what was compiled to measure the first serves them all.
@@ -33,6 +38,7 @@ def load(workdir: str | Path, *, step: int | None = None, allow_changes: bool = 
             validation images its best epoch. If the run keeps a moving average, that is returned, not the last
             parameters; summary.json has the -ELBO of both.
         allow_changes: go on where config.json is no longer that of the checkpoint.
+        recipe: of a run of your own function that function, or "my_file.py:make"; a folder runs no code by itself.
 
     Raises:
         FileNotFoundError: if there is no run or no checkpoint there.
@@ -47,8 +53,10 @@ def load(workdir: str | Path, *, step: int | None = None, allow_changes: bool = 
     shape = config.data.image_shape
     if shape is None:
         raise ValueError(f"{folder / run_folder.CONFIG} has no data.image_shape: no training has begun in {folder}.")
-    model = _model(config.model, shape)
-    like = abstract_state(config, model)
+    make = import_function(recipe) if isinstance(recipe, str) else recipe
+    own = opened(config, folder, make, lambda line: warnings.warn(line, stacklevel=4))
+    model = _model(config.model, shape) if own is None else own.model
+    like = abstract_state(config, model, None if own is None else training_of(own, config).optimizer)
     state, _, best, metadata = restore(folder / run_folder.CHECKPOINTS, config, like, step=step)
     check_opened(folder / run_folder.CONFIG, metadata, config, allow_changes)
     return Run(model, averaged_params(state) if best is None or step is not None else best, config)

@@ -24,7 +24,7 @@ QUIET = 0.1  # nats: latents of a larger KL, a mean over an epoch, are no reason
 class CollapseWatch:
     """Looks at the latents after an epoch and says once, in a line, that they have collapsed."""
 
-    def __init__(self, model: Model, objective: ObjectiveConfig, test: HeldOut, say: Callable[[str], None]):
+    def __init__(self, model: Model, objective: ObjectiveConfig | None, test: HeldOut, say: Callable[[str], None]):
         self.model, self.objective, self.test, self.say = model, objective, test.some(EXAMPLES), say
         self.warned = False
 
@@ -43,8 +43,10 @@ class CollapseWatch:
         use = latent_use(self.model, params, kl, self.test.x)
         if step >= EARLY and has_collapsed(use) and not self.warned:
             self.warned = True
-            beta = self.objective.beta if self.objective.bound == "elbo" else None
-            words = collapse_warning(use, beta=beta, remedies=_options(self.objective))
+            bound = self.objective
+            beta = bound.beta if bound is not None and bound.bound == "elbo" else None
+            remedies = ("a KL warm-up", "free bits", "a smaller decoder") if bound is None else _options(bound)
+            words = collapse_warning(use, beta=beta, remedies=remedies)
             self.say(f"Warning after epoch {epoch}: {words}")
         # Under a mixture or a flow the KL is one number for all latents; how many there are is said beside it.
         active = {"active_units": int(use.active.sum()), "latents": int(use.active.size)}

@@ -12,9 +12,12 @@ from jaxvae.checks import one_process
 from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
-from jaxvae.runs.builders.from_config import build_model, build_training
+from jaxvae.runs.builders.from_config import build_model, build_recipe
+from jaxvae.runs.builders.recipe import Make, Recipe, as_described, check_shape, training_of
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten
+from jaxvae.runs.configs.recipes import say_changed
+from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.metrics import last_step, truncate_after
 from jaxvae.runs.folder.pictures import draw_pictures
@@ -65,18 +68,21 @@ def train_run(
     overwrite: bool = False,
     trackers: Sequence[Any] = (),
     profile: bool = False,
+    recipe: Make | None = None,
     say: Callable[[str], None] = print,
 ) -> Outcome:
     """Trains the run of a config in a folder, or goes on with it where it stopped.
 
     Args:
-        config: a validated config.
+        config: a validated config; of a recipe's run the settings that are not the recipe's own.
         workdir: the run folder; it is made if need be, and held by a lock.
         allow_changes: go on although the folder's run had other values.
         overwrite: remove the run in the folder and start afresh.
         trackers: what is given every record as well, see runs/tracking/trackers.py: functions, objects with `write`, or
             "tensorboard", "wandb", "mlflow", "trackio".
         profile: write a trace of ten steps into the folder, and say how to look at it.
+        recipe: a function of keyword arguments that returns a `Recipe`, which is then trained in place of what the
+            config describes; `functools.partial(make, latent_dim=2)` gives an argument another value.
         say: is given one line for each thing worth saying.
 
     Raises:
@@ -86,11 +92,12 @@ def train_run(
         NotImplementedError: in a job of several processes.
     """
     one_process("training")
+    config, own = as_described(config, workdir, recipe)
     followed = as_trackers(trackers, say)
     folder = run_folder.create(workdir)
     with lock_folder(folder):
         try:
-            return _train_locked(config, folder, allow_changes, overwrite, followed, profile, say)
+            return _train_locked(config, folder, allow_changes, overwrite, followed, profile, own, say)
         finally:
             followed.close()
 
@@ -102,6 +109,7 @@ def _train_locked(
     overwrite: bool,
     trackers: Trackers,
     profile: bool,
+    own: Recipe | None,
     say: Callable[[str], None],
 ) -> Outcome:
     asked = config.data.protocol
@@ -110,15 +118,16 @@ def _train_locked(
     per_epoch = len(images) // config.batch_size
     steps = config.epochs * per_epoch
 
-    model = build_model(config.model, shape, images)
+    recipe = own or build_recipe(config, build_model(config.model, shape, images), per_epoch)
+    model = recipe.model
+    check_shape(recipe, config)
     sampled(config, model, images)  # refuses what cannot be sampled before the folder is claimed
-    parts = build_training(config, model, per_epoch)
-    average = config.optim.ema is not None
+    parts, average = training_of(recipe, config), recipe.ema is not None
     compiled = compile_steps(
         *parts,
         batch_size=config.batch_size,
         steps_per_call=min(per_epoch, 2000),
-        ema=config.optim.ema,
+        ema=recipe.ema,
         mode=config.parallel,
         skip_above=config.optim.skip_above,
     )
@@ -139,6 +148,8 @@ def _train_locked(
         say(resuming(start, steps, metadata["devices"], compiled.devices, waited))
         check_resumed(folder / run_folder.CONFIG, start, since, allow_changes, say)
         changes = changes or since or []
+    if resumed:
+        say_changed(read_config(folder / run_folder.CONFIG).recipe, config.recipe.sha256, say)
     if changes:
         say(f"Going on with other values: {listed(changes)}.")
     if not resumed:
@@ -160,7 +171,8 @@ def _train_locked(
             profile_steps(compiled, state, drawn, folder / run_folder.PROFILE, say)
 
     log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
-    testing = Testing(config, model, test, measure.CollapseWatch(model, config.objective, test, say))
+    objective = config.objective if own is None else None
+    testing = Testing(config, model, test, measure.CollapseWatch(model, objective, test, say))
     run = Running(config, folder, compiled, log, testing, selection, trackers, per_epoch, steps)
     last, signal = run.train(state, drawn, claim)
     params, step = kept_params(selection, last), int(last.step)

@@ -1,38 +1,24 @@
 """From a config to the model, the loss and the optimizer it names."""
 
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxvae.data.augmentation import flipped
 from jaxvae.models.records import Model
-from jaxvae.networks.precision import at_precision
 from jaxvae.runs.builders.objective import build_loss
+from jaxvae.runs.builders.recipe import Recipe, Training, training_of
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.records import Given
 from jaxvae.runs.configs.config import Config, ModelConfig
-from jaxvae.runs.given_data import preprocess_of
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.stages import burda_schedule, burda_stages
 from jaxvae.training.engine.state import TrainState, init_state
-from jaxvae.training.engine.step import Preprocess
-from jaxvae.training.losses.accumulation import micro_batches
-from jaxvae.training.losses.bound import Loss
 
 Array = jax.Array
-
-
-class Training(NamedTuple):
-    """What `compile_steps` needs, as a config describes it."""
-
-    loss: Loss
-    optimizer: optax.GradientTransformation
-    preprocess: Preprocess
 
 
 def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.ndarray | None = None) -> Model:
@@ -73,26 +59,28 @@ def output_bias(
     return tuple(np.log(mean / (1 - mean)).tolist())
 
 
-def build_training(config: Config, model: Model, steps_per_epoch: int) -> Training:
-    """Loss, optimizer and preprocessing of a run; epochs in the config become steps."""
+def build_recipe(config: Config, model: Model, steps_per_epoch: int) -> Recipe:
+    """What a config describes, as a function of one's own returns it; epochs in the config become steps."""
     optim = config.optim
     steps = config.epochs * steps_per_epoch
-    loss = at_precision(build_loss(config, model, steps_per_epoch), config.precision)
-    if config.micro_batch is not None:
-        loss = micro_batches(loss, config.micro_batch)
     if optim.schedule == "burda":
         rate = burda_schedule(steps_per_epoch, burda_stages(config.epochs), optim.lr)
     else:
         rate = learning_rate_schedule(optim.schedule, optim.lr, steps, round(optim.warmup_epochs * steps_per_epoch))
     eps = None if optim.name == "sgd" else optim.eps
     optimizer = make_optimizer(optim.name, rate, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps)
-    preprocess = preprocess_of(config.data.protocol)
-    return Training(loss, optimizer, flipped(preprocess) if config.data.flip else preprocess)
+    loss = build_loss(config, model, steps_per_epoch)
+    return Recipe(model, config.data, config.data.protocol, loss, optimizer, optim.ema)
 
 
-def abstract_state(config: Config, model: Model) -> TrainState:
-    """The shapes and dtypes of a run's state, without computing any of it."""
-    optimizer = build_training(config, model, steps_per_epoch=1).optimizer
+def build_training(config: Config, model: Model, steps_per_epoch: int) -> Training:
+    """Loss, optimizer and preprocessing of a run that its config describes."""
+    return training_of(build_recipe(config, model, steps_per_epoch), config)
+
+
+def abstract_state(config: Config, model: Model, optimizer: optax.GradientTransformation | None = None) -> TrainState:
+    """The shapes and dtypes of a run's state, without computing any of it; the optimizer is by default the config's."""
+    optimizer = build_training(config, model, steps_per_epoch=1).optimizer if optimizer is None else optimizer
 
     def init(key: Array) -> TrainState:
         return init_state(model, optimizer, key, jnp.zeros(model.event_shape), ema=config.optim.ema is not None)

@@ -137,8 +137,17 @@ class OptimConfig:
 
 
 @dataclass(frozen=True)
-class Config:
-    """One training run, resolved: with the versions and devices, all that decides its numbers."""
+class RecipeConfig:
+    """A function of one's own that makes model, loss, optimizer and data, see `jaxvae.runs.Recipe`."""
+
+    name: str | None = None  # FILE.py:FUNCTION; the run itself fills this in.
+    sha256: str | None = None  # Digest of that file; the run itself fills this in.
+    options: tuple[str, ...] = ()  # The values of its arguments; the run itself fills this in.
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every run is asked, whatever it trains."""
 
     seed: int = 0  # Seed of everything random, 0 to 4294967295.
     epochs: int = 20  # Passes over the training images, in all.
@@ -157,11 +166,18 @@ class Config:
     """Of the networks' products in training. bfloat16: factors rounded to 8 bits, sums in float32; faster on CPUs with
     matrix units (amx_bf16). float32: all 24 bits. default: JAX's own, float32 on a CPU."""
     progress: bool = True  # Show a progress bar.
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """One training run, resolved: with the versions and devices, all that decides its numbers."""
+
     data: DataConfig = DataConfig()
     sampler: SamplerConfig = SamplerConfig()
     model: ModelConfig = ModelConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optim: OptimConfig = OptimConfig()
+    recipe: RecipeConfig = RecipeConfig()
 
 
 # On 8x8 images the grey levels say as much as the shapes, so they are modelled, not thrown away by binarisation.

@@ -27,6 +27,8 @@ FREE = (
     "parallel",
     "progress",
     "optim.max_skipped",
+    "recipe.name",
+    "recipe.sha256",
 )
 
 DIGESTS = ("train_sha256", "test_sha256")

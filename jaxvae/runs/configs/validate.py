@@ -6,7 +6,7 @@ from typing import NamedTuple
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs.combinations import check_parts
 from jaxvae.runs.configs.config import Config
-from jaxvae.runs.configs.fields import flatten, mend, typed
+from jaxvae.runs.configs.fields import flatten, mend, typed, words
 from jaxvae.runs.configs.names import show
 
 
@@ -72,6 +72,8 @@ RANGES: dict[str, Range] = {
     "optim.ema": Range(0, 1, open=True),
     "optim.max_skipped": _COUNT,
 }
+UNREAD = ("model.", "objective.", "sampler.", "optim.")  # by a run of a recipe, which has its own
+READ = ("optim.ema", "optim.skip_above", "optim.max_skipped")
 LAYERS = 100  # of a network
 OPTIONAL = ("optim.clip", "optim.ema", "optim.skip_above", "micro_batch", "patience")
 
@@ -138,6 +140,9 @@ def _check_pairs(config: Config) -> None:
             f"patience is {config.patience}, but there are no validation images to wait for a better bound on: set "
             f"--validation-fraction 0.1, or leave patience at None."
         )
+    if config.recipe.name is not None:
+        _check_recipe(config)
+        return
     fitting = LIKELIHOODS[model.likelihood].protocols
     if data.protocol not in ("auto", *fitting):  # which becomes the first of them that fits the data
         others = [name for name, likelihood in LIKELIHOODS.items() if data.protocol in likelihood.protocols]
@@ -147,3 +152,16 @@ def _check_pairs(config: Config) -> None:
             f"to one of {', '.join(others)}."
         )
     check_parts(config)
+
+
+def _check_recipe(config: Config) -> None:
+    """Raises where an option was changed that a run of a recipe does not read."""
+    defaults = dict(flatten(Config()))
+    for path, value in flatten(config):
+        if path.startswith(UNREAD) and path not in READ and value != defaults[path]:
+            raise ValueError(
+                f"{path} is {words(value)}, but {config.recipe.name} makes the model and its training: leave it at "
+                f"{words(defaults[path])}."
+            )
+    if config.data.protocol == "auto":
+        raise ValueError(f"data.protocol is 'auto', but {config.recipe.name} names none: expected one by name.")

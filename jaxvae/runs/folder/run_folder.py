@@ -1,5 +1,6 @@
 """The run folder: made and tried before any work, never shared by two different runs."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -98,11 +99,24 @@ def claim(folder: Path, config: Config, *, overwrite: bool = False) -> None:
         write_config(file, config)
 
 
+def flag_of(path: str, value: Any) -> str:
+    """How a value is given on the command line; those of a recipe's arguments have options of their own.
+
+    Example:
+        >>> flag_of("optim.lr", 0.1), flag_of("recipe.options", ("latent_dim=2", "lr=0.1"))
+        ('--optim.lr 0.1', '--latent-dim 2 --lr 0.1')
+    """
+    if path != "recipe.options":
+        return f"{flag(path)} {words(value)}"
+    found = [(name, json.loads(text)) for name, _, text in (pair.partition("=") for pair in value)]
+    return " ".join(f"{flag(name)} {words(tuple(item) if isinstance(item, list) else item)}" for name, item in found)
+
+
 def other_run(folder: Path, changes: list[tuple[str, Any, Any]]) -> str:
     """What to say when a folder holds a run with other values."""
     lines = [f"  {path}: {short(old)} in the folder, {short(new)} now" for path, old, new in changes]
     digests = [path for path, _, _ in changes if path.endswith("_sha256")]
-    options = [f"{flag(path)} {words(old)}" for path, old, _ in changes if path not in digests][:4]
+    options = [flag_of(path, old) for path, old, _ in changes if path not in digests][:4]
     back = " ".join(options + ["with the data it was given"] * bool(digests))
     return (
         "\n".join([f"{folder} holds another run:", *lines])

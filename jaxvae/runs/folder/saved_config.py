@@ -89,7 +89,7 @@ def check_opened(file: Path, metadata: Mapping[str, Any], config: Config, allow_
     if not changes:
         return
     said = f"{file} is not the config that the checkpoint was trained with: {listed(changes)}"
-    if not allow_changes and any(field.startswith(("model.", "data.")) for field, _, _ in changes):
+    if not allow_changes and any(field.startswith(("model.", "data.", "recipe.")) for field, _, _ in changes):
         raise ValueError(f"{said}. Put the old values back, or go on: --allow-changes (allow_changes=True).")
     warnings.warn(said, stacklevel=3)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from jaxvae.runs.builders.recipe import Make
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.folder import run_folder
@@ -40,7 +41,7 @@ class Facts(NamedTuple):
     no_held_out: str
 
 
-def read_facts(workdir: str | Path, allow_changes: bool = False) -> Facts:
+def read_facts(workdir: str | Path, allow_changes: bool = False, recipe: Make | str | None = None) -> Facts:
     """Reads a run folder of any age and state.
 
     Raises:
@@ -52,7 +53,7 @@ def read_facts(workdir: str | Path, allow_changes: bool = False) -> Facts:
     records, summary, no_summary = split_records(folder / run_folder.METRICS), None, ""
     if (folder / run_folder.SUMMARY).exists():
         summary, no_summary = attempt(lambda: read_summary(folder / run_folder.SUMMARY))
-    run, no_run = attempt(lambda: load(folder, allow_changes=allow_changes))
+    run, no_run = attempt(lambda: load(folder, allow_changes=allow_changes, recipe=recipe))
     held_out, no_held_out = attempt(lambda: load_held_out(config.data, allow_changes=allow_changes))
     if run is not None and held_out is not None and run.model.event_shape != held_out.x.shape[1:]:
         shapes = f"{held_out.x.shape[1:]}, the run's are {run.model.event_shape}"

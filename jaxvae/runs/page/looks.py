@@ -126,8 +126,10 @@ def latent_space(facts: Facts) -> Html:
     if has_collapsed(use) and (steps := max((record["step"] for record in facts.train), default=EARLY)) < EARLY:
         verdict = note(f"{used} of {count} {noun} are in use ({use.by}), after {steps} steps: too early to judge.")
     elif has_collapsed(use):
-        beta = config.objective.beta if config.objective.bound == "elbo" else None
+        own = config.recipe.name is not None  # whose loss no config describes
+        beta = config.objective.beta if config.objective.bound == "elbo" and not own else None
         remedies = ("--objective.warmup-epochs 10", "--objective.bound free_bits", "a smaller decoder")
+        remedies = ("a KL warm-up", "free bits", "a smaller decoder") if own else remedies
         verdict = note(collapse_warning(use, beta=beta, remedies=remedies), warning=True)
     elif used == count:
         verdict = note(f"All {count} {noun} are in use ({use.by}); together they carry {use.kl.sum():.1f} nats.")

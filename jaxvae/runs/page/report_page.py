@@ -8,8 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from jaxvae.checks import positive_integer
+from jaxvae.runs.builders.recipe import Make
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten, words
+from jaxvae.runs.configs.validate import READ, UNREAD
 from jaxvae.runs.folder.run_folder import SUMMARY
 from jaxvae.runs.page.facts import Facts, read_facts
 from jaxvae.runs.page.html import Html, document, paragraph, section, table, tag
@@ -21,7 +23,14 @@ from jaxvae.runs.page.training import curves, head
 TIME = "%Y-%m-%d %H:%M UTC"
 
 
-def report_page(workdir: str | Path, *, samples: int = 50, limit: int = 1000, allow_changes: bool = False) -> str:
+def report_page(
+    workdir: str | Path,
+    *,
+    samples: int = 50,
+    limit: int = 1000,
+    allow_changes: bool = False,
+    recipe: Make | str | None = None,
+) -> str:
     """One HTML page of a run: numbers, curves, pictures, latents, anomalies and the config.
 
     Whatever the folder lacks is missed in a sentence: an interrupted run has no summary, an autoencoder no prior.
@@ -31,6 +40,7 @@ def report_page(workdir: str | Path, *, samples: int = 50, limit: int = 1000, al
         samples: K of the importance-weighted bound.
         limit: so many test images are measured, picked by a fixed permutation.
         allow_changes: go on although config.json or the images are not those of the run.
+        recipe: of a run of your own function that function, or "my_file.py:make".
 
     Returns:
         HTML that asks for no other file and runs no script; everything from the run is escaped.
@@ -40,7 +50,7 @@ def report_page(workdir: str | Path, *, samples: int = 50, limit: int = 1000, al
         ValueError, TypeError: for impossible arguments, or a config that cannot be read.
     """
     samples, limit = positive_integer("samples", samples), positive_integer("limit", limit)
-    facts = read_facts(workdir, allow_changes)
+    facts = read_facts(workdir, allow_changes, recipe)
     return document(
         f"{facts.folder.resolve().name} \N{MIDDLE DOT} jaxvae",
         STYLE,
@@ -57,17 +67,21 @@ def report_page(workdir: str | Path, *, samples: int = 50, limit: int = 1000, al
 
 def settings(facts: Facts) -> Html:
     """Every field of the config, those that differ from the defaults first, and the commands that use them again."""
+    own = facts.config.recipe.name
     defaults, values = dict(flatten(Config())), dict(flatten(facts.config))
+    if own is not None:  # which makes what these fields would say
+        values = {path: value for path, value in values.items() if path in READ or not path.startswith(UNREAD)}
     changed = [(path, value) for path, value in values.items() if value != defaults[path]]
     same = [(path, value) for path, value in values.items() if value == defaults[path]]
     rows = [[tag("b", path), words(value), words(defaults[path])] for path, value in changed]
     rows += [[path, words(value), ""] for path, value in same]
     run = shlex.quote(str(facts.folder))
-    start = f"jaxvae train {run}"
+    start = f"jaxvae train {run}" if own is None else f"jaxvae train {own} --workdir {run}"
+    again = start if own is None else f"jaxvae train {own}"
     return section(
         "Settings",
         paragraph("To go on with the run, and to train the same anew:"),
-        tag("pre", f"{start}\n{start} --workdir {shlex.quote(f'{facts.folder}-again')}"),
+        tag("pre", f"{start}\n{again} --workdir {shlex.quote(f'{facts.folder}-again')}"),
         paragraph(f"{len(changed)} of {len(values)} fields differ from the defaults; they come first."),
         tag("div", table(["field", "value", "default, where it differs"], rows), class_="config"),
     )

@@ -29,7 +29,10 @@ def head(facts: Facts) -> Html:
     config, model = facts.config, facts.config.model
     name, widths = ("MLP", model.hidden) if model.network == "mlp" else ("convolutions", model.features)
     lead = (
-        f"{KINDS[model.kind].about} of {config.data.name}: {name} {'-'.join(map(str, widths))}, "
+        f"What {config.recipe.name} makes of {', '.join(config.recipe.options) or 'no options'}, trained on "
+        f"{config.data.name}, seed {config.seed}."
+        if config.recipe.name is not None
+        else f"{KINDS[model.kind].about} of {config.data.name}: {name} {'-'.join(map(str, widths))}, "
         f"{model.latent_dim} latents, {model.likelihood.replace('_', ' ')} likelihood, seed {config.seed}."
     )
     return joined(tag("h1", facts.folder.resolve().name), tag("p", lead, class_="lead"), _state(facts), _numbers(facts))

@@ -1,0 +1,155 @@
+"""What a run needs, whoever describes it: a config does, and so does a function of your own."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import optax
+
+from jaxvae.data.augmentation import flipped
+from jaxvae.data.protocols import PROTOCOLS
+from jaxvae.models.records import Model, as_model
+from jaxvae.networks.precision import at_precision
+from jaxvae.runs.configs.config import Config, DataConfig, Protocol
+from jaxvae.runs.configs.names import unknown
+from jaxvae.runs.configs.recipes import file_digest, noted, options_of, say_changed
+from jaxvae.runs.configs.validate import validate
+from jaxvae.runs.given_data import preprocess_of
+from jaxvae.training.engine.optimizers import as_optimizer, make_optimizer
+from jaxvae.training.engine.step import Preprocess
+from jaxvae.training.losses.accumulation import micro_batches
+from jaxvae.training.losses.bound import Loss, as_loss, bound_loss
+
+
+class Recipe(NamedTuple):
+    """A model, its training and its data: all that a run needs beside epochs, batches and a seed.
+
+    A function of keyword arguments with defaults that returns one is a run: `jaxvae train my_file.py:make`, or
+    `train_run(Config(), "runs/mine", recipe=make)`. The arguments are its options, and are kept in config.json.
+
+    Attributes:
+        model: such as `vae(...)`, for images of the data's shape.
+        data: the name or path of images, as `jaxvae.data.load` takes it, or a `DataConfig` with more about them.
+        protocol: how pixels become x: "grey", "threshold", "dynamic", "levels" or "dequantize".
+        loss: (params, keys, batch, step) -> (scalar, metrics); None is minus the ELBO.
+        optimizer: an Optax transformation; None is Adam at 1e-3.
+        ema: decay of a moving average of the parameters, which is then what is measured and kept; None keeps none.
+
+    Example:
+        >>> import jaxvae
+        >>> def make(latent_dim: int = 2) -> Recipe:
+        ...     networks = jaxvae.MLPEncoder(latent_dim, (32,)), jaxvae.MLPDecoder((8, 8, 1), hidden=(32,))
+        ...     model = jaxvae.vae(*networks, event_shape=(8, 8, 1), latent_dim=latent_dim)
+        ...     return Recipe(model, "digits", "threshold")
+        >>> made(make, noted(make, Config())).protocol
+        'threshold'
+    """
+
+    model: Model
+    data: str | DataConfig
+    protocol: Protocol
+    loss: Loss | None = None
+    optimizer: optax.GradientTransformation | None = None
+    ema: float | None = None
+
+
+class Training(NamedTuple):
+    """What `compile_steps` needs."""
+
+    loss: Loss
+    optimizer: optax.GradientTransformation
+    preprocess: Preprocess
+
+
+Make = Callable[..., Recipe]
+
+
+def made(make: Make, config: Config) -> Recipe:
+    """Calls the function with the options that a config keeps, and checks what it returns.
+
+    Raises:
+        TypeError: for what is no function, no recipe or has no model in it.
+        ValueError: for an unknown protocol, or a model that takes labels, which a recipe's data do not give it.
+    """
+    recipe = make(**options_of(config.recipe))
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"{config.recipe.name} returned a {type(recipe).__name__}, expected a jaxvae.runs.Recipe.")
+    as_model(f"the model of {config.recipe.name}", recipe.model)
+    if recipe.model.context is not None:
+        raise ValueError(
+            f"the model of {config.recipe.name} takes labels, which a run gives to none but its own kinds. Train it in "
+            f"memory: jaxvae.fit(model, images, labels=labels)."
+        )
+    if recipe.protocol not in PROTOCOLS:
+        raise ValueError(unknown("protocol", recipe.protocol, PROTOCOLS))
+    if recipe.loss is not None:
+        as_loss(recipe.loss)
+    if recipe.optimizer is not None:
+        as_optimizer(recipe.optimizer)
+    return recipe
+
+
+def as_described(config: Config, folder: Any, make: Make | None) -> tuple[Config, Recipe | None]:
+    """(config with all that is noted in it, recipe) of a run of a function; (config, None) of any other.
+
+    Raises:
+        ValueError, TypeError: as `opened` and `made`, and for options of the config that a recipe's run does not read.
+    """
+    if make is None:
+        return config, opened(config, folder, None, print)
+    config = noted(make, config)
+    recipe = made(make, config)
+    return validate(with_recipe(config, recipe)), recipe
+
+
+def opened(config: Config, folder: Any, make: Make | None, say: Callable[[str], None]) -> Recipe | None:
+    """The recipe of a run that is opened again; None for a run that its config describes.
+
+    Args:
+        config: of the run.
+        folder: where it lies.
+        make: the function, or None.
+        say: is told in a line that the file is another one now.
+
+    Raises:
+        ValueError: for a recipe's run without its function, which a folder does not run by itself; or the reverse.
+    """
+    name = config.recipe.name
+    if make is None:
+        if name is not None:
+            raise ValueError(
+                f"{folder} is a run of {name}, and no folder runs code by itself: pass the function, "
+                f"jaxvae.load({str(folder)!r}, recipe={name.rpartition(':')[2]}), or --recipe {name}."
+            )
+        return None
+    if name is None:
+        raise ValueError(f"{folder} is no run of a recipe: its config describes its model. Leave recipe out.")
+    recipe = made(make, config)
+    say_changed(config.recipe, file_digest(make), say)
+    return recipe
+
+
+def check_shape(recipe: Recipe, config: Config) -> None:
+    """Raises `ValueError` for a model that takes other images than there are."""
+    expected, found = recipe.model.event_shape, config.data.image_shape
+    if expected != found:
+        raise ValueError(
+            f"the model takes examples of shape {expected}, but the images of {config.data.name} have {found}. Build "
+            f"it with event_shape={found}."
+        )
+
+
+def with_recipe(config: Config, recipe: Recipe) -> Config:
+    """The config of a run of this recipe: its data, their protocol and its average are written into it."""
+    data = recipe.data if isinstance(recipe.data, DataConfig) else replace(config.data, name=recipe.data)
+    return replace(config, data=replace(data, protocol=recipe.protocol), optim=replace(config.optim, ema=recipe.ema))
+
+
+def training_of(recipe: Recipe, config: Config) -> Training:
+    """What a recipe trains with, as a config asks: at its precision, in its micro-batches, of mirrored images."""
+    loss = at_precision(bound_loss(recipe.model) if recipe.loss is None else recipe.loss, config.precision)
+    if config.micro_batch is not None:
+        loss = micro_batches(loss, config.micro_batch)
+    optimizer = make_optimizer() if recipe.optimizer is None else recipe.optimizer
+    preprocess = preprocess_of(config.data.protocol)
+    return Training(loss, optimizer, flipped(preprocess) if config.data.flip else preprocess)
