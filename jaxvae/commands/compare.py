@@ -13,7 +13,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxvae.commands.cli import Switch, parser
+from jaxvae.commands.cli import OwnRecipe, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 
@@ -28,6 +28,7 @@ class CompareOptions:
     samples: int = 50  # Posterior samples K per image of the importance-weighted bound.
     limit: int | None = None  # Only so many test images, picked by a fixed permutation.
     output: str | None = None  # Folder for results.json, .csv and .tex; default measured/compare in the first run.
+    recipe: OwnRecipe = None  # The function that made those of the runs that are of your own.
     allow_changes: Switch = False  # Go on although a config.json or the images are not those of its run.
 
 
@@ -45,6 +46,7 @@ def main(options: CompareOptions) -> None:
             samples=options.samples,
             limit=options.limit,
             allow_changes=options.allow_changes,
+            recipe=options.recipe,
             progress=progress,
         )
     rows = [{row.name: row for row in rows} for rows in found.rows.values()]

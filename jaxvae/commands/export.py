@@ -9,7 +9,7 @@ gives to 1e-6.
 
 from dataclasses import dataclass
 
-from jaxvae.commands.cli import RunFolder, Switch, parser
+from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Index
 
@@ -21,6 +21,7 @@ class ExportOptions:
     run: RunFolder
     step: Index | None = None  # A saved step; by default the newest.
     output: str | None = None  # Folder; default RUN/export.
+    recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json is not that of the run.
 
 
@@ -32,7 +33,9 @@ def main(options: ExportOptions) -> None:
     from jaxvae.runs.folder.run_folder import EXPORT
 
     folder = Path(options.output or Path(options.run) / EXPORT)
-    found = export_run(options.run, folder, step=options.step, allow_changes=options.allow_changes)
+    found = export_run(
+        options.run, folder, step=options.step, allow_changes=options.allow_changes, recipe=options.recipe
+    )
     for name in ("encoder", "decoder"):
         if found[name] is None:
             print(f"The model has no {name}.")

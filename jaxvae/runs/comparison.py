@@ -13,9 +13,12 @@ from jaxvae.evaluation.bounds.report import report_rows, which_active
 from jaxvae.evaluation.measured import Measured, Setting
 from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.models.records import Model
+from jaxvae.runs.builders.recipe import Make
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten
+from jaxvae.runs.configs.serialize import read_config
+from jaxvae.runs.folder import run_folder
 from jaxvae.runs.held_out import bin_width, load_held_out, setting_of
 from jaxvae.runs.loading import load
 
@@ -59,6 +62,7 @@ def compare_runs(
     samples: int = 50,
     limit: int | None = None,
     allow_changes: bool = False,
+    recipe: Make | str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Comparison:
     r"""Measures runs on the same test images and pairs what they give for each of them.
@@ -74,6 +78,7 @@ def compare_runs(
         samples: K of the importance-weighted bound.
         limit: only so many test images, picked by a fixed permutation.
         allow_changes: as in `load`.
+        recipe: the same, for those of the runs that a function of your own made.
         progress: called with the number of images done, over all runs.
 
     Raises:
@@ -99,7 +104,8 @@ def compare_runs(
             if progress is not None:
                 progress(started + count)
 
-        opened.append(_open(name, samples, limit, allow_changes, told))
+        own = read_config(run_folder.find(name) / run_folder.CONFIG).recipe.name is not None
+        opened.append(_open(name, samples, limit, allow_changes, recipe if own else None, told))
         done += opened[-1].setting.examples
     first, *others = opened
     apart = {run.name: why for run in others if (why := _apart(first, run))}
@@ -113,8 +119,15 @@ def compare_runs(
     )
 
 
-def _open(name: str, samples: int, limit: int | None, allow_changes: bool, progress: Callable[[int], None]) -> Opened:
-    model, params, config = load(name, allow_changes=allow_changes)
+def _open(
+    name: str,
+    samples: int,
+    limit: int | None,
+    allow_changes: bool,
+    recipe: Make | str | None,
+    progress: Callable[[int], None],
+) -> Opened:
+    model, params, config = load(name, allow_changes=allow_changes, recipe=recipe)
     test = load_held_out(config.data, allow_changes=allow_changes)
     setting = setting_of(config.data, test, limit)
     counts = sample_counts(1 if model.evidence in ("exact", "none") else samples)
@@ -133,7 +146,10 @@ def _apart(first: Opened, other: Opened) -> str:
             f"{other.name} was measured on other test data than {first.name}, so that no difference means anything: "
             f"{b} there, {a} here."
         )
-    discrete = [LIKELIHOODS[run.config.model.likelihood].make(run.config.model).discrete for run in (first, other)]
+    configs = [run.config for run in (first, other)]
+    if any(config.recipe.name is not None for config in configs):  # whose likelihood no config describes
+        return ""
+    discrete = [LIKELIHOODS[config.model.likelihood].make(config.model).discrete for config in configs]
     if discrete[0] != discrete[1]:
         kinds = ["a probability" if flag else "a density" for flag in discrete]
         return (

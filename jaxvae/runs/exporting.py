@@ -14,6 +14,7 @@ from jaxvae.evaluation.latents.decoding import latent_shapes
 from jaxvae.files import folder_name, make_folder, whole_file, write_json
 from jaxvae.models.meaning import SPACES
 from jaxvae.models.records import Model, Params
+from jaxvae.runs.builders.recipe import Make
 from jaxvae.runs.given_data import MEANING
 from jaxvae.runs.loading import load
 
@@ -23,7 +24,12 @@ LOAD = ("from jax import export", "run = export.deserialize(open('{file}', 'rb')
 
 
 def export_run(
-    workdir: str | Path, folder: str | Path, *, step: int | None = None, allow_changes: bool = False
+    workdir: str | Path,
+    folder: str | Path,
+    *,
+    step: int | None = None,
+    allow_changes: bool = False,
+    recipe: Make | str | None = None,
 ) -> dict[str, Any]:
     """Writes encoder.stablehlo, decoder.stablehlo and export.json, which says how they are called.
 
@@ -32,7 +38,7 @@ def export_run(
     Args:
         workdir: the run folder.
         folder: where to write; it is made if need be.
-        step, allow_changes: as in `load`.
+        step, allow_changes, recipe: as in `load`.
 
     Returns:
         What export.json says: for encoder and decoder (None where the model has no such part) the file, arguments and
@@ -44,7 +50,7 @@ def export_run(
     """
     if importlib.util.find_spec("flatbuffers") is None:
         raise NotImplementedError("export needs flatbuffers, which is not installed. Run pip install 'jaxvae[export]'.")
-    model, params, config = load(workdir, step=step, allow_changes=allow_changes)
+    model, params, config = load(workdir, step=step, allow_changes=allow_changes, recipe=recipe)
     if model.context is not None:
         raise ValueError(
             f"{workdir} is of a conditional model, expected one without labels: these are not exported yet."
@@ -62,10 +68,14 @@ def export_run(
             return {"mean of x": model.likelihood.mean(params, jax.tree.unflatten(tree, z))}
 
         parts["decoder"] = _written(folder / "decoder.stablehlo", decode, groups)
+    own = config.recipe.name  # whose prior and likelihood no config describes
+    prior, likelihood = f"the prior is {config.model.prior}", f"{config.model.likelihood} likelihood"
+    if own is not None:
+        prior, likelihood = f"the prior is that of {own}", f"under the likelihood of {own}"
     meaning = {
         "x": f"{MEANING[config.data.protocol]}; axes: batch, height, width, channels",
-        "z": f"{SPACES[model.prior.support]}; the prior is {config.model.prior}" if codes else "there is none",
-        "mean of x": f"E[x | z] in the units of x, {config.model.likelihood} likelihood",
+        "z": f"{SPACES[model.prior.support]}; {prior}" if codes else "there is none",
+        "mean of x": f"E[x | z] in the units of x, {likelihood}",
     }
     versions = {"jaxvae": jaxvae.__version__, "jax": jax.__version__}
     found = {

@@ -16,7 +16,9 @@ import jaxvae
 from jaxvae.commands.cli import UsageError, parse_train
 from jaxvae.runs import Recipe
 from jaxvae.runs import train as runs_train
+from jaxvae.runs.comparison import compare_runs
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, OptimConfig
+from jaxvae.runs.exporting import export_run
 from jaxvae.runs.page import report_page
 from jaxvae.runs.train import train_run
 
@@ -210,3 +212,16 @@ def test_its_page_and_its_loss_and_average_are_its_own(make, tmp_path):
     _, params, config = jaxvae.load(outcome.folder, recipe=heavy)
     same_bits(params, outcome.params)
     assert config.optim.ema == 0.9
+
+
+@pytest.mark.slow
+def test_it_is_compared_with_other_runs_and_exported(unbroken, make, tmp_path):
+    pytest.importorskip("flatbuffers")
+    by_options = replace(SETTINGS, data=DataConfig("digits", protocol="threshold"), model=ModelConfig(hidden=(8,)))
+    other = train_run(by_options, tmp_path / "a", say=silent)
+    found = compare_runs([unbroken.folder, other.folder], samples=2, limit=50, recipe=make)
+    assert not found.apart
+    assert len(next(iter(found.differences.values()))) > 1
+    said = export_run(unbroken.folder, tmp_path / "export", recipe=make)["meaning"]
+    assert "that of my_file.py:make" in said["z"]
+    assert "bernoulli" not in said["mean of x"]
