@@ -80,8 +80,7 @@ def main(options: CodeSizeOptions) -> None:
                 if variational:
                     bound = -per_example(model, params, key_bound, test)["elbo"]
                     drawn[f"{size} latents"] = model.to_unit(generation.prior_means(model, params, key_draws, 24))
-                if progress is not None:
-                    progress(2 * done + variational + 1)
+                progress(2 * done + variational + 1)
             rows.append(
                 (str(size), *(mean_and_error(errors[name]).text(2) for name in NAMES), mean_and_error(bound).text(2))
             )

@@ -55,8 +55,7 @@ def main(options: FlowsOptions) -> None:
     test = make_moons(judged, noise=options.noise, random_state=(seed + 1) % 2**32)[0].astype(np.float32)
     bijection = jaxvae.flows.neural_spline(2, jaxvae.networks.ConditionerMLP, layers=options.layers)
     flow = jaxvae.priors.flow_prior(bijection, 2)
-    with progress_bar("fitting", 3) as progress:
-        tell = progress or (lambda done: None)
+    with progress_bar("fitting", 3) as tell:
         kernels = jaxvae.evaluation.fitted_priors.fit_kde(train, "cross_validation")
         tell(1)
         mixture = jaxvae.evaluation.fitted_priors.fit_gaussian_mixture(train, options.components, seed=seed)

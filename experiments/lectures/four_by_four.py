@@ -147,8 +147,7 @@ def learn(noise: float, x: Any, rounds: int) -> dict[str, Any]:
             params = m_step(model, params, x, q)
             grid = grid_posterior(model, params, x, low=-SPAN, high=SPAN)
             note()
-            if progress is not None:
-                progress(done + 1)
+            progress(done + 1)
     return {**trace, "first": first, "params": params}
 
 

@@ -99,8 +99,7 @@ def main(options: TriptychOptions) -> None:
                 "codes": codes,
                 "drawn": model.to_unit(generation.prior_means(model, params, key_draws, 36)),
             }
-            if progress is not None:
-                progress(done + 1)
+            progress(done + 1)
     rows = [
         (
             name,

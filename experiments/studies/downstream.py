@@ -131,8 +131,7 @@ def few_labels(model: Any, params: Any, train: Any, test: Any, codes: Any, optio
         def trained(rows: Any, seed: int) -> float:
             found = trainer(images[rows], labels[rows], seed=seed, start=start)
             done[0] += 1
-            if progress is not None:
-                progress(done[0])
+            progress(done[0])
             return classifier_of(network, found, *test).accuracy.mean
 
         return trained

@@ -87,8 +87,7 @@ def main(options: AnimateTrainingOptions) -> None:
     with progress_bar("frames", moments) as progress:
         for params, title in source:
             frames.append(animations.rendered(draw(params, title)[0]))
-            if progress is not None:
-                progress(len(frames))
+            progress(len(frames))
     path = output_path(options.output, Path(options.run) / "pictures" / f"training_{options.show}.gif")
     make_folder(path.parent)
     times = np.full(len(frames), options.seconds)

@@ -73,8 +73,7 @@ def main(options: AnimateTraversalOptions) -> None:
                 ],
             )
             frames.append(animations.rendered(figure))
-            if progress is not None:
-                progress(i + 1)
+            progress(i + 1)
     path = output_path(options.output, Path(options.run) / "pictures" / "traversal.gif")
     make_folder(path.parent)
     print(animations.save_gif(animations.there_and_back(animations.same_size(frames)), path, seconds=options.seconds))

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, a line now and then in a log file."""
+"""A progress bar on a terminal, a line now and then in a log file, and at least one every ten seconds."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.runs.selection import BOUNDS, nearest_bound
 from jaxvae.training.engine.loop import Report
+from jaxvae.waiting import Pace, lines
 
 Show = Callable[[Report, Mapping[str, Estimate] | None], None]
 LINES = 10  # in a log file, over the whole run
@@ -25,7 +26,8 @@ def progress_bar(steps: int, per_epoch: int, batch_size: int, *, enabled: bool =
     if not enabled:
         yield lambda report, test: None
     elif not sys.stderr.isatty():
-        yield _lines(steps, per_epoch)
+        with _lines(steps, per_epoch) as show:
+            yield show
     else:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -53,17 +55,21 @@ def progress_bar(steps: int, per_epoch: int, batch_size: int, *, enabled: bool =
             yield show
 
 
-def _lines(steps: int, per_epoch: int) -> Show:
-    """One plain line for about every tenth of the run, at the end of an epoch."""
-    every = max(1, steps // per_epoch // LINES) * per_epoch
+@contextmanager
+def _lines(steps: int, per_epoch: int) -> Iterator[Show]:
+    """One plain line for about every tenth of the run, at the end of an epoch, and where none came for ten seconds."""
+    every, pace, last = max(1, steps // per_epoch // LINES) * per_epoch, Pace(steps), ["compiling"]
+    with lines(lambda: f"{last[0]}, {pace.words()}") as tell:
 
-    def show(report: Report, test: Mapping[str, Estimate] | None) -> None:
-        if report.step % every == 0 or report.step == steps:
+        def show(report: Report, test: Mapping[str, Estimate] | None) -> None:
+            pace.tell(report.step)
             words = "" if test is None else f", {_words(test)}"
-            line = f"epoch {report.step // per_epoch}/{steps // per_epoch}: {_loss(report)}{words}"
-            print(line, file=sys.stderr, flush=True)
+            last[0] = f"epoch {report.step // per_epoch}/{steps // per_epoch}: {_loss(report)}"
+            if report.step % every == 0 or report.step == steps:
+                left = f", {pace.words()}" if report.step < steps else ""
+                tell(f"{last[0]}{words}{left}")
 
-    return show
+        yield show
 
 
 def _loss(report: Report) -> str:

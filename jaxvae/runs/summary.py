@@ -1,22 +1,69 @@
 """What a run writes down of the test images: a line of its records, and its summary."""
 
 import math
+import platform
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+import jaxvae
 from jaxvae.evaluation.bounds.likelihood import summarize
 from jaxvae.evaluation.bounds.rounding import density_error
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.records import Key, Model, Params
+from jaxvae.networks.precision import in_force
 from jaxvae.runs.choices.priors import PRIORS
 from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.held_out import HeldOut
 from jaxvae.runs.selection import BOUNDS, Selection, nearest_bound
 
 LOST = 0.1  # nats: a prior whose density is off by more on the average is said to be lost
+
+
+def machine_of(devices: int, precision: str) -> dict[str, Any]:
+    """Where a run was trained: backend, kind of device, how many of those there, precision and versions.
+
+    Args:
+        devices: how many the steps run on.
+        precision: of the networks' products, as the config has it.
+
+    Example:
+        >>> machine_of(1, "default")["precision"]
+        'float32'
+    """
+    factors = in_force() if precision == "default" else precision
+    there = jax.devices()
+    return {
+        "backend": jax.default_backend(),
+        "kind": there[0].device_kind,
+        "devices": devices,
+        "devices_there": len(there),
+        "precision": str(jnp.result_type(float))
+        + ("" if factors in ("default", "float32") else f", {factors} factors"),
+        "versions": {"jaxvae": jaxvae.__version__, "jax": jax.__version__, "python": platform.python_version()},
+    }
+
+
+def machine_in_words(machine: Mapping[str, Any]) -> str:
+    """The same in a line.
+
+    Example:
+        >>> versions = {"jaxvae": "0.1.0", "jax": "0.10.2", "python": "3.11.7"}
+        >>> found = {"backend": "gpu", "kind": "H100", "devices": 1, "devices_there": 8, "precision": "float32"}
+        >>> machine_in_words({**found, "versions": versions})
+        '1 of 8 gpu (H100) devices, float32; jaxvae 0.1.0, jax 0.10.2, Python 3.11.7'
+    """
+    kind = machine["kind"] if machine["kind"] == machine["backend"] else f"{machine['backend']} ({machine['kind']})"
+    of = "" if machine["devices"] == machine["devices_there"] else f" of {machine['devices_there']}"
+    many = "device" if machine["devices_there"] == 1 else "devices"
+    versions = machine["versions"]
+    return (
+        f"{machine['devices']}{of} {kind} {many}, {machine['precision']}; jaxvae {versions['jaxvae']}, jax "
+        f"{versions['jax']}, Python {versions['python']}"
+    )
 
 
 def line_of(

@@ -28,6 +28,7 @@ from jaxvae.runs.held_out import load_run_data
 from jaxvae.runs.profiling import profile_steps
 from jaxvae.runs.running import Running
 from jaxvae.runs.selection import kept_params
+from jaxvae.runs.summary import machine_in_words, machine_of
 from jaxvae.runs.testing import Testing, selection_of
 from jaxvae.runs.tracking.services import Start
 from jaxvae.runs.tracking.trackers import Trackers, as_trackers
@@ -152,6 +153,8 @@ def _train_locked(
         say_changed(read_config(folder / run_folder.CONFIG).recipe, config.recipe.sha256, say)
     if changes:
         say(f"Going on with other values: {listed(changes)}.")
+    machine = machine_of(compiled.devices, config.precision)
+    say(f"On {machine_in_words(machine)}.")
     if not resumed:
         say(describe_protocol(asked, config))
         if validation is not None:
@@ -179,6 +182,7 @@ def _train_locked(
     if signal:
         return Outcome(folder, model, params, {}, signal, step)
     summary = testing.summarize(last, params, step / per_epoch, selection, say)
+    summary["machine"] = machine
     write_json(folder / run_folder.SUMMARY, summary)
     save_weights(folder / run_folder.WEIGHTS, params)
     kl = np.asarray(summary["kl_per_latent"])

@@ -38,5 +38,6 @@ def leave_results(command: str, options: Any, tables: Mapping[str, Table]) -> No
             raise
         print(f"The numbers are not kept: {error.strerror or error} Pass --output FOLDER.", file=sys.stderr)
         return
-    if paths and command != "train" and not getattr(options, "json", False):  # a training has named its folder
+    quiet = hasattr(options, "config") or getattr(options, "json", False)  # a training has named its folder
+    if paths and not quiet:
         print(paths[0])

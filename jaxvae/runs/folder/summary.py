@@ -10,6 +10,8 @@ from jaxvae.files import read_bytes
 FIELDS: dict[str, Any] = {"step": int, "epochs": (int, float), "parameters": int, "test": dict}
 TEST: dict[str, Any] = {"images": int, "samples": int, "seed": int, "protocol": str, "sha256": str}
 VALIDATION: dict[str, Any] = {"images": int, "kept": str}
+MACHINE: dict[str, Any] = {"backend": str, "kind": str, "devices": int, "devices_there": int, "precision": str}
+VERSIONS: dict[str, Any] = {"jaxvae": str, "jax": str, "python": str}
 QUANTITIES = ("negative_elbo", "reconstruction", "kl")
 LIMIT = 1 << 20  # bytes; it has some two thousand, and thirty more for each latent
 
@@ -32,6 +34,10 @@ def read_summary(path: Path) -> dict[str, Any]:
     _check(path, "test.", found["test"], TEST)
     if "validation" in found:
         _check(path, "validation.", found["validation"] if isinstance(found["validation"], dict) else {}, VALIDATION)
+    if "machine" in found:  # an earlier version did not say it
+        _check(path, "", found, {"machine": dict})
+        _check(path, "machine.", found["machine"], {**MACHINE, "versions": dict})
+        _check(path, "machine.versions.", found["machine"]["versions"], VERSIONS)
     for name in QUANTITIES:
         quantity = found["test"].get(name)
         if quantity is not None:

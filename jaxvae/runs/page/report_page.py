@@ -19,6 +19,7 @@ from jaxvae.runs.page.looks import latent_space, pictures
 from jaxvae.runs.page.measured import anomalies, likelihood
 from jaxvae.runs.page.style import STYLE
 from jaxvae.runs.page.training import curves, head
+from jaxvae.runs.summary import machine_in_words
 
 TIME = "%Y-%m-%d %H:%M UTC"
 
@@ -92,7 +93,9 @@ def foot(facts: Facts) -> Html:
     packages = ", ".join(f"{name} {version(name)}" for name in ("jaxvae", "jax", "flax", "optax", "numpy"))
     now = time.strftime(TIME, time.gmtime())
     ended = os.path.getmtime(facts.folder / SUMMARY) if facts.summary else None
-    trained = "" if ended is None else f"trained {time.strftime(TIME, time.gmtime(ended))}, "
+    machine = facts.summary.get("machine")
+    where = f" on {machine_in_words(machine)}" if machine else ""
+    trained = "" if ended is None else f"trained {time.strftime(TIME, time.gmtime(ended))}{where}; "
     return tag(
         "footer", f"{facts.folder}: {trained}page made {now} with Python {platform.python_version()}, {packages}."
     )
