@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.tables.score_table import FeatureName
-from jaxvae.commands.cli import Switch, parser
+from jaxvae.commands.cli import parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Picture, output_path
 
@@ -35,7 +35,7 @@ class GenerationOptions:
     features: FeatureName = "classifier"  # What the scores look at.
     seed: int = 0  # Of everything random.
     output: Picture = "runs/generation"  # Folder of the picture and the scores, or a .png; the scores lie beside it.
-    progress: Switch = True  # Show a progress bar.
+    progress: bool = True  # Show a progress bar.
 
 
 def main(options: GenerationOptions) -> None:

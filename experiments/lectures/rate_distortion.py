@@ -25,7 +25,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from jaxvae.commands.cli import Switch, parser
+from jaxvae.commands.cli import parser
 from jaxvae.commands.launch import launch
 
 
@@ -43,7 +43,7 @@ class RateOptions:
     draws: int = 2000  # Posterior samples for the information.
     seed: int = 0  # Of the evaluation; every beta trains from seed 0.
     output: str = "runs/rate_distortion"  # The folder of numbers.json and the picture.
-    progress: Switch = True  # Show a progress bar.
+    progress: bool = True  # Show a progress bar.
 
 
 def main(options: RateOptions) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from jaxvae.commands.cli import Switch, Workdir
+from jaxvae.commands.cli import Workdir
 from jaxvae.commands.parts.progress import progress_bar
 
 LABELS = {
@@ -25,8 +25,8 @@ class AnomalyOptions:
 
     inliers: str = "fashion_mnist"  # mnist, fashion_mnist, digits, shapes or noise: what the model is trained on.
     outliers: str = "mnist"  # The same names: what it is to find.
-    both_ways: Switch = True  # Also the other way round.
-    feedback: Switch = True  # Also train on inliers with some outliers among them, find those and feed them back.
+    both_ways: bool = True  # Also the other way round.
+    feedback: bool = True  # Also train on inliers with some outliers among them, find those and feed them back.
     train: int = 10000  # Training images of each kind.
     test: int = 500  # Test images of each kind.
     epochs: int = 6  # Passes over the training images.
@@ -39,7 +39,7 @@ class AnomalyOptions:
     margin: float = 1000.0  # Nats between inliers and found outliers, in training.
     seed: int = 0  # Of everything random.
     workdir: Workdir = "runs/anomaly"  # Where the tables and pictures go.
-    progress: Switch = True  # Show progress bars.
+    progress: bool = True  # Show progress bars.
 
 
 def build(options: AnomalyOptions, images: Any) -> Any:

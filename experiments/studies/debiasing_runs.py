@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from jaxvae.commands.cli import Switch, Workdir
+from jaxvae.commands.cli import Workdir
 from jaxvae.runs.configs.options import Index
 
 GROUPS = ("inverted", "rotated", "class")
@@ -34,7 +34,7 @@ class DebiasingOptions:
     bins: int = 10  # Of each latent's histogram.
     combine: str = "product"  # product or maximum over latents.
     workdir: Workdir = "runs/debiasing"  # Where the table and the pictures go.
-    progress: Switch = True  # Show progress bars.
+    progress: bool = True  # Show progress bars.
 
 
 def check(options: DebiasingOptions) -> None:

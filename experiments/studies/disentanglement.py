@@ -48,7 +48,7 @@ class DisentanglementOptions:
     batch_size: int = 64  # Pictures in a step.
     full: Switch = False  # The default grid of 6,144 pictures, in place of 2,304 large shapes.
     output: str = "runs/disentanglement"  # The folder of numbers.json and the pictures.
-    progress: Switch = True  # Show a progress bar.
+    progress: bool = True  # Show a progress bar.
 
 
 def main(options: DisentanglementOptions) -> None:

@@ -26,7 +26,7 @@ from typing import Any, get_args
 
 from experiments.tables.burda_cells import PUBLISHED, Cell, cell_config
 from experiments.tables.run_table import run_cells
-from jaxvae.commands.cli import Switch, Workdir, parser
+from jaxvae.commands.cli import Workdir, parser
 from jaxvae.commands.launch import launch
 
 
@@ -41,7 +41,7 @@ class BurdaOptions:
     batch_size: int = 20  # Images per step; the paper's is 20.
     seed: int = 0  # Seed of every run.
     workdir: Workdir = "runs/burda"  # Where the runs of the cells lie.
-    progress: Switch = True  # Show progress bars.
+    progress: bool = True  # Show progress bars.
 
 
 def main(options: BurdaOptions) -> int:

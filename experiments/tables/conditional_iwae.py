@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxvae.commands.cli import Switch, parser
+from jaxvae.commands.cli import parser
 from jaxvae.commands.launch import launch
 from jaxvae.files import make_folder
 from jaxvae.runs.configs.options import Picture, output_path
@@ -31,7 +31,7 @@ class ConditionalOptions:
     limit: int | None = 2000  # The first so many test images, in the hashed order of TFDS; None takes all 10,000.
     seed: int = 0  # Of weights, order and noise.
     output: Picture = "runs/conditional_iwae"  # Folder of a picture of each class and of results.json; or a .png.
-    progress: Switch = True  # Show progress bars.
+    progress: bool = True  # Show progress bars.
 
 
 def main(options: ConditionalOptions) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxvae.commands.cli import Switch, parser
+from jaxvae.commands.cli import parser
 from jaxvae.commands.launch import launch
 from jaxvae.files import make_folder
 from jaxvae.runs.configs.options import Picture, output_path
@@ -34,7 +34,7 @@ class FamilyOptions:
     samples: int = 100  # K of the IWAE bound on the test images.
     seed: int = 0  # Of weights, order and noise.
     output: Picture = "runs/family"  # Folder of the picture of samples and of results.json; or a .png.
-    progress: Switch = True  # Show a progress bar.
+    progress: bool = True  # Show a progress bar.
 
 
 def main(options: FamilyOptions) -> None:

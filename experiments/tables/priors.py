@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from experiments.tables.run_table import run_cells
-from jaxvae.commands.cli import Switch, Workdir, parser
+from jaxvae.commands.cli import Workdir, parser
 from jaxvae.commands.launch import launch
 
 Row = Literal["plain", "vamp", "flow", "iaf", "mixture"]
@@ -39,7 +39,7 @@ class PriorsOptions:
     limit: int | None = 2000  # The first so many test images, in the hashed order of TFDS; None takes all 10,000.
     seed: int = 0  # Seed of every run.
     workdir: Workdir = "runs/priors"  # Where the runs lie.
-    progress: Switch = True  # Show progress bars.
+    progress: bool = True  # Show progress bars.
 
 
 def row_config(row: str, options: PriorsOptions):

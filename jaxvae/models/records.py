@@ -184,7 +184,9 @@ def as_network(name: str, network: Any, such_as: str) -> Any:
         TypeError: encoder is None (NoneType), expected an object with init and apply, such as MLPEncoder(2).
     """
     if isinstance(network, type) or not (hasattr(network, "init") and hasattr(network, "apply")):
-        raise TypeError(f"{name} is {shown(network)}, expected an object with init and apply, such as {such_as}.")
+        nnx = any(base.__module__.startswith("flax.nnx") for base in type(network).__mro__)
+        fix = " For an nnx module: jaxvae.networks.from_nnx(lambda rngs: YourModule(rngs=rngs))." if nnx else ""
+        raise TypeError(f"{name} is {shown(network)}, expected an object with init and apply, such as {such_as}.{fix}")
     return network
 
 

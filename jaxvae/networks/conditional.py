@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
+from jaxvae.networks.conv import ConvEncoder
 
 Array = jax.Array
 
@@ -55,7 +56,7 @@ class WithContext(NamedTuple):
         return jnp.concatenate([x, context.astype(x.dtype)], axis=-1)
 
 
-def with_context(network: Any, *, channels: bool = False, embedding: int | None = None) -> WithContext:
+def with_context(network: Any, *, channels: bool | None = None, embedding: int | None = None) -> WithContext:
     """A network of (x, context) from any network of x: the context is appended to its input.
 
     network([x, context]), x and context as vectors; with `channels`, x stays an image and the context joins it as
@@ -63,7 +64,7 @@ def with_context(network: Any, *, channels: bool = False, embedding: int | None 
 
     Args:
         network: such as `MLPEncoder`, `MLPDecoder` or `ConvDecoder`; with `channels`, `ConvEncoder`.
-        channels: whether x is an image [H, W, C] that the network must see as one.
+        channels: whether x is an image [H, W, C] that the network must see as one; by default of a `ConvEncoder` only.
         embedding: the length of a learned linear embedding of the context, or None to append the context itself.
 
     Raises:
@@ -79,4 +80,5 @@ def with_context(network: Any, *, channels: bool = False, embedding: int | None 
     """
     if not (hasattr(network, "init") and hasattr(network, "apply")):
         raise TypeError(f"network is {network!r}, expected an object with .init and .apply, such as MLPEncoder(2).")
-    return WithContext(network, bool(channels), None if embedding is None else positive_integer("embedding", embedding))
+    image = isinstance(network, ConvEncoder) if channels is None else bool(channels)
+    return WithContext(network, image, None if embedding is None else positive_integer("embedding", embedding))

@@ -16,7 +16,10 @@ from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.records import Key, Observation, Params
 
 Array = jax.Array
-UNIT_FIX = "Divide raw 0..255 pixels by 255, or choose the protocol 'grey' or 'dynamic'."
+UNIT_FIX = (
+    "Divide raw 0..255 pixels by 255, or choose the protocol 'grey' or 'dynamic'; real numbers, as of a table, take "
+    "another likelihood: observation=jaxvae.normal('learned')."
+)
 
 
 def identity(x: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 from jaxvae.files import explain
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flag, short, words
-from jaxvae.runs.configs.names import folder_path, nearest, show
+from jaxvae.runs.configs.names import folder_path, nearest, path_text, show
 from jaxvae.runs.configs.serialize import changed_numbers, read_config, write_config
 
 CONFIG, METRICS, SUMMARY = "config.json", "metrics.jsonl", "summary.json"
@@ -144,7 +144,7 @@ def find(workdir: str | os.PathLike[str]) -> Path:
         FileNotFoundError: if there is no such folder or it holds no run, naming the nearest runs beside it.
         ValueError, TypeError: for an impossible path.
     """
-    path = folder_path(workdir)
+    path = Path(path_text("workdir", workdir))  # what is only read may lie anywhere, above this folder too
     if (path / CONFIG).is_file():
         return path
     try:

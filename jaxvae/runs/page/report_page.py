@@ -75,7 +75,7 @@ def settings(facts: Facts) -> Html:
     changed = [(path, value) for path, value in values.items() if value != defaults[path]]
     same = [(path, value) for path, value in values.items() if value == defaults[path]]
     rows = [[tag("b", path), words(value), words(defaults[path])] for path, value in changed]
-    rows += [[path, words(value), ""] for path, value in same]
+    usual = table(["field", "value"], [[path, words(value)] for path, value in same])
     run = shlex.quote(str(facts.folder))
     start = f"jaxvae train {run}" if own is None else f"jaxvae train {own} --workdir {run}"
     again = start if own is None else f"jaxvae train {own}"
@@ -83,8 +83,9 @@ def settings(facts: Facts) -> Html:
         "Settings",
         paragraph("To go on with the run, and to train the same anew:"),
         tag("pre", f"{start}\n{again} --workdir {shlex.quote(f'{facts.folder}-again')}"),
-        paragraph(f"{len(changed)} of {len(values)} fields differ from the defaults; they come first."),
-        tag("div", table(["field", "value", "default, where it differs"], rows), class_="config"),
+        paragraph(f"{len(changed)} of {len(values)} fields differ from the defaults:"),
+        tag("div", table(["field", "value", "default"], rows), class_="config"),
+        tag("details", tag("summary", f"The {len(same)} others"), tag("div", usual, class_="config")),
     )
 
 

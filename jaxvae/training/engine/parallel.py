@@ -113,7 +113,8 @@ def compile_steps(
         below = batch_size // count * count
         nearest = " or ".join(str(size) for size in (below, below + count) if size)
         raise ValueError(
-            f"batch_size is {batch_size}, which {count} devices cannot share equally. Use {nearest}, or mode 'jit'."
+            f"batch_size is {batch_size}, which {count} devices cannot share equally. Use {nearest}, or mode 'jit' "
+            f"(--parallel jit)."
         )
     axis_name = AXIS if mode == "pmap" else None
     options: Any = {"ema": ema, "axis_name": axis_name, "skip_above": skip_above}
