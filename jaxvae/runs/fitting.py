@@ -136,19 +136,21 @@ def fit(
     state = init(jax.random.key(seed), example, numbers)
     if selection is not None:
         selection.measure(averaged_params(state))  # what cannot be measured is refused before it is trained
-    state, history = run_epochs(
-        compiled,
-        state,
-        data,
-        epochs,
-        weights=weights,
-        progress=progress,
-        look=look,
-        hyper=numbers,
-        selection=selection,
-        trackers=followed,
-    )
-    followed.close()
+    try:
+        state, history = run_epochs(
+            compiled,
+            state,
+            data,
+            epochs,
+            weights=weights,
+            progress=progress,
+            look=look,
+            hyper=numbers,
+            selection=selection,
+            trackers=followed,
+        )
+    finally:
+        followed.close()
     return Fit(kept_params(selection, state), history)
 
 

@@ -146,8 +146,8 @@ def test_patience_without_validation_images_is_refused():
 
 @pytest.mark.slow
 def test_kill_nine_in_the_middle_changes_no_bit(tmp_path):
-    options = ["--epochs", "120", "--validation-fraction", "0.5", "--patience", "40", "--save-every", "3"]
-    options += ["--model.hidden", "8", "--model.latent-dim", "2", "--parallel", "jit", "--optim.lr", "0.03"]
+    options = ["--epochs", "300", "--validation-fraction", "0.5", "--patience", "10", "--save-every", "3"]
+    options += ["--model.hidden", "8", "--model.latent-dim", "2", "--parallel", "jit", "--optim.lr", "0.1"]
     start = [sys.executable, "-m", "experiments.train", "digits", *options, "--workdir"]
     root = Path(__file__).parents[2]
 
@@ -163,3 +163,4 @@ def test_kill_nine_in_the_middle_changes_no_bit(tmp_path):
         subprocess.run([*start, str(tmp_path / name)], cwd=root, check=True, stdout=subprocess.DEVNULL)
     assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b")
     assert summary_of(tmp_path / "a") == summary_of(tmp_path / "b")
+    assert "stopped" in summary_of(tmp_path / "a")["validation"]["kept"]

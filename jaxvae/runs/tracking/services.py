@@ -71,8 +71,11 @@ class TensorBoard:
     """
 
     def __init__(self, folder: str | Path, step: int = 0):
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto import event_pb2
+        try:
+            from tensorboardX.event_file_writer import EventsWriter
+            from tensorboardX.proto import event_pb2
+        except ModuleNotFoundError as error:
+            raise ImportError(f"TensorBoard files need {error.name}: {SERVICES['tensorboard'].install}") from error
 
         # Its own SummaryWriter writes from a second thread, which dies in silence on a full disk.
         self.event = event_pb2.Event
