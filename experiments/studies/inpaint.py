@@ -21,6 +21,8 @@ from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Numbers, output_path
 
+MISSING = (0.25, 0.56, 0.85)  # a blue
+
 
 @dataclass(frozen=True)
 class InpaintOptions:
@@ -68,7 +70,7 @@ def main(options: InpaintOptions) -> None:
         return np.asarray(model.to_unit(values), np.float32)
 
     rows: dict[str, Any] = {}
-    pictures: dict[str, Any] = {name: row[:10] for name, row in test.rows(model).items()}
+    pictures: dict[str, Any] = {name: in_colours(row[:10]) for name, row in test.rows(model).items()}
     for name, masks in make_masks(x.shape, options.missing, options.seed).items():
         guesses = {"mean image": np.broadcast_to(unit(train.x).mean(0), x.shape)}
         guesses["Gaussian of the pixels"] = impute_gaussian(unit(train.x), unit(x), masks).clip(0, 1)
@@ -78,16 +80,24 @@ def main(options: InpaintOptions) -> None:
             guesses[f"K = {count}"] = unit(found.mean)
         rows[name] = {guess: root_mean_square(images, unit(x), masks) for guess, images in guesses.items()}
         rows[name]["effective samples"] = (float(np.median(found.effective_samples)), None)
-        seen = np.where(masks, unit(x), 0.5)
+        seen = np.where(masks.all(-1, keepdims=True), in_colours(unit(x)), MISSING)
         shown = {"seen": seen, "mean": unit(found.mean), "draw": unit(found.draws[:, 0])}
-        pictures |= {f"{name}: {kind}": images[:10] for kind, images in shown.items()}
+        pictures |= {f"{name}: {kind}": in_colours(images[:10]) for kind, images in shown.items()}
     print_errors(rows, f"{options.run}: root mean square error on missing pixels, {len(x)} images")
     setting = {"images": len(x), "seed": options.seed, "missing": options.missing, "sha256": test.sha256}
     make_folder(path.parent)
     write_json(path, {"run": folder_name(options.run), "setting": setting, "errors": rows})
     print(path)
-    title = f"Missing pixels (grey) filled in with K = {counts[-1]} importance samples"
+    title = f"Missing pixels (blue) filled in with K = {counts[-1]} importance samples"
     print(plots.save(plots.compare(pictures, 10, title=title)[0], path.with_suffix(".png")))
+
+
+def in_colours(images: Any) -> Any:
+    """Images on [0, 1] with three channels, so that what is missing can have a colour that no grey pixel has."""
+    import numpy as np
+
+    images = np.asarray(images, np.float32) / (255 if images.dtype == np.uint8 else 1)
+    return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
 
 
 def make_masks(shape: tuple[int, ...], missing: float, seed: int) -> dict[str, Any]:

@@ -156,6 +156,10 @@ def test_the_charts_of_exact_things_hold_their_numbers():
     assert (figure, ax) == (mine, given[1])
     assert list(ax.lines[0].get_ydata()) == [-4.5, -4.5, -3.5]
     assert list(ax.lines[2].get_xdata()) == [0.5]  # the E step
+    elbo = np.array([-90.0, -80.0, -5.8, -5.6, -5.5, -5.5, -5.5])
+    _, ax = two_turns(elbo, elbo + 0.05)
+    assert ax.get_ylim()[0] > -6  # what follows the first round can be read
+    assert "ELBO at the\nstart: \N{MINUS SIGN}90.00" in [text.get_text() for text in ax.texts]
 
 
 def wrong_calls():

@@ -95,7 +95,12 @@ def two_turns(
     ax.plot(turns[2::2], elbo[2::2], "s", color=INK, markersize=4.5)
     style(ax, title=title, x="round", y="nats per picture")
     ax.set_xticks(range(len(elbo) // 2 + 1))
-    low, high = elbo[1:].min(), log_evidence.max()
+    look: Any = {"xycoords": "axes fraction", "fontsize": SMALL, "path_effects": halo()}
+    # A first rise of many nats would flatten all that follows: where rounds follow, it enters from below.
+    low, high = elbo[2 if len(elbo) > 5 else 1 :].min(), log_evidence.max()
+    if elbo[1] < low:
+        text = f"ELBO at the\nstart: {elbo[0]:.2f}".replace("-", "\N{MINUS SIGN}")
+        ax.annotate(text, (0.02, 0.06), color=MUTED, **look)
     ax.set_ylim(low - 0.12 * (high - low), high + 0.12 * (high - low))
     words: tuple[tuple[str, str], ...] = (
         ("\u2014 log p(x)", BLUE),
@@ -103,8 +108,7 @@ def two_turns(
         ("\u25a0 ELBO after the M step", INK),
         ("grey: the gap", MUTED),
     )
-    look: Any = {"xycoords": "axes fraction", "ha": "right", "fontsize": SMALL, "path_effects": halo()}
     for row, (text, color) in enumerate(words):
-        ax.annotate(text, (0.98, 0.36 - 0.1 * row), color=color, **look)
+        ax.annotate(text, (0.98, 0.36 - 0.1 * row), color=color, ha="right", **look)
     figure: Any = ax.figure
     return figure, ax
