@@ -72,3 +72,14 @@ def lines(words: Callable[[], str], every: float = EVERY) -> Iterator[Callable[[
     finally:
         ended.set()
         thread.join()
+
+
+@contextmanager
+def at_work(what: str, enabled: bool = True) -> Iterator[None]:
+    """Says every ten seconds what is being done, where nothing tells how far it is."""
+    if not enabled:
+        yield
+        return
+    pace = Pace(None)
+    with lines(lambda: f"{what}, {pace.words()}"):
+        yield

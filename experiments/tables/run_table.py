@@ -33,6 +33,7 @@ def run_cells(
     import jax
     import numpy as np
 
+    from jaxvae.commands.parts.progress import progress_bar
     from jaxvae.evaluation.bounds.likelihood import per_example, summarize
     from jaxvae.evaluation.bounds.report import negative
     from jaxvae.evaluation.measured import print_table
@@ -54,7 +55,9 @@ def run_cells(
         outcome = train_run(config, Path(workdir) / name)
         if outcome.signal:
             return 128 + outcome.signal
-        values = per_example(outcome.model, outcome.params, jax.random.key(test.seed), x, samples=samples)
+        key = jax.random.key(test.seed)
+        with progress_bar(f"measuring {name}", len(x)) as progress:
+            values = per_example(outcome.model, outcome.params, key, x, samples=samples, progress=progress)
         estimates = summarize(values)
         if name == baseline:
             first = values["iwae"]

@@ -23,6 +23,7 @@ from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.runs.configs.options import Index
+from jaxvae.waiting import at_work
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def _measure(model: Any, params: Any, key: Any, x: Any, z: Any, options: Anneale
             start=options.start,
             progress=progress,
         )
-    weights = jaxvae.per_example(model, params, keys[1], x, samples=options.samples)
+    with progress_bar(f"importance samples, {setting.data}", setting.examples) as progress:
+        weights = jaxvae.per_example(model, params, keys[1], x, samples=options.samples, progress=progress)
     way = f"{options.chains} chains from the {options.start}, T = {options.temperatures}, L = {options.leapfrog_steps}"
     many = f"K = {options.samples}"
     values = {"ELBO": (weights["elbo"], many), f"IW-{options.samples}": (weights["iwae"], many)}
@@ -115,9 +117,10 @@ def _measure(model: Any, params: Any, key: Any, x: Any, z: Any, options: Anneale
         values["annealed, upper bound"] = (chains["upper"], way)
         values["upper - lower"] = (chains["upper"] - chains["lower"], way)
     elif options.steps and model.posterior.distribution is not None:
-        gaps = inference_gaps(
-            model, params, keys[2], x, log_p=chains["lower"], samples=options.samples, steps=options.steps
-        )
+        with at_work(f"fitting q to each image, {setting.data}"):
+            gaps = inference_gaps(
+                model, params, keys[2], x, log_p=chains["lower"], samples=options.samples, steps=options.steps
+            )
         values["log p"] = (gaps["log_p"], "the best of these and of IW from the best q of each image")
         for name in ("approximation_gap", "amortisation_gap"):
             values[name.replace("_", " ")] = (gaps[name], f"{many}, {options.steps} steps of Adam")

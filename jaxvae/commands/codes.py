@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
+from jaxvae.waiting import at_work
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def main(options: CodesOptions) -> None:
         )
     labels = test.labels
     own = {"pca": {}, "tsne": {"perplexity": options.perplexity, "seed": options.seed}}
-    projections = {method: project(codes, method, **own[method]) for method in options.method}
+    with at_work("projecting the codes"):
+        projections = {method: project(codes, method, **own[method]) for method in options.method}
     folder = make_folder(Path(options.output or Path(options.run) / "pictures"))
 
     def agreement(points: Any) -> Estimate | None:

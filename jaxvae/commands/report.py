@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
 from jaxvae.runs.configs.options import Page, output_path
+from jaxvae.waiting import at_work
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,14 @@ def main(options: ReportOptions) -> None:
     path = output_path(options.output, Path(options.run) / REPORT)
     if path.suffix != ".html":
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .html.")
-    page = report_page(
-        options.run,
-        recipe=options.recipe,
-        samples=options.samples,
-        limit=options.limit,
-        allow_changes=options.allow_changes,
-    )
+    with at_work("making the page"):
+        page = report_page(
+            options.run,
+            recipe=options.recipe,
+            samples=options.samples,
+            limit=options.limit,
+            allow_changes=options.allow_changes,
+        )
     make_folder(path.parent)
     write_text(path, page)
     print(path)

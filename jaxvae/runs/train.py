@@ -38,6 +38,7 @@ from jaxvae.training.checkpoints.weights import save_weights
 from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import compiled_init
 from jaxvae.training.engine.windows import Windows
+from jaxvae.waiting import at_work
 
 LOG_STEPS = 100  # training metrics are means over this many steps, or an epoch where that is shorter
 
@@ -181,11 +182,13 @@ def _train_locked(
     params, step = kept_params(selection, last), int(last.step)
     if signal:
         return Outcome(folder, model, params, {}, signal, step)
-    summary = testing.summarize(last, params, step / per_epoch, selection, say)
+    with at_work("measuring", config.progress):
+        summary = testing.summarize(last, params, step / per_epoch, selection, say)
     summary["machine"] = machine
     write_json(folder / run_folder.SUMMARY, summary)
     save_weights(folder / run_folder.WEIGHTS, params)
     kl = np.asarray(summary["kl_per_latent"])
     metrics = folder / run_folder.METRICS
-    draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say)
+    with at_work("drawing", config.progress):
+        draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say)
     return Outcome(folder, model, params, summary, 0, step)

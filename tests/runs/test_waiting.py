@@ -10,7 +10,7 @@ import jaxvae
 from jaxvae.commands.parts import progress as bars
 from jaxvae.runs.folder.summary import read_summary
 from jaxvae.runs.summary import machine_in_words, machine_of
-from jaxvae.waiting import Pace, lines, seconds
+from jaxvae.waiting import Pace, at_work, lines, seconds
 
 pytestmark = pytest.mark.quick_compile
 
@@ -32,6 +32,16 @@ def test_a_line_comes_when_none_has_come_for_so_long_and_no_more_after_the_end(c
     assert "still at it, 3" in said
     time.sleep(0.05)
     assert capsys.readouterr().err == ""
+
+
+def test_work_of_unknown_length_is_named_unless_nobody_wants_to_know(monkeypatch, capsys):
+    monkeypatch.setattr("jaxvae.waiting.lines", lambda words: lines(words, every=0.01))
+    for enabled in (False, True):
+        with at_work("drawing", enabled):
+            time.sleep(0.2)
+        said = capsys.readouterr().err
+        assert bool(said) == enabled
+        assert said.startswith("drawing, 0 s so far" if enabled else "")
 
 
 def test_what_is_told_in_time_is_not_said_twice(capsys):
