@@ -41,7 +41,7 @@ def main(options: AttributesOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.parts.requirements import need_one_vector
+    from jaxvae.commands.parts.requirements import need_vectors
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents import attributes, swap_latents
     from jaxvae.evaluation.measured import print_table
@@ -50,7 +50,7 @@ def main(options: AttributesOptions) -> None:
 
     count, most = positive_integer("count", options.count), positive_integer("examples", options.examples, 2)
     model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
-    need_one_vector(options.run, model, params, "there is no one direction for an attribute")
+    need_vectors(options.run, model, params, "there is no one direction for an attribute")
     train = load_held_out(config.data, config.data.train_split, allow_changes=options.allow_changes).some(most)
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     if train.labels is None or test.labels is None:

@@ -47,9 +47,10 @@ def main(options: AnimateTrainingOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
+    from jaxvae.commands.parts.requirements import need_encoder, need_flat, need_vectors
     from jaxvae.evaluation import latents, plots
-    from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.latents.decoding import contexts_in_turn
     from jaxvae.evaluation.plots import animations
     from jaxvae.runs.held_out import load_held_out
 
@@ -60,20 +61,28 @@ def main(options: AnimateTrainingOptions) -> None:
     shown, values, plane = test.some(count), latents.gaussian_quantiles(12), (0, 1)
     if model.prior.support == "none" and options.show != "reconstructions":
         raise ValueError(f"{options.run} is of a model without a prior. Use --show reconstructions.")
+    if options.show == "reconstructions":
+        need_encoder(options.run, model, "there is nothing to reconstruct from")
     if options.show == "manifold":
-        kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
-        strengths = latents.latent_strengths(model, params, kl, test.some(1000).x)
+        need_flat(options.run, model, "there are no quantiles for a grid to cover")
+        need_vectors(options.run, model, params, "there is no plane of two of them")
+        strengths = latents.measured_strengths(model, params, jax.random.key(test.seed), test.some(1000).given(model))
         first, second = (0, 1) if strengths.values.size == 2 else strengths.strongest(2)
         plane = (first, second)
 
+    seen = shown.given(model)
+
     def draw(params: Any, title: str) -> Any:
         if options.show == "samples":
-            images = generation.prior_means(model, params, jax.random.key(0), count)
+            images = generation.prior_means(
+                model, params, jax.random.key(0), count, context=contexts_in_turn(model, count)
+            )
             return plots.image_grid(model.to_unit(images), columns=12, title=f"Decoded draws of the prior, {title}")
         if options.show == "manifold":
-            images = generation.manifold(model, params, plane, len(values))
+            context = None if model.context is None else 0
+            images = generation.manifold(model, params, plane, len(values), context=context)
             return plots.manifold(model.to_unit(images), values, plane, title=f"The latent plane, {title}")
-        rows = shown.rows(model) | {"reconstruction": model.to_unit(generation.reconstructions(model, params, shown.x))}
+        rows = shown.rows(model) | {"reconstruction": model.to_unit(generation.reconstructions(model, params, seen))}
         return plots.compare(rows, title=f"Reconstructions, {title}")
 
     allowed = options.allow_changes
@@ -105,20 +114,22 @@ def schedule(epochs: int, moments: int) -> list[int]:
 def anew(config: Any, epochs: list[int], allow_changes: bool = False) -> Iterator[tuple[Any, str]]:
     """Parameters of the config's run after so many epochs, and words for a title; the same steps as in its folder."""
     import jax
-    import jax.numpy as jnp
 
     from jaxvae.runs.builders.from_config import build_model, build_training
+    from jaxvae.runs.examples import blank_example
     from jaxvae.runs.fitting import run_epochs
     from jaxvae.runs.folder.sampling import sampled
     from jaxvae.runs.given_data import check_given, load_images
+    from jaxvae.runs.held_out import split_training, training_examples
     from jaxvae.training.engine.parallel import compile_steps
     from jaxvae.training.engine.state import averaged_params, compiled_init
 
     train = load_images(config.data, config.data.train_split)
     check_given(config.data, train, config.data.train_split, allow_changes=allow_changes)
+    train, _ = split_training(config, train)
     images = train.images
     per_epoch, ema = len(images) // config.batch_size, config.optim.ema
-    model = build_model(config.model, config.data.image_shape, images)
+    model = build_model(config.model, config.data.image_shape, images, classes=config.data.classes)
     parts = build_training(config, model, per_epoch)
     compiled = compile_steps(
         *parts,
@@ -128,13 +139,13 @@ def anew(config: Any, epochs: list[int], allow_changes: bool = False) -> Iterato
         mode=config.parallel,
         skip_above=config.optim.skip_above,
     )
-    start, data = jnp.zeros(model.event_shape), sampled(config, model, images)
+    start, data = blank_example(model), sampled(config, model, training_examples(config.model, train))
     state = compiled_init(model, parts.optimizer, ema=ema is not None)(jax.random.key(config.seed), start)
     history: list[dict[str, Any]] = []
     for before, after in zip([0, *epochs], epochs, strict=False):
         if after > before:
             state, history = run_epochs(compiled, state, data, after - before, progress=False)
-        elbo = history[-1]["elbo"] if history else None
+        elbo = history[-1].get("elbo") if history else None
         bound = "" if elbo is None else f": \N{MINUS SIGN}ELBO {-elbo:.1f} nats".replace(" -", " \N{MINUS SIGN}")
         yield jax.device_get(averaged_params(state)), f"epoch {after}{bound}"
 

@@ -7,6 +7,7 @@ left, where something changes; a latent whose KL is near 0 changes nothing.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
@@ -38,25 +39,31 @@ def main(options: AnimateTraversalOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.parts.requirements import need_one_vector, need_prior
+    from jaxvae.commands.parts.requirements import need_flat, need_prior, need_vectors
     from jaxvae.evaluation import latents
-    from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.plots import animations, image_grids
     from jaxvae.evaluation.plots.latent_grids import strength_label
+    from jaxvae.models.contexts import context_of
     from jaxvae.runs.held_out import load_held_out
 
     columns, rows = positive_integer("latents", options.latents), positive_integer("images", options.images)
     values = latents.gaussian_quantiles(positive_integer("frames", options.frames, 2))
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     need_prior(options.run, model, "no range of a latent is usual")
-    need_one_vector(options.run, model, params, "there is no single one to move while the others stay")
+    need_flat(options.run, model, "no range of a latent is usual")
+    need_vectors(options.run, model, params, "there is no single one to move while the others stay")
     test = load_held_out(config.data, allow_changes=options.allow_changes)
-    kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
-    strengths = latents.latent_strengths(model, params, kl, test.some(1000).x)
+    strengths = latents.measured_strengths(model, params, jax.random.key(test.seed), test.some(1000).given(model))
     chosen = strengths.strongest(columns)
-    codes = latents.posterior_means(model, params, test.some(rows).x)
-    moved = np.stack([[generation.traverse(model, params, z, latent, values) for latent in chosen] for z in codes])
+    shown = test.some(rows).given(model)
+    codes = latents.posterior_means(model, params, shown)
+    contexts = [None] * len(codes) if model.context is None else context_of(shown)
+
+    def row(z: Any, context: Any) -> list[Any]:
+        return [generation.traverse(model, params, z, latent, values, context=context) for latent in chosen]
+
+    moved = np.stack([row(z, context) for z, context in zip(codes, contexts, strict=True)])
     cells = np.asarray(model.to_unit(moved)).swapaxes(0, 2).swapaxes(1, 2)  # [frames, rows, columns, H, W, C]
     gap = image_grids.gap_of(cells)
     frames = []

@@ -53,6 +53,7 @@ def main(options: AnnealedOptions) -> None:
     import numpy as np
 
     import jaxvae
+    from jaxvae.commands.parts.requirements import need_weights
     from jaxvae.evaluation.annealing.annealed import ancestral_sample
     from jaxvae.evaluation.measured import Setting, print_table
     from jaxvae.evaluation.results import Table, note
@@ -61,10 +62,11 @@ def main(options: AnnealedOptions) -> None:
     model, params, config = jaxvae.load(
         options.run, recipe=options.recipe, step=options.step, allow_changes=options.allow_changes
     )
+    need_weights(options.run, model, "there is nothing to anneal")
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     setting = setting_of(config.data, test, options.images)
     keys = jax.random.split(jax.random.key(test.seed), 3)
-    rows = _measure(model, params, keys[0], test.some(setting.examples).x, None, options, setting)
+    rows = _measure(model, params, keys[0], test.some(setting.examples).given(model), None, options, setting)
     if model.context is None:
         drawn, z = ancestral_sample(model, params, keys[1], options.images)
         digest = hashlib.sha256(np.asarray(drawn).tobytes()).hexdigest()

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import tyro
 
 import jaxvae
+from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.configs.config import ABOUT, PRESETS, Config
 from jaxvae.runs.configs.fields import flag, flatten
 from jaxvae.runs.configs.names import folder_path, nearest, show, unknown
@@ -112,13 +113,14 @@ def starting_point(start: str, program: str = TRAIN) -> tuple[Config, str, str]:
 
 
 def train_help(program: str = TRAIN) -> str:
-    """The first page of help: presets and examples."""
-    width = max(map(len, PRESETS)) + 2
+    """The first page of help: presets, kinds of model and examples."""
+    width = max(map(len, (*PRESETS, *KINDS))) + 2
     presets = "\n".join(f"  {name:<{width}}{ABOUT[name]}" for name in PRESETS)
+    kinds = "\n".join(f"  {name:<{width}}{kind.about}" for name, kind in KINDS.items())
     return f"""usage: {program} PRESET [OPTIONS]
 
-Trains a VAE. Config, metrics, checkpoints and pictures go into a run folder;
-the same command again resumes a run that was interrupted.
+Trains a VAE or a relative. Config, metrics, checkpoints and pictures go into
+a run folder; the same command again resumes a run that was interrupted.
 
 presets:
 {presets}
@@ -126,9 +128,13 @@ presets:
 PRESET may also be a .json file with a config, a run folder to go on with, or
 FILE.py:FUNCTION, a function of your own that returns a jaxvae.runs.Recipe.
 
+--model.kind, what is trained:
+{kinds}
+
 examples:
   {program} digits
   {program} mnist --epochs 20 --optim.lr 3e-4 --workdir runs/a
+  {program} digits --model.kind vq --workdir runs/vq
   {program} runs/a --epochs 40
   {program} mnist --validation-fraction 0.1 --patience 5
   {program} digits --track tensorboard

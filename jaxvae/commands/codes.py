@@ -37,7 +37,7 @@ def main(options: CodesOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.parts.requirements import need_one_vector
+    from jaxvae.commands.parts.requirements import need_vectors
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents.projections import neighbour_agreement, project
     from jaxvae.evaluation.measured import print_table
@@ -51,8 +51,8 @@ def main(options: CodesOptions) -> None:
         raise ValueError("method is empty, expected pca, tsne or both.")
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     test = load_held_out(config.data, allow_changes=options.allow_changes).some(limit)
-    need_one_vector(options.run, model, params, "there is no one code of an image to draw")
-    codes = latents.posterior_means(model, params, test.x)
+    need_vectors(options.run, model, params, "there is no one code of an image to draw")
+    codes = latents.posterior_means(model, params, test.given(model))
     if codes.shape[1] < 2:
         raise ValueError(
             f"{options.run} has {codes.shape[1]} latent, expected two or more for a plane. Try jaxvae "

@@ -34,6 +34,7 @@ class EvaluateOptions:
 def main(options: EvaluateOptions) -> None:
     """Prints the table."""
     import jaxvae
+    from jaxvae.commands.parts.requirements import need_encoder
     from jaxvae.evaluation.bounds.report import evaluate
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.results import Table, note
@@ -43,13 +44,15 @@ def main(options: EvaluateOptions) -> None:
     model, params, config = jaxvae.load(
         options.run, recipe=options.recipe, step=options.step, allow_changes=options.allow_changes
     )
+    if model.evidence == "none":
+        need_encoder(options.run, model, "it says nothing of an image that could be measured")
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     setting = setting_of(config.data, test, options.limit)
     with matmul_precision(options.precision), progress_bar("images", setting.examples) as progress:
         rows = evaluate(
             model,
             params,
-            test.x,
+            test.given(model),
             setting,
             samples=options.samples,
             bin_width=bin_width(config),

@@ -30,6 +30,7 @@ class ManifoldOptions:
     run: RunFolder
     latents: tuple[Index, Index] | None = None  # The latent that grows to the right, and upwards; default largest KL.
     count: int = 20  # Values of each latent.
+    label: Index | None = None  # The class, of a model that is told it; by default 0.
     tail: float = 0.025  # From this quantile of the prior to 1 minus it.
     output: Images = None  # A .png picture, or a .npy array [count, count, H, W, C].
     recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
@@ -43,10 +44,10 @@ def main(options: ManifoldOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
+    from jaxvae.commands.parts.labels import in_words, labels_of
     from jaxvae.commands.parts.output import write_images
-    from jaxvae.commands.parts.requirements import need_one_vector, need_prior
+    from jaxvae.commands.parts.requirements import need_flat, need_prior, need_vectors
     from jaxvae.evaluation import latents, plots
-    from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.latents.decoding import count_latents
     from jaxvae.evaluation.measured import print_table
@@ -56,7 +57,8 @@ def main(options: ManifoldOptions) -> None:
     values = latents.gaussian_quantiles(count, options.tail)
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     need_prior(options.run, model, "there are no quantiles for a grid to cover")
-    need_one_vector(options.run, model, params, "there is no plane of two of them")
+    need_flat(options.run, model, "there are no quantiles for a grid to cover")
+    need_vectors(options.run, model, params, "there is no plane of two of them")
     latent_dim = count_latents(model, params)
     if latent_dim < 2:
         raise ValueError(
@@ -66,17 +68,19 @@ def main(options: ManifoldOptions) -> None:
     plane = options.latents
     if plane is None:
         test = load_held_out(config.data, allow_changes=options.allow_changes)
-        kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
-        strengths = latents.latent_strengths(model, params, kl, test.some(1000).x)
+        strengths = latents.measured_strengths(model, params, jax.random.key(test.seed), test.some(1000).given(model))
         first, second = (0, 1) if latent_dim == 2 else strengths.strongest(2)
         plane = (first, second)
-    images = generation.manifold(model, params, plane, count, tail=options.tail)
+    label = 0 if options.label is None and model.context is not None else options.label
+    context = None if label is None else labels_of(options.run, model, label, 1)[0]
+    images = generation.manifold(model, params, plane, count, tail=options.tail, context=context)
     images = np.asarray(model.to_unit(images))
     right, up = (np.abs(np.diff(images, axis=axis)).mean() for axis in (1, 0))
     far = np.abs(images - images[::-1, ::-1]).mean()
     differences = [("between neighbours", float(right + up) / 2), ("across the grid", float(far))]
     print_table(f"a grid of {count} x {count}, pixels on [0, 1]", ("a pixel differs", "mean"), differences)
     title = "Means of x over the latent plane" + (f", the other {latent_dim - 2} latents 0" if latent_dim > 2 else "")
+    title += in_words(model, label)
     write_images(
         options.run, "manifold", options.output, images, lambda: plots.manifold(images, values, plane, title=title)
     )

@@ -33,14 +33,16 @@ def main(options: ReconstructOptions) -> None:
     import jaxvae
     from jaxvae.checks import positive_integer
     from jaxvae.commands.parts.output import write_images
+    from jaxvae.commands.parts.requirements import need_encoder
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.runs.held_out import load_held_out
 
     count, samples = positive_integer("count", options.count), positive_integer("samples", options.samples)
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
+    need_encoder(options.run, model, "there is nothing to reconstruct from")
     test = load_held_out(config.data, allow_changes=options.allow_changes).some(count)
-    x = test.x
+    x = test.given(model)
     draws = generation.posterior_reconstructions(model, params, jax.random.key(options.seed), x, samples)
     means = {"mean": generation.reconstructions(model, params, x)}
     again = means | {f"draw {i + 1}": draws[:, i] for i in range(samples)}
@@ -51,7 +53,7 @@ def main(options: ReconstructOptions) -> None:
         "reconstruct",
         options.output,
         np.stack(list(rows.values()), axis=1),
-        lambda: plots.compare(rows, columns=min(12, len(x)), title="Several reconstructions from one posterior"),
+        lambda: plots.compare(rows, columns=min(12, len(test.x)), title="Several reconstructions from one posterior"),
     )
 
 

@@ -45,6 +45,9 @@ def main(options: TrainOptions) -> int:
     if "last_weights" in outcome.summary:
         last = next(iter(outcome.summary["last_weights"].values()))
         print(f"of the {outcome.summary['weights']}; last weights: {last['nats']:.2f} +- {last['standard_error']:.2f}")
+    if not rows:
+        print(f"this model says nothing of an image that could be measured; all in {outcome.folder}")
+        return 0
     setting = f"{test['images']} test images ({test['protocol']}, seed {test['seed']})"
     note(Table(f"{outcome.folder}: {setting}, sha256 {test['sha256']}", ("on the test images", "nats"), rows))
     print(f"on {setting}; all in {outcome.folder}")

@@ -34,26 +34,28 @@ def main(options: TraverseOptions) -> None:
     import jaxvae
     from jaxvae.checks import positive_integer
     from jaxvae.commands.parts.output import write_images
-    from jaxvae.commands.parts.requirements import need_one_vector, need_prior
+    from jaxvae.commands.parts.requirements import need_flat, need_prior, need_vectors
     from jaxvae.evaluation import latents, plots
-    from jaxvae.evaluation.bounds.likelihood import per_example
     from jaxvae.evaluation.latents import generation
+    from jaxvae.models.contexts import context_of
     from jaxvae.runs.held_out import load_held_out
 
-    count, rows = positive_integer("count", options.count, 2), positive_integer("latents", options.latents)
+    count, most = positive_integer("count", options.count, 2), positive_integer("latents", options.latents)
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     need_prior(options.run, model, "no range of a latent is usual")
-    need_one_vector(options.run, model, params, "there is no single one to move while the others stay")
+    need_flat(options.run, model, "no range of a latent is usual")
+    need_vectors(options.run, model, params, "there is no single one to move while the others stay")
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     if positive_integer("image", options.image, 0) >= len(test.x):
         raise ValueError(
             f"image is {options.image}, expected 0 to {len(test.x) - 1}, as many as there are test images."
         )
-    kl = per_example(model, params, jax.random.key(test.seed), test.some(1000).x)["kl_per_latent"].mean(0)
-    strengths = latents.latent_strengths(model, params, kl, test.some(1000).x)
-    chosen, values = strengths.strongest(rows), latents.gaussian_quantiles(count)
-    z = latents.posterior_means(model, params, test.x[options.image : options.image + 1])[0]
-    images = np.stack([model.to_unit(generation.traverse(model, params, z, latent, values)) for latent in chosen])
+    strengths = latents.measured_strengths(model, params, jax.random.key(test.seed), test.some(1000).given(model))
+    chosen, values = strengths.strongest(most), latents.gaussian_quantiles(count)
+    x = test.take(np.array([options.image])).given(model)
+    z, context = latents.posterior_means(model, params, x)[0], context_of(x)
+    rows = [generation.traverse(model, params, z, latent, values, context=context) for latent in chosen]
+    images = np.stack([model.to_unit(row) for row in rows])
     write_images(
         options.run,
         "traverse",

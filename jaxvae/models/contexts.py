@@ -36,12 +36,14 @@ class Context(NamedTuple):
         check: (context, name) -> None; raises `ValueError` for a dtype or shape, or for values of a concrete context
             that are no contexts. It may have leading axes.
         optional: whether the model also takes `example()` in place of a context, as a semi-supervised one does.
+        classes: how many, where it is an integer label; None for any array.
     """
 
     example: Callable[[], Array]
     encode: Callable[[Array], Array]
     check: Callable[[Any, str], None]
     optional: bool = False
+    classes: int | None = None
 
 
 def split_context(context: Context, x: Any, name: str) -> tuple[Any, Any]:
@@ -52,6 +54,18 @@ def split_context(context: Context, x: Any, name: str) -> tuple[Any, Any]:
             f"Labelled(value, context), with labels or contexts of shape {jnp.shape(context.example())} each."
         )
     return x.value, x.context
+
+
+def context_of(x: Any) -> Any:
+    """The context of one `Labelled` example, or of a batch of one; a batch of several keeps its axis; else None.
+
+    Example:
+        >>> int(context_of(Labelled(jnp.zeros((1, 2)), jnp.array([3])))), context_of(jnp.zeros((1, 2)))
+        (3, None)
+    """
+    if not isinstance(x, Labelled):
+        return None
+    return x.context[0] if jnp.ndim(x.context) and len(x.context) == 1 else x.context
 
 
 def count_examples(data: Any, name: str = "data") -> int:
@@ -111,7 +125,7 @@ def class_labels(count: int, *, unknown: bool = False) -> Context:
         check(label, "the label")
         return jax.nn.one_hot(label, count, dtype=jnp.float32)
 
-    return Context(lambda: jnp.int32(low), encode, check, optional=unknown)
+    return Context(lambda: jnp.int32(low), encode, check, optional=unknown, classes=count)
 
 
 def array_context(shape: tuple[int, ...]) -> Context:

@@ -131,7 +131,7 @@ def _open(
     test = load_held_out(config.data, allow_changes=allow_changes)
     setting = setting_of(config.data, test, limit)
     counts = sample_counts(1 if model.evidence in ("exact", "none") else samples)
-    x = test.some(setting.examples).x
+    x = test.some(setting.examples).given(model)
     values = per_example(model, params, jax.random.key(setting.seed), x, samples=counts, progress=progress)
     active = which_active(model, params, x)
     rows = report_rows(model, values, setting, counts=counts, bin_width=bin_width(config), active=active)
@@ -145,6 +145,12 @@ def _apart(first: Opened, other: Opened) -> str:
         return (
             f"{other.name} was measured on other test data than {first.name}, so that no difference means anything: "
             f"{b} there, {a} here."
+        )
+    told = [run.model.context is not None and not run.model.context.optional for run in (first, other)]
+    if told[0] != told[1]:
+        one, two = (other, first) if told[1] else (first, other)
+        return (
+            f"{one.name} is told the class and bounds log p(x | class), {two.name} log p(x): their nats are not alike."
         )
     configs = [run.config for run in (first, other)]
     if any(config.recipe.name is not None for config in configs):  # whose likelihood no config describes

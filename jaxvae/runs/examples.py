@@ -82,18 +82,28 @@ def as_examples(
                 f"protocol out to train on these numbers as they are, or pass jaxvae.data.from_array(images).images."
             )
         preprocess, array = as_it_is, _as_x(model, array)
-    example: Any = np.zeros(model.event_shape, jnp.result_type(float))  # of NumPy: it compiles nothing
     given = None if labels is None else as_numbers("labels", labels, "one integer for each image")
     if model.context is not None:
         if labels is None:
             raise ValueError("labels are missing, but the model is conditional. Pass labels=, one for each image.")
         model.context.check(given, "labels")
-        example = Labelled(example, model.context.example())
     elif labels is not None and not unconditional:
         raise ValueError("labels were given, but the model takes none. Make a conditional_vae, or leave them out.")
     if given is not None:
         fits("labels", given)
-    return Examples(array if given is None else Labelled(array, given), preprocess, example)
+    return Examples(array if given is None else Labelled(array, given), preprocess, blank_example(model))
+
+
+def blank_example(model: Model) -> Any:
+    """One x of zeros for `model.init`, `Labelled` where the model takes a context; of NumPy: it compiles nothing.
+
+    Example:
+        >>> from jaxvae.models.exact.linear import linear_gaussian
+        >>> blank_example(linear_gaussian(jnp.ones((2, 1)))).tolist()
+        [0.0, 0.0]
+    """
+    blank = np.zeros(model.event_shape, jnp.result_type(float))
+    return blank if model.context is None else Labelled(blank, model.context.example())
 
 
 def _check_uint8(array: np.ndarray, protocol: str | None) -> None:

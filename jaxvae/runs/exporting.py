@@ -15,6 +15,7 @@ from jaxvae.files import folder_name, make_folder, whole_file, write_json
 from jaxvae.models.meaning import SPACES
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.builders.recipe import Make
+from jaxvae.runs.choices.table import takers
 from jaxvae.runs.given_data import MEANING
 from jaxvae.runs.loading import load
 
@@ -69,12 +70,14 @@ def export_run(
 
         parts["decoder"] = _written(folder / "decoder.stablehlo", decode, groups)
     own = config.recipe.name  # whose prior and likelihood no config describes
-    prior, likelihood = f"the prior is {config.model.prior}", f"{config.model.likelihood} likelihood"
+    prior, likelihood = f"; the prior is {config.model.prior}", f"{config.model.likelihood} likelihood"
     if own is not None:
-        prior, likelihood = f"the prior is that of {own}", f"under the likelihood of {own}"
+        prior, likelihood = f"; the prior is that of {own}", f"under the likelihood of {own}"
+    elif config.model.kind not in takers("model.kind", "model.prior"):  # which has its own
+        prior = ""
     meaning = {
         "x": f"{MEANING[config.data.protocol]}; axes: batch, height, width, channels",
-        "z": f"{SPACES[model.prior.support]}; {prior}" if codes else "there is none",
+        "z": SPACES[model.prior.support] + prior if codes else "there is none",
         "mean of x": f"E[x | z] in the units of x, {likelihood}",
     }
     versions = {"jaxvae": jaxvae.__version__, "jax": jax.__version__}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxvae import data
+from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs.config import Config, DataConfig, Protocol
 
@@ -63,6 +64,7 @@ def with_data(config: Config, train: data.Dataset, test: data.Dataset) -> Config
         config.data,
         name=os.path.abspath(os.path.expanduser(config.data.name)) if _is_own(config.data.name) else config.data.name,
         protocol=_protocol(config, train.images, test.images),
+        classes=_classes(config, train, test),
         image_shape=tuple(int(size) for size in train.images.shape[1:]),
         train_sha256=digest(train),
         test_sha256=digest(test),
@@ -150,6 +152,21 @@ def describe_validation(config: Config, training: int, validation: int) -> str:
         f"Of the training images {training:,} are trained on; {validation:,}, drawn by the seed {config.seed}, choose "
         f"the epoch that is kept."
     )
+
+
+def _classes(config: Config, train: data.Dataset, test: data.Dataset) -> int | None:
+    """The number of classes where the kind of model is told them; the labels must be integers from 0, -1 unknown."""
+    if KINDS[config.model.kind].labels == "none":
+        return None
+    for split, dataset in ((config.data.train_split, train), (config.data.test_split, test)):
+        if dataset.labels is None or dataset.labels.ndim != 1 or dataset.labels.max() < 0:
+            raise ValueError(
+                f"model.kind is {config.model.kind!r}, which is told the class of an image, but the split {split!r} of "
+                f"{config.data.name!r} has no labels. Give it some, or set --model.kind vae."
+            )
+    assert train.labels is not None
+    assert test.labels is not None
+    return int(max(train.labels.max(), test.labels.max())) + 1
 
 
 def _protocol(config: Config, *splits: np.ndarray) -> Protocol:

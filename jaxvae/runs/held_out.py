@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,10 +12,12 @@ from jaxvae.data.dataset import Dataset
 from jaxvae.data.protocols import fixed_binarization
 from jaxvae.data.splits import some_rows, validation_rows
 from jaxvae.evaluation.measured import Setting
+from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model
 from jaxvae.networks.precision import in_words
+from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
-from jaxvae.runs.configs.config import Config, DataConfig
+from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig
 from jaxvae.runs.given_data import check_given, load_images, preprocess_of, with_data
 from jaxvae.training.engine.loop import check_data
 
@@ -43,9 +45,20 @@ class HeldOut(NamedTuple):
     seed: int
     sha256: str
 
+    def given(self, model: Model) -> Any:
+        """What the model is given: x, or x with its labels; without them where it also takes what has none."""
+        if model.context is None:
+            return self.x
+        if model.context.optional:  # bounds are then on log p(x), as those of other models
+            return Labelled(self.x, np.full(len(self.x), model.context.example()))
+        return Labelled(self.x, self.labels)
+
     def some(self, limit: int) -> "HeldOut":
         """`limit` of the images by a fixed permutation, in their order; all of them where there are no more."""
-        rows = some_rows(len(self.x), limit)
+        return self.take(some_rows(len(self.x), limit))
+
+    def take(self, rows: np.ndarray) -> "HeldOut":
+        """The images of these indices."""
         labels = None if self.labels is None else self.labels[rows]
         return self._replace(x=self.x[rows], images=self.images[rows], labels=labels)
 
@@ -78,12 +91,14 @@ class RunData(NamedTuple):
     Attributes:
         config: with the data noted in it.
         images: uint8 [N, H, W, C], the ones that are trained on.
+        examples: the same as training takes them, with labels where the model is told them.
         validation: the fixed draw of those that choose the epoch, by no means test images; None for a run without.
         test: the fixed draw of the test images.
     """
 
     config: Config
     images: np.ndarray
+    examples: Any
     validation: HeldOut | None
     test: HeldOut
 
@@ -96,12 +111,41 @@ def load_run_data(config: Config) -> RunData:
     """
     train = load_images(config.data, config.data.train_split)
     test = load_images(config.data, config.data.test_split)
-    config, validation = with_data(config, train, test), None
-    if config.validation_fraction:
-        rows, held = validation_rows(len(train.images), config.validation_fraction, config.seed)
-        train, validation = train.take(rows), draw(train.take(held), config.data.protocol)
+    config = with_data(config, train, test)
+    train, held = split_training(config, train)
     check_data(train.images, config.batch_size)
-    return RunData(config, train.images, validation, draw(test, config.data.protocol))
+    validation = None if held is None else draw(held, config.data.protocol)
+    examples = training_examples(config.model, train)
+    return RunData(config, train.images, examples, validation, draw(test, config.data.protocol))
+
+
+def split_training(config: Config, train: Dataset) -> tuple[Dataset, Dataset | None]:
+    """The training images that are trained on, and those that choose the epoch, if a run has any."""
+    if not config.validation_fraction:
+        return train, None
+    rows, held = validation_rows(len(train.images), config.validation_fraction, config.seed)
+    return train.take(rows), train.take(held)
+
+
+def training_examples(config: ModelConfig, train: Dataset) -> Any:
+    """Images [N, H, W, C], with labels [N] where the kind of model takes them: all, or a share by a fixed permutation.
+
+    The labels that are not shown are -1.
+
+    Example:
+        >>> from jaxvae.data import load
+        >>> examples = training_examples(ModelConfig(kind="semi_supervised", labelled=0.1), load("digits"))
+        >>> int((examples.context >= 0).sum()), len(examples.value)
+        (150, 1500)
+    """
+    told = KINDS[config.kind].labels
+    if told == "none" or train.labels is None:
+        return train.images
+    labels = train.labels.astype(np.int32)
+    if told == "some":
+        known = some_rows(len(labels), max(1, round(config.labelled * len(labels))))
+        labels = np.where(np.isin(np.arange(len(labels)), known), labels, -1).astype(np.int32)
+    return Labelled(train.images, labels)
 
 
 def draw(dataset: Dataset, protocol: str) -> HeldOut:

@@ -40,7 +40,7 @@ class CollapseWatch:
         kl = values.get("kl_per_latent")
         if kl is None or self.model.evidence != "weights":
             return {}
-        use = latent_use(self.model, params, kl, self.test.x)
+        use = latent_use(self.model, params, kl, self.test.given(self.model))
         if step >= EARLY and has_collapsed(use) and not self.warned:
             self.warned = True
             bound = self.objective

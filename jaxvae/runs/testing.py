@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxvae.evaluation.bounds.likelihood import per_example, summarize
 from jaxvae.evaluation.latents import generation
+from jaxvae.evaluation.latents.decoding import contexts_in_turn
 from jaxvae.evaluation.plots.image_grids import unit_images
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.records import Model, Params
@@ -39,13 +40,18 @@ class Testing(NamedTuple):
             if epoch <= WATCHED:
                 self.watch.look(params, self.per_example(params, measure.EXAMPLES), epoch, step)
             return None
-        values = self.per_example(params)
+        if not (values := self.per_example(params)):
+            return None
         return summarize(values), self.watch.look(params, values, epoch, step)
 
     def per_example(self, params: Params, count: int | None = None) -> dict[str, np.ndarray]:
         """Bounds on the test images, or `count` of them: the same draw and the same posterior noise each time."""
+        if self.model.evidence == "none" and self.model.posterior.support == "none":
+            return {}  # a GAN
         test = self.test if count is None else self.test.some(count)
-        return per_example(self.model, params, jax.random.key(test.seed), test.x, samples=self.config.test_samples)
+        return per_example(
+            self.model, params, jax.random.key(test.seed), test.given(self.model), samples=self.config.test_samples
+        )
 
     def pictures(self, params: Params) -> dict[str, np.ndarray]:
         """uint8 [H, W, C] of what a tracker shows: draws from the prior, and test images above their reconstructions.
@@ -55,10 +61,13 @@ class Testing(NamedTuple):
         model, shown = self.model, self.test.some(SHOWN)
         if self.test.images.shape[-1] not in (1, 3):
             return {}
-        pairs = [shown.images, model.to_unit(generation.reconstructions(model, params, shown.x))]
-        found = {"reconstructions": [unit_images("images", images) for images in pairs]}
+        found: dict[str, list[np.ndarray]] = {}
+        if model.posterior.support != "none":
+            again = model.to_unit(generation.reconstructions(model, params, shown.given(model)))
+            found["reconstructions"] = [unit_images("images", images) for images in (shown.images, again)]
         if model.prior.support != "none":
-            draws = generation.prior_means(model, params, jax.random.key(self.test.seed), 2 * SHOWN)
+            key, context = jax.random.key(self.test.seed), contexts_in_turn(model, 2 * SHOWN)
+            draws = generation.prior_means(model, params, key, 2 * SHOWN, context=context)
             found["samples"] = np.split(unit_images("images", model.to_unit(draws)), 2)
         rows = {name: np.concatenate([np.concatenate(list(row), 1) for row in rows]) for name, rows in found.items()}
         return {name: np.round(255 * row).astype(np.uint8) for name, row in rows.items()}
@@ -76,7 +85,7 @@ class Testing(NamedTuple):
         summary.update(rounded(self.config.model, self.model, params, jax.random.key(self.test.seed), say))
         if selection is not None:
             summary["validation"] = chosen(selection, self.config, epochs)
-        elif decay is not None:
+        elif decay is not None and values:
             summary.update(compared(values, self.per_example(state.params), decay, say))
         return summary
 
@@ -88,5 +97,5 @@ def selection_of(config: Config, model: Model, validation: HeldOut | None) -> Se
     """
     if validation is None:
         return None
-    key, x = jax.random.key(validation.seed), validation.x
-    return Selection(lambda params: per_example(model, params, key, x), len(x), config.patience)
+    key, x = jax.random.key(validation.seed), validation.given(model)
+    return Selection(lambda params: per_example(model, params, key, x), len(validation.x), config.patience)

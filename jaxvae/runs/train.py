@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.checks import one_process
@@ -18,6 +17,7 @@ from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten
 from jaxvae.runs.configs.recipes import say_changed
 from jaxvae.runs.configs.serialize import read_config
+from jaxvae.runs.examples import blank_example
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.metrics import last_step, truncate_after
 from jaxvae.runs.folder.pictures import draw_pictures
@@ -115,15 +115,20 @@ def _train_locked(
     say: Callable[[str], None],
 ) -> Outcome:
     asked = config.data.protocol
-    config, images, validation, test = load_run_data(config)
+    config, images, examples, validation, test = load_run_data(config)
     shape = images.shape[1:]
     per_epoch = len(images) // config.batch_size
     steps = config.epochs * per_epoch
 
-    recipe = own or build_recipe(config, build_model(config.model, shape, images), per_epoch)
+    recipe = own
+    if recipe is None:
+        model = build_model(config.model, shape, images, classes=config.data.classes)
+        recipe = build_recipe(config, model, per_epoch)
     model = recipe.model
+    if model.context is not None:
+        model.context.check(examples.context, f"the labels of {config.data.name}")
     check_shape(recipe, config)
-    sampled(config, model, images)  # refuses what cannot be sampled before the folder is claimed
+    sampled(config, model, examples)  # refuses what cannot be sampled before the folder is claimed
     parts, average = training_of(recipe, config), recipe.ema is not None
     compiled = compile_steps(
         *parts,
@@ -136,7 +141,7 @@ def _train_locked(
     resumed = run_folder.check(folder, config, allow_changes=allow_changes, overwrite=overwrite)
 
     init = compiled_init(model, parts.optimizer, ema=average)
-    state = init(jax.random.key(config.seed), np.zeros(shape, jnp.result_type(float)))
+    state = init(jax.random.key(config.seed), blank_example(model))
     selection = selection_of(config, model, validation)
     anchor, pending, start = None, None, 0
     changes = run_folder.changes(folder, config) if resumed else []
@@ -161,7 +166,7 @@ def _train_locked(
         if validation is not None:
             say(describe_validation(config, len(images), len(validation.x)))
 
-    drawn = sampled(config, model, images, anchor)
+    drawn = sampled(config, model, examples, anchor)
 
     def claim() -> None:
         done = start >= steps or (selection is not None and selection.over)

@@ -119,7 +119,7 @@ def test_interpolate_walks_both_paths_between_different_classes(run, tmp_path, c
     assert "3 latents" in capsys.readouterr().out
     module = importlib.import_module("experiments.interpolate")
     labels = np.array([0, 0, 0, 1, 2])
-    first, second = module.different_pairs(labels, 5, 5, seed=0)
+    first, second = module.chosen_pairs(labels, 5, 5, seed=0)
     assert (labels[first] != labels[second]).all()
     call("interpolate", run, "--path", "linear")
     assert (Path(run) / "pictures" / "interpolate.png").stat().st_size > 4000

@@ -21,22 +21,70 @@ one. Try jaxvae interpolate runs/a
         )
 
 
-def need_one_vector(run: str, model: Any, params: Any, why: str) -> None:
-    """Raises `ValueError` for a run whose latents are no one vector, but come in groups, one above the other.
+def need_encoder(run: str, model: Any, why: str) -> None:
+    """Raises `ValueError` for a run of a model without codes of its examples, such as a GAN.
+
+    Example:
+        >>> import jaxvae
+        >>> model = jaxvae.gan(jaxvae.MLPDecoder((4, 1)), event_shape=(4, 1), latent_dim=2)
+        >>> need_encoder("runs/a", model, "there is nothing to reconstruct from")
+        Traceback (most recent call last):
+        ValueError: runs/a is of a model without an encoder: there is nothing to reconstruct from, expected a model \
+with one. Try jaxvae sample runs/a
+    """
+    if model.posterior.support == "none":
+        raise ValueError(
+            f"{run} is of a model without an encoder: {why}, expected a model with one. Try jaxvae sample {run}"
+        )
+
+
+def need_weights(run: str, model: Any, why: str) -> None:
+    """Raises `ValueError` unless importance weights over real latents say what log p(x) is.
+
+    Example:
+        >>> import jax, jaxvae
+        >>> need_weights("runs/a", jaxvae.models.exact.linear_gaussian(jax.numpy.ones((4, 2))), "no chain can start")
+    """
+    if model.evidence != "weights" or model.prior.support != "real":
+        raise ValueError(
+            f"{run} is of a model without importance weights over real latents: {why}, expected a model with them. "
+            f"Try jaxvae evaluate {run}"
+        )
+
+
+def need_flat(run: str, model: Any, why: str) -> None:
+    """Raises `ValueError` for a run of a model whose codes lie on a sphere, so that no latent moves alone.
+
+    Example:
+        >>> import jax, jaxvae
+        >>> need_flat("runs/a", jaxvae.models.exact.linear_gaussian(jax.numpy.ones((4, 2))), "there is no plane")
+    """
+    if model.posterior.support == "sphere":
+        raise ValueError(
+            f"{run} is of a model whose codes lie on a sphere: {why}, expected a model with latents that move alone. "
+            f"Try jaxvae interpolate {run}"
+        )
+
+
+def need_vectors(run: str, model: Any, params: Any, why: str, *, groups: bool = False) -> None:
+    """Raises `ValueError` unless the latents are one vector of real numbers, or, where allowed, groups of them.
 
     Example:
         >>> import jax, jaxvae
         >>> model = jaxvae.models.exact.linear_gaussian(jax.numpy.ones((4, 2)))
-        >>> need_one_vector("runs/a", model, model.init(jax.random.key(0), jax.numpy.zeros(4)), "there is no plane")
+        >>> need_vectors("runs/a", model, model.init(jax.random.key(0), jax.numpy.zeros(4)), "there is no plane")
     """
     import jax
 
+    from jaxvae.evaluation.latents import are_vectors
     from jaxvae.evaluation.latents.decoding import latent_shapes
 
-    code = latent_shapes(model, params)
-    if not isinstance(code, jax.ShapeDtypeStruct) or len(code.shape) != 1:
-        shapes = ", ".join(str(leaf.shape) for leaf in jax.tree.leaves(code))
+    need_encoder(run, model, why)
+    arrays, vectors = jax.tree.leaves(latent_shapes(model, params)), are_vectors(model, params)
+    if not vectors or (len(arrays) > 1 and not groups):
+        shapes = ", ".join(str(leaf.shape) for leaf in arrays)
+        kinds = "come in groups" if vectors else "are no vectors of real numbers but arrays"
         raise ValueError(
-            f"{run} is of a model whose latents come in groups of shapes {shapes}: {why}, expected a model with one "
-            f"vector of latents. Try jaxvae interpolate {run}"
+            f"{run} is of a model whose latents {kinds} of shapes {shapes}: {why}, expected a model with one vector of "
+            f"latents. Try jaxvae {'interpolate' if vectors else 'reconstruct'} {run}"
         )

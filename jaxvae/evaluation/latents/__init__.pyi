@@ -17,6 +17,7 @@ from .collapse import LatentUse as LatentUse
 from .collapse import collapse_warning as collapse_warning
 from .collapse import has_collapsed as has_collapsed
 from .collapse import latent_use as latent_use
+from .decoding import are_vectors as are_vectors
 from .decoding import decode as decode
 from .generation import draw as draw
 from .generation import interpolate as interpolate
@@ -35,6 +36,7 @@ from .rarity import latent_resampler as latent_resampler
 from .rarity import resampling_weights as resampling_weights
 from .strength import Strengths as Strengths
 from .strength import latent_strengths as latent_strengths
+from .strength import measured_strengths as measured_strengths
 from .strength import one_vector as one_vector
 from .swap_latents import across_contexts as across_contexts
 from .swap_latents import resynthesize as resynthesize

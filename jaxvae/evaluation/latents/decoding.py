@@ -43,6 +43,23 @@ def latent_shapes(model: Model, params: Params) -> Any:
     return jax.eval_shape(model.posterior.mean, params, x if model.context is None else Labelled(x, context))
 
 
+def are_vectors(model: Model, params: Params) -> bool:
+    """Whether an example has a code of real numbers [Z], or several in groups: what a path can lead through.
+
+    Example:
+        >>> from jaxvae.models.vq import vq_vae
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
+        >>> from jaxvae.networks.mlp import MLPDecoder
+        >>> networks = MLPDeterministicEncoder(2, ()), MLPDecoder((4, 1), hidden=())
+        >>> model = vq_vae(*networks, event_shape=(4, 1), code_shape=(2,), codes=8)  # one of 8 vectors
+        >>> are_vectors(model, model.init(jax.random.key(0), jnp.ones((4, 1))))
+        False
+    """
+    groups = jax.tree.leaves(latent_shapes(model, params))
+    real = all(len(group.shape) == 1 and jnp.issubdtype(group.dtype, jnp.floating) for group in groups)
+    return real and bool(groups) and model.posterior.support not in ("none", "codebook", "one_hot")
+
+
 def decode(model: Model, params: Params, z: Any, *, context: Any = None, batch_size: int = 100) -> np.ndarray:
     """E[x | z] of each code: z [N, Z] -> [N, *event_shape].
 
@@ -106,6 +123,21 @@ def contexts_for(model: Model, context: Any, count: int) -> Any:
     if len(contexts) != count:
         raise ValueError(f"context has {len(contexts)} rows, expected {count}, one for each, or one for all.")
     return contexts
+
+
+def contexts_in_turn(model: Model, count: int) -> np.ndarray | None:
+    """Labels [count] of one class after the other, for draws of a model of classes; None for any other model.
+
+    Example:
+        >>> from jaxvae.models.variational import vae
+        >>> from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+        >>> model = vae(MLPEncoder(2), MLPDecoder((8, 8, 1)), event_shape=(8, 8, 1), latent_dim=2)
+        >>> contexts_in_turn(model, 3) is None
+        True
+    """
+    if model.context is None or model.context.classes is None:
+        return None
+    return np.arange(count) % model.context.classes
 
 
 def reshaped(images: Any, *lead: int) -> Any:

@@ -15,8 +15,15 @@ import numpy as np
 
 from jaxvae.checks import as_key, positive_integer
 from jaxvae.evaluation.batches import map_batches
-from jaxvae.evaluation.latents.codes import check_latent, gaussian_quantiles, latent_grid, linear_path, posterior_means
-from jaxvae.evaluation.latents.decoding import contexts_for, count_latents, decode, latent_shapes, reshaped
+from jaxvae.evaluation.latents.codes import (
+    check_latent,
+    gaussian_quantiles,
+    latent_grid,
+    linear_path,
+    posterior_means,
+    spherical_path,
+)
+from jaxvae.evaluation.latents.decoding import are_vectors, contexts_for, count_latents, decode, latent_shapes, reshaped
 from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.given_context import condition
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
@@ -129,7 +136,7 @@ def interpolate(
     b: Images,
     steps: int = 9,
     *,
-    path: Path = linear_path,
+    path: Path | None = None,
     batch_size: int = 100,
 ) -> Any:
     """E[x | z] along a path between the posterior means of pairs of examples, [P, steps, *event_shape].
@@ -138,16 +145,20 @@ def interpolate(
         a, b: [P, *event_shape] the two ends of each pair; the path ends in their reconstructions.
         steps: images in a row, both ends included.
         path: (code [Z], code [Z], steps) -> codes [steps, Z]: `linear_path` or `spherical_path`; where latents come in
-            groups, of each group by itself.
+            groups, of each group by itself. None: an arc where codes lie on a sphere, else a line.
 
     Raises:
         ValueError: for a or b of another shape, fewer than 2 steps, latents that are no vectors (such as the indices of
             a codebook), or (of a conditional model) ends of different contexts.
     """
     steps = positive_integer("steps", steps, 2)
-    groups = jax.tree.leaves(latent_shapes(model, params))
-    if any(len(group.shape) != 1 or not jnp.issubdtype(group.dtype, jnp.floating) for group in groups):
-        count_latents(model, params)  # says what they are
+    if not are_vectors(model, params):
+        shapes = [tuple(group.shape) for group in jax.tree.leaves(latent_shapes(model, params))]
+        raise ValueError(
+            f"the codes of this model, of shapes {shapes}, are no vectors of real numbers, expected a model of such "
+            f"vectors: there is nothing between two others. Use draw or reconstructions."
+        )
+    path = path or (spherical_path if model.posterior.support == "sphere" else linear_path)
     ends = [posterior_means(model, params, x, name=name, batch_size=batch_size) for name, x in (("a", a), ("b", b))]
     pairs, others = (count_examples(end) for end in ends)
     if pairs != others:

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.latents.codes import posterior_means, strongest_latents
 from jaxvae.evaluation.latents.decoding import latent_shapes
-from jaxvae.models.records import Model, Params
+from jaxvae.models.records import Key, Model, Params
 
 Array = jax.Array
 
@@ -69,3 +70,29 @@ def latent_strengths(model: Model, params: Params, kl: Array | np.ndarray, x: An
     if kl.size == one_vector(model, params):
         return Strengths(kl, "nats")
     return Strengths(np.var(np.asarray(posterior_means(model, params, x), np.float64), axis=0), "variance")
+
+
+def measured_strengths(model: Model, params: Params, key: Key, x: Any) -> Strengths:
+    """`latent_strengths` of examples, whose KL is measured first where the model has one; the key is consumed.
+
+    Args:
+        model, params: with latents in one vector.
+        key: of the posterior samples.
+        x: [N, *event_shape] examples, some hundreds will do.
+
+    Raises:
+        ValueError, TypeError: as `per_example` and `posterior_means`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxvae.models.autoencoders.deterministic import autoencoder
+        >>> from jaxvae.networks.deterministic import MLPDeterministicEncoder
+        >>> from jaxvae.networks.mlp import MLPDecoder
+        >>> networks = MLPDeterministicEncoder(2), MLPDecoder((4, 4, 1))
+        >>> model = autoencoder(*networks, event_shape=(4, 4, 1), latent_dim=2)
+        >>> params = model.init(jax.random.key(0), jnp.zeros((4, 4, 1)))
+        >>> measured_strengths(model, params, jax.random.key(1), jnp.zeros((3, 4, 4, 1))).unit
+        'variance'
+    """
+    kl = per_example(model, params, key, x).get("kl_per_latent", np.zeros((1, 0)))
+    return latent_strengths(model, params, kl, x)

@@ -1,9 +1,9 @@
 """From a config to the model, the loss and the optimizer it names."""
 
+import functools
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -13,7 +13,8 @@ from jaxvae.runs.builders.recipe import Recipe, Training, training_of
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.records import Given
-from jaxvae.runs.configs.config import Config, ModelConfig
+from jaxvae.runs.configs.config import Config, ModelConfig, OptimConfig
+from jaxvae.runs.examples import blank_example
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.stages import burda_schedule, burda_stages
 from jaxvae.training.engine.state import TrainState, init_state
@@ -21,7 +22,9 @@ from jaxvae.training.engine.state import TrainState, init_state
 Array = jax.Array
 
 
-def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.ndarray | None = None) -> Model:
+def build_model(
+    config: ModelConfig, event_shape: tuple[int, ...], images: np.ndarray | None = None, *, classes: int | None = None
+) -> Model:
     """The model a config names, for examples of shape (H, W, C).
 
     Args:
@@ -29,6 +32,7 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.nd
         event_shape: (H, W, C).
         images: uint8 [N, H, W, C], the training images, for parameters that start from the data; a trained model needs
             none.
+        classes: how many the data have, for a kind that takes labels.
 
     Raises:
         ValueError: if the image size does not fit the network's strides.
@@ -37,7 +41,7 @@ def build_model(config: ModelConfig, event_shape: tuple[int, ...], images: np.nd
         >>> build_model(ModelConfig(latent_dim=2), (8, 8, 1)).event_shape
         (8, 8, 1)
     """
-    given = Given(event_shape, output_bias(config, event_shape, images))
+    given = Given(event_shape, output_bias(config, event_shape, images), classes)
     return KINDS[config.kind].make(config, given, LIKELIHOODS[config.likelihood].make(config))
 
 
@@ -67,10 +71,17 @@ def build_recipe(config: Config, model: Model, steps_per_epoch: int) -> Recipe:
         rate = burda_schedule(steps_per_epoch, burda_stages(config.epochs), optim.lr)
     else:
         rate = learning_rate_schedule(optim.schedule, optim.lr, steps, round(optim.warmup_epochs * steps_per_epoch))
-    eps = None if optim.name == "sgd" else optim.eps
-    optimizer = make_optimizer(optim.name, rate, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps)
+    own = KINDS[config.model.kind].optimizer
+    optimizer = _optimizer(optim, rate) if own is None else own(config, functools.partial(_optimizer, optim, rate))
     loss = build_loss(config, model, steps_per_epoch)
     return Recipe(model, config.data, config.data.protocol, loss, optimizer, optim.ema)
+
+
+def _optimizer(optim: OptimConfig, schedule: optax.Schedule, rate: float = 1.0) -> optax.GradientTransformation:
+    """The optimizer of a config, at a multiple of its learning rate."""
+    eps = None if optim.name == "sgd" else optim.eps
+    at = schedule if rate == 1.0 else lambda step: rate * schedule(step)
+    return make_optimizer(optim.name, at, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps)
 
 
 def build_training(config: Config, model: Model, steps_per_epoch: int) -> Training:
@@ -83,6 +94,6 @@ def abstract_state(config: Config, model: Model, optimizer: optax.GradientTransf
     optimizer = build_training(config, model, steps_per_epoch=1).optimizer if optimizer is None else optimizer
 
     def init(key: Array) -> TrainState:
-        return init_state(model, optimizer, key, jnp.zeros(model.event_shape), ema=config.optim.ema is not None)
+        return init_state(model, optimizer, key, blank_example(model), ema=config.optim.ema is not None)
 
     return jax.eval_shape(init, jax.random.key(0))

@@ -4,6 +4,7 @@ from typing import Any
 
 from jaxvae.models.records import Model
 from jaxvae.runs.choices.bounds import BOUNDS, ESTIMATORS
+from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.penalties import PENALTIES
 from jaxvae.runs.configs.config import Config
 from jaxvae.training.engine.optimizers import kl_warmup
@@ -11,8 +12,11 @@ from jaxvae.training.losses.bound import Loss, batch_bound_loss, bound_loss
 
 
 def build_loss(config: Config, model: Model, steps_per_epoch: int) -> Loss:
-    """Minus the bound plus the penalty; epochs in the config become steps."""
-    objective = config.objective
+    """The kind's own loss, or minus the bound plus the penalty; epochs in the config become steps."""
+    objective, own = config.objective, KINDS[config.model.kind].loss
+    if own is not None:
+        loss: Loss = own(config, model)
+        return loss
     warmup = round(objective.warmup_epochs * steps_per_epoch)
     beta: Any = objective.beta
     if warmup:
@@ -20,7 +24,7 @@ def build_loss(config: Config, model: Model, steps_per_epoch: int) -> Loss:
     penalty, chosen = PENALTIES[objective.penalty], BOUNDS[objective.bound]
     if penalty.loss is not None:
         examples = steps_per_epoch * config.batch_size  # up to the last part of a batch, the training images
-        loss: Loss = penalty.loss(objective, model, examples)
+        loss = penalty.loss(objective, model, examples)
         return loss
     bound, options = chosen.make(objective, beta)
     options |= {"samples": objective.samples, "batch_penalty": penalty.make(objective, model)}

@@ -16,7 +16,7 @@ from jaxvae.runs.configs.recipes import file_digest, noted, options_of, say_chan
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.given_data import preprocess_of
 from jaxvae.training.engine.optimizers import as_optimizer, make_optimizer
-from jaxvae.training.engine.step import Preprocess
+from jaxvae.training.engine.step import Preprocess, labelled
 from jaxvae.training.losses.accumulation import micro_batches
 from jaxvae.training.losses.bound import Loss, as_loss, bound_loss
 
@@ -152,4 +152,6 @@ def training_of(recipe: Recipe, config: Config) -> Training:
         loss = micro_batches(loss, config.micro_batch)
     optimizer = make_optimizer() if recipe.optimizer is None else recipe.optimizer
     preprocess = preprocess_of(config.data.protocol)
-    return Training(loss, optimizer, flipped(preprocess) if config.data.flip else preprocess)
+    if config.data.flip:
+        preprocess = flipped(preprocess)
+    return Training(loss, optimizer, preprocess if recipe.model.context is None else labelled(preprocess))

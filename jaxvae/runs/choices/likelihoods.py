@@ -20,6 +20,14 @@ def continuous(name: str, *options: Any) -> "Observation":
     return made
 
 
+def counts(name: str) -> "Observation":
+    """An observation model of models/observations/counts.py, by the name of its constructor."""
+    from jaxvae.models.observations import counts
+
+    made: Observation = getattr(counts, name)()
+    return made
+
+
 def discrete(name: str, *options: Any) -> "Observation":
     """An observation model of models/observations/discrete.py, by the name of its constructor."""
     from jaxvae.models.observations import discrete
@@ -46,6 +54,12 @@ LIKELIHOODS: dict[str, Likelihood] = {
         ("levels",),
         reads=("model.components",),
         ignores=WITHOUT_SCALE,
+    ),
+    # Grey levels as counts; a count distribution says nothing of its end at 255.
+    "poisson": Likelihood(lambda config: counts("poisson"), ("levels",), ignores=WITHOUT_SCALE),
+    "negative_binomial": Likelihood(lambda config: counts("negative_binomial"), ("levels",), ignores=WITHOUT_SCALE),
+    "zero_inflated_negative_binomial": Likelihood(
+        lambda config: counts("zero_inflated_negative_binomial"), ("levels",), ignores=WITHOUT_SCALE
     ),
     "categorical": Likelihood(lambda config: discrete("categorical"), ("levels",), ignores=WITHOUT_SCALE),
 }

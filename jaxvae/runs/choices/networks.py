@@ -16,7 +16,7 @@ def build_encoder(config: ModelConfig) -> Network:
 
 
 def build_code_encoder(config: ModelConfig, size: int) -> Network:
-    """An encoder that emits one array [size] and no distribution."""
+    """An encoder that emits one array [size] and no distribution: a code, or logits."""
     from jaxvae.networks.deterministic import ConvDeterministicEncoder, MLPDeterministicEncoder
 
     if config.network == "conv":

@@ -5,13 +5,18 @@ the types in --help, the refusals and the builders are all made from the entries
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Conditional, Model, Network, Observation
-    from jaxvae.runs.configs.config import Protocol
+    from jaxvae.runs.configs.config import ModelConfig, Protocol
 
     MakePosterior = Callable[..., Conditional]
+
+
+# Options that every kind of model takes but those that say they do not: parts, and the bound.
+PARTS = ("model.prior", "model.posterior", "sampler.kind", "objective.penalty")
+BOUND = ("objective.bound", "objective.samples", "objective.estimator", "objective.beta", "objective.warmup_epochs")
 
 
 class Given(NamedTuple):
@@ -20,10 +25,23 @@ class Given(NamedTuple):
     Attributes:
         event_shape: (H, W, C).
         bias: the decoder outputs to start from, flat; None to start at zero.
+        classes: how many the data have; None where the kind takes no labels.
     """
 
     event_shape: tuple[int, ...]
     bias: tuple[float, ...] | None = None
+    classes: int | None = None
+
+    def known_classes(self) -> int:
+        """The number of classes, for a kind that is told them.
+
+        Example:
+            >>> Given((8, 8, 1), classes=10).known_classes()
+            10
+        """
+        if self.classes is None:
+            raise ValueError("classes is missing, expected their number: this kind of model takes labels.")
+        return self.classes
 
 
 class Likelihood(NamedTuple):
@@ -130,9 +148,27 @@ class Kind(NamedTuple):
         about: what it is, as a sentence begins.
         make: (ModelConfig, Given, Observation) -> `Model`.
         reads, ignores: see `Likelihood`.
+        labels: whether it is told the class of "all" examples, of "some" (model.labelled), or of "none".
+        loss: (Config, Model) -> a loss of its own; None for the bound and the penalty of the objective.
+        optimizer: (Config, make) -> an optimizer of its own, of those that make(rate=1.0) gives at a multiple of the
+            learning rate; None for make().
     """
 
     about: str
     make: "Callable[[Any, Given, Observation], Model]"
     reads: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
+    labels: Literal["none", "some", "all"] = "none"
+    loss: "Callable[[Any, Model], Any] | None" = None
+    optimizer: Callable[[Any, Any], Any] | None = None
+
+
+def weight_of(config: "ModelConfig", usual: float) -> float:
+    """The weight of what a kind adds to its loss: the one asked for, or its usual one.
+
+    Example:
+        >>> from jaxvae.runs.configs.config import ModelConfig
+        >>> weight_of(ModelConfig(), 0.25), weight_of(ModelConfig(weight=2.0), 0.25)
+        (0.25, 2.0)
+    """
+    return usual if config.weight is None else config.weight

@@ -40,7 +40,7 @@ def takers(field: str, option: str) -> tuple[str, ...]:
     """The values of `field` that take an option which others of them ignore.
 
     Example:
-        >>> takers("model.kind", "model.network")
-        ('vae', 'autoencoder')
+        >>> takers("model.kind", "model.prior")
+        ('vae',)
     """
     return tuple(name for name, choice in TABLES[field].items() if option not in choice.ignores)

@@ -16,6 +16,7 @@ from jaxvae.runs.choices.priors import PRIORS
 Protocol = Literal["auto", "grey", "threshold", "dynamic", "levels", "dequantize"]
 Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus"]
 Scale = Literal["fixed", "learned", "per_pixel"]
+Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
 KLOver = Literal["minibatch", "example"]
 Schedule = Literal["constant", "cosine", "linear", "burda"]
 Sampler = Literal["uniform", "rarity"]
@@ -52,6 +53,7 @@ class DataConfig:
     test_split: str = "test"  # Split to measure on.
     test_fraction: float = 0.1  # Part held out of your own images where no file or sub-folder is the test split.
     image_shape: tuple[int, ...] | None = None  # Height, width, channels; the run itself fills this in.
+    classes: int | None = None  # Number of classes, for a kind that takes labels; the run itself fills this in.
     train_sha256: str | None = None  # Digest of the training images and labels; the run itself fills this in.
     test_sha256: str | None = None  # Digest of the test images and labels; the run itself fills this in.
 
@@ -74,7 +76,7 @@ class SamplerConfig:
 class ModelConfig:
     """Encoder q(z | x), decoder and likelihood p(x | z), prior p(z)."""
 
-    kind: Kind = "vae"  # One layer of latents, two (hierarchical, ladder), or a deterministic autoencoder.
+    kind: Kind = "vae"  # What is trained; `experiments.train --help` says what each kind is.
     network: Literal["mlp", "conv"] = "mlp"  # Kind of encoder and decoder.
     hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
     features: tuple[int, ...] = (32, 64)  # Conv: channels of the encoder's layers, each of stride 2.
@@ -93,6 +95,21 @@ class ModelConfig:
     flow_hidden: tuple[int, ...] = (100,)  # Units of the hidden layers of a flow's networks.
     first_latents: int = 100  # Hierarchical, ladder: latents of the layer next to x; latent_dim is that of the top.
     upper_hidden: tuple[int, ...] = (100, 100)  # Hierarchical, ladder: hidden layers between the two layers of latents.
+    categories: int = 8  # Categorical: classes of each of the latent_dim latents.
+    temperature: float = 1.0  # Categorical: of the relaxed draw whose gradient is taken.
+    codes: int = 64  # Vq: vectors in the codebook.
+    code_size: int = 4  # Vq: numbers in each of the latent_dim vectors that are a code.
+    labelled: float = 0.1  # Semi_supervised: the share of the training labels that it is told.
+    corruption: Corruption = "masking"  # Denoising: what is done to the input.
+    noise: float = 0.25  # Denoising: the share of pixels that are spoilt, or the standard deviation of gaussian.
+    critic_hidden: tuple[int, ...] = (128,)  # Factor, adversarial, vae_gan, gan: hidden layers of the critic (mlp).
+    critic_rate: float = 0.3  # The same: learning rate of the critic, as a multiple of optim.lr.
+    weight: float | None = None
+    """Of what the kind adds to its loss, in nats: commitment (vq), L1 norm (sparse), squared Jacobian (contractive),
+    half squared norm of the code (rae), MMD (wasserstein), classification (semi_supervised), total correlation
+    (factor), the critic's opinion (adversarial), its features in the decoder's loss (vae_gan). None: the usual one."""
+    decoder_penalty: Literal["l2", "gradient"] = "l2"  # Rae: squared weights of the decoder, or half its Jacobian's.
+    decoder_weight: float = 1e-3  # Rae: of that penalty.
     output_bias: Literal["zero", "data_mean"] = "zero"  # Where the decoder's last bias starts (mlp; bernoulli, normal).
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxvae.evaluation import latents, plots
 from jaxvae.evaluation.latents import generation
-from jaxvae.evaluation.latents.decoding import latent_shapes
+from jaxvae.evaluation.latents.decoding import contexts_in_turn
 from jaxvae.evaluation.plots import rate_charts
 from jaxvae.files import make_folder
 from jaxvae.models.records import Model, Params
@@ -41,44 +41,48 @@ def draw_pictures(
     """
     make_folder(folder)
     shown, unit = test.some(12), model.to_unit
-    pairs = _different_pairs(test, 5)
+    pairs = _pairs(test, 5, same=model.context is not None)
+    ends = [test.take(rows).given(model) for rows in pairs]
+    context = None if model.context is None else 0  # the class of the manifold
     records = split_records(metrics)
     if records.damaged:
         say(f"{metrics}: {records.damaged} damaged line(s) were left out of the pictures.")
-    pictures: dict[str, Any] = {
-        "reconstructions": lambda: plots.compare(
-            shown.rows(model) | {"reconstruction": unit(generation.reconstructions(model, params, shown.x))},
+    pictures: dict[str, Any] = {"curves": lambda: plots.loss_curves(records.train, records.test, x="epoch")}
+    if model.posterior.support != "none":
+        pictures["reconstructions"] = lambda: plots.compare(
+            shown.rows(model) | {"reconstruction": unit(generation.reconstructions(model, params, shown.given(model)))},
             title="Reconstructions",
-        ),
-        "curves": lambda: plots.loss_curves(records.train, records.test, x="epoch"),
-    }
-    if isinstance(latent_shapes(model, params), jax.ShapeDtypeStruct):  # one vector, no layers of them
+        )
+    count = latents.one_vector(model, params)
+    if count and latents.are_vectors(model, params):
         pictures["interpolations"] = lambda: plots.interpolations(
-            unit(generation.interpolate(model, params, test.x[pairs[0]], test.x[pairs[1]], 9)),
+            unit(generation.interpolate(model, params, ends[0], ends[1], 9)),
             test.images[pairs[0]],
             test.images[pairs[1]],
         )
     if model.prior.support != "none":
         pictures["prior_samples"] = lambda: plots.image_grid(
-            unit(generation.prior_means(model, params, jax.random.key(SEED), 60)),
+            unit(generation.prior_means(model, params, jax.random.key(SEED), 60, context=contexts_in_turn(model, 60))),
             columns=12,
-            title="Decoded draws from the prior",
+            title="Decoded draws from the prior" + ("" if model.context is None else ", one class after the other"),
         )
-    count = latents.one_vector(model, params)
     if len(kl_per_latent):
         pictures["kl_per_latent"] = lambda: plots.kl_per_latent(kl_per_latent, latents=count)
         pictures["kl_over_training"] = lambda: rate_charts.kl_over_training(records.train, latents=count)
     if len(kl_per_latent) and count >= 2:
-        first, second = latents.latent_strengths(model, params, kl_per_latent, test.some(1000).x).strongest(2)
+        some = test.some(1000).given(model)
+        first, second = latents.latent_strengths(model, params, kl_per_latent, some).strongest(2)
         plane, normal = (first, second), model.prior.distribution is not None
-        means = latents.posterior_means(model, params, test.x)
+        means = latents.posterior_means(model, params, test.given(model))
         pictures["codes"] = lambda: plots.codes(means, test.labels, plane, circles=normal)
         if normal:  # whose quantiles the grid covers
             pictures["manifold"] = lambda: plots.manifold(
-                unit(generation.manifold(model, params, plane, 20)),
+                unit(generation.manifold(model, params, plane, 20, context=context)),
                 latents.gaussian_quantiles(20),
                 plane,
-                title="The latent plane" + (f", the other {count - 2} latents 0" if count > 2 else ""),
+                title="The latent plane"
+                + (f", the other {count - 2} latents 0" if count > 2 else "")
+                + ("" if context is None else f", class {context}"),
             )
     paths = []
     for name, draw in pictures.items():
@@ -94,14 +98,14 @@ def draw_pictures(
     return paths
 
 
-def _different_pairs(test: HeldOut, count: int) -> np.ndarray:
-    """Indices [2, count] of pairs to interpolate, of different classes where labels are known."""
+def _pairs(test: HeldOut, count: int, *, same: bool) -> np.ndarray:
+    """Indices [2, count] of pairs to interpolate, of different classes where labels are known; or of the same."""
     rng = np.random.default_rng(SEED)
     if test.labels is None:
         return rng.integers(0, len(test.x), (2, count))
     first = rng.permutation(len(test.x))[:count]
     second = []
     for index in first:
-        others = np.flatnonzero(test.labels != test.labels[index])
+        others = np.flatnonzero((test.labels == test.labels[index]) == same)
         second.append(rng.choice(others) if len(others) else index)
     return np.stack([first, np.array(second)])

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxvae.models.records import Key, Model, Params
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.given_data import preprocess_of
@@ -104,13 +102,13 @@ def restore(folder: Path, config: Config, like: TrainState, *, step: int | None 
     raise first from None
 
 
-def sampled(config: Config, model: Model, images: np.ndarray, anchor: Params | None = None) -> np.ndarray | Reweighted:
+def sampled(config: Config, model: Model, images: Any, anchor: Params | None = None) -> Any:
     """The images as `train` takes them: plain, each once an epoch; or with weights that follow the parameters.
 
     Args:
         config: of the run.
         model: as `build_model` made it.
-        images: uint8 [N, H, W, C], the training images.
+        images: uint8 [N, H, W, C], the training images; without weights also `Labelled` ones.
         anchor: of the checkpoint to go on from, see `Reweighted`.
 
     Raises:

@@ -9,12 +9,13 @@ from jaxvae.evaluation import latents
 from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.latents import generation
 from jaxvae.evaluation.latents.collapse import collapse_warning, has_collapsed, latent_use
-from jaxvae.evaluation.latents.decoding import latent_shapes
+from jaxvae.evaluation.latents.decoding import contexts_in_turn
 from jaxvae.evaluation.plots.charts import kl_per_latent
 from jaxvae.evaluation.plots.code_charts import codes
 from jaxvae.evaluation.plots.figures import new_axes
 from jaxvae.evaluation.plots.image_grids import unit_images
 from jaxvae.evaluation.plots.rate_charts import kl_over_training
+from jaxvae.models.contexts import context_of, count_examples
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.held_out import HeldOut
 from jaxvae.runs.measure import EARLY
@@ -36,10 +37,11 @@ def pictures(facts: Facts) -> Html:
         kinds.append(lambda: _draws(model, params))
     test = facts.held_out
     if test is not None:
-        kinds.append(lambda: _reconstructions(model, params, test))
-        if isinstance(latent_shapes(model, params), jax.ShapeDtypeStruct):
+        if model.posterior.support != "none":
+            kinds.append(lambda: _reconstructions(model, params, test))
+        if latents.one_vector(model, params) and latents.are_vectors(model, params):
             kinds.append(lambda: _interpolations(model, params, test))
-            if model.prior.support != "none":
+            if model.prior.support == "real":
                 kinds.append(lambda: _traversals(model, params, test))
     found = [attempt(kind) for kind in kinds]
     missing = [absent(f"A picture could not be drawn. {why}") for picture, why in found if picture is None]
@@ -51,15 +53,17 @@ def pictures(facts: Facts) -> Html:
 
 
 def _draws(model: Model, params: Params) -> Html:
-    means = model.to_unit(generation.prior_means(model, params, jax.random.key(SEED), 48))
+    context = contexts_in_turn(model, 48)
+    means = model.to_unit(generation.prior_means(model, params, jax.random.key(SEED), 48, context=context))
+    words = "" if context is None else ", one class after the other"
     cells = np.asarray(means).reshape(4, 12, *model.event_shape)
-    return images(cells, "images drawn from the prior", "The means of 48 draws from the prior, not selected.")
+    return images(cells, "images drawn from the prior", f"The means of 48 draws from the prior, not selected{words}.")
 
 
 def _reconstructions(model: Model, params: Params, test: HeldOut) -> Html:
     count = min(24, len(test.x)) // 12 * 12 or min(12, len(test.x))
     shown = test.some(count)
-    again = np.asarray(model.to_unit(generation.reconstructions(model, params, shown.x)))
+    again = np.asarray(model.to_unit(generation.reconstructions(model, params, shown.given(model))))
     kinds = [unit_images(name, each) for name, each in (shown.rows(model) | {"reconstructions": again}).items()]
     width = min(12, count)
     rows = [each.reshape(-1, width, *model.event_shape) for each in kinds]
@@ -78,22 +82,29 @@ def _interpolations(model: Model, params: Params, test: HeldOut) -> Html:
     half = len(ends) // 2
     if not half:
         raise ValueError("Between the codes of a single test image there is nothing to interpolate.")
-    a, b = test.x[ends[:half]], test.x[ends[half : 2 * half]]
+    pairs = [ends[:half], ends[half : 2 * half]]
+    if model.context is not None and test.labels is not None:  # a path keeps the class
+        pairs[1] = np.array([rng.choice(np.flatnonzero(test.labels == test.labels[index])) for index in pairs[0]])
+    a, b = (test.take(rows).given(model) for rows in pairs)
+    way = "an arc" if model.posterior.support == "sphere" else "a line"
     between = generation.interpolate(model, params, a, b, STEPS)
     return images(
         np.asarray(model.to_unit(between)),
         "images that change from left to right",
-        f"From one test image to another along a line between their codes, {half} pairs drawn by chance.",
+        f"From one test image to another along {way} between their codes, {half} pairs drawn by chance.",
     )
 
 
 def _traversals(model: Model, params: Params, test: HeldOut) -> Html:
     key = jax.random.key(test.seed)
-    kl = per_example(model, params, key, test.some(500).x)["kl_per_latent"].mean(0)
-    strengths = latents.latent_strengths(model, params, kl, test.some(500).x)
-    z, chosen = latents.posterior_means(model, params, test.some(1).x)[0], strengths.strongest(LATENTS)
+    strengths = latents.measured_strengths(model, params, key, test.some(500).given(model))
+    first = test.some(1).given(model)
+    z, chosen = latents.posterior_means(model, params, first)[0], strengths.strongest(LATENTS)
     values = latents.gaussian_quantiles(STEPS)
-    rows = [np.asarray(model.to_unit(generation.traverse(model, params, z, latent, values))) for latent in chosen]
+    rows = [
+        np.asarray(model.to_unit(generation.traverse(model, params, z, latent, values, context=context_of(first))))
+        for latent in chosen
+    ]
     listed = ", ".join(str(latent) for latent in chosen)
     return images(
         np.stack(rows),
@@ -111,7 +122,7 @@ def latent_space(facts: Facts) -> Html:
         missing = absent(f"The latents could not be looked at. {facts.no_run or facts.no_held_out}")
         return section(title, figures(over) if over else Html(), missing)
     model, params, config = facts.run
-    x, key = facts.held_out.some(1000).x, jax.random.key(facts.held_out.seed)
+    x, key = facts.held_out.some(1000).given(model), jax.random.key(facts.held_out.seed)
     values, why = attempt(lambda: per_example(model, params, key, x))
     if values is None:
         return section(title, absent(f"The latents could not be looked at. {why}"))
@@ -141,7 +152,7 @@ def latent_space(facts: Facts) -> Html:
     figure, ax = new_axes(5.0, 3.0)
     kl_per_latent(use.kl, latents=size, ax=ax)
     each = "KL of each latent" if len(use.kl) == size or not size else f"KL of all {size} latents together"
-    bars = chart(figure, each, f"Means over {len(x):,} test images.")
+    bars = chart(figure, each, f"Means over {count_examples(x):,} test images.")
     drawn = [bars, _over_training(facts, each), _codes(model, params, facts.held_out, use.kl)]
     return section(title, verdict, figures(*[each for each in drawn if each]))
 
@@ -158,9 +169,9 @@ def _codes(model: Model, params: Params, test: HeldOut, kl: np.ndarray) -> Html:
     if latents.one_vector(model, params) < 2:
         return Html()
     shown = test.some(POINTS)
-    strengths = latents.latent_strengths(model, params, kl, shown.x)
+    strengths = latents.latent_strengths(model, params, kl, shown.given(model))
     first, second = strengths.strongest(2)
-    means, normal = latents.posterior_means(model, params, shown.x), model.prior.distribution is not None
+    means, normal = latents.posterior_means(model, params, shown.given(model)), model.prior.distribution is not None
     figure, ax = new_axes(5.0, 4.6)
     codes(means, shown.labels, (first, second), circles=normal, title="Codes of test images", ax=ax)
     circles = "; circles of radius 1 and 2 hold 39 % and 86 % of the prior" if normal else ""

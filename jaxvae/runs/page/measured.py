@@ -9,7 +9,7 @@ from jaxvae.evaluation.bounds.report import evaluate
 from jaxvae.evaluation.plots.figures import BLUE, new_axes, style
 from jaxvae.evaluation.plots.image_grids import unit_images
 from jaxvae.models.records import Model, Params
-from jaxvae.runs.held_out import bin_width, setting_of
+from jaxvae.runs.held_out import HeldOut, bin_width, setting_of
 from jaxvae.runs.page.drawing import chart, images
 from jaxvae.runs.page.facts import Facts, attempt
 from jaxvae.runs.page.html import Html, absent, figures, joined, note, paragraph, section, table, tag
@@ -41,7 +41,7 @@ def likelihood(facts: Facts, samples: int, limit: int) -> Html:
         return section(title, absent(f"No bounds were measured. {facts.no_run or facts.no_held_out}"))
     model, params, config = facts.run
     setting = setting_of(config.data, facts.held_out, limit)
-    x = facts.held_out.x
+    x = facts.held_out.given(model)
     rows, why = attempt(lambda: evaluate(model, params, x, setting, samples=samples, bin_width=bin_width(config)))
     if rows is None:
         return section(title, absent(f"No bounds could be measured. {why}"))
@@ -69,8 +69,8 @@ def anomalies(facts: Facts, limit: int) -> Html:
         return section(title, absent(f"No scores were made. {facts.no_run or facts.no_held_out}"))
     model, params, _ = facts.run
     some = facts.held_out.some(limit)
-    x, seed = some.x, some.seed
-    found, why = attempt(lambda: _scores(model, params, x, seed))
+    x = some.x
+    found, why = attempt(lambda: _scores(model, params, some))
     if found is None:
         return section(title, absent(f"No scores could be made. {why}"))
     name = next(iter(found))
@@ -89,14 +89,14 @@ def anomalies(facts: Facts, limit: int) -> Html:
         title,
         figures(_histogram(found[name], label), extremes),
         tag("h3", "Would it notice?"),
-        joined(*_detected(model, params, x, seed, found)),
+        joined(*_detected(model, params, some, found)),
     )
 
 
-def _scores(model: Model, params: Params, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def _scores(model: Model, params: Params, test: HeldOut) -> dict[str, np.ndarray]:
     """The scores that the model has, higher is stranger, in nats."""
     samples = 1 if model.evidence in ("exact", "none") else 10
-    values = per_example(model, params, jax.random.key(seed), x, samples=samples)
+    values = per_example(model, params, jax.random.key(test.seed), test.given(model), samples=samples)
     if "iwae" in values:
         del values["elbo"]  # the looser bound
     return {name: sign * values[name].astype(np.float64) for name, (sign, _) in SCORES.items() if name in values}
@@ -109,8 +109,9 @@ def _histogram(scores: np.ndarray, label: str) -> Html:
     return chart(figure, f"histogram of {label} over the test images")
 
 
-def _detected(model: Model, params: Params, x: np.ndarray, seed: int, found: dict[str, np.ndarray]) -> list[str]:
+def _detected(model: Model, params: Params, test: HeldOut, found: dict[str, np.ndarray]) -> list[str]:
     """AUROC of each score for images that were spoilt; no other data set is needed, nor a likelihood of a kind."""
+    x, seed = test.x, test.seed
     rng = np.random.default_rng(seed)
     flat = x.reshape(len(x), -1, x.shape[-1])
     halves = np.arange(x.shape[2])[None, None, :, None] < x.shape[2] // 2
@@ -123,7 +124,7 @@ def _detected(model: Model, params: Params, x: np.ndarray, seed: int, found: dic
         return [absent(f"{len(x)} test images are too few to tell.")]
     rows = []
     for kind, other in spoilt.items():
-        theirs = _scores(model, params, np.ascontiguousarray(other), seed)
+        theirs = _scores(model, params, test._replace(x=np.ascontiguousarray(other)))
         areas = [auroc_interval(found[name], theirs[name]) for name in found]
         rows.append([kind, *[f"{area.value:.3f} ({area.low:.3f}\N{EN DASH}{area.high:.3f})" for area in areas]])
     names = [SCORES[name][1] for name in found]

@@ -1,0 +1,127 @@
+"""Kinds of model that are trained against a critic, by name."""
+
+from typing import TYPE_CHECKING, Any
+
+from jaxvae.runs.choices.autoencoders import build_autoencoder
+from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, weight_of
+from jaxvae.runs.choices.variational import VARIATIONAL
+
+if TYPE_CHECKING:
+    from jaxvae.models.records import Model, Network, Observation
+    from jaxvae.runs.configs.config import Config, ModelConfig
+
+CRITIC = ("model.critic_hidden", "model.critic_rate")
+IGNORED = (*PARTS, *BOUND)  # the game is the objective
+
+
+def _code_critic(config: "ModelConfig") -> "Network":
+    from jaxvae.networks.discriminator import MLPCritic
+
+    return MLPCritic(config.critic_hidden)
+
+
+def _image_critic(config: "ModelConfig") -> "Network":
+    """Of the convolutions of the networks it plays against, where they have some."""
+    from jaxvae.networks.discriminator import ConvCritic
+
+    if config.network == "conv":
+        return ConvCritic(config.features, config.dense)
+    return _code_critic(config)
+
+
+def _factor(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.players.critic import with_critic
+
+    return with_critic(VARIATIONAL["vae"].make(config, given, observation), _code_critic(config))
+
+
+def _factor_loss(config: "Config", model: "Model") -> Any:
+    from jaxvae.training.losses.adversarial_codes import factor_vae_loss
+
+    return factor_vae_loss(model, _code_critic(config.model), gamma=weight_of(config.model, 10.0))
+
+
+def _adversarial(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.autoencoders.deterministic import autoencoder
+    from jaxvae.models.players.critic import with_critic
+    from jaxvae.models.priors.standard import standard_normal
+
+    prior = standard_normal(config.latent_dim)
+    return with_critic(build_autoencoder(autoencoder, config, given, observation, prior=prior), _code_critic(config))
+
+
+def _adversarial_loss(config: "Config", model: "Model") -> Any:
+    from jaxvae.training.losses.adversarial_codes import adversarial_autoencoder_loss
+
+    return adversarial_autoencoder_loss(model, _code_critic(config.model), weight=weight_of(config.model, 1.0))
+
+
+def _vae_gan(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.players.critic import with_critic
+
+    return with_critic(VARIATIONAL["vae"].make(config, given, observation), _image_critic(config), sees="example")
+
+
+def _vae_gan_loss(config: "Config", model: "Model") -> Any:
+    from jaxvae.training.losses.adversarial_images import vae_gan_loss
+
+    return vae_gan_loss(model, _image_critic(config.model), gamma=weight_of(config.model, 1.0))
+
+
+def _gan(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.players.critic import with_critic
+    from jaxvae.models.players.generator import gan
+    from jaxvae.runs.choices.networks import build_decoder
+
+    decoder, latents = build_decoder(config, given, observation), config.latent_dim
+    model = gan(decoder, event_shape=given.event_shape, latent_dim=latents, observation=observation)
+    return with_critic(model, _image_critic(config), sees="example")
+
+
+def _gan_loss(config: "Config", model: "Model") -> Any:
+    from jaxvae.training.losses.adversarial_images import gan_loss
+
+    return gan_loss(model, _image_critic(config.model))
+
+
+def _optimizer(config: "Config", make: Any) -> Any:
+    """One for the critic, at its own rate, and one for all else."""
+    from jaxvae.training.engine.optimizers import optimizer_by_part
+
+    return optimizer_by_part({"critic": make(config.model.critic_rate)}, make())
+
+
+ADVERSARIAL: dict[str, Kind] = {
+    "factor": Kind(
+        "A VAE with independent latents (FactorVAE)",
+        _factor,
+        (*CRITIC, "model.weight"),
+        IGNORED,
+        loss=_factor_loss,
+        optimizer=_optimizer,
+    ),
+    "adversarial": Kind(
+        "An adversarial autoencoder",
+        _adversarial,
+        (*CRITIC, "model.weight"),
+        IGNORED,
+        loss=_adversarial_loss,
+        optimizer=_optimizer,
+    ),
+    "vae_gan": Kind(
+        "A variational autoencoder and a critic of images (VAE-GAN)",
+        _vae_gan,
+        (*CRITIC, "model.weight"),
+        IGNORED,
+        loss=_vae_gan_loss,
+        optimizer=_optimizer,
+    ),
+    "gan": Kind(
+        "A generative adversarial network (GAN)",
+        _gan,
+        CRITIC,
+        (*IGNORED, "validation_fraction", "patience"),  # it measures nothing that could choose an epoch
+        loss=_gan_loss,
+        optimizer=_optimizer,
+    ),
+}

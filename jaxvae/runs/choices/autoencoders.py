@@ -1,0 +1,111 @@
+"""Kinds of autoencoder whose code is no distribution, by name."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, weight_of
+
+if TYPE_CHECKING:
+    from jaxvae.models.records import Model, Observation
+    from jaxvae.runs.configs.config import Config, ModelConfig
+
+IGNORED = (*PARTS, *BOUND)  # there is no posterior
+
+
+def build_autoencoder(
+    make: "Callable[..., Model]", config: "ModelConfig", given: Given, observation: "Observation", **options: Any
+) -> "Model":
+    """An autoencoder by the constructor `make`, which is given its networks and sizes.
+
+    Example:
+        >>> from jaxvae.models.autoencoders.deterministic import autoencoder
+        >>> from jaxvae.models.observations.continuous import bernoulli
+        >>> from jaxvae.runs.configs.config import ModelConfig
+        >>> build_autoencoder(autoencoder, ModelConfig(latent_dim=2), Given((8, 8, 1)), bernoulli()).event_shape
+        (8, 8, 1)
+    """
+    from jaxvae.runs.choices.networks import build_code_encoder, build_decoder
+
+    return make(
+        build_code_encoder(config, config.latent_dim),
+        build_decoder(config, given, observation),
+        event_shape=given.event_shape,
+        latent_dim=config.latent_dim,
+        observation=observation,
+        **options,
+    )
+
+
+def _plain(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.autoencoders.deterministic import autoencoder
+
+    return build_autoencoder(autoencoder, config, given, observation)
+
+
+def _denoising(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.autoencoders import denoising
+
+    corruptions = {
+        "masking": denoising.masking,
+        "gaussian": denoising.gaussian_noise,
+        "salt_and_pepper": denoising.salt_and_pepper,
+    }
+    corruption = corruptions[config.corruption](config.noise)
+    return build_autoencoder(denoising.denoising_autoencoder, config, given, observation, corruption=corruption)
+
+
+def _sparse(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.autoencoders.regularized import sparse_autoencoder
+
+    return build_autoencoder(sparse_autoencoder, config, given, observation, weight=weight_of(config, 1.0))
+
+
+def _contractive(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.autoencoders.regularized import contractive_autoencoder
+
+    return build_autoencoder(contractive_autoencoder, config, given, observation, weight=weight_of(config, 0.1))
+
+
+def _rae(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.autoencoders.regularized import regularized_autoencoder
+
+    return build_autoencoder(
+        regularized_autoencoder,
+        config,
+        given,
+        observation,
+        code_weight=weight_of(config, 1.0),
+        decoder_penalty=config.decoder_penalty,
+        decoder_weight=config.decoder_weight,
+    )
+
+
+def _wasserstein(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.autoencoders.deterministic import autoencoder
+    from jaxvae.models.priors.standard import standard_normal
+
+    return build_autoencoder(autoencoder, config, given, observation, prior=standard_normal(config.latent_dim))
+
+
+def _wasserstein_loss(config: "Config", model: "Model") -> Any:
+    from jaxvae.training.losses.bound import bound_loss
+    from jaxvae.training.losses.penalties import mmd_penalty
+
+    return bound_loss(model, batch_penalty=mmd_penalty(model, weight_of(config.model, 100.0)))
+
+
+AUTOENCODERS: dict[str, Kind] = {
+    "autoencoder": Kind("A deterministic autoencoder", _plain, ignores=IGNORED),
+    "denoising": Kind("A denoising autoencoder", _denoising, ("model.corruption", "model.noise"), IGNORED),
+    "sparse": Kind("A sparse autoencoder", _sparse, ("model.weight",), IGNORED),
+    "contractive": Kind("A contractive autoencoder", _contractive, ("model.weight",), IGNORED),
+    "rae": Kind(
+        "A regularised autoencoder (RAE)",
+        _rae,
+        ("model.weight", "model.decoder_penalty", "model.decoder_weight"),
+        IGNORED,
+    ),
+    "wasserstein": Kind(
+        "A Wasserstein autoencoder (MMD)", _wasserstein, ("model.weight",), IGNORED, loss=_wasserstein_loss
+    ),
+}

@@ -1,0 +1,158 @@
+"""Every kind of model that the command line names is a run: trained, resumed, measured, drawn from and looked into."""
+
+import importlib
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+import jaxvae
+from jaxvae.commands import sample
+from jaxvae.evaluation.latents.generation import prior_means
+from jaxvae.runs import train
+from jaxvae.runs.builders.from_config import build_model
+from jaxvae.runs.choices.kinds import KINDS
+from jaxvae.runs.choices.likelihoods import LIKELIHOODS
+from jaxvae.runs.configs.config import PRESETS, Config, ModelConfig
+from jaxvae.runs.configs.validate import validate
+from jaxvae.runs.given_data import preprocess_of
+from jaxvae.runs.held_out import load_run_data
+from jaxvae.runs.page import report_page
+from jaxvae.training.checkpoints import checkpoint
+
+pytestmark = pytest.mark.quick_compile
+
+OWN = {  # options that the kind alone reads
+    "hierarchical": {"first_latents": 4, "upper_hidden": (8,)},
+    "ladder": {"first_latents": 4, "upper_hidden": (8,)},
+    "categorical": {"categories": 3, "temperature": 0.5},
+    "vq": {"codes": 8, "code_size": 2, "weight": 0.5},
+    "semi_supervised": {"labelled": 0.2, "weight": 0.5},
+    "denoising": {"corruption": "salt_and_pepper", "noise": 0.1},
+    "rae": {"decoder_penalty": "gradient", "decoder_weight": 1e-4, "weight": 0.5},
+    "sparse": {"weight": 0.5},
+    **{
+        name: {"critic_hidden": (6,), "critic_rate": 0.5, "weight": 2.0}
+        for name in ("factor", "adversarial", "vae_gan")
+    },
+    "gan": {"critic_hidden": (6,)},
+    "contractive": {"weight": 0.5},
+    "wasserstein": {"weight": 10.0},
+}
+LOOKING = {
+    "evaluate": {"samples": (1, 2), "limit": 20},
+    "sample": {"count": 3},
+    "reconstruct": {"count": 2, "samples": 1},
+    "traverse": {"count": 3, "latents": 2},
+    "interpolate": {"pairs": 1, "steps": 3},
+    "manifold": {"count": 3},
+    "codes": {"method": ("pca",), "limit": 40},
+    "annealed": {"images": 2, "temperatures": 2, "chains": 2, "samples": 4, "steps": 0},
+}
+
+
+def tiny(kind: str, epochs: int = 1) -> Config:
+    """Two steps an epoch, on images of 8x8."""
+    model = ModelConfig(kind=kind, hidden=(12,), latent_dim=3, likelihood="discretized_logistic", **OWN.get(kind, {}))
+    return validate(replace(PRESETS["digits"], epochs=epochs, batch_size=750, progress=False, model=model))
+
+
+@pytest.mark.rows(quick=["conditional", "vq"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_trained_resumed_measured_and_reported(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
+    folder, lines = tmp_path / "a", []
+    first = train.train_run(tiny(kind), folder, say=lines.append)
+    monkeypatch.undo()
+    assert first.step == 2
+    outcome = train.train_run(tiny(kind, epochs=2), folder, say=lines.append)
+    assert any("Resuming at step 2 of 4" in line for line in lines)
+    assert checkpoint.steps(folder / "checkpoints")[-1] == outcome.step == 4
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(record["loss"]) for record in records if record["split"] == "train")
+    run = jaxvae.load(folder)
+    assert run.config.model.kind == kind
+    jax.tree.map(np.testing.assert_array_equal, run.params, outcome.params)
+    assert (folder / "pictures" / f"{'prior_samples' if kind == 'gan' else 'curves'}.png").exists()
+    page = report_page(folder, samples=2, limit=40)
+    assert KINDS[kind].about in page
+    assert "could not be drawn" not in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_command_works_or_names_one_that_does(kind, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
+    train.train_run(tiny(kind), tmp_path / "a", say=lambda line: None)
+    refused = {}
+    for command, options in LOOKING.items():
+        module = importlib.import_module(f"jaxvae.commands.{command}")
+        make = next(value for name, value in vars(module).items() if name.endswith("Options"))
+        try:
+            module.main(make(run=str(tmp_path / "a"), **options))
+        except ValueError as error:
+            refused[command] = str(error)
+    for words in refused.values():
+        assert "is of a model" in words
+        other = words.split("Try jaxvae ")[1].split()[0]
+        assert other not in refused
+    assert ("evaluate" in refused) == (kind == "gan")
+
+
+@pytest.mark.slow
+def test_a_conditional_run_draws_the_class_that_is_asked_for(tmp_path, monkeypatch, capsys):
+    """Of untrained networks, too, one label draws what the library draws of it, and another label something else."""
+    monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
+    for kind in ("conditional", "vae"):
+        train.train_run(tiny(kind), tmp_path / kind, say=lambda line: None)
+    model, params, config = jaxvae.load(tmp_path / "conditional")
+    assert config.data.classes == 10
+    drawn = {}
+    for label in (3, 4, None):
+        path = tmp_path / f"{label}.npy"
+        sample.main(sample.SampleOptions(str(tmp_path / "conditional"), count=12, label=label, output=str(path)))
+        drawn[label] = np.load(path)
+    for label in (3, 4):
+        expected = model.to_unit(prior_means(model, params, jax.random.key(0), 12, context=label))
+        np.testing.assert_allclose(drawn[label], expected, rtol=1e-6)
+        np.testing.assert_allclose(drawn[None][label], expected[label], rtol=1e-6)
+    assert np.abs(drawn[3] - drawn[4]).max() > 1e-3
+    for kind, label, words in (("conditional", 10, "expected 0 to 9"), ("vae", 3, "takes none")):
+        with pytest.raises(ValueError, match=f"label is {label}.*{words}"):
+            sample.main(sample.SampleOptions(str(tmp_path / kind), label=label))
+
+
+def test_a_kind_that_is_told_the_class_refuses_data_without_labels(tmp_path):
+    np.save(tmp_path / "images.npy", jaxvae.data.load("digits").images[:20])
+    config = replace(tiny("conditional"), batch_size=4)
+    with pytest.raises(ValueError, match=r"'conditional', which is told the class.*has no labels.*--model.kind vae"):
+        load_run_data(replace(config, data=replace(config.data, name=str(tmp_path / "images.npy"))))
+    with pytest.raises(ValueError, match=r"model\.labelled is 0\.5, but nothing reads it here: set --model\.kind semi"):
+        validate(replace(config, model=replace(config.model, labelled=0.5)))
+
+
+def test_of_a_semi_supervised_run_some_labels_are_shown_and_the_test_is_measured_without_any():
+    config = tiny("semi_supervised")
+    found = load_run_data(config)
+    shown = found.examples.context >= 0
+    labels = jaxvae.data.load("digits").labels
+    assert shown.sum() == 300  # 0.2 of 1,500
+    np.testing.assert_array_equal(found.examples.context[shown], labels[shown])
+    model = build_model(config.model, (8, 8, 1), classes=found.config.data.classes)
+    assert (found.test.given(model).context == -1).all()
+
+
+@pytest.mark.rows(quick=["negative_binomial"])
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_every_likelihood_scores_and_draws_what_each_of_its_protocols_makes(name):
+    config = ModelConfig(hidden=(4,), latent_dim=2, likelihood=name)
+    model, images = build_model(config, (8, 8, 1)), jaxvae.data.load("digits").images[:3]
+    for protocol in LIKELIHOODS[name].protocols:
+        x = jax.vmap(preprocess_of(protocol))(jax.random.split(jax.random.key(0), 3), images)
+        model.check(x, "x")
+        params = model.init(jax.random.key(1), x[0])
+        assert np.isfinite(model.terms(params, jax.random.key(2), x[0]).log_weight)
+        drawn, _ = model.likelihood.sample(params, jax.random.key(3), np.zeros(2, np.float32))
+        model.check(drawn, "drawn")
