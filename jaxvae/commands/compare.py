@@ -54,8 +54,9 @@ def main(options: CompareOptions) -> None:
     first = next(iter(found.rows))
     cells = []
     for name in quantities:
-        one = next(run[name] for run in rows if name in run)
-        cells.append((name, *(run.get(name, "") for run in rows), one.unit, one.setting.evidence))
+        found_here = [run[name] for run in rows if name in run]
+        units = " / ".join(dict.fromkeys(one.unit for one in found_here))  # "of 3 / of 8" latents
+        cells.append((name, *(run.get(name, "") for run in rows), units, found_here[0].setting.evidence))
     setting = found.rows[first][0].setting._replace(samples="", evidence="")
     caption = "" if found.apart else f"{setting}; mean \N{PLUS-MINUS SIGN} standard error"
     print_table("runs on their test images", ("per image", *found.rows, "unit", "of log p(x)"), cells, caption)

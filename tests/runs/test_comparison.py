@@ -127,6 +127,7 @@ def test_the_command_prints_three_tables_and_keeps_them_as_numbers(runs, capsys,
     printed = capsys.readouterr().out
     assert "image by image" in printed
     assert "model.latent_dim" in printed
+    assert "of 2 / of 3" in printed, "active units, of as many latents as each run has"
     rows = json.loads((runs / "a" / "measured" / "compare" / "results.json").read_text())
     bounds = [row for row in rows if row["name"] == "-IW-3"]
     assert [row["setting"]["column"] for row in bounds] == [a, b, b]
