@@ -209,8 +209,8 @@ def few(facts, count):
 
 @pytest.mark.parametrize("count", range(1, 13))
 def test_a_page_of_any_number_of_test_images_shows_strange_ones(facts, monkeypatch, count):
-    def scores(model, params, x, seed):
-        return {"iwae": np.random.default_rng(len(x)).normal(size=len(x))}
+    def scores(model, params, test):
+        return {"iwae": np.random.default_rng(len(test.x)).normal(size=len(test.x))}
 
     monkeypatch.setattr(measured, "_scores", scores)
     section = measured.anomalies(few(facts, count), 1000)
