@@ -7,6 +7,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from small import small_vae
 
 import jaxvae
 from jaxvae.commands import door
@@ -29,7 +30,7 @@ def opened(name, seed, likelihood="discretized_logistic", **changes):
     elbo = np.float32(-160 + hard + rng.normal(seed, 1, 100))
     values = {"elbo": elbo, "iwae": elbo + np.float32(3), "kl": np.float32(rng.random(100))}
     config = replace(PRESETS["digits"], model=ModelConfig(likelihood=likelihood))
-    return Opened(name, None, config, SETTING._replace(**changes), values, [])
+    return Opened(name, small_vae(), config, SETTING._replace(**changes), values, [])
 
 
 def test_a_difference_is_that_of_each_image_and_its_error_far_below_those_of_its_parts():

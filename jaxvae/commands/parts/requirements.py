@@ -48,7 +48,7 @@ def need_weights(run: str, model: Any, why: str) -> None:
     if model.evidence != "weights" or model.prior.support != "real":
         raise ValueError(
             f"{run} is of a model without importance weights over real latents: {why}, expected a model with them. "
-            f"Try jaxvae evaluate {run}"
+            f"Try jaxvae {'sample' if model.posterior.support == 'none' else 'evaluate'} {run}"
         )
 
 

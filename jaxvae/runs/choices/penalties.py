@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from jaxvae.runs.configs.config import ObjectiveConfig
 
 WEIGHT = ("objective.penalty_weight",)
+# The loss of a beta-TCVAE stands in place of these.
+INSTEAD = ("objective.bound", "objective.estimator", "objective.beta", "objective.warmup_epochs")
 
 
 def _none(objective: "ObjectiveConfig", model: "Model") -> Any:
@@ -46,5 +48,5 @@ PENALTIES: dict[str, Penalty] = {
     "mmd": Penalty(_mmd, WEIGHT),
     "dip_i": Penalty(_dip_i, WEIGHT, diagonal=True),
     "dip_ii": Penalty(_dip_ii, WEIGHT, diagonal=True),
-    "total_correlation": Penalty(_none, WEIGHT, loss=_total_correlation, diagonal=True),
+    "total_correlation": Penalty(_none, WEIGHT, INSTEAD, loss=_total_correlation, diagonal=True),
 }
