@@ -81,7 +81,8 @@ def _options(name: str) -> type:
 
 def _read(name: str, words: Sequence[str]) -> Any:
     """The options of a command, from the words after it."""
-    from jaxvae.commands.cli import parse_options, parse_train
+    from jaxvae.commands.cli import parse_options
+    from jaxvae.commands.parts.train_line import parse_train
 
     called = f"jaxvae {name}"
     return parse_train(words, called) if name == "train" else parse_options(_options(name), words, called)

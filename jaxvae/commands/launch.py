@@ -34,7 +34,7 @@ def launch(
 
     Args:
         body: the work; heavy imports belong inside it.
-        parse: makes its options from the words of the command line, as `commands.cli.parse_train`.
+        parse: makes its options from the words of the command line, as `commands.parts.train_line.parse_train`.
         args: those words, by default those of `sys.argv`.
     """
     given = sys.argv[1:] if args is None else args

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from jaxvae.commands.cli import RunFolder, UsageError, parse_options, parse_train, parser, train_help
+from jaxvae.commands.cli import RunFolder, UsageError, parse_options, parser
 from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.train_line import parse_train, train_help
 from jaxvae.runs.configs.config import ABOUT, PRESETS, Config
 from jaxvae.runs.configs.fields import flag, flatten
 from jaxvae.runs.configs.serialize import write_config

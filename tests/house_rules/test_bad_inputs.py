@@ -16,7 +16,7 @@ import pytest
 from small import LATENTS, SHAPE, Encoder, Linear, binarize, images, small_vae
 
 import jaxvae
-from jaxvae.commands.cli import parse_train
+from jaxvae.commands.parts.train_line import parse_train
 from jaxvae.data.protocols import fixed_binarization, grey
 from jaxvae.evaluation import latents, plots
 from jaxvae.evaluation.latents import generation

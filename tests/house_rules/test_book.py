@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import jaxvae
-from jaxvae.commands.cli import parse_options, parse_train
+from jaxvae.commands.cli import parse_options
+from jaxvae.commands.parts.train_line import parse_train
 
 ROOT = Path(jaxvae.__file__).parent.parent
 BOOK = ROOT / "notebooks"

@@ -13,7 +13,8 @@ from test_rarity_run import Died, cut_at
 from test_run import fingerprint, silent
 
 import jaxvae
-from jaxvae.commands.cli import UsageError, parse_train
+from jaxvae.commands.cli import UsageError
+from jaxvae.commands.parts.train_line import parse_train
 from jaxvae.runs import Recipe
 from jaxvae.runs import train as runs_train
 from jaxvae.runs.comparison import compare_runs

@@ -16,7 +16,7 @@ from test_run import SMALL, fingerprint, silent, wait_for
 
 import jaxvae
 from jaxvae.commands import animate_training
-from jaxvae.commands.cli import parse_train
+from jaxvae.commands.parts.train_line import parse_train
 from jaxvae.data.protocols import dynamic
 from jaxvae.evaluation.latents.rarity import latent_resampler
 from jaxvae.runs import running

@@ -3,24 +3,23 @@
 from typing import TYPE_CHECKING, Any
 
 from jaxvae.runs.choices.autoencoders import build_autoencoder
-from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, weight_of
+from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options, weight_of
 from jaxvae.runs.choices.variational import VARIATIONAL
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Model, Network, Observation
-    from jaxvae.runs.configs.config import Config, ModelConfig
 
 CRITIC = ("model.critic_hidden", "model.critic_rate")
 IGNORED = (*PARTS, *BOUND)  # the game is the objective
 
 
-def _code_critic(config: "ModelConfig") -> "Network":
+def _code_critic(config: Options) -> "Network":
     from jaxvae.networks.discriminator import MLPCritic
 
     return MLPCritic(config.critic_hidden)
 
 
-def _image_critic(config: "ModelConfig") -> "Network":
+def _image_critic(config: Options) -> "Network":
     """Of the convolutions of the networks it plays against, where they have some."""
     from jaxvae.networks.discriminator import ConvCritic
 
@@ -29,19 +28,19 @@ def _image_critic(config: "ModelConfig") -> "Network":
     return _code_critic(config)
 
 
-def _factor(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _factor(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.players.critic import with_critic
 
     return with_critic(VARIATIONAL["vae"].make(config, given, observation), _code_critic(config))
 
 
-def _factor_loss(config: "Config", model: "Model") -> Any:
+def _factor_loss(config: Options, model: "Model") -> Any:
     from jaxvae.training.losses.adversarial_codes import factor_vae_loss
 
     return factor_vae_loss(model, _code_critic(config.model), gamma=weight_of(config.model, 10.0))
 
 
-def _adversarial(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _adversarial(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.autoencoders.deterministic import autoencoder
     from jaxvae.models.players.critic import with_critic
     from jaxvae.models.priors.standard import standard_normal
@@ -50,25 +49,25 @@ def _adversarial(config: "ModelConfig", given: Given, observation: "Observation"
     return with_critic(build_autoencoder(autoencoder, config, given, observation, prior=prior), _code_critic(config))
 
 
-def _adversarial_loss(config: "Config", model: "Model") -> Any:
+def _adversarial_loss(config: Options, model: "Model") -> Any:
     from jaxvae.training.losses.adversarial_codes import adversarial_autoencoder_loss
 
     return adversarial_autoencoder_loss(model, _code_critic(config.model), weight=weight_of(config.model, 1.0))
 
 
-def _vae_gan(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _vae_gan(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.players.critic import with_critic
 
     return with_critic(VARIATIONAL["vae"].make(config, given, observation), _image_critic(config), sees="example")
 
 
-def _vae_gan_loss(config: "Config", model: "Model") -> Any:
+def _vae_gan_loss(config: Options, model: "Model") -> Any:
     from jaxvae.training.losses.adversarial_images import vae_gan_loss
 
     return vae_gan_loss(model, _image_critic(config.model), gamma=weight_of(config.model, 1.0))
 
 
-def _gan(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _gan(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.players.critic import with_critic
     from jaxvae.models.players.generator import gan
     from jaxvae.runs.choices.networks import build_decoder
@@ -78,13 +77,13 @@ def _gan(config: "ModelConfig", given: Given, observation: "Observation") -> "Mo
     return with_critic(model, _image_critic(config), sees="example")
 
 
-def _gan_loss(config: "Config", model: "Model") -> Any:
+def _gan_loss(config: Options, model: "Model") -> Any:
     from jaxvae.training.losses.adversarial_images import gan_loss
 
     return gan_loss(model, _image_critic(config.model))
 
 
-def _optimizer(config: "Config", make: Any) -> Any:
+def _optimizer(config: Options, make: Any) -> Any:
     """One for the critic, at its own rate, and one for all else."""
     from jaxvae.training.engine.optimizers import optimizer_by_part
 

@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, weight_of
+from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options, weight_of
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
-    from jaxvae.runs.configs.config import Config, ModelConfig
 
 IGNORED = (*PARTS, *BOUND)  # there is no posterior
 
 
 def build_autoencoder(
-    make: "Callable[..., Model]", config: "ModelConfig", given: Given, observation: "Observation", **options: Any
+    make: "Callable[..., Model]", config: Options, given: Given, observation: "Observation", **options: Any
 ) -> "Model":
     """An autoencoder by the constructor `make`, which is given its networks and sizes.
 
@@ -36,13 +35,13 @@ def build_autoencoder(
     )
 
 
-def _plain(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _plain(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.autoencoders.deterministic import autoencoder
 
     return build_autoencoder(autoencoder, config, given, observation)
 
 
-def _denoising(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _denoising(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.autoencoders import denoising
 
     corruptions = {
@@ -54,19 +53,19 @@ def _denoising(config: "ModelConfig", given: Given, observation: "Observation") 
     return build_autoencoder(denoising.denoising_autoencoder, config, given, observation, corruption=corruption)
 
 
-def _sparse(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _sparse(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.autoencoders.regularized import sparse_autoencoder
 
     return build_autoencoder(sparse_autoencoder, config, given, observation, weight=weight_of(config, 1.0))
 
 
-def _contractive(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _contractive(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.autoencoders.regularized import contractive_autoencoder
 
     return build_autoencoder(contractive_autoencoder, config, given, observation, weight=weight_of(config, 0.1))
 
 
-def _rae(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _rae(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.autoencoders.regularized import regularized_autoencoder
 
     return build_autoencoder(
@@ -80,14 +79,14 @@ def _rae(config: "ModelConfig", given: Given, observation: "Observation") -> "Mo
     )
 
 
-def _wasserstein(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _wasserstein(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.autoencoders.deterministic import autoencoder
     from jaxvae.models.priors.standard import standard_normal
 
     return build_autoencoder(autoencoder, config, given, observation, prior=standard_normal(config.latent_dim))
 
 
-def _wasserstein_loss(config: "Config", model: "Model") -> Any:
+def _wasserstein_loss(config: Options, model: "Model") -> Any:
     from jaxvae.training.losses.bound import bound_loss
     from jaxvae.training.losses.penalties import mmd_penalty
 

@@ -1,60 +1,57 @@
 """Bounds that training maximises and estimators of their gradients, by name."""
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jaxvae.runs.choices.records import Bound, Estimator
-
-if TYPE_CHECKING:
-    from jaxvae.runs.configs.config import ObjectiveConfig
+from jaxvae.runs.choices.records import Bound, Estimator, Options
 
 Made = tuple[Any, dict[str, Any]]
 NO_KL = ("objective.beta", "objective.warmup_epochs")  # there is no KL to weigh
 
 
-def _elbo(objective: "ObjectiveConfig", beta: Any) -> Made:
+def _elbo(objective: Options, beta: Any) -> Made:
     from jaxvae.objectives.bounds import elbo
 
     return elbo, {"beta": beta}
 
 
-def _iwae(objective: "ObjectiveConfig", beta: Any) -> Made:
+def _iwae(objective: Options, beta: Any) -> Made:
     from jaxvae.objectives.bounds import iwae_bound
 
     return iwae_bound, {}
 
 
-def _miwae(objective: "ObjectiveConfig", beta: Any) -> Made:
+def _miwae(objective: Options, beta: Any) -> Made:
     from jaxvae.objectives.importance import miwae_bound
 
     return functools.partial(miwae_bound, groups=objective.groups), {}
 
 
-def _ciwae(objective: "ObjectiveConfig", beta: Any) -> Made:
+def _ciwae(objective: Options, beta: Any) -> Made:
     from jaxvae.objectives.importance import ciwae_bound
 
     return ciwae_bound, {"beta": objective.mix}
 
 
-def _renyi(objective: "ObjectiveConfig", beta: Any) -> Made:
+def _renyi(objective: Options, beta: Any) -> Made:
     from jaxvae.objectives.renyi import renyi_bound
 
     return renyi_bound, {"alpha": objective.alpha}
 
 
-def _vr_max(objective: "ObjectiveConfig", beta: Any) -> Made:
+def _vr_max(objective: Options, beta: Any) -> Made:
     from jaxvae.objectives.renyi import vr_max_bound
 
     return vr_max_bound, {}
 
 
-def _free_bits(objective: "ObjectiveConfig", beta: Any) -> Made:
+def _free_bits(objective: Options, beta: Any) -> Made:
     from jaxvae.objectives.rates import free_bits_bound
 
     return free_bits_bound, {"free_nats": objective.free_bits}
 
 
-def _capacity(objective: "ObjectiveConfig", beta: Any) -> Made:
+def _capacity(objective: Options, beta: Any) -> Made:
     from jaxvae.objectives.rates import capacity_bound
 
     return capacity_bound, {"capacity": objective.capacity, "gamma": objective.capacity_weight}
@@ -77,29 +74,29 @@ BOUNDS: dict[str, Bound] = {
 }
 
 
-def _pathwise(objective: "ObjectiveConfig") -> Any:
+def _pathwise(objective: Options) -> Any:
     return None
 
 
-def _sticking_the_landing(objective: "ObjectiveConfig") -> Any:
+def _sticking_the_landing(objective: Options) -> Any:
     from jaxvae.objectives.estimators import sticking_the_landing
 
     return sticking_the_landing
 
 
-def _doubly_reparameterized(objective: "ObjectiveConfig") -> Any:
+def _doubly_reparameterized(objective: Options) -> Any:
     from jaxvae.objectives.estimators import doubly_reparameterized
 
     return doubly_reparameterized
 
 
-def _score_function(objective: "ObjectiveConfig") -> Any:
+def _score_function(objective: Options) -> Any:
     from jaxvae.objectives.estimators import score_function
 
     return score_function
 
 
-def _piwae(objective: "ObjectiveConfig") -> Any:
+def _piwae(objective: Options) -> Any:
     from jaxvae.objectives.estimators import piwae
 
     return piwae(objective.groups)

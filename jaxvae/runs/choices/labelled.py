@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING
 
 from jaxvae.runs.choices.posteriors import POSTERIORS
-from jaxvae.runs.choices.records import PARTS, Given, Kind, weight_of
+from jaxvae.runs.choices.records import PARTS, Given, Kind, Options, weight_of
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
-    from jaxvae.runs.configs.config import ModelConfig
 
 
-def _conditional(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _conditional(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.conditional import conditional_vae
     from jaxvae.networks.conditional import with_context
     from jaxvae.runs.choices.networks import build_decoder, build_encoder
@@ -26,7 +25,7 @@ def _conditional(config: "ModelConfig", given: Given, observation: "Observation"
     )
 
 
-def _semi_supervised(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _semi_supervised(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.semi_supervised import semi_supervised_vae
     from jaxvae.networks.conditional import with_context
     from jaxvae.runs.choices.networks import build_code_encoder, build_decoder, build_encoder

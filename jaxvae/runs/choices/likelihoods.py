@@ -2,13 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from jaxvae.runs.choices.records import Likelihood
+from jaxvae.runs.choices.records import Likelihood, Protocol
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Observation
-    from jaxvae.runs.configs.config import Protocol
 
-GREY: "tuple[Protocol, ...]" = ("grey", "dequantize")
+GREY: tuple[Protocol, ...] = ("grey", "dequantize")
 WITHOUT_SCALE = ("model.scale",)
 
 

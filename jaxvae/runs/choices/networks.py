@@ -2,11 +2,10 @@
 
 from jaxvae.models.records import Network, Observation
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
-from jaxvae.runs.choices.records import Given
-from jaxvae.runs.configs.config import ModelConfig
+from jaxvae.runs.choices.records import Given, Options
 
 
-def build_encoder(config: ModelConfig) -> Network:
+def build_encoder(config: Options) -> Network:
     """The encoder of a posterior, which asks it for as many numbers as it reads."""
     if config.network == "conv":
         from jaxvae.networks.conv import ConvEncoder  # seldom needed, so not at every start
@@ -15,7 +14,7 @@ def build_encoder(config: ModelConfig) -> Network:
     return MLPEncoder(config.latent_dim, config.hidden, activation=config.activation)
 
 
-def build_code_encoder(config: ModelConfig, size: int) -> Network:
+def build_code_encoder(config: Options, size: int) -> Network:
     """An encoder that emits one array [size] and no distribution: a code, or logits."""
     from jaxvae.networks.deterministic import ConvDeterministicEncoder, MLPDeterministicEncoder
 
@@ -24,7 +23,7 @@ def build_code_encoder(config: ModelConfig, size: int) -> Network:
     return MLPDeterministicEncoder(size, config.hidden, config.activation)
 
 
-def build_decoder(config: ModelConfig, given: Given, observation: Observation) -> Network:
+def build_decoder(config: Options, given: Given, observation: Observation) -> Network:
     """The encoder's mirror image."""
     shape, channels = given.event_shape, observation.channels
     if config.network == "conv":

@@ -3,48 +3,47 @@
 import functools
 from typing import TYPE_CHECKING, Any
 
-from jaxvae.runs.choices.records import Posterior
+from jaxvae.runs.choices.records import Options, Posterior
 
 if TYPE_CHECKING:
     from jaxvae.runs.choices.records import MakePosterior
-    from jaxvae.runs.configs.config import ModelConfig
 
 CONTEXT = 32  # numbers an encoder emits beside mean and log-variance for a flow to be conditioned on
 FLOW = ("model.flows", "model.flow_hidden")
 NOT_DIAGONAL = ("sampler.kind",)  # rarity is read off diagonal Gaussians
 
 
-def _diagonal(config: "ModelConfig") -> "MakePosterior":
+def _diagonal(config: Options) -> "MakePosterior":
     from jaxvae.models.posteriors.gaussian import gaussian_posterior
 
     return gaussian_posterior
 
 
-def _low_rank(config: "ModelConfig") -> "MakePosterior":
+def _low_rank(config: Options) -> "MakePosterior":
     from jaxvae.models.posteriors.low_rank import low_rank_posterior
 
     return low_rank_posterior(config.rank)
 
 
-def _full(config: "ModelConfig") -> "MakePosterior":
+def _full(config: Options) -> "MakePosterior":
     from jaxvae.models.posteriors.full_covariance import full_covariance_posterior
 
     return full_covariance_posterior
 
 
-def _planar(config: "ModelConfig") -> "MakePosterior":
+def _planar(config: Options) -> "MakePosterior":
     from jaxvae.flows.planar_flow import planar
 
     return _amortized(planar, config)
 
 
-def _radial(config: "ModelConfig") -> "MakePosterior":
+def _radial(config: Options) -> "MakePosterior":
     from jaxvae.flows.radial_flow import radial
 
     return _amortized(radial, config)
 
 
-def _iaf(config: "ModelConfig") -> "MakePosterior":
+def _iaf(config: Options) -> "MakePosterior":
     from jaxvae.flows.autoregressive import autoregressive_flow, inverse_autoregressive
     from jaxvae.models.posteriors.flow import flow_posterior
     from jaxvae.networks.made import MADE
@@ -54,7 +53,7 @@ def _iaf(config: "ModelConfig") -> "MakePosterior":
     return flow_posterior(flow, CONTEXT)
 
 
-def _coupling(config: "ModelConfig") -> "MakePosterior":
+def _coupling(config: Options) -> "MakePosterior":
     from jaxvae.flows.couplings import real_nvp
     from jaxvae.models.posteriors.flow import flow_posterior
     from jaxvae.networks.conditioner import ConditionerMLP
@@ -63,7 +62,7 @@ def _coupling(config: "ModelConfig") -> "MakePosterior":
     return flow_posterior(real_nvp(config.latent_dim, network, config.flows), CONTEXT)
 
 
-def _amortized(layer: Any, config: "ModelConfig") -> "MakePosterior":
+def _amortized(layer: Any, config: Options) -> "MakePosterior":
     """A chain of layers whose parameters are linear in what the encoder emits."""
     from jaxvae.flows.amortization import amortized
     from jaxvae.flows.records import chain

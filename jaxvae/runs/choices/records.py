@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Conditional, Model, Network, Observation
-    from jaxvae.runs.configs.config import ModelConfig, Protocol
 
     MakePosterior = Callable[..., Conditional]
 
 
+# A config or a part of one. Configs are made of the tables, so that no table can name them.
+Options = Any
+Protocol = Literal["auto", "grey", "threshold", "dynamic", "levels", "dequantize"]
 # Options that every kind of model takes but those that say they do not: parts, and the bound.
 PARTS = ("model.prior", "model.posterior", "sampler.kind", "objective.penalty")
 BOUND = ("objective.bound", "objective.samples", "objective.estimator", "objective.beta", "objective.warmup_epochs")
@@ -56,7 +58,7 @@ class Likelihood(NamedTuple):
     """
 
     make: "Callable[[Any], Observation]"
-    protocols: "tuple[Protocol, ...]"
+    protocols: tuple[Protocol, ...]
     reads: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
     one_output: bool = False
@@ -163,7 +165,7 @@ class Kind(NamedTuple):
     optimizer: Callable[[Any, Any], Any] | None = None
 
 
-def weight_of(config: "ModelConfig", usual: float) -> float:
+def weight_of(config: Options, usual: float) -> float:
     """The weight of what a kind adds to its loss: the one asked for, or its usual one.
 
     Example:

@@ -4,16 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 from jaxvae.runs.choices.posteriors import POSTERIORS
 from jaxvae.runs.choices.priors import PRIORS
-from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, weight_of
+from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options, weight_of
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
-    from jaxvae.runs.configs.config import Config, ModelConfig
 
 LAYERS = ("model.first_latents", "model.upper_hidden")
 
 
-def _plain(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _plain(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.variational import vae
     from jaxvae.runs.choices.networks import build_decoder, build_encoder
 
@@ -29,21 +28,21 @@ def _plain(config: "ModelConfig", given: Given, observation: "Observation") -> "
     )
 
 
-def _hierarchical(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _hierarchical(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.hierarchical import hierarchical_vae
     from jaxvae.networks.mlp import MLPEncoder
 
     return _layered(hierarchical_vae, MLPEncoder, config, given, observation)
 
 
-def _ladder(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _ladder(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.ladder import ladder_vae
     from jaxvae.networks.hierarchical import MLPLevel
 
     return _layered(ladder_vae, MLPLevel, config, given, observation)
 
 
-def _layered(make: Any, level: Any, config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _layered(make: Any, level: Any, config: Options, given: Given, observation: "Observation") -> "Model":
     """x - hidden - first_latents - upper_hidden - latent_dim, and the same layers downwards."""
     from jaxvae.networks.mlp import MLPEncoder
     from jaxvae.runs.choices.networks import build_decoder
@@ -56,7 +55,7 @@ def _layered(make: Any, level: Any, config: "ModelConfig", given: Given, observa
     return made
 
 
-def _hyperspherical(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _hyperspherical(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.posteriors.hyperspherical import hyperspherical_posterior
     from jaxvae.models.priors.sphere import uniform_sphere
     from jaxvae.models.variational import vae
@@ -73,7 +72,7 @@ def _hyperspherical(config: "ModelConfig", given: Given, observation: "Observati
     )
 
 
-def _categorical(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _categorical(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.categorical_latents import categorical_vae
     from jaxvae.runs.choices.networks import build_code_encoder, build_decoder
 
@@ -88,7 +87,7 @@ def _categorical(config: "ModelConfig", given: Given, observation: "Observation"
     )
 
 
-def _vq(config: "ModelConfig", given: Given, observation: "Observation") -> "Model":
+def _vq(config: Options, given: Given, observation: "Observation") -> "Model":
     import jax.numpy as jnp
 
     from jaxvae.models.vq import vq_vae
@@ -107,13 +106,13 @@ def _vq(config: "ModelConfig", given: Given, observation: "Observation") -> "Mod
     )
 
 
-def _vq_loss(config: "Config", model: "Model") -> Any:
+def _vq_loss(config: Options, model: "Model") -> Any:
     from jaxvae.training.losses.codebook import vq_loss
 
     return vq_loss(model)
 
 
-def _vq_optimizer(config: "Config", make: Any) -> Any:
+def _vq_optimizer(config: Options, make: Any) -> Any:
     from jaxvae.training.losses.codebook import vq_optimizer
 
     return vq_optimizer(make())

@@ -12,8 +12,8 @@ from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.penalties import PENALTIES
 from jaxvae.runs.choices.posteriors import POSTERIORS
 from jaxvae.runs.choices.priors import PRIORS
+from jaxvae.runs.choices.records import Protocol
 
-Protocol = Literal["auto", "grey", "threshold", "dynamic", "levels", "dequantize"]
 Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus"]
 Scale = Literal["fixed", "learned", "per_pixel"]
 Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
