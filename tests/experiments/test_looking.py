@@ -125,6 +125,7 @@ def test_interpolate_walks_both_paths_between_different_classes(run, tmp_path, c
     assert (Path(run) / "pictures" / "interpolate.png").stat().st_size > 4000
 
 
+@pytest.mark.slow
 def test_the_manifold_of_a_run_is_that_of_its_decoder(run, tmp_path, capsys):
     call("manifold", run, "--count", "4", "--latents", "2", "0", "--tail", "0.1", "--output", str(tmp_path / "a.npy"))
     model, params, _ = jaxvae.load(run)
@@ -174,6 +175,7 @@ def test_a_training_is_animated_from_its_first_epoch(run, show, tmp_path):
     assert frames(tmp_path / "a.gif") == 3
 
 
+@pytest.mark.slow
 def test_training_anew_in_memory_is_the_run_itself(run, tmp_path):
     module = importlib.import_module("experiments.animate_training")
     model, params, config = jaxvae.load(run)
@@ -207,6 +209,7 @@ def test_wrong_options_are_named(name, run):
         call(script, run, *args)
 
 
+@pytest.mark.slow
 def test_attributes_of_data_without_labels_are_refused(faces):
     with pytest.raises(ValueError, match="no labels"):
         call("attributes", faces)

@@ -59,6 +59,7 @@ def read(folder, start="results"):
     return {row.name: row for row in rows}
 
 
+@pytest.mark.slow
 def test_a_training_leaves_the_numbers_that_it_prints_and_its_summary_holds(run):
     rows, summary = read(run), json.loads((run / "summary.json").read_text())["test"]
     assert set(rows) == {"-ELBO", "reconstruction", "KL"}

@@ -114,6 +114,7 @@ def test_inpaint_measures_every_mask_and_draws_it(folder, capsys):
     assert (folder / "inpaint.png").stat().st_size > 4000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "args", "words"),
     [

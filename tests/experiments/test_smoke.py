@@ -64,6 +64,7 @@ def test_evaluate_prints_bounds_with_errors_and_their_setting(run, capsys):
         assert words in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "args", "shape"),
     [

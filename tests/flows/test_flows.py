@@ -191,6 +191,7 @@ def test_a_key_decides_the_parameters(name):
     assert all((a == b).all() for a, b in zip(same, other, strict=True)) == (name in FIXED)
 
 
+@pytest.mark.rows(slow=["spline_coupling"])
 @pytest.mark.parametrize("name", [name for name, flow in FLOWS.items() if flow[2] and name not in SLOW])
 def test_the_context_changes_the_map(name):
     (u, context), params = inputs(name, 200), parameters(name, noise=0.5)

@@ -114,7 +114,17 @@ def test_an_empty_event_has_probability_one(case):
     assert float(user_jit(case.function)(*case.example((0,)))) == 0.0
 
 
-@pytest.mark.rows(slow=["float16-negative_binomial_log_prob", "bfloat16-zero_inflated_negative_binomial_log_prob"])
+@pytest.mark.rows(
+    slow=[
+        "float16-negative_binomial_log_prob",
+        "bfloat16-zero_inflated_negative_binomial_log_prob",
+        "float16-logistic_mixture_log_prob",
+        "bfloat16-negative_binomial_log_prob",
+        "bfloat16-logistic_mixture_log_prob",
+        "bfloat16-categorical_log_prob",
+        "float16-zero_inflated_negative_binomial_log_prob",
+    ]
+)
 @every
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_is_summed_in_single(case, dtype):

@@ -66,6 +66,7 @@ def evidence(model, params, x):
     return np.log(np.exp(np.float64(each(x))) @ WEIGHTS)
 
 
+@pytest.mark.slow
 def test_the_log_likelihood_is_the_sum_of_the_parts():
     model, params = ready()
     terms = model.terms(params, KEY, one())

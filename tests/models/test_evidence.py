@@ -167,6 +167,7 @@ def test_a_bound_that_averages_weights_is_refused_by_name_where_they_do_not_aver
     assert "per_example" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_what_is_at_most_the_mean_of_the_log_weights_stays_allowed():
     model, params, x, _ = loosened()
     for bound, options in (

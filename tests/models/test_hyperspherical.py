@@ -79,6 +79,7 @@ def test_normaliser_slope_and_kl_keep_five_digits(dim):
     np.testing.assert_allclose(climb, np.float64(KAPPAS) * bend, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_absurd_concentrations_stay_finite():
     for dim in (2, 784):
         for function in (von_mises_fisher_log_normalizer, von_mises_fisher_kl_uniform):

@@ -182,6 +182,7 @@ def test_pieces_have_the_masks_of_the_whole():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), whole, pieces)
 
 
+@pytest.mark.slow
 def test_a_model_with_dropout_fits_and_its_weights_are_saved(tmp_path):
     model = dropout_vae()
     (params, history), again = (

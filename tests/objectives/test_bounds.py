@@ -143,7 +143,7 @@ BOUNDS = {
 }
 
 
-@pytest.mark.rows(quick=["miwae-True", "iwae-True", "renyi-True", "renyi above 1-True"])
+@pytest.mark.rows(quick=["iwae-True"])
 @pytest.mark.parametrize("analytic", [False, True])
 @pytest.mark.parametrize("name", BOUNDS)
 def test_gradients_agree_with_central_differences(name, analytic):

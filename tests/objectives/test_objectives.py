@@ -79,7 +79,7 @@ def loss_of(model, whole=False, **options):
 QUICK = ("renyi", "free bits of the batch", "doubly in chunks", "score", "piwae")
 
 
-@pytest.mark.rows(full=["doubly in chunks", "renyi"])
+@pytest.mark.rows(full=["doubly in chunks", "renyi"], slow=["free bits of the batch", "score"])
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.full) for n in OBJECTIVES])
 def test_a_users_network_trains(name):
     model, batch = users_model(), jnp.float32(images(40) > 100)

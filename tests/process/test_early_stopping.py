@@ -85,6 +85,7 @@ def test_the_epoch_of_the_best_validation_bound_is_kept_measured_and_written(unb
     assert f"Epoch {chosen['epoch']} of {len(lines)} is kept, chosen by validation" in chosen["kept"]
 
 
+@pytest.mark.slow
 @pytest.mark.rows(quick=["after"])
 @pytest.mark.parametrize("where", ["before", "within", "after", "last"])
 def test_a_run_cut_while_it_waits_keeps_the_same_epoch(unbroken, tmp_path, monkeypatch, where):

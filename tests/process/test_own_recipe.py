@@ -79,6 +79,7 @@ def unbroken(make, tmp_path_factory):
         return train_run(SETTINGS, tmp_path_factory.mktemp("runs") / "mine", recipe=own, say=silent)
 
 
+@pytest.mark.slow
 def test_it_has_the_numbers_of_the_same_run_by_options(unbroken, tmp_path):
     by_options = replace(
         SETTINGS,

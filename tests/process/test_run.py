@@ -161,7 +161,7 @@ def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(finished, tmp_pa
     assert fingerprint(tmp_path / "a") == fingerprint(finished.folder)
 
 
-@pytest.mark.rows(full=["13", "6"])
+@pytest.mark.rows(full=["13", "6"], slow=["5"])
 @pytest.mark.parametrize("cut", [1, 5, 6, 13])
 def test_a_run_resumed_from_any_checkpoint_is_the_unbroken_run(finished, tmp_path, monkeypatch, cut):
     from jaxvae.runs import running

@@ -59,7 +59,7 @@ def tiny(kind: str, epochs: int = 1) -> Config:
     return validate(replace(PRESETS["digits"], epochs=epochs, batch_size=750, progress=False, model=model))
 
 
-@pytest.mark.rows(quick=["conditional", "vq"])
+@pytest.mark.rows(quick=["vq"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_trained_resumed_measured_and_reported(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
@@ -144,6 +144,7 @@ def test_of_a_semi_supervised_run_some_labels_are_shown_and_the_test_is_measured
     assert (found.test.given(model).context == -1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.rows(quick=["negative_binomial"])
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_every_likelihood_scores_and_draws_what_each_of_its_protocols_makes(name):

@@ -93,7 +93,7 @@ def test_every_model_the_command_line_names_trains(name):
     assert found[-8:].mean() < found[:8].mean() - 1.0
 
 
-@pytest.mark.rows(quick=["penalty none", "estimator pathwise"])
+@pytest.mark.rows(quick=["penalty none"])
 @pytest.mark.rows(
     full=[
         "bound capacity",
@@ -117,6 +117,7 @@ def test_every_objective_the_command_line_names_trains(name):
     assert found[-8:].mean() < found[:8].mean() - 1.0
 
 
+@pytest.mark.rows(slow=["free_bits"])
 @pytest.mark.parametrize("bound", ["free_bits", "capacity"])
 def test_free_bits_and_capacity_compare_the_mean_kl_of_the_minibatch_unless_each_examples_is_asked_for(bound):
     """By hand, from the KL [B, Z] of each example: max(free, mean KL_j) or |mean KL - C| against the mean of either."""

@@ -164,6 +164,7 @@ def test_numbers_that_would_become_others_are_refused(case):
     assert pixels.preprocess is grey  # said to be pixels
 
 
+@pytest.mark.slow
 def test_a_conditional_model_takes_floats_and_labels():
     raw, labels = images(), np.arange(50) % 2
     model = conditional()

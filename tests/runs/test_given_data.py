@@ -79,7 +79,7 @@ def test_a_run_keeps_the_path_and_the_digests_of_its_data_and_opens_from_anywher
     assert str(setting_of(config.data, test)).startswith("my.npy/test, all 4 examples, grey")
 
 
-@pytest.mark.rows(slow=["rows2"])
+@pytest.mark.rows(slow=["rows2", "rows1"])
 @pytest.mark.parametrize("rows", [OTHER, PIXELS[:30], np.concatenate([PIXELS, OTHER])])
 def test_other_data_of_the_same_name_are_refused_with_both_digests(own, capsys, rows):
     root, config = own

@@ -160,6 +160,7 @@ def test_text_from_the_run_stays_text(run, tmp_path):
     assert "No bounds were measured." in found.text  # there is no such data set
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "words"),
     [

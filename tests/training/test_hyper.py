@@ -90,7 +90,7 @@ def test_a_grid_search_over_tables_compiles_once():
     assert not same_bits(first.params_, other.params_)
 
 
-@pytest.mark.rows(slow=["mesh"])
+@pytest.mark.rows(slow=["mesh", "jit"])
 @pytest.mark.parametrize("mode", ["jit", "pmap", "mesh"])
 def test_every_mode_takes_the_numbers(mode):
     model, optimizer = small_vae(), lambda hyper: optax.sgd(hyper["rate"])

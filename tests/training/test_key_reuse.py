@@ -43,7 +43,7 @@ def test_the_checker_is_on():
         jax.random.normal(key)
 
 
-@pytest.mark.rows(slow=["dreg of many samples", "iwae of many samples", "path gradient"])
+@pytest.mark.rows(slow=["dreg of many samples", "iwae of many samples", "path gradient", "score function"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_training_uses_no_key_twice(name):
     model = small_vae()
@@ -57,12 +57,14 @@ def _trained():
     return model, model.init(jax.random.key(0), x[0]), x
 
 
+@pytest.mark.slow
 def test_annealing_both_ways_uses_no_key_twice(trained):
     model, params, _ = trained
     x, z = ancestral_sample(model, params, jax.random.key(1), 3)
     annealed_bounds(model, params, jax.random.key(2), x, z, temperatures=4, chains=2, leapfrog_steps=2)
 
 
+@pytest.mark.slow
 def test_the_search_for_the_best_posterior_uses_no_key_twice(trained):
     model, params, x = trained
     local_bounds(model, params, jax.random.key(1), x, samples=25, steps=3)

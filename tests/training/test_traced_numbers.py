@@ -366,6 +366,15 @@ def two(number):
     return number, 0.9 if number == 1.0 else 1.1 * number
 
 
+@pytest.mark.rows(
+    slow=[
+        "supervised_loss.weight",
+        "factor_vae_loss.gamma",
+        "vae_gan_loss.gamma",
+        "adversarial_autoencoder_loss.weight",
+        "vq_loss.restart_below",
+    ]
+)
 @pytest.mark.parametrize("name", TABLE)
 def test_a_number_may_be_traced(name):
     function, number = TABLE[name]
