@@ -65,8 +65,10 @@ def pytest_collection_modifyitems(config, items):
             for tier in ("slow", "full"):
                 if row in tiers.get(tier, ()):
                     item.add_marker(tier)
-            if row not in tiers.get("quick", [row]) and row not in tiers.get("full", ()):
+            if row not in tiers.get("quick", [row]):
                 item.add_marker("slow")
+        if item.get_closest_marker("full"):  # what is of the long tier is of no other
+            item.own_markers = [mark for mark in item.own_markers if mark.name != "slow"]
     if (unknown := sorted(named - found)) and not any("::" in word for word in config.args):
         raise pytest.UsageError(f"marked as rows of a table, and no such rows: {unknown}")
 

@@ -41,6 +41,11 @@ OWN = {  # options that the kind alone reads
     "contractive": {"weight": 0.5},
     "wasserstein": {"weight": 10.0},
 }
+# Kinds that differ from another one by a few lines: the long tier tries them.
+LONG = [
+    "hierarchical", "ladder", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse", "contractive",
+    "wasserstein", "adversarial", "vae_gan",
+]  # fmt: skip
 LOOKING = {
     "evaluate": {"samples": (1, 2), "limit": 20},
     "sample": {"count": 3},
@@ -59,7 +64,7 @@ def tiny(kind: str, epochs: int = 1) -> Config:
     return validate(replace(PRESETS["digits"], epochs=epochs, batch_size=750, progress=False, model=model))
 
 
-@pytest.mark.rows(quick=["vq"])
+@pytest.mark.rows(quick=["vq"], full=LONG)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_trained_resumed_measured_and_reported(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
@@ -82,6 +87,7 @@ def test_it_is_trained_resumed_measured_and_reported(kind, tmp_path, monkeypatch
 
 
 @pytest.mark.slow
+@pytest.mark.rows(full=LONG)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_command_works_or_names_one_that_does(kind, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
