@@ -1,0 +1,103 @@
+"""The words of a training: a preset, a config file, a run folder or a function of one's own, then what is changed."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from jaxvae.commands.cli import TrainOptions, UsageError, answer_version, parse_options
+from jaxvae.commands.parts.own_recipe import parse_recipe
+from jaxvae.runs.choices.kinds import KINDS
+from jaxvae.runs.configs.config import ABOUT, PRESETS, Config
+from jaxvae.runs.configs.names import folder_path, show, unknown
+from jaxvae.runs.configs.recipes import is_function_name
+from jaxvae.runs.configs.serialize import read_config
+from jaxvae.runs.configs.validate import validate
+from jaxvae.runs.folder.run_folder import CONFIG
+
+TRAIN = "python -m experiments.train"
+
+
+def parse_train(args: Sequence[str], program: str = TRAIN) -> TrainOptions:
+    """Options of `experiments.train`: PRESET, then flags that change it.
+
+    Args:
+        args: the words of the command line.
+        program: how the command was called.
+
+    Raises:
+        UsageError, ValueError, TypeError, FileNotFoundError: for what cannot be understood or accepted.
+        SystemExit: after printing help.
+    """
+    if not args:
+        raise UsageError(f"no preset given. Valid: {', '.join(PRESETS)}. Try {program} digits")
+    start, *rest = args
+    if start in ("-h", "--help"):
+        print(train_help(program))
+        raise SystemExit(0)
+    answer_version(start)
+    if start.startswith("-"):
+        preset = next((word for word in rest if word in PRESETS), "digits")
+        raise UsageError(f"the preset comes first, before {show(start)}: {program} {preset} [OPTIONS]")
+    if is_function_name(start):
+        return parse_recipe(start, rest, program)
+    config, workdir, about = starting_point(start, program)
+    options = parse_options(
+        TrainOptions, rest, f"{program} {start}", about, default=TrainOptions(config=config, workdir=workdir)
+    )
+    folder_path(options.workdir)
+    return replace(options, config=validate(options.config))
+
+
+def starting_point(start: str, program: str = TRAIN) -> tuple[Config, str, str]:
+    """(config, default run folder, description) of a preset, a config file or a run folder."""
+    if start in PRESETS:
+        return PRESETS[start], f"runs/{start}", f"{start}: {ABOUT[start]}."
+    path = Path(start)
+    if os.path.isfile(path / CONFIG):
+        config = read_config(path / CONFIG)
+        if config.recipe.name is not None:
+            name = config.recipe.name
+            raise UsageError(f"{start} is a run of {name}. Go on with it: {program} {name} --workdir {start}")
+        return config, start, f"Goes on with the run in {start}."
+    if path.suffix == ".json":
+        return read_config(path), f"runs/{path.stem}", f"Trains what {start} describes."
+    if os.sep in start:
+        own = f" If it holds your pictures: {program} images --data.name {start}" if path.exists() else ""
+        raise FileNotFoundError(
+            f"{start} is no run folder (it has no {CONFIG}) and no .json file.{own or f' Try {program} --help'}"
+        )
+    raise UsageError(unknown("preset", start, PRESETS))
+
+
+def train_help(program: str = TRAIN) -> str:
+    """The first page of help: presets, kinds of model and examples."""
+    width = max(map(len, (*PRESETS, *KINDS))) + 2
+    presets = "\n".join(f"  {name:<{width}}{ABOUT[name]}" for name in PRESETS)
+    kinds = "\n".join(f"  {name:<{width}}{kind.about}" for name, kind in KINDS.items())
+    return f"""usage: {program} PRESET [OPTIONS]
+
+Trains a VAE or a relative. Config, metrics, checkpoints and pictures go into
+a run folder; the same command again resumes a run that was interrupted.
+
+presets:
+{presets}
+
+PRESET may also be a .json file with a config, a run folder to go on with, or
+FILE.py:FUNCTION, a function of your own that returns a jaxvae.runs.Recipe.
+
+--model.kind, what is trained:
+{kinds}
+
+examples:
+  {program} digits
+  {program} mnist --epochs 20 --optim.lr 3e-4 --workdir runs/a
+  {program} digits --model.kind vq --workdir runs/vq
+  {program} runs/a --epochs 40
+  {program} mnist --validation-fraction 0.1 --patience 5
+  {program} digits --track tensorboard
+
+All options of a preset, with their defaults:
+  {program} digits --help
+
+--traceback, or JAXVAE_TRACEBACK=1, shows where an error was raised."""
