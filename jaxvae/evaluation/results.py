@@ -171,6 +171,7 @@ def _number(cell: Any) -> tuple[float, float | None, str] | None:
 def _row(label: str, column: str, value: float, error: float | None, unit: str, setting: Mapping[str, Any]) -> Row:
     found = _UNIT.fullmatch(column)
     bare = column if found is None else column[: found.start(1)].rstrip(" ,(")
-    name = ": ".join(part for part in (label, bare) if part)
-    evidence = next((word for mark, word in _EVIDENCE.items() if mark in name), "")
-    return Row(name, value, error, unit or ("" if found is None else found.group(1)), evidence, setting)
+    name, unit = ": ".join(part for part in (label, bare) if part), unit or ("" if found is None else found.group(1))
+    # A score that is made of a bound, such as an AUROC, is none itself.
+    of = name if unit in ("nats", "bits") else ""
+    return Row(name, value, error, unit, next((word for mark, word in _EVIDENCE.items() if mark in of), ""), setting)

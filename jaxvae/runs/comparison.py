@@ -14,7 +14,6 @@ from jaxvae.evaluation.measured import Measured, Setting
 from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.models.records import Model
 from jaxvae.runs.builders.recipe import Make
-from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten
 from jaxvae.runs.configs.serialize import read_config
@@ -25,6 +24,7 @@ from jaxvae.runs.loading import load
 # Of `per_example`, with the sign in which a report has it.
 PAIRED = {"log_p": ("-log p", -1), "elbo": ("-ELBO", -1), "iwae": ("-IW-{samples}", -1)}
 PAIRED |= {"kl": ("rate", 1), "log_likelihood": ("distortion", -1)}
+MEANS = {"integers": "a probability", "real": "a density"}  # what log p(x | z) is of, by the values that x takes
 UNLIKE = ("progress", "parallel")  # fields that make no other run
 
 
@@ -152,12 +152,9 @@ def _apart(first: Opened, other: Opened) -> str:
         return (
             f"{one.name} is told the class and bounds log p(x | class), {two.name} log p(x): their nats are not alike."
         )
-    configs = [run.config for run in (first, other)]
-    if any(config.recipe.name is not None for config in configs):  # whose likelihood no config describes
-        return ""
-    discrete = [LIKELIHOODS[config.model.likelihood].make(config.model).discrete for config in configs]
-    if discrete[0] != discrete[1]:
-        kinds = ["a probability" if flag else "a density" for flag in discrete]
+    supports = [run.model.likelihood.support for run in (first, other)]
+    kinds = [MEANS.get(support, f"of {support} values") for support in supports]
+    if kinds[0] != kinds[1]:
         return (
             f"The likelihood of {other.name} is {kinds[1]}, that of {first.name} {kinds[0]}: their nats are not alike."
         )

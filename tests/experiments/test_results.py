@@ -149,6 +149,13 @@ def test_an_experiment_writes_what_it_prints(script, tmp_path, monkeypatch):
     assert any(name.startswith(expected) for name in read(tmp_path / "there"))
 
 
+def test_a_score_made_of_a_bound_is_no_bound():
+    table = Table(
+        "which score tells", ("score", "AUROC", "nats"), [("\N{MINUS SIGN}ELBO", "0.913 (0.90 to 0.92)", 97.0)]
+    )
+    assert [(row.value, row.evidence) for row in table.numbers()] == [(0.913, ""), (97.0, "bound")]
+
+
 def test_cells_keep_all_their_digits_units_errors_and_words(capsys):
     setting = Setting("mnist/test", 9, 10, "threshold", 3, "c0ffee", "K = 5", evidence="bound")
     exact = Estimate(97.31456789, 0.23456789, 9)

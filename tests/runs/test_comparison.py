@@ -14,7 +14,7 @@ from jaxvae.commands import door
 from jaxvae.evaluation.measured import Setting
 from jaxvae.runs import comparison, train
 from jaxvae.runs.comparison import Opened, compare_runs
-from jaxvae.runs.configs.config import PRESETS, ModelConfig
+from jaxvae.runs.configs.config import PRESETS
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.held_out import load_held_out
 
@@ -23,14 +23,14 @@ pytestmark = pytest.mark.quick_compile
 SETTING = Setting("digits/test", 100, 100, "levels", 0, "c0ffee")
 
 
-def opened(name, seed, likelihood="discretized_logistic", **changes):
+def opened(name, seed, observation=None, **changes):
     """What would be known of a run, without one: values of an image are hard or easy for all runs alike."""
     rng = np.random.default_rng(seed)
     hard = np.random.default_rng(0).normal(0, 30, 100)
     elbo = np.float32(-160 + hard + rng.normal(seed, 1, 100))
     values = {"elbo": elbo, "iwae": elbo + np.float32(3), "kl": np.float32(rng.random(100))}
-    config = replace(PRESETS["digits"], model=ModelConfig(likelihood=likelihood))
-    return Opened(name, small_vae(), config, SETTING._replace(**changes), values, [])
+    model = small_vae(observation=jaxvae.bernoulli() if observation is None else observation)
+    return Opened(name, model, PRESETS["digits"], SETTING._replace(**changes), values, [])
 
 
 def test_a_difference_is_that_of_each_image_and_its_error_far_below_those_of_its_parts():
@@ -60,7 +60,7 @@ def test_other_data_and_other_measures_are_said_apart():
     assert comparison._apart(first, opened("b", 2)) == ""
     assert "b was measured on other test data than a" in comparison._apart(first, opened("b", 2, sha256="beef"))
     assert "other test data" in comparison._apart(first, opened("b", 2, examples=50))
-    assert "b is a density, that of a a probability" in comparison._apart(first, opened("b", 2, "normal"))
+    assert "b is a density, that of a a probability" in comparison._apart(first, opened("b", 2, jaxvae.normal()))
 
 
 @pytest.mark.parametrize(
