@@ -31,6 +31,7 @@ def test_a_gentle_flow_has_its_density_in_both_directions_and_a_wild_one_has_not
     assert wild.mean() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.rows(slow=["0.5-words1"])
 @pytest.mark.parametrize(("noise", "words"), [(0.03, []), (0.5, ["has lost its digits", "--optim.lr"])])
 def test_a_run_says_that_the_density_of_its_prior_is_lost(noise, words):

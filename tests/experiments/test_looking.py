@@ -160,6 +160,7 @@ def frames(path):
         return image.n_frames
 
 
+@pytest.mark.slow
 def test_a_traversal_goes_there_and_back(run, tmp_path):
     small = ["--latents", "2", "--images", "1", "--frames", "3"]
     call("animate_traversal", run, *small, "--output", str(tmp_path / "a.gif"))
@@ -202,6 +203,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_options_are_named(name, run):
     (script, *args), words = WRONG[name]

@@ -81,6 +81,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.rows(quick=["evaluate", "manifold"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_on_a_run_writes_what_it_prints_beside_the_run_or_where_it_is_told(command, run, tmp_path, capsys):
@@ -98,12 +99,14 @@ def test_a_command_on_a_run_writes_what_it_prints_beside_the_run_or_where_it_is_
         assert read(tmp_path / "json") == read(usual)
 
 
+@pytest.mark.slow
 def test_numbers_beside_an_output_that_is_a_file_take_its_name(run, tmp_path):
     assert ended("manifold", str(run), "--count", "2", "--output", str(tmp_path / "m.npy")) == 0
     assert len(read(tmp_path, "m.results")) == 2
     assert np.load(tmp_path / "m.npy", allow_pickle=False).shape == (2, 2, 8, 8, 1)
 
 
+@pytest.mark.slow
 def test_a_run_that_may_only_be_read_is_measured_all_the_same(run, monkeypatch, capsys):
     def refused(path):
         raise PermissionError(13, f"cannot make the folder {path}: Permission denied.")

@@ -83,6 +83,7 @@ def test_a_looking_script_writes_its_picture_or_its_array(run, tmp_path, script,
     assert images.max() <= 1
 
 
+@pytest.mark.slow
 def test_an_output_of_another_kind_is_refused(run, tmp_path):
     with pytest.raises(ValueError, match=r"expected a name that ends in \.png or \.npy"):
         call("sample", run, "--output", str(tmp_path / "x.gif"))

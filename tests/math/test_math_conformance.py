@@ -88,6 +88,7 @@ def test_every_public_density_is_in_the_table():
     assert sorted(NAMES) == sorted(ARGUMENTS), "a new density needs a row in ARGUMENTS and an oracle of its name"
 
 
+@pytest.mark.slow
 @pytest.mark.rows(
     slow=[
         "()-logistic_mixture_log_prob",
@@ -114,6 +115,7 @@ def test_an_empty_event_has_probability_one(case):
     assert float(user_jit(case.function)(*case.example((0,)))) == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.rows(
     slow=[
         "float16-negative_binomial_log_prob",

@@ -138,6 +138,7 @@ def test_draws_and_reconstructions_have_the_parts():
     np.testing.assert_allclose(unit["count"], poisson().to_unit(jnp.asarray(some["count"])))
 
 
+@pytest.mark.slow
 def test_it_trains_by_the_same_step_and_its_model_can_be_kept_by_a_compiled_program():
     model, params = ready()
     assert hash(model.event_shape) == hash(Shapes(SHAPES))

@@ -109,6 +109,7 @@ def test_a_sample_comes_with_its_density_and_the_mean_with_its_shape(name):
     assert (found["unit"] <= 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.rows(slow=["logistic_mixture", "categorical", "laplace per pixel", "normal learned"])
 @pytest.mark.parametrize("name", OBSERVATIONS)
 def test_eval_shape_tells_the_shapes_and_dtypes_that_come_out(name):

@@ -485,6 +485,7 @@ def test_a_million_draws_agree_with_the_mean(name):
     assert (np.abs(means.mean(0) - claimed) <= 6 * error + 2e-6 * np.abs(claimed)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.rows(slow=["outputs0-2", "outputs0-256", "outputs1-2", "outputs1-256", "outputs2-256"])
 @pytest.mark.parametrize("levels", [2, 256])
 @pytest.mark.parametrize("outputs", [(0.3, -2.0), (-1.1, 0.5), (0.01, -5.0)])

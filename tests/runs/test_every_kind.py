@@ -64,7 +64,8 @@ def tiny(kind: str, epochs: int = 1) -> Config:
     return validate(replace(PRESETS["digits"], epochs=epochs, batch_size=750, progress=False, model=model))
 
 
-@pytest.mark.rows(quick=["vq"], full=LONG)
+@pytest.mark.slow
+@pytest.mark.rows(full=LONG)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_trained_resumed_measured_and_reported(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)

@@ -117,6 +117,7 @@ def test_every_objective_the_command_line_names_trains(name):
     assert found[-8:].mean() < found[:8].mean() - 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.rows(slow=["free_bits"])
 @pytest.mark.parametrize("bound", ["free_bits", "capacity"])
 def test_free_bits_and_capacity_compare_the_mean_kl_of_the_minibatch_unless_each_examples_is_asked_for(bound):

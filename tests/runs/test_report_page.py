@@ -128,6 +128,7 @@ def test_a_page_is_whole_by_itself(page):
     assert len(ids) == len(set(ids)), "two drawings share a name that one of them refers to"
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_run_with_their_errors_and_settings(run, page):
     summary, text = json.loads((run / "summary.json").read_text()), Page(page).text
     for name in ("negative_elbo", "reconstruction", "kl"):
@@ -145,6 +146,7 @@ def test_the_same_run_gives_the_same_page_but_for_the_time(run, page):
     assert cut[0] == cut[1]
 
 
+@pytest.mark.slow
 def test_text_from_the_run_stays_text(run, tmp_path):
     folder = copy_of(run, tmp_path)
     evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -175,6 +177,7 @@ def test_any_kind_of_model_has_a_page(tmp_path, kind, words):
     assert words in text or "Posterior collapse" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lost", "words"),
     [
@@ -194,6 +197,7 @@ def test_what_an_interrupted_run_lacks_is_said(run, tmp_path, lost, words):
         assert each in text
 
 
+@pytest.mark.slow
 def test_records_that_are_damaged_do_no_harm(run, tmp_path):
     folder = copy_of(run, tmp_path)
     (folder / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2, "split": "train", "elbo": null}\nhalf a li')
@@ -208,6 +212,7 @@ def few(facts, count):
     return facts._replace(held_out=held_out._replace(x=held_out.x[:count], labels=held_out.labels[:count]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", range(1, 13))
 def test_a_page_of_any_number_of_test_images_shows_strange_ones(facts, monkeypatch, count):
     def scores(model, params, test):
@@ -221,6 +226,7 @@ def test_a_page_of_any_number_of_test_images_shows_strange_ones(facts, monkeypat
     assert ("too few to tell" in section) == (count < 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 7])
 def test_a_page_of_few_test_images_shows_all_that_can_be_drawn(facts, count):
     section = looks.pictures(few(facts, count))
@@ -229,6 +235,7 @@ def test_a_page_of_few_test_images_shows_all_that_can_be_drawn(facts, count):
     assert "could not be drawn" not in section or count == 1
 
 
+@pytest.mark.slow
 def test_a_damaged_log_and_summary_are_said_on_the_page(facts):
     section = head(facts._replace(summary={}, no_summary="summary.json is damaged: test.images is None."))
     assert "summary.json is damaged: test.images is None." in section
@@ -236,6 +243,7 @@ def test_a_damaged_log_and_summary_are_said_on_the_page(facts):
     assert "2 damaged line(s)" in curves(facts._replace(damaged=2))
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page_and_refuses_other_names(run, tmp_path, capsys):
     folder = copy_of(run, tmp_path)
     shutil.rmtree(folder / "checkpoints")  # a page of little, made quickly
@@ -267,6 +275,7 @@ def browse(folder, *arguments):
 NEEDS_BROWSER = pytest.mark.skipif(BROWSER is None, reason="no browser here: apt-get install chromium")
 
 
+@pytest.mark.slow
 @NEEDS_BROWSER
 @pytest.mark.parametrize(("scheme", "low", "high"), [(1, 240, 255), (0, 0, 40)], ids=["day", "night"])
 def test_a_browser_shows_it_by_day_and_by_night(page, tmp_path, scheme, low, high):
@@ -311,6 +320,7 @@ def server(tmp_path):
         running.shutdown()
 
 
+@pytest.mark.slow
 @NEEDS_BROWSER
 @pytest.mark.parametrize("spoilt", [False, True], ids=["the page", "a page that does both"])
 def test_on_a_phone_nothing_overflows_and_no_request_is_made(page, tmp_path, server, spoilt):

@@ -72,6 +72,7 @@ def test_samples_have_the_covariance_of_the_linear_model(linear):
     assert np.abs(np.cov(drawn.T) - expected).max() < 0.15 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_a_constant_column_stays_the_constant_until_it_varies():
     """Also one that no float holds, and whose standard deviation is 5e-16 by rounding, not 0."""
     table = np.column_stack([IRIS[:, 0], np.full(150, 7e-4), IRIS[:, 1], np.full(150, 0.1)])

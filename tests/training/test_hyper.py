@@ -116,6 +116,7 @@ def test_the_state_is_the_one_of_the_constant_numbers():
     assert same_bits(a, b)
 
 
+@pytest.mark.slow
 def test_a_sweep_varies_several_numbers_and_the_optimizers_too():
     model = small_vae()
 
