@@ -1,5 +1,6 @@
 """Two virtual devices so that `pmap` is real, no silent broadcasting; warnings are errors (pyproject.toml)."""
 
+import collections
 import gc
 import hashlib
 import os
@@ -52,15 +53,20 @@ def pytest_collection_modifyitems(config, items):
     """Spreads notebooks and the rows of tables over the tiers.
 
     `@pytest.mark.rows(full=["a"], slow=["b"])` names rows of the other tiers by their ids; `quick=["a"]` names those
-    that stay, and all others are slow. An id that is no row is an error, where whole files were asked for.
+    that stay, and all others are slow; `every=3` keeps each third row of a table of many of one kind. An id that is no
+    row is an error, where whole files were asked for.
     """
-    named, found = set(), set()
+    named, found, seen = set(), set(), collections.Counter()
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker("slow")
         for mark in item.iter_markers("rows"):
-            table, row, tiers = item.nodeid.partition("[")[0], item.callspec.id, mark.kwargs
+            table, row, tiers = item.nodeid.partition("[")[0], item.callspec.id, dict(mark.kwargs)
             found.add((table, row))
+            every = tiers.pop("every", 1)
+            if seen[table, every] % every:
+                item.add_marker("slow")
+            seen[table, every] += 1
             named |= {(table, name) for names in tiers.values() for name in names}
             for tier in ("slow", "full"):
                 if row in tiers.get(tier, ()):

@@ -62,6 +62,7 @@ def refusal(path):
     return None
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize("kind", FILES)
 def test_a_mutated_file_is_read_or_named(tmp_path, kind):
     rng, content, said = np.random.default_rng(len(kind)), FILES[kind](), []

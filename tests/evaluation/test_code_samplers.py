@@ -67,6 +67,7 @@ def scores(prior, z):
     return np.float64(jax.jit(jax.vmap(prior.log_prob, (None, 0, None)))({}, jnp.asarray(z, jnp.float32), None))
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(full=["flow", "trained mixture", "two stages"])
 @every
 def test_codes_never_seen_are_likelier_than_under_the_prior_of_the_model(name):
@@ -78,6 +79,7 @@ def test_codes_never_seen_are_likelier_than_under_the_prior_of_the_model(name):
         assert gain.mean() > 4 * gain.std() / math.sqrt(len(gain))
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(full=["flow", "trained mixture", "two stages"])
 @every
 def test_draws_are_where_the_codes_are_and_know_their_density(name):

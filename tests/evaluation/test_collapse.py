@@ -123,6 +123,7 @@ def test_of_latents_that_are_no_vector_of_real_numbers_the_kl_decides():
     assert use.by == "KL above 0.01 nats"
 
 
+@pytest.mark.slow
 def test_a_kl_that_is_one_number_is_credited_to_no_single_latent(tmp_path):
     """Under a mixture: the latents are counted and ordered by their posterior means, and the total is named one."""
     model = vae(

@@ -259,6 +259,7 @@ def wrong_calls():
     }
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.rows(slow=["fit, labels"])
 @pytest.mark.parametrize("name", wrong_calls())
 def test_wrong_input_is_named(name):

@@ -239,6 +239,7 @@ def wrong_calls():
     }
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(quick=["one example", "a q too narrow", "few points", "radius"])
 @pytest.mark.parametrize("name", wrong_calls())
 def test_wrong_input_is_named(name):

@@ -41,6 +41,7 @@ def by_hand(small):
     return [np.float64(part) for part in jax.vmap(one)(jnp.arange(9), x)]
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(quick=["4-1000", "None-1000", "None-7", "4-103"])
 @pytest.mark.parametrize("chunk", [1, 7, 103, 1000])
 @pytest.mark.parametrize("batch_size", [4, None])

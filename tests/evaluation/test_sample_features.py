@@ -46,6 +46,7 @@ def test_the_classifier_is_as_accurate_as_it_says_and_as_scikit_learn_is(classif
     assert classifier.accuracy.mean > linear - 2.5 * error
 
 
+@pytest.mark.slow
 def test_the_softmax_is_that_of_the_features(classifier):
     logits = classifier.features(TEST.images) @ classifier.params["weights"] + classifier.params["bias"]
     expected = np.exp(logits - logits.max(1, keepdims=True))

@@ -111,6 +111,7 @@ BAD_LINES = [
 ]
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize(("line", "words"), BAD_LINES, ids=lambda value: value[:40])
 def test_bad_command_line(line: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises((ValueError, TypeError, FileNotFoundError)) as caught:

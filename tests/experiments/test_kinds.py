@@ -31,6 +31,7 @@ LOOKING = {
 }
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize("kind", ["autoencoder", "hierarchical", "ladder"])
 @pytest.mark.parametrize("command", LOOKING)
 def test_a_command_that_cannot_says_so_in_a_line_and_names_one_that_can(command, kind, monkeypatch, capsys):

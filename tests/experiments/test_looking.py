@@ -167,6 +167,7 @@ def test_a_traversal_goes_there_and_back(run, tmp_path):
     assert frames(tmp_path / "a.gif") == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "show", ["samples", *(pytest.param(name, marks=pytest.mark.full) for name in ("reconstructions", "manifold"))]
 )

@@ -142,6 +142,7 @@ def test_the_inverse_undoes_and_the_log_determinant_is_that_of_the_jacobian(name
                 np.testing.assert_allclose(what, 0.0, atol=1e-7)
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(quick=["linear_map", "permutation", "reverse_order", "affine_coupling"])
 @pytest.mark.parametrize("name", NAMES)
 def test_float32_is_inverted_to_four_digits_and_finite_far_out(name):
@@ -171,6 +172,7 @@ def test_one_example_outside_jit_is_the_same_as_in_a_batch(name):
     np.testing.assert_allclose(alone[1], log_det[7], atol=1e-5)
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize("name", FLOWS)
 def test_float32_stays_float32_where_float64_is_enabled(name):
     bijection, size, has_context = FLOWS[name]
@@ -182,6 +184,7 @@ def test_float32_stays_float32_where_float64_is_enabled(name):
     assert {leaf.dtype for leaf in jax.tree.leaves(made)} == {jnp.dtype("float32")}
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_key_decides_the_parameters(name):
     u, context = inputs(name, 1)
@@ -422,6 +425,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.rows(slow=["unknown activation"])
 @pytest.mark.parametrize("name", BAD)
 def test_impossible_options_are_named(name):

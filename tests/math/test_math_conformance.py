@@ -139,6 +139,7 @@ def test_half_precision_is_summed_in_single(case, dtype):
     assert float(found) == pytest.approx(64 * case.exact(arguments), rel=2e-5)
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.rows(
     slow=["poisson_log_prob", "logistic_mixture_log_prob"],
     full=["negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"],
@@ -178,6 +179,7 @@ def test_the_same_under_every_transformation(case):
             assert np.abs(np.asarray(a) - np.asarray(b)).max() <= 4 * np.spacing(scale), name
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(slow=["normal_kl", "continuous_bernoulli_log_prob", "categorical_log_prob"])
 @pytest.mark.rows(
     full=["logistic_mixture_log_prob", "negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"]
@@ -201,6 +203,7 @@ def test_forward_mode_agrees_with_reverse_mode(case):
     assert all(np.isfinite(block).all() for block in jax.tree.leaves(hessian))
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.rows(slow=["negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"])
 @every
 def test_a_gradient_is_the_slope_of_the_value(case):
@@ -218,6 +221,7 @@ def test_a_gradient_is_the_slope_of_the_value(case):
             assert np.vdot(slope, push) == pytest.approx(central, rel=1e-6, abs=1e-8)
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.rows(
     slow=["poisson_log_prob", "discretized_logistic_log_prob"],
     full=["negative_binomial_log_prob", "zero_inflated_negative_binomial_log_prob"],
@@ -247,6 +251,7 @@ def test_shapes_that_would_broadcast_are_refused_by_name(case):
                 user_jit(case.function)(*bad)
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.rows(slow=["zero_inflated_negative_binomial_log_prob", "logistic_mixture_log_prob"])
 @every
 def test_a_nan_is_named_outside_jit_and_kept_inside(case):
@@ -339,6 +344,7 @@ def hypothesis_sweep(case, examples):
     sweep()
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.rows(
     full=["150-logistic_mixture_log_prob", "150-zero_inflated_negative_binomial_log_prob"],
     slow=["150-negative_binomial_log_prob", "150-discretized_logistic_log_prob"],

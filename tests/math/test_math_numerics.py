@@ -15,6 +15,7 @@ from jaxvae import checks
 from jaxvae.math import numerics
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.rows(slow=["0.0--100000.0"])
 @pytest.mark.parametrize("location", [-1e5, -1500.0, -90.0, 0.0, 1500.0])
 @pytest.mark.parametrize("spread", [0.0, 1.0, 30.0])

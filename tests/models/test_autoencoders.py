@@ -55,6 +55,7 @@ def small(constructor=autoencoder, **options):
     return constructor(Curved(LATENTS, (LATENTS,)), Curved(16, SHAPE), **options)
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(quick=["with a prior", "rae l2", "gaussian", "rae gradient"])
 @pytest.mark.parametrize("name", MEMBERS)
 def test_every_member_keeps_the_contract_of_a_model(name):

@@ -80,6 +80,7 @@ def test_the_log_likelihood_is_the_sum_of_the_parts():
     np.testing.assert_allclose(model.likelihood.log_prob(params, one(), terms.z), terms.log_likelihood, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_all_examples_together_have_the_probability_one_and_no_bound_exceeds_it():
     model, params = ready()
     x = every()
@@ -153,6 +154,7 @@ def test_it_trains_by_the_same_step_and_its_model_can_be_kept_by_a_compiled_prog
     assert jaxvae.per_example(model, report.state.params, KEY, x)["elbo"].mean() > before + 0.5
 
 
+@pytest.mark.slow
 def test_learned_parameters_of_parts_have_their_own_names():
     model = two_parts(observation={"picture": jaxvae.normal("learned"), "count": jaxvae.normal("learned")})
     params = jax.jit(model.init)(KEY, one())

@@ -157,6 +157,7 @@ WEIGHED = {
 }
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize("evidence", ["bound", "none"])
 @pytest.mark.parametrize("name", WEIGHED)
 def test_a_bound_that_averages_weights_is_refused_by_name_where_they_do_not_average_to_p(name, evidence):

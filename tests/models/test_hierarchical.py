@@ -350,6 +350,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.rows(slow=["an encoder of another size", "groups of different lengths"])
 @pytest.mark.parametrize("what", BAD)
 def test_impossible_options_say_what_was_passed_and_what_to_do(what):

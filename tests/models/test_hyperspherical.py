@@ -162,6 +162,7 @@ def test_samples_and_their_slopes_have_the_exact_moments(dim, kappa):
     assert (np.abs(across.mean(0)) < 5.5 * across.std(0) / np.sqrt(len(z)) + 1e-7).all()
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.parametrize(("dim", "kappa"), [(2, 0.01), (2, 4.0), (3, 300.0), (8, 2.0), (128, 50.0), (784, 1e4)])
 def test_an_angle_keeps_its_quantile_as_the_concentration_moves(dim, kappa):
     """The implicit derivative against solving F(angle; kappa) = quantile at two concentrations."""

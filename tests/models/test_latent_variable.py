@@ -72,6 +72,7 @@ def relatives():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.rows(slow=["ladder"])
 @pytest.mark.parametrize("name", ["conditional", "ladder"])
 def test_relatives_of_the_vae_take_it_too(name):

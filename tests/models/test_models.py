@@ -117,6 +117,7 @@ def test_eval_shape_tells_the_shapes_and_dtypes_that_come_out(name):
     chex.assert_trees_all_equal_shapes_and_dtypes(promised, result(name))
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize("name", OBSERVATIONS)
 def test_terms_by_hand(name):
     found = result(name)
@@ -578,6 +579,7 @@ DTYPES = [(name, dtype) for name in OBSERVATIONS for dtype in (jnp.float32, jnp.
 DTYPES += [("bernoulli", jnp.float16), ("normal learned", jnp.bfloat16), ("logistic_mixture", jnp.bfloat16)]
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize(("name", "dtype"), DTYPES)
 def test_results_have_the_dtype_of_the_inputs_and_never_less_than_float32(name, dtype):
     model = observed_vae(name)

@@ -118,6 +118,7 @@ def test_the_table_has_every_observation_model():
         assert case.observation.discrete == bool(case.levels)
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.parametrize("name", DISCRETE)
 def test_probabilities_of_all_levels_sum_to_one_and_are_those_of_scipy(name):
     case = CASES[name]
@@ -128,6 +129,7 @@ def test_probabilities_of_all_levels_sum_to_one_and_are_those_of_scipy(name):
     np.testing.assert_allclose(probability, expected, rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_densities_integrate_to_one_and_are_those_of_scipy(name):
     case = CASES[name]
@@ -205,6 +207,7 @@ def test_the_mean_of_a_continuous_bernoulli_is_right_from_tiny_to_huge_logits():
     assert ((slope >= 0) & (slope <= 1 / 12 + 1e-6)).all()
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.rows(slow=["discretized_logistic", "logistic_mixture", "categorical"])
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_value_and_gradients_stay_finite_at_extreme_outputs(name):
@@ -227,6 +230,7 @@ def test_value_and_gradients_stay_finite_at_extreme_outputs(name):
         assert np.isfinite(leaf).all()
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(quick=["normal-per_pixel", "normal-learned", "laplace-fixed", "laplace-learned"])
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_pixels_and_channels_add_up_and_keep_their_places(name):

@@ -370,6 +370,7 @@ OUTPUTS = {  # name -> (constructor, what its encoder of 3 latents emits in all)
 }
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(slow=["sphere"])
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_posterior_says_how_many_numbers_it_reads_and_asks_the_encoder_for_them(name):

@@ -138,6 +138,7 @@ def total(model, params, context=None):
     return np.exp(mean).sum(), np.linalg.norm(np.exp(mean) * error)
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(slow=["sphere", "vae under a kernel density"])
 @pytest.mark.parametrize("name", ALL)
 def test_all_pictures_together_have_at_most_the_probability_one(name):

@@ -85,6 +85,7 @@ def made(model):
     return jax.jit(model.init)(jax.random.key(0), X[0])
 
 
+@pytest.mark.slow
 def test_every_example_of_every_step_has_keys_of_its_own_and_every_network_another():
     model = noisy_vae()
     params, same = made(model), jnp.broadcast_to(X[:1], X.shape)
@@ -137,7 +138,7 @@ def own_loss(model):
     return loss
 
 
-@pytest.mark.rows(quick=["bound", "own"])
+@pytest.mark.rows(quick=["own"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_dropout_trains_with_every_kind_of_loss(name):
     model, optimizer = dropout_vae(), optax.sgd(1e-2)

@@ -48,6 +48,7 @@ def sampled(key, samples, *model, **options):
     return jax.vmap(lambda key: terms_of(key, *model, **options))(keys)
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(slow=["5000-0", "50-0"])
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("samples", [1, 5, 50, 5000])
@@ -273,6 +274,7 @@ IMPORTANCE = {
 }
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(slow=["renyi"])
 @pytest.mark.parametrize("name", IMPORTANCE)
 def test_lost_samples_are_counted_and_a_nan_is_kept(name):

@@ -130,7 +130,7 @@ CASES = {
 QUICK = ("pathwise, iwae", "landing, elbo", "doubly, iwae", "score, iwae")
 
 
-@pytest.mark.rows(full=["pathwise, iwae", "score, iwae"])
+@pytest.mark.rows(full=["pathwise, iwae", "score, iwae"], slow=["landing, elbo"])
 @pytest.mark.parametrize(
     "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.full) for case in CASES]
 )

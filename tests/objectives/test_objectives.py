@@ -119,6 +119,7 @@ EACH_OPTION = {
 }
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize("name", EACH_OPTION)
 def test_every_number_changes_the_objective(name):
     bound, others, option, one, other = EACH_OPTION[name]
@@ -163,6 +164,7 @@ def test_the_rule_for_the_batch_is_the_rule_for_the_mean_kl():
 MODEL = small_vae()
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize(
     ("call", "exception", "words"),
     [

@@ -61,6 +61,7 @@ def kl_to_posterior(truth, mean, log_var):
     return 0.5 * (np.diag(precision) @ np.exp(log_var) - len(mean) + off @ precision @ off + log_ratio)
 
 
+@pytest.mark.rows(every=2)
 @every
 def test_the_exact_elbo_misses_the_evidence_by_the_kl_to_the_posterior(options):
     """For the best encoder and for three poor ones."""
@@ -271,6 +272,7 @@ BAD = [
 GOOD = {"weights": jnp.ones((3, 2)), "bias": jnp.zeros(3)}
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize(("call", "error", "words"), BAD)
 def test_impossible_arguments_are_named(call, error, words):
     with pytest.raises(error) as raised:

@@ -66,6 +66,7 @@ def test_the_rows_that_choose_are_a_function_of_the_seed_and_no_row_is_on_both_s
     assert validation.tolist() == validation_rows(100, 0.25, 3)[1].tolist() != other.tolist()
 
 
+@pytest.mark.slow
 def test_the_epoch_of_the_best_validation_bound_is_kept_measured_and_written(unbroken):
     folder, chosen = unbroken.folder, unbroken.summary["validation"]
     lines = [record for record in read_metrics(folder / "metrics.jsonl") if record["split"] == "validation"]

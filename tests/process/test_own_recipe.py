@@ -106,6 +106,7 @@ def test_its_folder_runs_no_code_by_itself(unbroken, make, file):
     assert values["kl_per_latent"].shape == (2, 3)
 
 
+@pytest.mark.slow
 def test_it_goes_on_to_the_bit_where_it_was_cut(unbroken, make, tmp_path, monkeypatch):
     own = functools.partial(make, latent_dim=3)
     go_on = cut_at(monkeypatch, unbroken.step // 2 + 1)

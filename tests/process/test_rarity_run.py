@@ -225,6 +225,7 @@ def test_a_model_without_a_diagonal_posterior_is_refused_by_the_resampler_too():
         sampled(RARE, model, np.zeros((5, 8, 8, 1), np.uint8))
 
 
+@pytest.mark.slow
 def test_the_options_reach_the_weights():
     images = load_images(RARE.data, "train").images[:200]
     model = jaxvae.vae(

@@ -103,6 +103,7 @@ def test_a_run_with_a_moving_average_says_so_and_gives_the_number_of_its_last_we
         assert -values["elbo"].mean() == pytest.approx(found["negative_elbo"]["nats"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_opens_from_its_folder_alone_and_gives_the_same_numbers(finished):
     model, params, config = jaxvae.load(finished.folder)
     assert config.model == SMALL.model
@@ -234,6 +235,7 @@ def everything_in(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("fault", ["another architecture", "a loss that does not compile", "no memory for the state"])
 def test_a_change_that_cannot_work_leaves_the_run_as_it_was(finished, monkeypatch, fault, overwrite):

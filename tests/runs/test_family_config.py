@@ -68,7 +68,7 @@ def losses(config: Config) -> np.ndarray:
     return np.concatenate([report.metrics["loss"] for report in train(compiled, state, IMAGES, 40)])
 
 
-@pytest.mark.rows(quick=["kind vae", "kind categorical"])
+@pytest.mark.rows(quick=["kind vae"])
 @pytest.mark.rows(
     full=[
         "kind autoencoder",

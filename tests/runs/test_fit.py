@@ -234,6 +234,7 @@ class Unhashable:
         return x
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_looked_up_is_trained_all_the_same():
     model = small_vae()
     odd = model._replace(to_unit=Unhashable())
@@ -306,6 +307,7 @@ def test_nothing_is_said_of_a_healthy_fit_or_where_there_is_no_kl(monkeypatch, c
     assert "epoch 3/3: step 15" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_mean_of_the_weights_is_what_is_looked_at():
     model, seen = small_vae(), []
     for ema in (None, 0.99):

@@ -67,6 +67,7 @@ def said(config, run, **options) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_path_and_the_digests_of_its_data_and_opens_from_anywhere(own, tmp_path, monkeypatch):
     root, _ = own
     noted = json.loads((root / "run" / "config.json").read_text())["data"]

@@ -20,6 +20,7 @@ FULL = pytest.mark.full
 IRIS, SPECIES = load_iris(return_X_y=True)
 
 
+@pytest.mark.rows(every=5)
 @pytest.mark.rows(
     slow=[
         "VAE()-check_fit_score_takes_y",
@@ -93,6 +94,7 @@ def test_a_constant_column_stays_the_constant_until_it_varies():
     assert np.ptp(model.sample(50, random_state=0)[:, 1]) > 0
 
 
+@pytest.mark.slow
 def test_a_number_whose_square_overflows_is_named(short):
     broken = IRIS.copy()
     broken[3, 2] = 1e200
@@ -162,6 +164,7 @@ def test_a_stored_or_cloned_estimator_is_the_same(short, tmp_path):
     assert clone(short).get_params() == short.get_params()
 
 
+@pytest.mark.slow
 def test_it_works_in_a_pipeline_under_a_grid_search():
     pipeline = make_pipeline(VAE(random_state=0), LogisticRegression())
     search = GridSearchCV(pipeline, {"vae__epochs": [1, 30]}, cv=3).fit(IRIS, SPECIES)

@@ -71,6 +71,7 @@ def events(folder):
     return shown
 
 
+@pytest.mark.slow
 def test_a_users_own_tracker_gets_what_the_log_of_the_run_gets_and_pictures(tmp_path):
     own, lines = Own(), []
     outcome = train_run(TINY, tmp_path / "a", trackers=[own, lines.append], say=lambda line: None)

@@ -104,7 +104,7 @@ def arguments(seed=1):
 MANY = {"aae of a vae, hinge", "gan, least squares", "gan, wasserstein"}  # the same paths as their neighbours
 
 
-@pytest.mark.rows(slow=["factor vae", "vae-gan"])
+@pytest.mark.rows(quick=["gan"])
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.full] * (n in MANY)) for n in LOSSES])
 def test_each_player_gets_exactly_its_own_gradient(name):
     _, params, loss = made(name)
@@ -367,6 +367,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize("name", BAD)
 def test_bad_inputs_are_answered(name):
     call, error, words = BAD[name]

@@ -106,6 +106,7 @@ def wrong_calls():
     }
 
 
+@pytest.mark.rows(every=2)
 @pytest.mark.rows(slow=["part"])
 @pytest.mark.parametrize("name", wrong_calls())
 def test_wrong_input_is_named(name):

@@ -81,6 +81,7 @@ def test_the_best_critic_of_two_known_densities_gives_their_jensen_shannon_diver
         assert float(loss(best + jnp.float32(logits))) > float(loss(best))
 
 
+@pytest.mark.slow
 def test_the_best_critic_of_least_squares_and_of_the_earth_movers_distance():
     p, q = (counts / 20 for counts in COUNTS)
     best = jnp.float32(p / (p + q))

@@ -63,6 +63,7 @@ def test_a_second_fit_with_other_numbers_compiles_nothing():
     close(found[1], alone)
 
 
+@pytest.mark.slow
 def test_a_number_of_the_model_itself_may_vary():
     def model(std):
         return vae(Encoder(), Linear(16, SHAPE), event_shape=SHAPE, latent_dim=3, observation=normal(std=std))
@@ -78,6 +79,7 @@ def test_a_number_of_the_model_itself_may_vary():
     close(found, fit(model(0.7), None, None))
 
 
+@pytest.mark.slow
 def test_a_grid_search_over_tables_compiles_once():
     from jaxvae.sklearn import VAE
 

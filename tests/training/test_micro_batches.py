@@ -22,6 +22,7 @@ def of(loss, size=12):
     return jax.jit(jax.value_and_grad(loss, has_aux=True))(params, keys, batch, jnp.int32(3))
 
 
+@pytest.mark.slow
 @pytest.mark.rows(slow=["3", "6"], full=["1"])
 @pytest.mark.parametrize("size", [1, 3, 4, 6])
 def test_pieces_give_the_whole(size):

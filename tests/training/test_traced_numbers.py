@@ -366,6 +366,7 @@ def two(number):
     return number, 0.9 if number == 1.0 else 1.1 * number
 
 
+@pytest.mark.rows(every=4)
 @pytest.mark.rows(
     slow=[
         "supervised_loss.weight",
