@@ -48,22 +48,27 @@ if _WORKER and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {_CORES[int(_WORKER.removeprefix("gw")) % len(_CORES)]})
 
 
+LONG_NOTEBOOKS = ("01", "04", "06", "08", "09")  # half a minute and more each; the others are of the slow tier
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """Spreads notebooks and the rows of tables over the tiers.
 
     `@pytest.mark.rows(full=["a"], slow=["b"])` names rows of the other tiers by their ids; `quick=["a"]` names those
-    that stay, and all others are slow; `every=3` keeps each third row of a table of many of one kind. An id that is no
-    row is an error, where whole files were asked for.
+    that stay, and all others are slow. Of a table of many of one kind `every=3` keeps each third row, the others are
+    slow; `every_slow=3` keeps each third of the slow rows, the others are full. An id that is no row is an error, where
+    whole files were asked for.
     """
     named, found, seen = set(), set(), collections.Counter()
     for item in items:
         if item.path.suffix == ".ipynb":
-            item.add_marker("slow")
+            item.add_marker("full" if item.path.stem[:2] in LONG_NOTEBOOKS else "slow")
+        table, every_slow = item.nodeid.partition("[")[0], 1
         for mark in item.iter_markers("rows"):
-            table, row, tiers = item.nodeid.partition("[")[0], item.callspec.id, dict(mark.kwargs)
+            row, tiers = item.callspec.id, dict(mark.kwargs)
             found.add((table, row))
-            every = tiers.pop("every", 1)
+            every, every_slow = tiers.pop("every", 1), tiers.pop("every_slow", every_slow)
             if seen[table, every] % every:
                 item.add_marker("slow")
             seen[table, every] += 1
@@ -73,6 +78,10 @@ def pytest_collection_modifyitems(config, items):
                     item.add_marker(tier)
             if row not in tiers.get("quick", [row]):
                 item.add_marker("slow")
+        if every_slow > 1 and item.get_closest_marker("slow") and not item.get_closest_marker("full"):
+            if seen[table, "slow"] % every_slow:
+                item.add_marker("full")
+            seen[table, "slow"] += 1
         if item.get_closest_marker("full"):  # what is of the long tier is of no other
             item.own_markers = [mark for mark in item.own_markers if mark.name != "slow"]
     if (unknown := sorted(named - found)) and not any("::" in word for word in config.args):

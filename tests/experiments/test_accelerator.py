@@ -185,7 +185,7 @@ def dry_run(tmp_path, *only):
     return found["sections"]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_dry_run_of_some_sections_has_every_number_of_theirs(tmp_path):
     sections = dry_run(tmp_path, "convolutions", "sweep")
     assert sections["convolutions"]["parts"]["agreement"]["agree"]

@@ -30,7 +30,7 @@ def small_anomaly(tmp_path, *args):
     return json.loads((tmp_path / "anomaly.json").read_text())
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_anomalies_in_digits_give_a_table_pictures_and_numbers(tmp_path, capsys):
     found = small_anomaly(tmp_path, "--no-feedback")
     printed = capsys.readouterr().out

@@ -106,6 +106,7 @@ def test_the_parts_are_those_of_high_precision():
     np.testing.assert_allclose(difference, np.float64(logs), atol=6e-8)
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.rows(quick=["1000000.0"], full=["0.0001"])
 @pytest.mark.parametrize("rate", [1e-4, 0.5, 9.9, 10.0, 300.0, 1e5, 1e6, 1e7])
 def test_poisson_samples_follow_their_distribution_at_any_rate(rate):

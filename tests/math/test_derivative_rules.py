@@ -169,6 +169,7 @@ LONG = ("bessel.", "negative_binomial._positive", "von_mises_fisher.")
 ROWS = [pytest.param(name, marks=[pytest.mark.slow] * name.startswith(LONG)) for name in RULES]
 
 
+@pytest.mark.rows(every_slow=2)
 @pytest.mark.rows(every=3)
 @pytest.mark.parametrize("name", ROWS)
 def test_a_rule_is_the_derivative_of_its_formula(name):

@@ -175,7 +175,7 @@ def trained():
     return model, params, Labelled((raw > 100).astype(np.float32), labels)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_class_is_drawn_on_request(trained):
     model, params, _ = trained
     for label in (0, 1):

@@ -149,6 +149,7 @@ def test_densities_integrate_to_one_and_are_those_of_scipy(name):
     np.testing.assert_allclose(log_probs(case, mirror * x, outputs), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.slow
 @pytest.mark.rows(full=["logistic_mixture"])
 @pytest.mark.parametrize("name", ONE_EACH)

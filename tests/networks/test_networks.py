@@ -22,6 +22,7 @@ from jaxvae.training.losses.bound import bound_loss
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
+@pytest.mark.rows(every_slow=4)
 @pytest.mark.rows(
     slow=[
         "5-3-8-7-conv",
@@ -288,7 +289,7 @@ def test_the_size_of_the_kernel_is_an_option_of_both_networks():
     assert {leaf.dtype for leaf in jax.tree.leaves((down, up))} == {jnp.dtype("float32")}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_both_networks_can_be_told_to_use_native_convolutions_or_none_and_compute_the_same():
     native, product = (
         (ConvEncoder(2, (3, 4), 8, native=native), ConvDecoder((8, 8, 1), 1, (3, 4), 8, native=native))

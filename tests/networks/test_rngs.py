@@ -138,6 +138,7 @@ def own_loss(model):
     return loss
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.rows(quick=["own"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_dropout_trains_with_every_kind_of_loss(name):

@@ -86,6 +86,7 @@ def test_the_epoch_of_the_best_validation_bound_is_kept_measured_and_written(unb
     assert f"Epoch {chosen['epoch']} of {len(lines)} is kept, chosen by validation" in chosen["kept"]
 
 
+@pytest.mark.rows(every_slow=4)
 @pytest.mark.slow
 @pytest.mark.rows(quick=["after"])
 @pytest.mark.parametrize("where", ["before", "within", "after", "last"])
@@ -110,7 +111,7 @@ def test_a_run_that_stopped_early_is_finished(unbroken):
     assert fingerprint(unbroken.folder) == before
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_more_patience_trains_on_as_if_it_had_been_asked_for_at_once(unbroken, tmp_path):
     train_run(EARLY, tmp_path / "a", say=silent)
     patient = replace(EARLY, patience=6)
@@ -119,7 +120,7 @@ def test_more_patience_trains_on_as_if_it_had_been_asked_for_at_once(unbroken, t
     assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_other_validation_images_choose_anew(unbroken, tmp_path):
     train_run(replace(EARLY, epochs=4, patience=None), tmp_path / "a", say=silent)
     other = replace(EARLY, epochs=5, patience=None, validation_fraction=0.8)
@@ -129,7 +130,7 @@ def test_other_validation_images_choose_anew(unbroken, tmp_path):
     assert outcome.summary["validation"]["images"] == round(0.8 * 1500)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_run_by_rarity_chooses_as_well_and_goes_on_to_the_bit(tmp_path, monkeypatch):
     rare = replace(EARLY, epochs=4, patience=None, validation_fraction=0.5, sampler=SamplerConfig("rarity"))
     unbroken = train_run(rare, tmp_path / "a", say=silent)
@@ -146,7 +147,7 @@ def test_patience_without_validation_images_is_refused():
         validate(replace(EARLY, validation_fraction=0.0))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_kill_nine_in_the_middle_changes_no_bit(tmp_path):
     options = ["--epochs", "300", "--validation-fraction", "0.5", "--patience", "10", "--save-every", "3"]
     options += ["--model.hidden", "8", "--model.latent-dim", "2", "--parallel", "jit", "--optim.lr", "0.1"]

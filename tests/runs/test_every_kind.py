@@ -64,6 +64,7 @@ def tiny(kind: str, epochs: int = 1) -> Config:
     return validate(replace(PRESETS["digits"], epochs=epochs, batch_size=750, progress=False, model=model))
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.slow
 @pytest.mark.rows(full=LONG)
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,6 +88,7 @@ def test_it_is_trained_resumed_measured_and_reported(kind, tmp_path, monkeypatch
     assert "could not be drawn" not in page
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.slow
 @pytest.mark.rows(full=LONG)
 @pytest.mark.parametrize("kind", KINDS)
@@ -151,6 +153,7 @@ def test_of_a_semi_supervised_run_some_labels_are_shown_and_the_test_is_measured
     assert (found.test.given(model).context == -1).all()
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.slow
 @pytest.mark.rows(quick=["negative_binomial"])
 @pytest.mark.parametrize("name", LIKELIHOODS)

@@ -68,6 +68,7 @@ def losses(config: Config) -> np.ndarray:
     return np.concatenate([report.metrics["loss"] for report in train(compiled, state, IMAGES, 40)])
 
 
+@pytest.mark.rows(every_slow=4)
 @pytest.mark.rows(quick=["kind vae"])
 @pytest.mark.rows(
     full=[
@@ -93,6 +94,7 @@ def test_every_model_the_command_line_names_trains(name):
     assert found[-8:].mean() < found[:8].mean() - 1.0
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.rows(quick=["penalty none"])
 @pytest.mark.rows(
     full=[

@@ -11,7 +11,7 @@ import pytest
 
 import jaxvae
 from jaxvae import data
-from jaxvae.runs import given_data, train
+from jaxvae.runs import given_data, running, train
 from jaxvae.runs.configs.config import PRESETS, Config, DataConfig, ModelConfig, OptimConfig
 from jaxvae.runs.given_data import digest, load_images, with_data
 from jaxvae.runs.held_out import draw, load_held_out, setting_of
@@ -148,7 +148,7 @@ def test_a_run_of_an_earlier_version_opens_and_that_is_said_once(own, monkeypatc
     root, config = own
     shutil.rmtree(root / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(train, "to_metadata", lambda config: {})
+        patch.setattr(running, "to_metadata", lambda config: {})
         train_run(config, root / "run", say=lambda line: None)
     edit(root / "run", **{"data.train_sha256": None, "data.test_sha256": None, "data.name": "./my.npy"})
     opened = jaxvae.load(root / "run").config

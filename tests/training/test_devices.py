@@ -149,6 +149,7 @@ TABLE = {
 }
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.rows(quick=["bound_loss", "own"])
 @pytest.mark.parametrize("name", TABLE)
 def test_every_loss_is_the_same_on_one_device_and_on_two(name):

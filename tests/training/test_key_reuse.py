@@ -43,6 +43,7 @@ def test_the_checker_is_on():
         jax.random.normal(key)
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.rows(quick=["micro-batches"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_training_uses_no_key_twice(name):

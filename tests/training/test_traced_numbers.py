@@ -383,6 +383,7 @@ def test_a_number_may_be_traced(name):
     assert all(leaf.shape[0] == 2 for leaf in jax.tree.leaves(shapes))
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TABLE)
 def test_a_traced_number_is_the_constant(name):

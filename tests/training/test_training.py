@@ -56,6 +56,7 @@ def test_the_bits_do_not_depend_on_how_a_run_is_cut_into_calls(cut):
     assert same_bits(metrics, pieces)
 
 
+@pytest.mark.rows(every_slow=2)
 @pytest.mark.slow
 @pytest.mark.parametrize("cut", [1, 5, 7, 12])
 def test_a_run_resumed_at_any_step_is_the_unbroken_run(cut):
@@ -173,6 +174,7 @@ def poisoned(at, poison):
     return loss
 
 
+@pytest.mark.rows(every_slow=3)
 @pytest.mark.rows(slow=["pmap-nan", "pmap-inf", "pmap-norm overflows", "jit-norm overflows", "jit-inf"])
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e30], ids=["nan", "inf", "norm overflows"])
 @pytest.mark.parametrize("mode", ["jit", "pmap"])
