@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from jaxvae import data
+from jaxvae.runs.builders.brought import brought
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
+from jaxvae.runs.choices.records import Told
 from jaxvae.runs.configs.config import Config, DataConfig, Protocol
 
 ROWS = 4096  # examples hashed at a time
@@ -46,7 +48,7 @@ def load_images(config: DataConfig, split: str) -> data.Dataset:
     if config.background is not None:
         options["background"] = config.background if len(config.background) > 1 else config.background[0]
     try:
-        found = data.load(config.name, split, **options)
+        found = brought(config.name, split) or data.load(config.name, split, **options)
     except FileNotFoundError as error:
         moved = "If a run's data lie elsewhere now: jaxvae train RUN --data.name PATH."
         raise FileNotFoundError(f"{error} {moved}" if os.path.isabs(config.name) else str(error)) from error
@@ -58,13 +60,16 @@ def load_images(config: DataConfig, split: str) -> data.Dataset:
     return found
 
 
-def with_data(config: Config, train: data.Dataset, test: data.Dataset) -> Config:
-    """The config of a run that was given these data: their shape and digests, an absolute path, a protocol by name."""
+def with_data(config: Config, train: data.Dataset, test: data.Dataset, told: Told | None = None) -> Config:
+    """The config of a run that was given these data: their shape and digests, an absolute path, a protocol by name.
+
+    `told` is which labels its model is told, by default what its kind says.
+    """
     given = replace(
         config.data,
         name=os.path.abspath(os.path.expanduser(config.data.name)) if _is_own(config.data.name) else config.data.name,
         protocol=_protocol(config, train.images, test.images),
-        classes=_classes(config, train, test),
+        classes=_classes(config, train, test, told or KINDS[config.model.kind].labels),
         image_shape=tuple(int(size) for size in train.images.shape[1:]),
         train_sha256=digest(train),
         test_sha256=digest(test),
@@ -154,19 +159,22 @@ def describe_validation(config: Config, training: int, validation: int) -> str:
     )
 
 
-def _classes(config: Config, train: data.Dataset, test: data.Dataset) -> int | None:
-    """The number of classes where the kind of model is told them; the labels must be integers from 0, -1 unknown."""
-    if KINDS[config.model.kind].labels == "none":
+def _classes(config: Config, train: data.Dataset, test: data.Dataset, told: Told) -> int | None:
+    """The number of classes where the model is told them; the labels must be integers from 0, -1 unknown."""
+    if told == "none":
         return None
     for split, dataset in ((config.data.train_split, train), (config.data.test_split, test)):
         if dataset.labels is None or dataset.labels.ndim != 1 or dataset.labels.max() < 0:
+            own = config.recipe.name
+            model = f"model.kind is {config.model.kind!r}, which" if own is None else f"the model of {own}"
+            other = "set --model.kind vae" if own is None else "build a model without a context"
             raise ValueError(
-                f"model.kind is {config.model.kind!r}, which is told the class of an image, but the split {split!r} of "
-                f"{config.data.name!r} has no labels. Give it some, or set --model.kind vae."
+                f"{model} is told the class of an image, but the split {split!r} of {config.data.name!r} has no "
+                f"labels. Give it some, or {other}."
             )
     assert train.labels is not None
     assert test.labels is not None
-    return int(max(train.labels.max(), test.labels.max())) + 1
+    return max(int(train.labels.max()) + 1, int(test.labels.max()) + 1, len(train.class_names))
 
 
 def _protocol(config: Config, *splits: np.ndarray) -> Protocol:

@@ -17,6 +17,7 @@ from jaxvae.models.records import Model
 from jaxvae.networks.precision import in_words
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
+from jaxvae.runs.choices.records import Told
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig
 from jaxvae.runs.given_data import check_given, load_images, preprocess_of, with_data
 from jaxvae.training.engine.loop import check_data
@@ -103,19 +104,19 @@ class RunData(NamedTuple):
     test: HeldOut
 
 
-def load_run_data(config: Config) -> RunData:
-    """Loads what a config names.
+def load_run_data(config: Config, told: Told | None = None) -> RunData:
+    """Loads what a config names; `told` is which labels its model is told, by default what its kind says.
 
     Raises:
         ValueError, FileNotFoundError: for data that cannot be loaded, or fill no batch; before any other work.
     """
     train = load_images(config.data, config.data.train_split)
     test = load_images(config.data, config.data.test_split)
-    config = with_data(config, train, test)
+    config = with_data(config, train, test, told)
     train, held = split_training(config, train)
     check_data(train.images, config.batch_size)
     validation = None if held is None else draw(held, config.data.protocol)
-    examples = training_examples(config.model, train)
+    examples = training_examples(config.model, train, told)
     return RunData(config, train.images, examples, validation, draw(test, config.data.protocol))
 
 
@@ -127,8 +128,8 @@ def split_training(config: Config, train: Dataset) -> tuple[Dataset, Dataset | N
     return train.take(rows), train.take(held)
 
 
-def training_examples(config: ModelConfig, train: Dataset) -> Any:
-    """Images [N, H, W, C], with labels [N] where the kind of model takes them: all, or a share by a fixed permutation.
+def training_examples(config: ModelConfig, train: Dataset, told: Told | None = None) -> Any:
+    """Images [N, H, W, C], with labels [N] where the model is told them: all, or a share by a fixed permutation.
 
     The labels that are not shown are -1.
 
@@ -138,7 +139,7 @@ def training_examples(config: ModelConfig, train: Dataset) -> Any:
         >>> int((examples.context >= 0).sum()), len(examples.value)
         (150, 1500)
     """
-    told = KINDS[config.kind].labels
+    told = told or KINDS[config.kind].labels
     if told == "none" or train.labels is None:
         return train.images
     labels = train.labels.astype(np.int32)

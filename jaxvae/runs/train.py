@@ -12,7 +12,7 @@ from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
 from jaxvae.runs.builders.from_config import build_model, build_recipe
-from jaxvae.runs.builders.recipe import Make, Recipe, as_described, check_shape, training_of
+from jaxvae.runs.builders.recipe import Make, Recipe, as_described, check_fits, told_labels, training_of
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten
 from jaxvae.runs.configs.recipes import say_changed
@@ -115,7 +115,7 @@ def _train_locked(
     say: Callable[[str], None],
 ) -> Outcome:
     asked = config.data.protocol
-    config, images, examples, validation, test = load_run_data(config)
+    config, images, examples, validation, test = load_run_data(config, told_labels(own))
     shape = images.shape[1:]
     per_epoch = len(images) // config.batch_size
     steps = config.epochs * per_epoch
@@ -125,9 +125,9 @@ def _train_locked(
         model = build_model(config.model, shape, images, classes=config.data.classes)
         recipe = build_recipe(config, model, per_epoch)
     model = recipe.model
+    check_fits(recipe, config)
     if model.context is not None:
         model.context.check(examples.context, f"the labels of {config.data.name}")
-    check_shape(recipe, config)
     sampled(config, model, examples)  # refuses what cannot be sampled before the folder is claimed
     parts, average = training_of(recipe, config), recipe.ema is not None
     compiled = compile_steps(

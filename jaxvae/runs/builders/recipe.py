@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 import optax
 
 from jaxvae.data.augmentation import flipped
+from jaxvae.data.dataset import Dataset
 from jaxvae.data.protocols import PROTOCOLS
 from jaxvae.models.records import Model, as_model
 from jaxvae.networks.precision import at_precision
+from jaxvae.runs.builders.brought import bring
+from jaxvae.runs.choices.records import Told
 from jaxvae.runs.configs.config import Config, DataConfig, Protocol
 from jaxvae.runs.configs.names import unknown
 from jaxvae.runs.configs.recipes import file_digest, noted, options_of, say_changed
@@ -28,8 +31,9 @@ class Recipe(NamedTuple):
     `train_run(Config(), "runs/mine", recipe=make)`. The arguments are its options, and are kept in config.json.
 
     Attributes:
-        model: such as `vae(...)`, for images of the data's shape.
-        data: the name or path of images, as `jaxvae.data.load` takes it, or a `DataConfig` with more about them.
+        model: such as `vae(...)`, for images of the data's shape; one that takes labels is given those of the data.
+        data: the name or path of images, as `jaxvae.data.load` takes it, or a `DataConfig` with more about them; or
+            (train, test), two of `jaxvae.data.Dataset`, which the function then returns again where the run is opened.
         protocol: how pixels become x: "grey", "threshold", "dynamic", "levels" or "dequantize".
         loss: (params, keys, batch, step) -> (scalar, metrics); None is minus the ELBO.
         optimizer: an Optax transformation; None is Adam at 1e-3.
@@ -46,7 +50,7 @@ class Recipe(NamedTuple):
     """
 
     model: Model
-    data: str | DataConfig
+    data: str | DataConfig | tuple[Dataset, Dataset]
     protocol: Protocol
     loss: Loss | None = None
     optimizer: optax.GradientTransformation | None = None
@@ -68,25 +72,29 @@ def made(make: Make, config: Config) -> Recipe:
     """Calls the function with the options that a config keeps, and checks what it returns.
 
     Raises:
-        TypeError: for what is no function, no recipe or has no model in it.
-        ValueError: for an unknown protocol, or a model that takes labels, which a recipe's data do not give it.
+        TypeError: for what is no function, no recipe, has no model in it or no data.
+        ValueError: for an unknown protocol, or training and test data that do not fit.
     """
     recipe = make(**options_of(config.recipe))
     if not isinstance(recipe, Recipe):
         raise TypeError(f"{config.recipe.name} returned a {type(recipe).__name__}, expected a jaxvae.runs.Recipe.")
     as_model(f"the model of {config.recipe.name}", recipe.model)
-    if recipe.model.context is not None:
-        raise ValueError(
-            f"the model of {config.recipe.name} takes labels, which a run gives to none but its own kinds. Train it in "
-            f"memory: jaxvae.fit(model, images, labels=labels)."
-        )
     if recipe.protocol not in PROTOCOLS:
         raise ValueError(unknown("protocol", recipe.protocol, PROTOCOLS))
     if recipe.loss is not None:
         as_loss(recipe.loss)
     if recipe.optimizer is not None:
         as_optimizer(recipe.optimizer)
+    if not isinstance(recipe.data, str | DataConfig):
+        recipe = recipe._replace(data=bring(str(config.recipe.name), recipe.data))
     return recipe
+
+
+def told_labels(recipe: Recipe | None) -> Told | None:
+    """Which labels the model of a recipe is told: all that the data have, or none; None where the config says it."""
+    if recipe is None:
+        return None
+    return "none" if recipe.model.context is None else "all"
 
 
 def as_described(config: Config, folder: Any, make: Make | None) -> tuple[Config, Recipe | None]:
@@ -129,19 +137,25 @@ def opened(config: Config, folder: Any, make: Make | None, say: Callable[[str], 
     return recipe
 
 
-def check_shape(recipe: Recipe, config: Config) -> None:
-    """Raises `ValueError` for a model that takes other images than there are."""
+def check_fits(recipe: Recipe, config: Config) -> None:
+    """Raises `ValueError` for a model that takes other images than there are, or labels of other classes."""
     expected, found = recipe.model.event_shape, config.data.image_shape
     if expected != found:
         raise ValueError(
             f"the model takes examples of shape {expected}, but the images of {config.data.name} have {found}. Build "
             f"it with event_shape={found}."
         )
+    context, there = recipe.model.context, config.data.classes
+    if context is not None and context.classes not in (None, there):
+        raise ValueError(
+            f"the model takes labels of {context.classes} classes, but {config.data.name} has {there}. Build it with "
+            f"context={there}, or give the data as many class_names."
+        )
 
 
 def with_recipe(config: Config, recipe: Recipe) -> Config:
     """The config of a run of this recipe: its data, their protocol and its average are written into it."""
-    data = recipe.data if isinstance(recipe.data, DataConfig) else replace(config.data, name=recipe.data)
+    data = recipe.data if isinstance(recipe.data, DataConfig) else replace(config.data, name=str(recipe.data))
     return replace(config, data=replace(data, protocol=recipe.protocol), optim=replace(config.optim, ema=recipe.ema))
 
 

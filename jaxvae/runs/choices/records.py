@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # A config or a part of one. Configs are made of the tables, so that no table can name them.
 Options = Any
 Protocol = Literal["auto", "grey", "threshold", "dynamic", "levels", "dequantize"]
+Told = Literal["none", "some", "all"]  # whose labels a model is told
 # Options that every kind of model takes but those that say they do not: parts, and the bound.
 PARTS = ("model.prior", "model.posterior", "sampler.kind", "objective.penalty")
 BOUND = ("objective.bound", "objective.samples", "objective.estimator", "objective.beta", "objective.warmup_epochs")
@@ -160,7 +161,7 @@ class Kind(NamedTuple):
     make: "Callable[[Any, Given, Observation], Model]"
     reads: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
-    labels: Literal["none", "some", "all"] = "none"
+    labels: Told = "none"
     loss: "Callable[[Any, Model], Any] | None" = None
     optimizer: Callable[[Any, Any], Any] | None = None
 
