@@ -76,8 +76,8 @@ def test_the_epoch_of_the_best_validation_bound_is_kept_measured_and_written(unb
     assert unbroken.step == 3 * len(lines) < 3 * EARLY.epochs  # three batches of 50 in an epoch
     # The average of that epoch's own checkpoint, and its bound measured here, on rows that were not trained on.
     model, average, _ = jaxvae.load(folder, step=chosen["step"])
-    same_bits(average, load_weights(folder / "weights.safetensors"))
-    same_bits(average, jaxvae.load(folder).params)
+    assert same_bits(average, load_weights(folder / "weights.safetensors"))
+    assert same_bits(average, jaxvae.load(folder).params)
     assert checkpoint.steps(folder / "checkpoints")[-1] == unbroken.step  # the last ones are there to go on from
     train = load_images(EARLY.data, "train")
     test = draw(train.take(validation_rows(len(train.images), 0.9, EARLY.seed)[1]), "threshold")

@@ -31,7 +31,7 @@ def test_the_epoch_of_the_best_validation_bound_is_returned():
     best = int(np.argmax(bounds))
     assert best < 7, "no test of anything but the last epoch"
     alone = fit(data[rows], seed=3, epochs=best + 1).params
-    same_bits(found.params, alone)
+    assert same_bits(found.params, alone)
     values = jaxvae.per_example(MODEL, alone, jax.random.key(0), data[held])["elbo"]
     assert bounds[best] == pytest.approx(values.mean(dtype=np.float64), rel=1e-6)
 
@@ -48,7 +48,7 @@ def test_patience_ends_the_training_and_images_of_their_own_choose_as_well():
     worse = next(n for n in range(1, 8) if bounds[n] <= bounds[n - 1])
     assert len(short.history) == worse + 1 < 8
     assert short.history[-1]["best_epoch"] == worse
-    same_bits(short.params, own.params)
+    assert same_bits(short.params, own.params)
 
 
 @pytest.mark.slow
