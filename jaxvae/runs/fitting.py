@@ -8,13 +8,13 @@ import jax
 import numpy as np
 import optax
 
-from jaxvae.checks import as_seed, one_process, positive_integer
+from jaxvae.checks import as_seed, one_process, positive_integer, shown
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.compiled import Request, programs
 from jaxvae.runs.examples import as_examples, as_numbers
 from jaxvae.runs.measure import collapse_warner
 from jaxvae.runs.progress import progress_bar
-from jaxvae.runs.selection import Selection, kept_params
+from jaxvae.runs.selection import Selection, host_copy, kept_params
 from jaxvae.runs.tracking.trackers import Trackers, as_trackers
 from jaxvae.runs.validation import choose_by
 from jaxvae.training.engine.hyper import Hyper, as_hyper, is_optimizer
@@ -28,6 +28,7 @@ from jaxvae.training.losses.bound import Loss, as_loss
 
 Weights = np.ndarray | Callable[[Params], np.ndarray]
 Look = Callable[[Params, Mapping[str, Any]], None]
+Callback = Callable[[Params, dict[str, Any]], bool | None]
 
 
 class Fit(NamedTuple):
@@ -60,6 +61,7 @@ def fit(
     validation: Any = None,
     patience: int | None = None,
     trackers: Sequence[Any] = (),
+    callback: Callback | None = None,
     progress: bool = True,
 ) -> Fit:
     """Trains a model on images, or on any numbers, with a progress bar; returns its parameters and history.
@@ -92,14 +94,17 @@ def fit(
         patience: stop after so many epochs without a better bound; None trains to the end.
         trackers: what is given the record of every epoch while it trains: functions, such as `print`, or objects with
             `write`, such as `jaxvae.runs.TensorBoard(folder)`.
+        callback: (params, record), called at the end of every epoch with copies that may be kept: the parameters as
+            they would be returned now (their moving average, if there is one) and the epoch's record. Where it returns
+            True the training is over; None or False goes on. What it raises, `fit` raises.
         progress: whether to show a bar.
 
     Raises:
         ValueError: for empty data, a batch larger than the data, an unknown protocol, images of another shape, or
             values that the likelihood cannot score; for labels that are missing, of another length or out of range, or
             that the model does not take.
-        TypeError: for what is no array of numbers, no model, no loss or no optimizer; for numbers other than uint8
-            with a protocol, and integers where the likelihood takes floats.
+        TypeError: for what is no array of numbers, no model, no loss, no optimizer or no function; for numbers other
+            than uint8 with a protocol, integers where the likelihood takes floats, and a callback's other answers.
         NotImplementedError: in a job of several processes, each of which would train apart.
 
     Example:
@@ -114,10 +119,22 @@ def fit(
         >>> params, history = fit(model, images, epochs=2, progress=False)
         >>> history[-1]["elbo"] > history[0]["elbo"]
         True
+
+        Parameters of every epoch, until the bound is good enough:
+
+        >>> seen = []
+        >>> def look(params, record):
+        ...     seen.append(params)
+        ...     return record["elbo"] > -45
+        >>> params, history = fit(model, images, epochs=20, callback=look, progress=False)
+        >>> len(seen) == len(history) < 20
+        True
     """
     one_process("training")
     epochs, seed = positive_integer("epochs", epochs), as_seed("seed", seed)
     numbers, followed = as_hyper(hyper), as_trackers(trackers, warnings.warn, named=False)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {shown(callback)}, expected a function of (params, record).")
     if numbers is None:
         loss = None if loss is None else as_loss(loss)
         optimizer = None if optimizer is None else as_optimizer(optimizer)
@@ -148,6 +165,7 @@ def fit(
             hyper=numbers,
             selection=selection,
             trackers=followed,
+            callback=callback,
         )
     finally:
         followed.close()
@@ -166,6 +184,7 @@ def run_epochs(
     hyper: Hyper | None = None,
     selection: Selection | None = None,
     trackers: Trackers | None = None,
+    callback: Callback | None = None,
 ) -> tuple[TrainState, list[dict[str, Any]]]:
     """Trains for some epochs from a state, wherever it comes from; (state, history), a record an epoch as in `Fit`.
 
@@ -180,6 +199,7 @@ def run_epochs(
         hyper: the numbers, where the steps were compiled for some.
         selection: what measures every epoch on validation examples, and may end the training before its last one.
         trackers: are given every record.
+        callback: as in `fit`.
         look: is called with the parameters (their moving average, if there is one) and the record of every epoch.
 
     Raises:
@@ -188,7 +208,7 @@ def run_epochs(
     """
     per_epoch = check_data(data, compiled.batch_size) // compiled.batch_size
     stop = int(state.step) + positive_integer("epochs", epochs) * per_epoch
-    log, history = Windows(per_epoch, per_epoch), []
+    log, history, over = Windows(per_epoch, per_epoch), [], False
     if weights is not None:
         data = Reweighted(data, weights) if callable(weights) else weighted(data, weights)
     with progress_bar(stop, per_epoch, compiled.batch_size, enabled=progress) as show:
@@ -203,6 +223,14 @@ def run_epochs(
                     look(averaged_params(state), history[-1])
                 if trackers is not None:
                     trackers.write(history[-1])
-            if selection is not None and selection.over:
+                over = callback is not None and _asked_to_stop(callback, averaged_params(state), history[-1])
+            if over or (selection is not None and selection.over):
                 break
     return state, history
+
+
+def _asked_to_stop(callback: Callback, params: Params, record: Mapping[str, Any]) -> bool:
+    answer: Any = callback(host_copy(params), dict(record))
+    if answer is None or isinstance(answer, bool | np.bool_):
+        return bool(answer)
+    raise TypeError(f"callback returned {shown(answer)}, expected True to stop, or False or None to go on.")

@@ -70,7 +70,7 @@ class Selection:
         name = nearest_bound(estimates)
         mean, error, _ = estimates[name]
         if np.isfinite(mean) and (self.best is None or mean > self.best.mean):
-            self.best = Best(epoch, step, name, mean, error, _copied(params))
+            self.best = Best(epoch, step, name, mean, error, host_copy(params))
         self.seen = epoch
         return estimates
 
@@ -118,6 +118,11 @@ def kept_params(selection: Selection | None, state: TrainState) -> Params:
     return jax.device_get(averaged_params(state)) if best is None else best.params
 
 
-def _copied(params: Params) -> Params:
-    """On the host, and no view of the device's own memory, which the next step reuses."""
+def host_copy(params: Params) -> Params:
+    """NumPy arrays, and no view of the device's own memory, which the next step reuses.
+
+    Example:
+        >>> host_copy({"w": jax.numpy.ones(2)})
+        {'w': array([1., 1.], dtype=float32)}
+    """
     return jax.tree.map(np.array, jax.device_get(params))
