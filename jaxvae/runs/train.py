@@ -195,5 +195,6 @@ def _train_locked(
     kl = np.asarray(summary["kl_per_latent"])
     metrics = folder / run_folder.METRICS
     with at_work("drawing", config.progress):
-        draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say)
+        kept = summary.get("validation", {}).get("epoch")
+        draw_pictures(folder / run_folder.PICTURES, model, params, test, kl, metrics, say, kept)
     return Outcome(folder, model, params, summary, 0, step)

@@ -213,6 +213,23 @@ def test_loss_curves_turn_the_bound_into_a_loss_and_leave_out_what_has_no_number
     assert panels[0].get_ylim()[0] <= 90 < 99.5 <= panels[0].get_ylim()[1]
 
 
+def test_loss_curves_show_the_validation_points_and_the_epoch_that_was_kept():
+    rows = [(1, -90.0), (2, -80.0), (3, -85.0)]
+    train = [{"epoch": i, "elbo": value, "log_likelihood": -70.0, "kl": 20.0} for i, value in rows]
+    held = [{**record, "elbo": record["elbo"] - 5} for record in train]
+    history = [{**record, "validation": record["elbo"] - 5, "best_epoch": min(record["epoch"], 2)} for record in train]
+    for given, more in ((train, {"validation": held, "kept": 2}), (history, {})):
+        _, panels = plots.loss_curves(given, x="epoch", **more)
+        _, points, mark = panels[0].lines
+        assert list(points.get_xdata()) == [1, 2, 3]
+        assert list(points.get_ydata()) == [95, 85, 90]
+        assert list(mark.get_xdata()) == [2, 2]
+        assert [text.get_text() for text in panels[0].texts] == ["validation 85.00", "kept", "train"]
+        assert panels[0].get_ylim()[1] >= 95
+    _, panels = plots.loss_curves(train, x="epoch")
+    assert not panels[0].texts
+
+
 @pytest.mark.slow
 def test_a_long_noisy_log_becomes_a_short_line_and_its_first_fall_is_cut_off():
     train = [{"step": i, "elbo": -100 - 900 * (i < 50), "log_likelihood": -80.0, "kl": 20.0} for i in range(3000)]

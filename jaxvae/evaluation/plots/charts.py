@@ -12,6 +12,7 @@ from jaxvae.evaluation.plots.figures import (
     GREY,
     INK,
     MUTED,
+    PURPLE,
     RED,
     SMALL,
     TEXT,
@@ -30,7 +31,13 @@ PANELS = (("elbo", -1, "\N{MINUS SIGN}ELBO"), ("log_likelihood", -1, "reconstruc
 
 
 def loss_curves(
-    train: Records, test: Records = (), *, x: str = "step", ax: Sequence["Axes"] | None = None
+    train: Records,
+    test: Records = (),
+    validation: Records = (),
+    *,
+    kept: float | None = None,
+    x: str = "step",
+    ax: Sequence["Axes"] | None = None,
 ) -> tuple["Figure", Any]:
     """-ELBO and its two parts, -E_q[log p(x | z)] and KL(q || p), each in a panel, in nats per example.
 
@@ -38,6 +45,9 @@ def loss_curves(
         train: records in order, as `metrics.jsonl` holds them, each with `x`, elbo, log_likelihood and kl. A
             record that lacks one, or has null, is skipped.
         test: the same of test examples, drawn as points; `elbo_standard_error` and so on become error bars.
+        validation: the same of validation examples, small points. Of the history of a `fit` they are in `train`, as is
+            the epoch that was kept.
+        kept: where the parameters are from that validation chose, in units of x: a dashed line.
         x: what the horizontal axis counts: "step" or "epoch".
         ax: three axes, by default those of a new figure.
 
@@ -50,6 +60,8 @@ def loss_curves(
     panels = new_axes(WIDTH, 3.0, len(PANELS))[1] if ax is None else np.asarray(ax, object).reshape(-1)
     if len(panels) != len(PANELS):
         raise ValueError(f"ax has {len(panels)} axes, expected {len(PANELS)}: -ELBO, reconstruction and KL.")
+    if not validation:
+        validation, kept = _of_fit(train, x, kept)
     for panel, (name, sign, title) in zip(panels, PANELS, strict=True):
         steps, values, _ = _column(train, x, name)
         if len(steps) == 0:
@@ -58,16 +70,44 @@ def loss_curves(
         mark = "o" if len(line) == 1 else ""
         panel.plot(line_steps, line, color=BLUE, linewidth=1.4, marker=mark, markersize=3.5)
         steps, values, errors = _column(test, x, name)
-        style(panel, title=title, x=x, pad=20 if len(steps) else 8)
+        held, bounds, _ = _column(validation, x, name)
+        style(panel, title=title, x=x, pad=8 + 12 * (bool(len(steps)) + bool(len(held))))
+        if len(held):
+            panel.plot(held, sign * bounds, "o", color=PURPLE, markersize=2.5)
+            _caption(panel, f"validation {_number(sign * bounds[_at(held, kept)])}", 0, PURPLE, line=bool(len(steps)))
+        if kept is not None:
+            panel.axvline(kept, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+            where: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+            panel.annotate("kept", (kept, 0), (3, 3), **where, fontsize=SMALL, color=MUTED)
         if len(steps):
             panel.errorbar(steps, sign * values, errors, fmt="o", color=RED, markersize=3.5)
             error = f" \N{PLUS-MINUS SIGN} {errors[-1]:.2f}" if errors[-1] else ""
-            _caption(panel, f"test {sign * values[-1]:.2f}{error}".replace("-", "\N{MINUS SIGN}"), 0, RED)
+            _caption(panel, f"test {_number(sign * values[-1])}{error}", 0, RED)
+        if len(steps) or len(held):
             _caption(panel, "train", 1, BLUE)
-        panel.set_ylim(*_view(line, sign * values - errors, sign * values + errors))
+        seen = sign * bounds[len(bounds) // 20 :]
+        panel.set_ylim(*_view(line, sign * values - errors, sign * values + errors, seen))
         panel.locator_params(axis="x", nbins=4)
     panels[0].set_ylabel("nats per example", fontsize=TEXT, color=INK)
     return panels[0].figure, panels
+
+
+def _of_fit(history: Records, x: str, kept: float | None) -> tuple[Records, float | None]:
+    """(validation records, the place of the best epoch) of the records of a `fit`; none where it had no validation."""
+    found = [record for record in history if record.get("validation") is not None and record.get(x) is not None]
+    if found and kept is None:
+        best = found[-1].get("best_epoch")
+        kept = next((record[x] for record in found if record.get("epoch") == best), None)
+    return [{x: record[x], "elbo": record["validation"]} for record in found], kept
+
+
+def _at(places: np.ndarray, kept: float | None) -> int:
+    """The index of the place that was kept, else of the last one."""
+    return -1 if kept is None else int(np.abs(places - kept).argmin())
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _column(records: Records, x: str, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,11 +121,11 @@ def _column(records: Records, x: str, name: str) -> tuple[np.ndarray, np.ndarray
     return steps, values, errors
 
 
-def _caption(ax: "Axes", text: str, x: float, color: str) -> None:
+def _caption(ax: "Axes", text: str, x: float, color: str, line: int = 0) -> None:
     """Words under the title in the colour of what they name, in place of a legend; x is 0 (left) or 1 (right)."""
     side = "right" if x else "left"
     where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": side}
-    ax.annotate(text, (x, 1), (0, 6), **where, fontsize=SMALL, color=color)
+    ax.annotate(text, (x, 1), (0, 6 + 12 * line), **where, fontsize=SMALL, color=color)
 
 
 def _averaged(values: np.ndarray, most: int = 150) -> np.ndarray:

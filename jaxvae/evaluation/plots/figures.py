@@ -20,8 +20,8 @@ INK, MUTED, FAINT = "#1f2328", "#6e7781", "#d8dee4"
 TITLE, TEXT, SMALL = 11.0, 9.5, 8.5  # points
 # Ten colours that stay apart for colour-blind readers; Petroff, 2021, arXiv 2107.02270, but for his darker grey: as
 # small points the two greys look alike, and ink does not.
-BLUE, ORANGE, RED, GREY = "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2"
-COLORS = (BLUE, ORANGE, RED, GREY, "#832db6", "#a96b59", "#e76300", "#b9ac70", INK, "#92dadd")
+BLUE, ORANGE, RED, GREY, PURPLE = "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"
+COLORS = (BLUE, ORANGE, RED, GREY, PURPLE, "#a96b59", "#e76300", "#b9ac70", INK, "#92dadd")
 BRIGHT = tuple(color for color in COLORS if color != GREY)  # where grey means unused
 
 

@@ -27,6 +27,7 @@ def draw_pictures(
     kl_per_latent: np.ndarray,
     metrics: Path,
     say: Callable[[str], None],
+    kept: int | None = None,
 ) -> list[Path]:
     """Writes the pictures of a run into a folder and returns their paths.
 
@@ -38,6 +39,7 @@ def draw_pictures(
             autoencoder.
         metrics: the run's metrics.jsonl.
         say: is given one line.
+        kept: the epoch that validation images chose.
     """
     make_folder(folder)
     shown, unit = test.some(12), model.to_unit
@@ -47,7 +49,8 @@ def draw_pictures(
     records = split_records(metrics)
     if records.damaged:
         say(f"{metrics}: {records.damaged} damaged line(s) were left out of the pictures.")
-    pictures: dict[str, Any] = {"curves": lambda: plots.loss_curves(records.train, records.test, x="epoch")}
+    logged = records.train, records.test, records.validation
+    pictures: dict[str, Any] = {"curves": lambda: plots.loss_curves(*logged, kept=kept, x="epoch")}
     if model.posterior.support != "none":
         pictures["reconstructions"] = lambda: plots.compare(
             shown.rows(model) | {"reconstruction": unit(generation.reconstructions(model, params, shown.given(model)))},

@@ -33,7 +33,8 @@ def read_summary(path: Path) -> dict[str, Any]:
     _check(path, "", found, FIELDS)
     _check(path, "test.", found["test"], TEST)
     if "validation" in found:
-        _check(path, "validation.", found["validation"] if isinstance(found["validation"], dict) else {}, VALIDATION)
+        chosen = found["validation"] if isinstance(found["validation"], dict) else {}
+        _check(path, "validation.", chosen, VALIDATION | ({"epoch": int} if "epoch" in chosen else {}))
     if "machine" in found:  # an earlier version did not say it
         _check(path, "", found, {"machine": dict})
         _check(path, "machine.", found["machine"], {**MACHINE, "versions": dict})

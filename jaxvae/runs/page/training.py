@@ -130,8 +130,9 @@ def curves(facts: Facts) -> Html:
     """-ELBO and its two parts over training, a chart each."""
     axes: list[Any] = [new_axes(3.5, 2.7)[1] for _ in PANELS]
     bad = [note(f"metrics.jsonl has {facts.damaged} damaged line(s), left out.", warning=True)] if facts.damaged else []
+    kept = facts.summary.get("validation", {}).get("epoch")
     try:
-        loss_curves(facts.train, facts.test, x="epoch", ax=axes)
+        loss_curves(facts.train, facts.test, facts.validation, kept=kept, x="epoch", ax=axes)
     except ValueError as error:
         return section("Training", *bad, absent(f"There are no curves. {error}"))
     shown = axes if any(record.get("kl_per_latent") for record in facts.train) else axes[1:2]
@@ -142,6 +143,8 @@ def curves(facts: Facts) -> Html:
         charts.append(chart(ax.figure, f"{ax.get_title(loc='left')} over training"))
     skipped = sum(record.get("skipped") or 0 for record in facts.train)
     words = "Nats per example. Lines: means over windows of training steps. Points: all test images."
+    if facts.validation:
+        words += " Small points: the validation images" + ("." if kept is None else f", of which epoch {kept} is kept.")
     if skipped:
         bad.append(note(f"{skipped:,} steps were not finite and were skipped.", warning=True))
     return section("Training", *bad, figures(*charts, columns=3), paragraph(tag("span", words, class_="caption")))
