@@ -21,12 +21,12 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 
 import jaxvae
 from jaxvae.evaluation.annealing import annealed
 from jaxvae.evaluation.local import gaps
+from jaxvae.evaluation.plots.figures import BLUE, INK, SMALL, new_axes, style
 
 # %% [markdown]
 # ## A model with a known answer
@@ -66,12 +66,13 @@ for k, bound in zip(counts, bounds, strict=True):
 print(f"log p(x)        {truth:.4f}, in closed form")
 
 # %%
-figure, axes = plt.subplots(figsize=(5, 3), dpi=80)
-axes.errorbar(counts, [b.mean() for b in bounds], [2 * b.std() / np.sqrt(len(b)) for b in bounds], marker="o")
-axes.axhline(truth, color="0.3", linestyle="--", label="log p(x)")
-axes.set(xscale="log", xlabel="samples K", ylabel="nats", title="The bound climbs to log p(x) with K")
-axes.legend(frameon=False)
-plt.close(figure)
+figure, axes = new_axes(6, 3.2)
+means, errors = [b.mean() for b in bounds], [2 * b.std() / np.sqrt(len(b)) for b in bounds]
+axes.axhline(truth, color=INK, linestyle="--", linewidth=1.2)
+axes.annotate("log p(x)", (1, truth), (0, 4), textcoords="offset points", fontsize=SMALL)
+axes.errorbar(counts, means, errors, marker="o", markersize=4, color=BLUE)
+axes.set_xscale("log")
+style(axes, title="The bound climbs to log p(x) with K", x="samples K", y="nats per example")
 figure
 
 # %% [markdown]

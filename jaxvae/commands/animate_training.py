@@ -79,9 +79,10 @@ def main(options: AnimateTrainingOptions) -> None:
             )
             return plots.image_grid(model.to_unit(images), columns=12, title=f"Decoded draws of the prior, {title}")
         if options.show == "manifold":
+            others = f", the other {strengths.values.size - 2} latents 0" if strengths.values.size > 2 else ""
             context = None if model.context is None else 0
             images = generation.manifold(model, params, plane, len(values), context=context)
-            return plots.manifold(model.to_unit(images), values, plane, title=f"The latent plane, {title}")
+            return plots.manifold(model.to_unit(images), values, plane, title=f"The latent plane{others}, {title}")
         rows = shown.rows(model) | {"reconstruction": model.to_unit(generation.reconstructions(model, params, seen))}
         return plots.compare(rows, title=f"Reconstructions, {title}")
 

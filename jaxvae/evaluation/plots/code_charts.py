@@ -61,11 +61,7 @@ def projected_codes(
     x, y = points.T
     ax.scatter(x, y, s=size, color=np.array(COLORS)[index], alpha=0.75, linewidths=0)
     if labels is not None:
-        for i, name in enumerate(classes):
-            members = points[index == i]
-            middle = np.square(members - np.median(members, axis=0)).sum(axis=1).argmin()
-            halo_text(ax, members[middle], str(name))  # on a member: the median of two clusters may lie in a third
-        _legend(ax, [str(name) for name in classes])
+        _names(ax, points, index, [str(name) for name in classes])
     called = {"pca": "PCA", "tsne": "t-SNE"}.get(projection.method, projection.method)
     axes = [""] * 2 if shares is None else [f"PC {i}, {share:.0%} of the variance" for i, share in enumerate(shares, 1)]
     style(ax, title=f"{called} of {len(points)} codes" if title is None else title, x=axes[0], y=axes[1])
@@ -91,7 +87,7 @@ def codes(
     """Posterior means as points in the plane of two latents, coloured by label.
 
     The circles, of radius 1 and 2, hold 39 % and 86 % of a standard normal prior. Every class is also named
-    at its median, or beside it where two would cover each other, so that nothing hangs on colour alone.
+    where it is densest, or beside it where two would cover each other, so that nothing hangs on colour alone.
 
     Args:
         means: [N, Z], see `jaxvae.evaluation.latents.encode`.
@@ -120,16 +116,40 @@ def codes(
     # All in one call, in the order of the examples, so that no class covers the others.
     ax.scatter(x, y, s=size, color=np.array(COLORS)[index % len(COLORS)], alpha=0.7, linewidths=0)
     if classes is not None:
-        middles = np.array([np.median(points[index == i], axis=0) for i in range(len(classes))])
-        for where, name in zip(apart(middles, 0.04 * np.ptp(points, axis=0).max()), classes, strict=True):
-            halo_text(ax, where, str(name))
-        if len(classes) <= MOST:  # beyond, colours come again and only the names on the spot tell
-            _legend(ax, [str(name) for name in classes])
+        _names(ax, points, index, [str(name) for name in classes])
     ax.set_aspect("equal", adjustable="datalim")
     style(ax, title=title, x=f"z[{latents[0]}]", y=f"z[{latents[1]}]")
     ax.grid(visible=False)
     figure: Any = ax.figure
     return figure, ax
+
+
+def densest(points: np.ndarray, index: np.ndarray, cells: int = 32) -> np.ndarray:
+    """A place for the name of each class [C, 2]: the middle of its points where they are many and most of all there.
+
+    The median would not do: that of a class in two clusters may lie in a third.
+
+    Args:
+        points: [N, 2].
+        index: [N] the class of each, 0 to C - 1, none of them empty.
+        cells: on the longer side; a place is the middle of 3 x 3 cells.
+
+    Example:
+        >>> points = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 0.0], [5.0, 0.5]])
+        >>> densest(points, np.array([0, 0, 0, 1]), cells=6).tolist()
+        [[0.0, 0.5], [5.0, 0.5]]
+    """
+    low, span = points.min(axis=0), max(float(np.ptp(points, axis=0).max()), np.finfo(np.float32).tiny)
+    at = np.minimum((points - low) / span * cells, cells - 1).astype(int) + 1  # within a rim of empty cells
+    counts = np.zeros((index.max() + 1, cells + 2, cells + 2))
+    np.add.at(counts, (index, *at.T), 1)
+    around = np.sum([np.roll(counts, (i, j), (1, 2)) for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0)
+    scores = np.square(around) / np.maximum(around.sum(axis=0), 1)  # how many, times their share of all that lie there
+    places = []
+    for own, score in enumerate(scores):
+        best = np.array(np.unravel_index(score.argmax(), score.shape))
+        places.append(points[(index == own) & (np.abs(at - best).max(axis=1) <= 1)].mean(axis=0))
+    return np.array(places)
 
 
 def apart(places: np.ndarray, least: float, rounds: int = 100) -> np.ndarray:
@@ -156,9 +176,16 @@ def apart(places: np.ndarray, least: float, rounds: int = 100) -> np.ndarray:
     return moved
 
 
-def _legend(ax: "Axes", names: list[str]) -> None:
+def _names(ax: "Axes", points: np.ndarray, index: np.ndarray, names: list[str]) -> None:
+    """Each class by name on the spot, and in a legend where there are enough colours to tell them apart."""
     from matplotlib.lines import Line2D
 
+    if np.isfinite(points).all():  # those of a model that has diverged have no place
+        least = 0.04 * float(np.ptp(points, axis=0).max())
+        for where, name in zip(apart(densest(points, index), least), names, strict=True):
+            halo_text(ax, where, name)
+    if len(names) > MOST:  # beyond, colours come again and only the names on the spot tell
+        return
     marks = [
         Line2D([], [], marker="o", linestyle="", color=color, markersize=5, label=name)
         for name, color in zip(names, COLORS, strict=False)
