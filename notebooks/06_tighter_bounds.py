@@ -17,6 +17,7 @@
 
 # %%
 # %matplotlib inline
+# %config InlineBackend.print_figure_kwargs = {"dpi": 75}
 import functools
 
 import jax

@@ -15,6 +15,7 @@ exclude_patterns = ["_extension", "**.ipynb_checkpoints"]
 
 # Notebooks are shown with the outputs that they store: the tests run them, and a build of the book trains nothing.
 nb_execution_mode = "off"
+nb_merge_streams = True
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 

@@ -112,7 +112,7 @@ def nearest(images: Any, data: Any) -> Any:
 
 
 def draw(rows: dict[str, Any], gaps: dict[str, tuple[Any, Any, Any]]) -> Any:
-    """Pictures above; below, of each model, codes (grey) and draws (blue, orange) in the plane where codes vary most."""
+    """Pictures above; below, of each model, codes and draws in the plane where they vary most."""
     import numpy as np
     from matplotlib.figure import Figure
 
@@ -122,18 +122,20 @@ def draw(rows: dict[str, Any], gaps: dict[str, tuple[Any, Any, Any]]) -> Any:
 
     figure = Figure(figsize=(WIDTH, 8.6), dpi=DPI, layout="constrained", facecolor="white")
     axes = figure.subplot_mosaic([["pictures"] * 2, list(gaps)], height_ratios=[1, 0.85])
-    plots.compare(rows, columns=12, title="Memorisation, and what lies between and around the codes", ax=axes["pictures"])
+    title = "Memorisation, and what lies between and around the codes"
+    plots.compare(rows, columns=12, title=title, ax=axes["pictures"])
     for name, (codes, drawn, far) in gaps.items():
         ax, plane = axes[name], pca(np.concatenate([codes, drawn])).points
         seen, points = plane[: len(codes)], plane[len(codes) :]
-        ax.scatter(*seen.T, s=5, color=FAINT, linewidths=0, label="codes of training digits")
-        ax.scatter(*points[~far].T, s=9, color=BLUE, linewidths=0, label="draws near a digit")
-        ax.scatter(*points[far].T, s=9, color=ORANGE, linewidths=0, label="draws far from every digit")
+        looks: Any = {"linewidths": 0}
+        ax.scatter(seen[:, 0], seen[:, 1], s=5, color=FAINT, label="codes of training digits", **looks)
+        for part, color, words in ((~far, BLUE, "draws near a digit"), (far, ORANGE, "draws far from every digit")):
+            ax.scatter(points[part, 0], points[part, 1], s=9, color=color, label=words, **looks)
         style(ax, title=f"{name}: {far.mean():.0%} far from every digit", x="PC 1", y="PC 2")
         ax.grid(visible=False)
         ax.set_aspect("equal", adjustable="datalim")
-    marks, words = ax.get_legend_handles_labels()
-    figure.legend(marks, words, loc="outside lower center", ncols=3, frameon=False, fontsize=SMALL, markerscale=2)
+    marks, names = ax.get_legend_handles_labels()
+    figure.legend(marks, names, loc="outside lower center", ncols=3, frameon=False, fontsize=SMALL, markerscale=2)
     return figure
 
 

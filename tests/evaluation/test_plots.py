@@ -264,8 +264,8 @@ def test_names_of_classes_that_share_a_place_stand_apart():
 
 
 def test_a_class_is_named_where_it_is_most_among_its_own():
-    near, far = np.zeros((30, 2)), np.array([[10.0, 0.0]] * 20)
-    means = np.concatenate([near, near, far, far + [10.0, 0.0]])  # of class 0 more lie at 0, all of them under class 1
+    places = np.array([[0.0, 0.0], [0.0, 0.0], [10.0, 0.0], [20.0, 0.0]])
+    means = np.repeat(places, [30, 30, 20, 20], axis=0)  # of class 0 more lie at 0, all of them under class 1
     _, ax = plots.codes(means, np.repeat([0, 1, 0, 2], [30, 30, 20, 20]))
     assert [round(text.get_position()[0]) for text in ax.texts] == [10, 0, 20]
     _, ax = plots.codes(np.full((3, 2), np.nan), np.arange(3))  # of a model that has diverged

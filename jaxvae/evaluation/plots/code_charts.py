@@ -110,7 +110,9 @@ def codes(
 
     for radius in (1, 2) if circles else ():
         ax.add_patch(Circle((0, 0), radius, fill=False, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=3))
-    classes, index = (None, 0) if labels is None else np.unique(np.asarray(labels), return_inverse=True)
+    classes, index = None, np.zeros(len(points), int)
+    if labels is not None:
+        classes, index = np.unique(np.asarray(labels), return_inverse=True)
     x, y = points.T
     size = float(np.clip(20000 / len(points), 2, 20))
     # All in one call, in the order of the examples, so that no class covers the others.
