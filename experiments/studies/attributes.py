@@ -41,7 +41,7 @@ def main(options: AttributesOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.parts.requirements import need_vectors
+    from jaxvae.commands.parts.requirements import need_images, need_vectors
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents import attributes, swap_latents
     from jaxvae.evaluation.measured import print_table
@@ -50,6 +50,7 @@ def main(options: AttributesOptions) -> None:
 
     count, most = positive_integer("count", options.count), positive_integer("examples", options.examples, 2)
     model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    need_images(options.run, config, "sample")
     need_vectors(options.run, model, params, "there is no one direction for an attribute")
     train = load_held_out(config.data, config.data.train_split, allow_changes=options.allow_changes).some(most)
     test = load_held_out(config.data, allow_changes=options.allow_changes)
@@ -57,8 +58,8 @@ def main(options: AttributesOptions) -> None:
         raise ValueError(f"the data {config.data.name!r} of {options.run} has no labels, expected some for attributes.")
     pairs = [parse(text, np.unique(train.labels)) for text in options.attribute]
     labels, codes = train.labels, latents.posterior_means(model, params, train.x)
-    judge = SVC(C=10.0).fit(flat(train.images), labels)
-    accuracy = share(judge.predict(flat(test.images)) == test.labels)
+    judge = SVC(C=10.0).fit(flat(train.raw), labels)
+    accuracy = share(judge.predict(flat(test.raw)) == test.labels)
     right = [("an SVM on pixels", shown(accuracy, 1))]
     print_table(f"the judge, on {len(test.labels)} test images", ("judge", "right (95 % interval)"), right)
 
@@ -90,7 +91,7 @@ def main(options: AttributesOptions) -> None:
         figure, _ = latent_grids.attribute_traversals(
             images[:count],
             options.strengths,
-            test.images[chosen][:count],
+            test.raw[chosen][:count],
             [f"{np.mean(column == target):.0%}" for column in verdicts.T],
             title=f"From {before} towards {target}; below, the share judged {target}",
         )

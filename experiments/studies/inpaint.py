@@ -46,6 +46,7 @@ def main(options: InpaintOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import finite_number, positive_integer
+    from jaxvae.commands.parts.requirements import need_images
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.bounds.gaussian import impute_gaussian
     from jaxvae.evaluation.bounds.imputation import impute
@@ -59,6 +60,7 @@ def main(options: InpaintOptions) -> None:
     finite_number("missing", options.missing, high=0.99, above=True)
     counts = sample_counts(list(options.samples))
     model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    need_images(options.run, config, "sample")
     train, test = (
         load_held_out(config.data, config.data.train_split, allow_changes=options.allow_changes),
         load_held_out(config.data, allow_changes=options.allow_changes),

@@ -49,6 +49,7 @@ def main(options: SampleOptions) -> None:
     import jaxvae
     from experiments.tables.score_table import make_features, print_scores, write_scores
     from jaxvae.checks import positive_integer
+    from jaxvae.commands.parts.requirements import need_images
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.samples.scores import sample_scores
@@ -57,6 +58,7 @@ def main(options: SampleOptions) -> None:
     if not options.features:
         raise ValueError("features is empty, expected at least one of classifier, pca, pixels.")
     model, params, config = jaxvae.load(options.run, allow_changes=options.allow_changes)
+    need_images(options.run, config, "sample")
     train, test = held_out(config, options.allow_changes)
     count = min(positive_integer("samples", options.samples, 20), len(train.x))
     reference = test.some(positive_integer("references", options.references, 20)).x

@@ -47,7 +47,7 @@ def main(options: AnimateTrainingOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.parts.requirements import need_encoder, need_flat, need_vectors
+    from jaxvae.commands.parts.requirements import need_encoder, need_flat, need_images, need_vectors
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.latents.decoding import contexts_in_turn
@@ -57,6 +57,7 @@ def main(options: AnimateTrainingOptions) -> None:
     count, epochs = positive_integer("count", options.count), positive_integer("epochs", options.epochs)
     moments = positive_integer("frames", options.frames, 2)
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
+    need_images(options.run, config, "report")
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     shown, values, plane = test.some(count), latents.gaussian_quantiles(12), (0, 1)
     if model.prior.support == "none" and options.show != "reconstructions":
@@ -120,12 +121,12 @@ def anew(config: Any, epochs: list[int], allow_changes: bool = False) -> Iterato
     from jaxvae.runs.examples import blank_example
     from jaxvae.runs.fitting import run_epochs
     from jaxvae.runs.folder.sampling import sampled
-    from jaxvae.runs.given_data import check_given, load_images
+    from jaxvae.runs.given_data import check_given, load_split
     from jaxvae.runs.held_out import split_training, training_examples
     from jaxvae.training.engine.parallel import compile_steps
     from jaxvae.training.engine.state import averaged_params, compiled_init
 
-    train = load_images(config.data, config.data.train_split)
+    train = load_split(config.data, config.data.train_split)
     check_given(config.data, train, config.data.train_split, allow_changes=allow_changes)
     train, _ = split_training(config, train)
     images = train.images

@@ -39,7 +39,7 @@ def main(options: AnimateTraversalOptions) -> None:
 
     import jaxvae
     from jaxvae.checks import positive_integer
-    from jaxvae.commands.parts.requirements import need_flat, need_prior, need_vectors
+    from jaxvae.commands.parts.requirements import need_flat, need_images, need_prior, need_vectors
     from jaxvae.evaluation import latents
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.plots import animations, image_grids
@@ -50,6 +50,7 @@ def main(options: AnimateTraversalOptions) -> None:
     columns, rows = positive_integer("latents", options.latents), positive_integer("images", options.images)
     values = latents.gaussian_quantiles(positive_integer("frames", options.frames, 2))
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
+    need_images(options.run, config, "codes")
     need_prior(options.run, model, "no range of a latent is usual")
     need_flat(options.run, model, "no range of a latent is usual")
     need_vectors(options.run, model, params, "there is no single one to move while the others stay")

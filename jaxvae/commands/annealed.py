@@ -75,12 +75,17 @@ def main(options: AnnealedOptions) -> None:
     for data in dict.fromkeys(row.setting.data for row in rows):
         here = [row for row in rows if row.setting.data == data]
         title = f"{options.run}: {here[0].setting._replace(samples='')}"
-        names = ("nats per image", "mean \N{PLUS-MINUS SIGN} s.e.", "samples")
+        names = (f"nats per {test.noun}", "mean \N{PLUS-MINUS SIGN} s.e.", "samples")
         table = Table(title, names, [(row.name, row, row.setting.samples) for row in here])
         if options.json:
             note(table)
         else:
             print_table(*table)
+    if test.columns is not None and test.columns.std is not None and not options.json:
+        print(
+            f"All of it is of x, the standardised columns. In the table's own units log p is "
+            f"{test.columns.log_scale:.4f} nats less, the sum of log std of the columns."
+        )
     if options.json:
         found = [row._asdict() | {"estimate": row.estimate._asdict(), "setting": row.setting._asdict()} for row in rows]
         print(json.dumps(found, indent=2))

@@ -51,7 +51,7 @@ def main(options: CodesOptions) -> None:
         raise ValueError("method is empty, expected pca, tsne or both.")
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     test = load_held_out(config.data, allow_changes=options.allow_changes).some(limit)
-    need_vectors(options.run, model, params, "there is no one code of an image to draw")
+    need_vectors(options.run, model, params, "there is no one code of an example to draw")
     codes = latents.posterior_means(model, params, test.given(model))
     if codes.shape[1] < 2:
         raise ValueError(
@@ -74,7 +74,7 @@ def main(options: CodesOptions) -> None:
     for method, projection in projections.items():
         found[method] = kept = agreement(projection.points)
         called = {"pca": "PCA", "tsne": "t-SNE"}[method]
-        title = f"{called} of the codes of {len(codes)} test images, {codes.shape[1]} latents"
+        title = f"{called} of the codes of {len(codes)} test {test.noun}s, {codes.shape[1]} latents"
         if kept is not None and found["codes"] is not None:
             title += f"\n{kept.mean:.0%} of neighbours share the class, {found['codes'].mean:.0%} in the codes"
         figure, _ = code_charts.projected_codes(projection, labels, title=title)
@@ -90,7 +90,9 @@ def main(options: CodesOptions) -> None:
     }
     write_json(folder / "codes.json", setting | {"agreement": plain})
     if labels is not None:
-        title = f"share of the {options.neighbours} nearest neighbours with the same label, {len(codes)} test images"
+        title = (
+            f"share of the {options.neighbours} nearest neighbours with the same label, {len(codes)} test {test.noun}s"
+        )
         print_table(
             title, ("neighbours in", "share"), [(name, value.text(3)) for name, value in found.items() if value]
         )

@@ -40,7 +40,7 @@ def main(options: CompareOptions) -> None:
 
     if len(options.runs) < 2:
         raise ValueError(f"there is one run, {' '.join(options.runs)}, expected two or more: compare runs/a runs/b.")
-    with progress_bar("images", None) as progress:
+    with progress_bar("examples", None) as progress:
         found = compare_runs(
             options.runs,
             samples=options.samples,
@@ -52,19 +52,19 @@ def main(options: CompareOptions) -> None:
     rows = [{row.name: row for row in rows} for rows in found.rows.values()]
     quantities = list(dict.fromkeys(name for run in rows for name in run))
     first = next(iter(found.rows))
-    cells = []
+    cells, noun = [], found.noun
     for name in quantities:
         found_here = [run[name] for run in rows if name in run]
         units = " / ".join(dict.fromkeys(one.unit for one in found_here))  # "of 3 / of 8" latents
         cells.append((name, *(run.get(name, "") for run in rows), units, found_here[0].setting.evidence))
     setting = found.rows[first][0].setting._replace(samples="", evidence="")
     caption = "" if found.apart else f"{setting}; mean \N{PLUS-MINUS SIGN} standard error"
-    print_table("runs on their test images", ("per image", *found.rows, "unit", "of log p(x)"), cells, caption)
+    print_table(f"runs on their test {noun}s", (f"per {noun}", *found.rows, "unit", "of log p(x)"), cells, caption)
     if found.differences:
         paired = [{row.name: row for row in rows} for rows in found.differences.values()]
         names = list(dict.fromkeys(name for run in paired for name in run))
         lines = [(name, *(run.get(name, "") for run in paired)) for name in names]
-        title = f"more than {first}, image by image, nats"
+        title = f"more than {first}, {noun} by {noun}, nats"
         print_table(title, ("quantity", *found.differences), lines, "of what begins with a minus, less is better")
     for why in found.apart.values():
         print(why)

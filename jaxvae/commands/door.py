@@ -89,8 +89,8 @@ def _read(name: str, words: Sequence[str]) -> Any:
 
 
 def _unknown(name: str) -> str:
-    from jaxvae.runs.configs.config import PRESETS
     from jaxvae.runs.configs.names import show, unknown
+    from jaxvae.runs.configs.presets import PRESETS
 
     if name in PRESETS:
         return f"{name} is a preset, expected a command first. Try jaxvae train {name}"

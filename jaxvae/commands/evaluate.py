@@ -40,15 +40,16 @@ def main(options: EvaluateOptions) -> None:
     from jaxvae.evaluation.results import Table, note
     from jaxvae.networks.precision import matmul_precision
     from jaxvae.runs.held_out import bin_width, load_held_out, setting_of
+    from jaxvae.runs.tables.columns import in_own_units
 
     model, params, config = jaxvae.load(
         options.run, recipe=options.recipe, step=options.step, allow_changes=options.allow_changes
     )
     if model.evidence == "none":
-        need_encoder(options.run, model, "it says nothing of an image that could be measured")
+        need_encoder(options.run, model, "it says nothing of an example that could be measured")
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     setting = setting_of(config.data, test, options.limit)
-    with matmul_precision(options.precision), progress_bar("images", setting.examples) as progress:
+    with matmul_precision(options.precision), progress_bar(f"{test.noun}s", setting.examples) as progress:
         rows = evaluate(
             model,
             params,
@@ -58,10 +59,13 @@ def main(options: EvaluateOptions) -> None:
             bin_width=bin_width(config),
             progress=progress,
         )
+    rows = in_own_units(rows, test.columns)
     cells = [(row.name, row, row.unit, row.setting.evidence, row.setting.samples) for row in rows]
-    names = ("per image", "mean \N{PLUS-MINUS SIGN} s.e.", "unit", "of log p(x)", "samples")
+    names = (f"per {test.noun}", "mean \N{PLUS-MINUS SIGN} s.e.", "unit", "of log p(x)", "samples")
     words = str(rows[0].setting._replace(samples="", evidence=""))
     caption = f"{words.rpartition(', sha256')[0]}\nsha256 {setting.sha256}"
+    if len({row.setting.protocol for row in rows}) > 1:
+        caption += f"\nown units: of the {rows[1].setting.protocol}, log p(x) - sum of log std; the others of x"
     table = Table(options.run, names, cells, caption)
     if options.json:
         note(table)
@@ -73,6 +77,7 @@ def main(options: EvaluateOptions) -> None:
                 "unit": row.unit,
                 "samples": row.setting.samples,
                 "evidence": row.setting.evidence,
+                **({} if row.setting.protocol == setting.protocol else {"protocol": row.setting.protocol}),
             }
             for row in rows
         }

@@ -40,7 +40,7 @@ def main(options: InterpolateOptions) -> None:
     import jaxvae
     from jaxvae.checks import positive_integer
     from jaxvae.commands.parts.output import write_images
-    from jaxvae.commands.parts.requirements import need_flat, need_vectors
+    from jaxvae.commands.parts.requirements import need_flat, need_images, need_vectors
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.measured import print_table
@@ -51,6 +51,7 @@ def main(options: InterpolateOptions) -> None:
     if options.path is not None and (not options.path or len(set(options.path)) != len(options.path)):
         raise ValueError(f"path is {options.path}, expected linear, spherical or both, each once.")
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
+    need_images(options.run, config, "reconstruct")
     need_vectors(options.run, model, params, "there is nothing between two of them", groups=True)
     chosen = options.path or (("spherical",) if model.posterior.support == "sphere" else ("linear", "spherical"))
     if "linear" in chosen:
@@ -70,7 +71,7 @@ def main(options: InterpolateOptions) -> None:
     print_table(f"{sizes} latents, {pairs} pairs of test images", ("codes", "mean norm"), lengths)
     rows = np.stack(list(images.values()), axis=1)  # the paths of a pair one under the other
     rows = np.asarray(model.to_unit(rows.reshape(-1, *rows.shape[2:])))
-    originals = [np.repeat(test.images[end], len(images), axis=0) for end in (a, b)]
+    originals = [np.repeat(test.raw[end], len(images), axis=0) for end in (a, b)]
     kinds = [name for _ in range(pairs) for name in chosen]
     title = "Means of x between two codes"
     write_images(

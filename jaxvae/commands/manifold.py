@@ -46,7 +46,7 @@ def main(options: ManifoldOptions) -> None:
     from jaxvae.checks import positive_integer
     from jaxvae.commands.parts.labels import in_words, labels_of
     from jaxvae.commands.parts.output import write_images
-    from jaxvae.commands.parts.requirements import need_flat, need_prior, need_vectors
+    from jaxvae.commands.parts.requirements import need_flat, need_images, need_prior, need_vectors
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.latents.decoding import count_latents
@@ -56,6 +56,7 @@ def main(options: ManifoldOptions) -> None:
     count = positive_integer("count", options.count, 2)
     values = latents.gaussian_quantiles(count, options.tail)
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
+    need_images(options.run, config, "codes")
     need_prior(options.run, model, "there are no quantiles for a grid to cover")
     need_flat(options.run, model, "there are no quantiles for a grid to cover")
     need_vectors(options.run, model, params, "there is no plane of two of them")

@@ -1,4 +1,4 @@
-"""Draws images from the prior of a trained run.
+"""Draws images, or rows of a table, from the prior of a trained run.
 
     python -m experiments.sample runs/digits --count 100
     python -m experiments.sample runs/conditional --label 3
@@ -7,23 +7,26 @@ Time: 3 s on two cores. Expected and obtained: a PNG of digits in runs/digits/pi
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.launch import launch
-from jaxvae.runs.configs.options import Images, Index
+from jaxvae.runs.configs.options import Drawn, Index
 
 
 @dataclass(frozen=True)
 class SampleOptions:
-    """Draws from the prior, as a picture and, if asked, as an array."""
+    """Draws from the prior, as a picture and, if asked, as an array; of a table also as rows in its own units."""
 
     run: RunFolder
-    count: int = 60  # How many images.
-    kind: Literal["means", "samples"] = "means"  # E[x | z] of each draw z, or a draw of x itself.
+    count: int | None = None  # How many: by default 60 images, or 1000 rows.
+    kind: Literal["means", "samples"] | None = None
+    """E[x | z] of each draw z, or a draw of x itself: by default the means of images, and samples of rows."""
     label: Index | None = None  # The class, of a model that is told it; by default one class after the other.
     seed: int = 0  # Another seed draws other images.
-    output: Images = None  # A .png picture or a .npy array [count, H, W, C]; default RUN/pictures/sample.png.
+    output: Drawn = None
+    """A .png picture, a .npy array [count, H, W, C] or [count, D], or a .csv of rows; default
+    RUN/pictures/sample.png, of rows with both files beside it."""
     recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
@@ -31,24 +34,43 @@ class SampleOptions:
 def main(options: SampleOptions) -> None:
     """Writes the file and says where."""
     import jax
+    import numpy as np
 
     import jaxvae
     from jaxvae.checks import positive_integer
     from jaxvae.commands.parts.labels import in_words, labels_of
     from jaxvae.commands.parts.output import write_images
     from jaxvae.commands.parts.requirements import need_prior
+    from jaxvae.commands.parts.rows import write_rows
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
+    from jaxvae.runs.held_out import load_held_out
+    from jaxvae.runs.tables.columns import columns_of
 
-    count = positive_integer("count", options.count)
-    model, params, _ = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
+    model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
+    columns = columns_of(config.data)
+    usual = 60 if columns is None else 1000
+    count = positive_integer("count", usual if options.count is None else options.count)
+    kind = options.kind or ("means" if columns is None else "samples")
     if model.draw is None:
         need_prior(options.run, model, "there is nothing to draw codes from")
-    draw = generation.prior_means if options.kind == "means" else generation.draw
+    draw = generation.prior_means if kind == "means" else generation.draw
     labels = labels_of(options.run, model, options.label, count)
-    images = model.to_unit(draw(model, params, jax.random.key(options.seed), count, context=labels))
-    title = f"{'Decoded draws' if options.kind == 'means' else 'Draws of x'} from the prior, seed {options.seed}"
+    x = draw(model, params, jax.random.key(options.seed), count, context=labels)
+    title = f"{'Decoded draws' if kind == 'means' else 'Draws of x'} from the prior, seed {options.seed}"
     title += in_words(model, options.label)
+    if columns is not None:
+        values, names = columns.to_values(x), columns.names
+
+        def picture() -> Any:
+            test = load_held_out(config.data, allow_changes=options.allow_changes)
+            groups, shown = {"test rows": test.raw, "draws": values}, plots.most_varying(test.x)
+            return plots.column_pairs(groups, names, columns=shown, title=title)
+
+        beside = {} if labels is None else {config.data.label_column or "label": np.asarray(labels).tolist()}
+        write_rows(options.run, "sample", options.output, values, names, picture, beside)
+        return
+    images = model.to_unit(x)
     write_images(options.run, "sample", options.output, images, lambda: plots.image_grid(images, title=title))
 
 

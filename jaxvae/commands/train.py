@@ -34,23 +34,27 @@ def main(options: TrainOptions) -> int:
         return 128 + outcome.signal
     from jaxvae.evaluation.results import Table, note
     from jaxvae.evaluation.statistics import Estimate
+    from jaxvae.runs.choices.data import noun
 
-    test, rows = outcome.summary["test"], []
+    test, rows, kind = outcome.summary["test"], [], options.config.data.kind
     for name, label in (("negative_elbo", "-ELBO"), ("reconstruction", "reconstruction"), ("kl", "KL")):
         if (value := test.get(name)) is None:  # an autoencoder has no bound
             continue
         rows.append((label, Estimate(value["nats"], value["standard_error"], test["images"])))
-        print(f"{label:<16}{value['nats']:>9.2f} +- {value['standard_error']:.2f} nats per image")
+        print(f"{label:<16}{value['nats']:>9.2f} +- {value['standard_error']:.2f} nats per {noun(kind)}")
+    if (own := test.get("own_units", {}).get("negative_elbo")) is not None:
+        rows.append(("-ELBO, own units", Estimate(own["nats"], own["standard_error"], test["images"])))
+        print(f"-ELBO{'':<11}{own['nats']:>9.2f} +- {own['standard_error']:.2f} nats per row, in the table's own units")
     if "validation" in outcome.summary:
         print(outcome.summary["validation"]["kept"])
     if "last_weights" in outcome.summary:
         last = next(iter(outcome.summary["last_weights"].values()))
         print(f"of the {outcome.summary['weights']}; last weights: {last['nats']:.2f} +- {last['standard_error']:.2f}")
     if not rows:
-        print(f"this model says nothing of an image that could be measured; all in {outcome.folder}")
+        print(f"this model says nothing of an {noun(kind)} that could be measured; all in {outcome.folder}")
         return 0
-    setting = f"{test['images']} test images ({test['protocol']}, seed {test['seed']})"
-    note(Table(f"{outcome.folder}: {setting}, sha256 {test['sha256']}", ("on the test images", "nats"), rows))
+    setting = f"{test['images']} test {noun(kind, 2)} ({test['protocol']}, seed {test['seed']})"
+    note(Table(f"{outcome.folder}: {setting}, sha256 {test['sha256']}", (f"on the test {noun(kind, 2)}", "nats"), rows))
     print(f"on {setting}; all in {outcome.folder}")
     return 0
 

@@ -34,7 +34,7 @@ def main(options: TraverseOptions) -> None:
     import jaxvae
     from jaxvae.checks import positive_integer
     from jaxvae.commands.parts.output import write_images
-    from jaxvae.commands.parts.requirements import need_flat, need_prior, need_vectors
+    from jaxvae.commands.parts.requirements import need_flat, need_images, need_prior, need_vectors
     from jaxvae.evaluation import latents, plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.models.contexts import context_of
@@ -42,6 +42,7 @@ def main(options: TraverseOptions) -> None:
 
     count, most = positive_integer("count", options.count, 2), positive_integer("latents", options.latents)
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
+    need_images(options.run, config, "codes")
     need_prior(options.run, model, "no range of a latent is usual")
     need_flat(options.run, model, "no range of a latent is usual")
     need_vectors(options.run, model, params, "there is no single one to move while the others stay")

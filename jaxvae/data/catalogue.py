@@ -23,7 +23,8 @@ def load(name: str | os.PathLike[str], split: str = "train", **options: Any) -> 
     """Loads a data set by name, the first that fits of:
 
     1. built in: "digits", "shapes", "mnist", "fashion_mnist";
-    2. the path of an `.npy`, an `.npz` or a folder of pictures ("./mnist" where a built-in name is in the way);
+    2. the path of an `.npy`, an `.npz`, a table (`.csv`, `.tsv`) or a folder of pictures ("./mnist" where a built-in
+       name is in the way);
     3. any image data set that TensorFlow Datasets has prepared: "cifar10", "mnist_corrupted/shot_noise:1.0.0";
     4. "package.module", imported, with a function `load(split) -> Dataset`.
 
@@ -78,7 +79,7 @@ def _call(function: Callable[..., Dataset], what: str, options: dict[str, Any], 
 
 
 def _looks_like_path(text: str) -> bool:
-    return text.startswith((".", "~", "/", os.sep)) or text.lower().endswith((".npy", ".npz"))
+    return text.startswith((".", "~", "/", os.sep)) or text.lower().endswith((".npy", ".npz", ".csv", ".tsv"))
 
 
 def _from_module(name: str, split: str, options: dict[str, Any]) -> Dataset:
@@ -119,7 +120,7 @@ def _unknown(name: str, registered: Sequence[str]) -> str:
     here = f" ({', '.join(prepared)})" if prepared else ""
     return (
         f"unknown data set {name[:100]!r}.{_nearest(name, [*built_in(), *prepared, *registered])} Expected one of: "
-        f"{', '.join(built_in())}; the path of an .npy, an .npz or a folder of pictures; a data set prepared by "
+        f"{', '.join(built_in())}; the path of an .npy, .npz, .csv or a folder of pictures; a data set prepared by "
         f"TensorFlow Datasets in {data_folder()}{here}; or package.module with a function load(split)."
     )
 

@@ -18,13 +18,14 @@ class Dataset(NamedTuple):
         name: what it is called, for run folders and messages.
         examples: an array [N, ...], or a dict of them, as its kind says.
         kind: "images" (uint8 [N, H, W, C]), "tokens" (int32 [N, T]), "counts" (int32 [N, D]), "table" (float32
-            [N, D]) or "tree" (a dict of arrays [N, ...]). Only images are pixels.
+            or float64 [N, D]) or "tree" (a dict of arrays [N, ...]). Only images are pixels.
         labels: int64 [N] class of each example, or None.
         factors: int64 [N, F] index of each example along each known factor of variation, or None.
         factor_names: F names.
         class_names: the name of each class, in the order of their numbers, the same in every split; () if unknown.
         split: "train", "test", or what the source calls it.
         source: where it came from, one line.
+        columns: the name of each column of a table or of counts; () if unknown.
 
     Example:
         >>> import numpy as np
@@ -42,6 +43,7 @@ class Dataset(NamedTuple):
     class_names: tuple[str, ...]
     split: str
     source: str
+    columns: tuple[str, ...] = ()
 
     @property
     def images(self) -> Array:
@@ -68,19 +70,21 @@ def from_array(
     name: str = "array",
     split: str = "train",
     source: str = "an array from Python",
+    columns: Sequence[str] = (),
 ) -> Dataset:
     """Checks an array and makes it a `Dataset`; data of the right dtype is shared with the caller, not copied.
 
     Args:
         examples: for images [N, H, W, C], or [N, H, W] which gains C = 1: uint8 as it is; bool as 0 and 255; floats in
             [0, 1] are multiplied by 255 and ROUNDED to uint8, so they keep 8 bits. For tokens integers [N, T], for
-            counts whole numbers [N, D], for a table finite numbers [N, D], for a tree a dict of arrays [N, ...].
-            bfloat16 is widened.
+            counts whole numbers [N, D], for a table finite numbers [N, D] (float64 stays float64), for a tree a dict
+            of arrays [N, ...]. bfloat16 is widened.
         kind: "images", "tokens", "counts", "table" or "tree"; what are no images must be said to be none.
         labels: integers [N], not negative.
         factors: integers [N, F], with F `factor_names`.
         class_names: of the labels 0, 1, 2, ..., the same for every split.
         name, split, source: kept in the record.
+        columns: the name of each column, of a table or of counts.
 
     Raises:
         ValueError: another dtype, rank or range, a NaN (its index is named), no examples, labels of another length.
@@ -97,8 +101,10 @@ def from_array(
     numbers = None if labels is None else as_indices("labels", labels, (count,))
     factor_names = tuple(factor_names)
     positions = None if factors is None else as_indices("factors", factors, (count, len(factor_names)))
-    names = as_class_names(class_names, numbers)
-    return Dataset(name, found, kind, numbers, positions, factor_names, names, split, source)
+    names, called = as_class_names(class_names, numbers), tuple(str(column) for column in columns)
+    if called and (kind not in ("table", "counts") or len(called) != found.shape[-1]):
+        raise ValueError(f"columns are {len(called)} names, expected one for each column of a table or of counts.")
+    return Dataset(name, found, kind, numbers, positions, factor_names, names, split, source, called)
 
 
 def check_split(name: str, split: str, splits: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 images    uint8 [N, H, W, C], 0 black to 255 white
 tokens    int32 [N, T, ...], symbols of an alphabet 0, 1, 2, ...
 counts    int32 [N, D, ...], how often: 0, 1, 2, ...
-table     float32 [N, D, ...], finite numbers, in rows of D columns
+table     float32 [N, D, ...], finite numbers, in rows of D columns; float64 where they came with that many digits
 tree      a dict of such arrays, of equal N
 """
 
@@ -19,6 +19,7 @@ Array = np.ndarray
 Kind = Literal["images", "tokens", "counts", "table", "tree"]
 LARGEST = 2**31 - 1  # what an int32 holds; the device's integers have no more bits
 EXACT = 2**24  # up to here every integer is a float32
+DOUBLE = 2**53  # and up to here a float64
 
 
 def as_examples(value: Any, kind: Kind) -> Any:
@@ -83,7 +84,14 @@ def _int32(what: str, array: Array, fix: str) -> Array:
 
 
 def _table(what: str, value: Any) -> Array:
-    return _float32(what, _rows(what, value, "[N, D]"))
+    array = _rows(what, value, "[N, D]")
+    if array.dtype == np.float64:  # a column such as of times keeps its digits until somebody takes its mean away
+        _in_float32(what, array)
+        return array
+    if array.dtype.kind in "iu" and (array > EXACT).any() | (array < -EXACT).any():
+        check_range(what, array, -DOUBLE, DOUBLE, "A float64 would round it; pass floats if that may be.")
+        return array.astype(np.float64)
+    return _float32(what, array)
 
 
 def _float32(what: str, array: Array) -> Array:
@@ -92,9 +100,13 @@ def _float32(what: str, array: Array) -> Array:
     if array.dtype.kind in "iu":
         check_range(what, array, -EXACT, EXACT, "A float32 would round it; pass floats if that may be.")
     elif array.dtype.kind == "f":
-        limit = float(np.finfo(np.float32).max)
-        check_range(what, array, -limit, limit, "Remove or impute what is not finite, and scale what is too large.")
+        _in_float32(what, array)
     return array.astype(np.float32, copy=False)
+
+
+def _in_float32(what: str, array: Array) -> None:
+    limit = float(np.finfo(np.float32).max)
+    check_range(what, array, -limit, limit, "Remove or impute what is not finite, and scale what is too large.")
 
 
 def _tree(what: str, value: Any) -> dict[str, Any]:

@@ -3,13 +3,13 @@ from .builders.from_config import build_training as build_training
 from .builders.recipe import Recipe as Recipe
 from .comparison import Comparison as Comparison
 from .comparison import compare_runs as compare_runs
-from .configs.config import PRESETS as PRESETS
 from .configs.config import Config as Config
 from .configs.config import DataConfig as DataConfig
 from .configs.config import ModelConfig as ModelConfig
 from .configs.config import ObjectiveConfig as ObjectiveConfig
 from .configs.config import OptimConfig as OptimConfig
 from .configs.config import SamplerConfig as SamplerConfig
+from .configs.presets import PRESETS as PRESETS
 from .configs.serialize import read_config as read_config
 from .configs.serialize import write_config as write_config
 from .exporting import export_run as export_run
@@ -17,6 +17,8 @@ from .fitting import Fit as Fit
 from .fitting import fit as fit
 from .loading import Run as Run
 from .loading import load as load
+from .tables.columns import Columns as Columns
+from .tables.columns import columns_of as columns_of
 from .tracking.services import JSONLines as JSONLines
 from .tracking.services import TensorBoard as TensorBoard
 from .train import Outcome as Outcome

@@ -14,12 +14,14 @@ from jaxvae.evaluation.measured import Measured, Setting
 from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.models.records import Model
 from jaxvae.runs.builders.recipe import Make
+from jaxvae.runs.choices.data import noun
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.held_out import bin_width, load_held_out, setting_of
 from jaxvae.runs.loading import load
+from jaxvae.runs.tables.columns import in_own_units
 
 # Of `per_example`, with the sign in which a report has it.
 PAIRED = {"log_p": ("-log p", -1), "elbo": ("-ELBO", -1), "iwae": ("-IW-{samples}", -1)}
@@ -48,12 +50,14 @@ class Comparison(NamedTuple):
             can be compared; of -log p, -ELBO and their like less is better.
         apart: {run: why it cannot}, in a sentence.
         fields: {field of the config: its value in each run}, of those in which the runs differ.
+        noun: what an example of the first run is called, "image" or "row".
     """
 
     rows: dict[str, list[Measured]]
     differences: dict[str, list[Measured]]
     apart: dict[str, str]
     fields: dict[str, tuple[Any, ...]]
+    noun: str
 
 
 def compare_runs(
@@ -116,6 +120,7 @@ def compare_runs(
         {run.name: _differences(first, run, samples) for run in others if run.name not in apart},
         apart,
         {field: found for field, found in values.items() if any(value != found[0] for value in found)},
+        noun(first.config.data.kind),
     )
 
 
@@ -135,7 +140,7 @@ def _open(
     values = per_example(model, params, jax.random.key(setting.seed), x, samples=counts, progress=progress)
     active = which_active(model, params, x)
     rows = report_rows(model, values, setting, counts=counts, bin_width=bin_width(config), active=active)
-    return Opened(name, model, config, setting, values, rows)
+    return Opened(name, model, config, setting, values, in_own_units(rows, test.columns))
 
 
 def _apart(first: Opened, other: Opened) -> str:
@@ -177,5 +182,6 @@ def _differences(first: Opened, other: Opened, samples: int) -> list[Measured]:
 
 
 def _paired(name: str, a: np.ndarray, b: np.ndarray, first: Opened) -> Measured:
-    setting = first.setting._replace(samples=f"image by image against {first.name}")
+    one = noun(first.config.data.kind)
+    setting = first.setting._replace(samples=f"{one} by {one} against {first.name}")
     return Measured(name, mean_and_error(np.float64(b) - np.float64(a)), "nats", setting)

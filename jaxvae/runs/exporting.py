@@ -11,13 +11,14 @@ from jax import export
 
 import jaxvae
 from jaxvae.evaluation.latents.decoding import latent_shapes
-from jaxvae.files import folder_name, make_folder, whole_file, write_json
+from jaxvae.files import folder_name, make_folder, plain, whole_file, write_json
 from jaxvae.models.meaning import SPACES
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.builders.recipe import Make
+from jaxvae.runs.choices.data import EXAMPLES, PROTOCOLS
 from jaxvae.runs.choices.table import takers
-from jaxvae.runs.given_data import MEANING
 from jaxvae.runs.loading import load
+from jaxvae.runs.tables.columns import columns_of
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 NEEDS = "pip install jax flatbuffers"
@@ -76,10 +77,11 @@ def export_run(
     elif config.model.kind not in takers("model.kind", "model.prior"):  # which has its own
         prior = ""
     meaning = {
-        "x": f"{MEANING[config.data.protocol]}; axes: batch, height, width, channels",
+        "x": f"{PROTOCOLS[config.data.protocol].meaning}; axes: {EXAMPLES[config.data.kind].axes}",
         "z": SPACES[model.prior.support] + prior if codes else "there is none",
         "mean of x": f"E[x | z] in the units of x, {likelihood}",
     }
+    columns = columns_of(config.data)
     versions = {"jaxvae": jaxvae.__version__, "jax": jax.__version__}
     found = {
         "run": folder_name(workdir),
@@ -89,6 +91,8 @@ def export_run(
         "needs": NEEDS,
         "versions": versions,
     }
+    if columns is not None:  # names, and mean and std where x is standardised
+        found["columns"] = plain(columns._asdict())
     write_json(folder / "export.json", found)
     return found
 

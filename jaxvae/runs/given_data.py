@@ -13,34 +13,42 @@ from typing import Any
 import numpy as np
 
 from jaxvae import data
+from jaxvae.data.kinds import count_rows
+from jaxvae.data.protocols import as_it_is
 from jaxvae.runs.builders.brought import brought
+from jaxvae.runs.choices.data import EXAMPLES, PROTOCOLS, fitting, noun
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.records import Told
 from jaxvae.runs.configs.config import Config, DataConfig, Protocol
+from jaxvae.runs.tables.columns import noted
 
 ROWS = 4096  # examples hashed at a time
 SHOWN = 16  # digits of a digest in a message
 # Grey pictures that the literature binarises; others are binarised when that is asked.
 BINARISED = ("mnist", "fashion_mnist", "omniglot")
-MEANING = {
-    "grey": "x = pixel / 255",
-    "threshold": "x = 1 where the pixel is at least 128, else 0",
-    "dynamic": "x = 1 with probability pixel / 255, drawn anew each time, else 0",
-    "levels": "x = pixel, a whole number 0 to 255",
-    "dequantize": "x = (pixel + u) / 256 with uniform u",
-}
 
 
-def load_images(config: DataConfig, split: str) -> data.Dataset:
+def load_split(config: DataConfig, split: str) -> data.Dataset:
     """Loads a split; of a file or folder of your own, `test_fraction` is held out where no split has a name.
 
     Options that the data set does not have are refused by its loader, by name.
 
     Raises:
-        ValueError, FileNotFoundError: as `jaxvae.data.load`; for examples that are no images.
+        ValueError, FileNotFoundError: as `jaxvae.data.load`; for examples of another kind than the config says.
     """
     options: dict[str, Any] = {"test_fraction": config.test_fraction} if _is_own(config.name) else {}
+    if config.kind != "images" and _is_own(config.name):
+        if Path(config.name).expanduser().is_dir():
+            raise ValueError(
+                f"data.name is {config.name!r}, a folder, and data.kind {config.kind!r}: expected "
+                f"{EXAMPLES[config.kind].own} For a folder of pictures: jaxvae train images --data.name {config.name}"
+            )
+        options["kind"] = config.kind
+    if config.label_column is not None:
+        options["labels"] = config.label_column
+    if config.drop:
+        options["drop"] = config.drop
     if config.size is not None:
         options["size"] = config.size if len(config.size) > 1 else config.size[0]
     if config.channels is not None:
@@ -52,27 +60,37 @@ def load_images(config: DataConfig, split: str) -> data.Dataset:
     except FileNotFoundError as error:
         moved = "If a run's data lie elsewhere now: jaxvae train RUN --data.name PATH."
         raise FileNotFoundError(f"{error} {moved}" if os.path.isabs(config.name) else str(error)) from error
-    if found.kind != "images":
+    if found.kind == config.kind:
+        return found
+    what = f"data.name is {config.name!r}, which holds {'a table' if found.kind == 'table' else found.kind}"
+    if found.kind in EXAMPLES:
         raise ValueError(
-            f"data.name is {config.name!r}, which holds {found.kind}, but the protocols of a run make x of images. "
-            f"Train on other examples in Python: jaxvae.fit(model, jaxvae.data.load(...).examples)."
+            f"{what}, but data.kind is {config.kind!r}. Try jaxvae train {EXAMPLES[found.kind].preset} --data.name "
+            f"{config.name}"
         )
-    return found
+    raise ValueError(
+        f"{what}, but the protocols of a run make x of {', '.join(EXAMPLES)}. Train on other examples in Python: "
+        f"jaxvae.fit(model, jaxvae.data.load(...).examples)."
+    )
 
 
 def with_data(config: Config, train: data.Dataset, test: data.Dataset, told: Told | None = None) -> Config:
     """The config of a run that was given these data: their shape and digests, an absolute path, a protocol by name.
 
-    `told` is which labels its model is told, by default what its kind says.
+    A table's run notes its columns, with the mean and standard deviation of the training rows, those set apart for
+    validation among them; a config that has them keeps them. `told` is which labels its model is told, by default what
+    its kind says.
     """
+    columns = {} if train.kind == "images" else noted(train, config.data)
     given = replace(
         config.data,
         name=os.path.abspath(os.path.expanduser(config.data.name)) if _is_own(config.data.name) else config.data.name,
-        protocol=_protocol(config, train.images, test.images),
+        protocol=_protocol(config, train, test),
         classes=_classes(config, train, test, told or KINDS[config.model.kind].labels),
-        image_shape=tuple(int(size) for size in train.images.shape[1:]),
+        image_shape=tuple(int(size) for size in train.examples.shape[1:]),
         train_sha256=digest(train),
         test_sha256=digest(test),
+        **columns,
     )
     return replace(config, data=given)
 
@@ -80,27 +98,30 @@ def with_data(config: Config, train: data.Dataset, test: data.Dataset, told: Tol
 def preprocess_of(protocol: str) -> Callable[[Any, Any], Any]:
     """(key, image) -> x of a protocol by its name; raises `ValueError` for one that a run has not settled yet.
 
+    Rows of a table or of counts are x already, see `Columns.to_x`: float32 on the device is made of float64 before.
+
     Example:
         >>> preprocess_of("levels").__name__
         'levels'
     """
-    if protocol not in data.PROTOCOLS:
+    made = PROTOCOLS.get(protocol)
+    if made is None:
         raise ValueError(
             f"data.protocol is {protocol!r}, which a run settles when it has its data, expected one of: "
-            f"{', '.join(data.PROTOCOLS)}. Name one, or take the config of the run's folder."
+            f"{', '.join(PROTOCOLS)}. Name one, or take the config of the run's folder."
         )
-    return data.PROTOCOLS[protocol]
+    return data.PROTOCOLS[protocol] if made.kind == "images" else as_it_is
 
 
 def digest(dataset: data.Dataset) -> str:
-    """The SHA-256 of images and labels, a second for some gigabytes.
+    """The SHA-256 of images, or rows, and labels, a second for some gigabytes.
 
     Example:
         >>> digest(data.load("digits", "test"))[:8]
         '3ac80f22'
     """
     found = hashlib.sha256()
-    for name, array in (("images", dataset.images), ("labels", dataset.labels)):
+    for name, array in ((dataset.kind, dataset.examples), ("labels", dataset.labels)):
         if array is not None:
             found.update(f"{name} {array.dtype} {array.shape}".encode())
             for part in _parts(array):
@@ -129,9 +150,10 @@ def check_given(config: DataConfig, dataset: data.Dataset, split: str, *, allow_
     found = digest(dataset)
     if found == expected:
         return
+    count = count_rows(dataset.examples)
     words = (
         f"the split {split!r} of {config.name} is not the one that the run was given: sha256 {expected[:SHOWN]}... in "
-        f"its config.json, {found[:SHOWN]}... now ({len(dataset.images)} images)"
+        f"its config.json, {found[:SHOWN]}... now ({count} {noun(config.kind, count)})"
     )
     if not allow_changes:
         raise ValueError(f"{words}. Put the old data back, or go on with these: --allow-changes (allow_changes=True).")
@@ -148,14 +170,14 @@ def describe_protocol(asked: str, config: Config) -> str:
             "then no likelihood. --model.likelihood discretized_logistic scores their levels, --data.protocol dynamic "
             "binarises them"
         )
-    return f"Protocol {protocol}: {MEANING[protocol]}{why}."
+    return f"Protocol {protocol}: {PROTOCOLS[protocol].meaning}{why}."
 
 
 def describe_validation(config: Config, training: int, validation: int) -> str:
     """How the training images are split, in a line."""
     return (
-        f"Of the training images {training:,} are trained on; {validation:,}, drawn by the seed {config.seed}, choose "
-        f"the epoch that is kept."
+        f"Of the training {noun(config.data.kind, 2)} {training:,} are trained on; {validation:,}, drawn by the seed "
+        f"{config.seed}, choose the epoch that is kept."
     )
 
 
@@ -169,25 +191,26 @@ def _classes(config: Config, train: data.Dataset, test: data.Dataset, told: Told
             model = f"model.kind is {config.model.kind!r}, which" if own is None else f"the model of {own}"
             other = "set --model.kind vae" if own is None else "build a model without a context"
             raise ValueError(
-                f"{model} is told the class of an image, but the split {split!r} of {config.data.name!r} has no "
-                f"labels. Give it some, or {other}."
+                f"{model} is told the class of each {noun(config.data.kind)}, but the split {split!r} of "
+                f"{config.data.name!r} has no labels. Give it some (of a .csv or .npz: --data.label-column NAME), or "
+                f"{other}."
             )
     assert train.labels is not None
     assert test.labels is not None
     return max(int(train.labels.max()) + 1, int(test.labels.max()) + 1, len(train.class_names))
 
 
-def _protocol(config: Config, *splits: np.ndarray) -> Protocol:
+def _protocol(config: Config, *splits: data.Dataset) -> Protocol:
     """The protocol asked for, else the one that fits the likelihood and the data."""
     if config.data.protocol != "auto":
         return config.data.protocol
-    usual = LIKELIHOODS[config.model.likelihood].protocols[0]
+    usual = fitting(LIKELIHOODS[config.model.likelihood].protocols, config.data.kind)[0]
     if usual != "dynamic":
         return usual
-    if all(_is_binary(images) for images in splits):
+    if all(_is_binary(split.images) for split in splits):
         return "threshold"
     of_old = re.split("[/:]", config.data.name)[0] in BINARISED and not _is_own(config.data.name)
-    return "dynamic" if of_old and splits[0].shape[-1] == 1 else "grey"
+    return "dynamic" if of_old and splits[0].images.shape[-1] == 1 else "grey"
 
 
 def _is_binary(images: np.ndarray) -> bool:

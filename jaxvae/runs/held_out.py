@@ -1,4 +1,4 @@
-"""The test and validation images of a run: one fixed draw, so that the numbers of two runs can be compared."""
+"""The test and validation examples of a run: one fixed draw, so that the numbers of two runs can be compared."""
 
 import hashlib
 import os
@@ -9,17 +9,20 @@ import numpy as np
 
 from jaxvae.checks import positive_integer
 from jaxvae.data.dataset import Dataset
+from jaxvae.data.kinds import count_rows
 from jaxvae.data.protocols import fixed_binarization
 from jaxvae.data.splits import some_rows, validation_rows
 from jaxvae.evaluation.measured import Setting
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model
 from jaxvae.networks.precision import in_words
+from jaxvae.runs.choices.data import PROTOCOLS
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.records import Told
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig
-from jaxvae.runs.given_data import check_given, load_images, preprocess_of, with_data
+from jaxvae.runs.given_data import check_given, load_split, preprocess_of, with_data
+from jaxvae.runs.tables.columns import Columns, columns_of
 from jaxvae.training.engine.loop import check_data
 
 SEED = 0
@@ -28,23 +31,30 @@ BINARY = (FIXED, "threshold")  # protocols that leave only black and white
 
 
 class HeldOut(NamedTuple):
-    """Test images as the model sees them.
+    """Test images, or test rows of a table, as the model sees them.
 
     Attributes:
-        x: float32 [N, H, W, C], in the units of the likelihood.
-        images: uint8 [N, H, W, C], as they came.
+        x: float32 [N, H, W, C] or [N, D], in the units of the likelihood.
+        raw: as they came: uint8 [N, H, W, C], or the values [N, D].
         labels: int64 [N], or None.
-        protocol: how x came from the images, in words.
+        protocol: how x came from what is raw, in words.
         seed: of the draw and of the posterior samples in the evaluation.
         sha256: of x, all of it.
+        columns: of a table or of counts; None for images.
     """
 
     x: np.ndarray
-    images: np.ndarray
+    raw: np.ndarray
     labels: np.ndarray | None
     protocol: str
     seed: int
     sha256: str
+    columns: Columns | None = None
+
+    @property
+    def noun(self) -> str:
+        """What one of them is called."""
+        return "image" if self.columns is None else "row"
 
     def given(self, model: Model) -> Any:
         """What the model is given: x, or x with its labels; without them where it also takes what has none."""
@@ -61,11 +71,11 @@ class HeldOut(NamedTuple):
     def take(self, rows: np.ndarray) -> "HeldOut":
         """The images of these indices."""
         labels = None if self.labels is None else self.labels[rows]
-        return self._replace(x=self.x[rows], images=self.images[rows], labels=labels)
+        return self._replace(x=self.x[rows], raw=self.raw[rows], labels=labels)
 
     def rows(self, model: Model) -> dict[str, np.ndarray]:
         """Rows of a picture: the images as they came, and what became of them where they were made black and white."""
-        rows = {"original": self.images}
+        rows = {"original": self.raw}
         return rows | {"black and white": np.asarray(model.to_unit(self.x))} if self.protocol in BINARY else rows
 
 
@@ -81,9 +91,9 @@ def load_held_out(config: DataConfig, split: str | None = None, *, allow_changes
         ValueError: for other data than the run was given, and as `jaxvae.data.load`.
     """
     split = config.test_split if split is None else split
-    dataset = load_images(config, split)
+    dataset = load_split(config, split)
     check_given(config, dataset, split, allow_changes=allow_changes)
-    return draw(dataset, config.protocol)
+    return draw(dataset, config)
 
 
 class RunData(NamedTuple):
@@ -91,14 +101,14 @@ class RunData(NamedTuple):
 
     Attributes:
         config: with the data noted in it.
-        images: uint8 [N, H, W, C], the ones that are trained on.
+        raw: what is trained on: uint8 [N, H, W, C], or x [N, D] of the rows of a table.
         examples: the same as training takes them, with labels where the model is told them.
         validation: the fixed draw of those that choose the epoch, by no means test images; None for a run without.
         test: the fixed draw of the test images.
     """
 
     config: Config
-    images: np.ndarray
+    raw: np.ndarray
     examples: Any
     validation: HeldOut | None
     test: HeldOut
@@ -110,28 +120,31 @@ def load_run_data(config: Config, told: Told | None = None) -> RunData:
     Raises:
         ValueError, FileNotFoundError: for data that cannot be loaded, or fill no batch; before any other work.
     """
-    train = load_images(config.data, config.data.train_split)
-    test = load_images(config.data, config.data.test_split)
+    train = load_split(config.data, config.data.train_split)
+    test = load_split(config.data, config.data.test_split)
     config = with_data(config, train, test, told)
+    columns = columns_of(config.data)
     train, held = split_training(config, train)
-    check_data(train.images, config.batch_size)
-    validation = None if held is None else draw(held, config.data.protocol)
+    check_data(train.examples, config.batch_size)
+    if columns is not None:
+        train = train._replace(examples=columns.to_x(train.examples, train.source))
+    validation = None if held is None else draw(held, config.data)
     examples = training_examples(config.model, train, told)
-    return RunData(config, train.images, examples, validation, draw(test, config.data.protocol))
+    return RunData(config, train.examples, examples, validation, draw(test, config.data))
 
 
 def split_training(config: Config, train: Dataset) -> tuple[Dataset, Dataset | None]:
     """The training images that are trained on, and those that choose the epoch, if a run has any."""
     if not config.validation_fraction:
         return train, None
-    rows, held = validation_rows(len(train.images), config.validation_fraction, config.seed)
+    rows, held = validation_rows(count_rows(train.examples), config.validation_fraction, config.seed)
     return train.take(rows), train.take(held)
 
 
 def training_examples(config: ModelConfig, train: Dataset, told: Told | None = None) -> Any:
-    """Images [N, H, W, C], with labels [N] where the model is told them: all, or a share by a fixed permutation.
+    """Images [N, H, W, C], or x [N, D] of rows, with labels [N] where the model is told them.
 
-    The labels that are not shown are -1.
+    It takes all, or a share by a fixed permutation; the labels that are not shown are -1.
 
     Example:
         >>> from jaxvae.data import load
@@ -141,17 +154,21 @@ def training_examples(config: ModelConfig, train: Dataset, told: Told | None = N
     """
     told = told or KINDS[config.kind].labels
     if told == "none" or train.labels is None:
-        return train.images
+        return train.examples
     labels = train.labels.astype(np.int32)
     if told == "some":
         known = some_rows(len(labels), max(1, round(config.labelled * len(labels))))
         labels = np.where(np.isin(np.arange(len(labels)), known), labels, -1).astype(np.int32)
-    return Labelled(train.images, labels)
+    return Labelled(train.examples, labels)
 
 
-def draw(dataset: Dataset, protocol: str) -> HeldOut:
-    """Makes x of images, once for all: "dynamic" becomes the fixed binarisation with the same probabilities."""
-    images, labels = dataset.images, dataset.labels
+def draw(dataset: Dataset, config: DataConfig) -> HeldOut:
+    """Makes x, once for all: "dynamic" becomes the fixed binarisation with the same probabilities."""
+    columns, protocol, labels = columns_of(config), config.protocol, dataset.labels
+    if columns is not None:
+        x = columns.to_x(dataset.examples, dataset.source)
+        return HeldOut(x, dataset.examples, labels, protocol, SEED, hashlib.sha256(x.tobytes()).hexdigest(), columns)
+    images = dataset.images
     if protocol == "dynamic":
         binary, digest = fixed_binarization(images, SEED)
         return HeldOut((binary > 0).astype(np.float32), images, labels, FIXED, SEED, digest)
@@ -166,7 +183,7 @@ def setting_of(config: DataConfig, test: HeldOut, limit: int | None = None) -> S
     Raises:
         ValueError, TypeError: if limit is no positive integer.
     """
-    of = len(test.images)
+    of = len(test.x)
     count = of if limit is None else min(positive_integer("limit", limit), of)
     own = os.path.isabs(config.name)  # a run of one's own data keeps their path
     data = f"{os.path.basename(config.name) if own else config.name}/{config.test_split}"
@@ -183,6 +200,5 @@ def bin_width(config: Config) -> float | None:
     if config.recipe.name is not None:  # whose likelihood no config describes
         return None
     discrete = LIKELIHOODS[config.model.likelihood].make(config.model).discrete
-    if discrete and config.data.protocol in ("threshold", "dynamic", "levels"):
-        return 1.0
-    return 1 / 256 if not discrete and config.data.protocol == "dequantize" else None
+    made = PROTOCOLS[config.data.protocol]
+    return made.bin_width if discrete else made.dequantized

@@ -1,4 +1,4 @@
-"""What a run writes down of the test images: a line of its records, and its summary."""
+"""What a run writes down of the test examples: a line of its records, and its summary."""
 
 import math
 import platform
@@ -15,10 +15,12 @@ from jaxvae.evaluation.bounds.rounding import density_error
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.models.records import Key, Model, Params
 from jaxvae.networks.precision import in_force
+from jaxvae.runs.choices.data import noun
 from jaxvae.runs.choices.priors import PRIORS
 from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.held_out import HeldOut
 from jaxvae.runs.selection import BOUNDS, Selection, nearest_bound
+from jaxvae.runs.tables.columns import Columns, own_units
 
 LOST = 0.1  # nats: a prior whose density is off by more on the average is said to be lost
 
@@ -86,12 +88,14 @@ def make_summary(
     epochs: float,
     samples: int,
 ) -> dict[str, Any]:
-    """What summary.json holds of a run; `values` are those of `per_example` on all test images."""
+    """What summary.json holds of a run; `values` are those of `per_example` on all test images, or rows."""
+    measured = _measured(summarize(values))
     return {
         "step": step,
         "epochs": epochs,
         "test": {
-            **_measured(summarize(values)),
+            **measured,
+            **_in_own_units(measured, len(test.x), test.columns),
             "samples": samples,
             "images": len(test.x),
             "protocol": test.protocol,
@@ -102,6 +106,21 @@ def make_summary(
         "active_units": use.get("active_units"),
         "latents": use.get("latents"),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
+    }
+
+
+def _in_own_units(
+    measured: Mapping[str, Mapping[str, float]], count: int, columns: Columns | None
+) -> dict[str, dict[str, Any]]:
+    """-log p and -ELBO of the values of a table, beside those of its standardised x."""
+    if columns is None or columns.std is None:
+        return {}
+    bounds = {name: row for name, row in measured.items() if name in ("negative_log_p", "negative_elbo")}
+    shifted = {
+        name: own_units(Estimate(row["nats"], row["standard_error"], count), columns) for name, row in bounds.items()
+    }
+    return {
+        "own_units": {name: {"nats": row.mean, "standard_error": row.standard_error} for name, row in shifted.items()}
     }
 
 
@@ -125,7 +144,8 @@ def chosen(selection: Selection, config: Config, epochs: float) -> dict[str, Any
         epochs: how many were trained.
     """
     count, best = selection.examples, selection.best
-    drawn = f"{count:,} validation images ({config.validation_fraction:g} of the training images, seed {config.seed})"
+    many = noun(config.data.kind, 2)
+    drawn = f"{count:,} validation {many} ({config.validation_fraction:g} of the training {many}, seed {config.seed})"
     if best is None:
         return {"images": count, "kept": f"No epoch had a finite bound on {drawn}: the last one is kept."}
     words = f"Epoch {best.epoch} of {epochs:g} is kept, chosen by validation: the best {BOUNDS[best.bound]} of {drawn},"
@@ -137,7 +157,11 @@ def chosen(selection: Selection, config: Config, epochs: float) -> dict[str, Any
 
 
 def compared(
-    average: Mapping[str, np.ndarray], last: Mapping[str, np.ndarray], decay: float, say: Callable[[str], None]
+    average: Mapping[str, np.ndarray],
+    last: Mapping[str, np.ndarray],
+    decay: float,
+    say: Callable[[str], None],
+    what: str = "image",
 ) -> dict[str, Any]:
     """What summary.json says of both weights; an average that does worse is said in words, there and by `say`.
 
@@ -146,6 +170,7 @@ def compared(
             differences has a small standard error; more than two of it are worth words.
         decay: of the average.
         say: is given the words.
+        what: an example is called.
 
     Example:
         >>> values = {"log_likelihood": np.array([-3.0, -5.0])}
@@ -161,8 +186,8 @@ image. All that was measured and drawn, and weights.safetensors, are of the aver
     found: dict[str, Any] = {"weights": f"moving average, decay {decay:g}", "last_weights": _measured(summarize(last))}
     if mean > 2 * error:
         found["warning"] = (
-            f"The moving average (decay {decay:g}) does worse on the test images than the last weights: by {mean:.2f} "
-            f"+- {error:.2f} nats per image. All that was measured and drawn, and weights.safetensors, are of the "
+            f"The moving average (decay {decay:g}) does worse on the test {what}s than the last weights: by {mean:.2f} "
+            f"+- {error:.2f} nats per {what}. All that was measured and drawn, and weights.safetensors, are of the "
             f"average."
         )
         say(found["warning"])

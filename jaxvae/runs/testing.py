@@ -56,15 +56,16 @@ class Testing(NamedTuple):
     def pictures(self, params: Params) -> dict[str, np.ndarray]:
         """uint8 [H, W, C] of what a tracker shows: draws from the prior, and test images above their reconstructions.
 
-        They are few, and the noise is the same each time; {} for images of other than 1 or 3 channels.
+        They are few, and the noise is the same each time; {} for rows of a table, and images of other than 1 or 3
+        channels.
         """
         model, shown = self.model, self.test.some(SHOWN)
-        if self.test.images.shape[-1] not in (1, 3):
+        if self.test.columns is not None or self.test.raw.shape[-1] not in (1, 3):
             return {}
         found: dict[str, list[np.ndarray]] = {}
         if model.posterior.support != "none":
             again = model.to_unit(generation.reconstructions(model, params, shown.given(model)))
-            found["reconstructions"] = [unit_images("images", images) for images in (shown.images, again)]
+            found["reconstructions"] = [unit_images("images", images) for images in (shown.raw, again)]
         if model.prior.support != "none":
             key, context = jax.random.key(self.test.seed), contexts_in_turn(model, 2 * SHOWN)
             draws = generation.prior_means(model, params, key, 2 * SHOWN, context=context)
@@ -86,7 +87,7 @@ class Testing(NamedTuple):
         if selection is not None:
             summary["validation"] = chosen(selection, self.config, epochs)
         elif decay is not None and values:
-            summary.update(compared(values, self.per_example(state.params), decay, say))
+            summary.update(compared(values, self.per_example(state.params), decay, say, self.test.noun))
         return summary
 
 

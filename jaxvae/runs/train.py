@@ -22,7 +22,14 @@ from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.metrics import last_step, truncate_after
 from jaxvae.runs.folder.pictures import draw_pictures
 from jaxvae.runs.folder.sampling import restore, sampled
-from jaxvae.runs.folder.saved_config import changes_since, check_resumed, listed, other_images, resuming
+from jaxvae.runs.folder.saved_config import (
+    changes_since,
+    check_resumed,
+    listed,
+    other_images,
+    resuming,
+    with_noted,
+)
 from jaxvae.runs.given_data import describe_protocol, describe_validation
 from jaxvae.runs.held_out import load_run_data
 from jaxvae.runs.profiling import profile_steps
@@ -115,14 +122,15 @@ def _train_locked(
     say: Callable[[str], None],
 ) -> Outcome:
     asked = config.data.protocol
-    config, images, examples, validation, test = load_run_data(config, told_labels(own))
-    shape = images.shape[1:]
-    per_epoch = len(images) // config.batch_size
+    config = config if overwrite else with_noted(config, folder / run_folder.CONFIG)
+    config, raw, examples, validation, test = load_run_data(config, told_labels(own))
+    shape = raw.shape[1:]
+    per_epoch = len(raw) // config.batch_size
     steps = config.epochs * per_epoch
 
     recipe = own
     if recipe is None:
-        model = build_model(config.model, shape, images, classes=config.data.classes)
+        model = build_model(config.model, shape, raw, classes=config.data.classes)
         recipe = build_recipe(config, model, per_epoch)
     model = recipe.model
     check_fits(recipe, config)
@@ -164,7 +172,7 @@ def _train_locked(
     if not resumed:
         say(describe_protocol(asked, config))
         if validation is not None:
-            say(describe_validation(config, len(images), len(validation.x)))
+            say(describe_validation(config, len(raw), len(validation.x)))
 
     drawn = sampled(config, model, examples, anchor)
 

@@ -17,8 +17,8 @@ from jaxvae.evaluation.latents.generation import draw
 from jaxvae.models.records import Model, check_batch
 from jaxvae.runs.configs.names import unknown
 from jaxvae.runs.fitting import run_epochs
+from jaxvae.runs.tables.scaling import standardization, standardized
 from jaxvae.sklearn import programs
-from jaxvae.sklearn.scaling import standardization, standardized
 from jaxvae.training.engine.state import TrainState
 
 

@@ -148,7 +148,7 @@ def test_a_background_stands_behind_what_is_transparent(tmp_path):
 
 def test_mixed_pictures_are_read_by_the_options_that_the_message_names(tmp_path):
     from jaxvae.runs.configs.config import DataConfig
-    from jaxvae.runs.given_data import load_images
+    from jaxvae.runs.given_data import load_split
 
     save(tmp_path / "a.png", np.full((4, 6, 1), 99, np.uint8))
     Image.fromarray(np.full((8, 8, 4), 50, np.uint8)).save(tmp_path / "b.png")
@@ -158,8 +158,8 @@ def test_mixed_pictures_are_read_by_the_options_that_the_message_names(tmp_path)
         ({"background": (0,), "size": (4, 4)}, "--data.channels 1 or 3"),
     ):
         with pytest.raises(ValueError, match=words):
-            load_images(DataConfig(str(tmp_path), test_fraction=0.5, **options), "all")
+            load_split(DataConfig(str(tmp_path), test_fraction=0.5, **options), "all")
     mended = DataConfig(str(tmp_path), test_fraction=0.5, background=(0,), size=(4,), channels=1)
-    assert load_images(mended, "all").images[:, 0, 0, 0].tolist() == [99, 10]  # 50 of 255 opaque, on black
+    assert load_split(mended, "all").images[:, 0, 0, 0].tolist() == [99, 10]  # 50 of 255 opaque, on black
     with pytest.raises(ValueError, match="'size' is no option of the data set digits"):
-        load_images(DataConfig("digits", size=(4, 4)), "train")
+        load_split(DataConfig("digits", size=(4, 4)), "train")

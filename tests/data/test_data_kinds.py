@@ -90,7 +90,7 @@ REFUSED = {  # arguments, kind, words
     "halves": (TOKENS / 2, "counts", r"value 1.5 at index \(0, 0\), expected whole numbers"),
     "a NaN in a table": (np.array([[1.0, NAN]]), "table", r"value nan at index \(0, 1\)"),
     "too large for float32": (np.array([[1e200]]), "table", r"value 1e\+200 at index"),
-    "integers that float32 rounds": (np.array([[2**24 + 1]]), "table", r"value 16777217 at index"),
+    "integers that float64 rounds": (np.array([[2**53 + 1]]), "table", r"value 9007199254740993 at index"),
     "words in a table": (np.array([["a"]]), "table", "dtype <U1, expected numbers"),
     "no rows": (np.zeros((0, 3)), "table", r"shape \(0, 3\)"),
     "an array for a tree": (TOKENS, "tree", "expected a dict of arrays"),

@@ -15,7 +15,8 @@ from jaxvae.models.priors.mixture import gaussian_mixture_prior
 from jaxvae.models.variational import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.runs import train
-from jaxvae.runs.configs.config import PRESETS, ModelConfig, ObjectiveConfig
+from jaxvae.runs.configs.config import ModelConfig, ObjectiveConfig
+from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.folder.metrics import read_metrics
 from jaxvae.runs.folder.pictures import draw_pictures
 from jaxvae.runs.held_out import HeldOut

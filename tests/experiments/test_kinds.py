@@ -16,7 +16,7 @@ from jaxvae.commands.launch import launch
 from jaxvae.evaluation import latents
 from jaxvae.evaluation.latents import generation
 from jaxvae.runs.builders.from_config import build_model
-from jaxvae.runs.configs.config import PRESETS
+from jaxvae.runs.configs.presets import PRESETS
 
 pytestmark = pytest.mark.quick_compile
 

@@ -16,7 +16,8 @@ from jaxvae.evaluation import latents
 from jaxvae.evaluation.latents import generation
 from jaxvae.runs import train
 from jaxvae.runs.builders.from_config import build_model
-from jaxvae.runs.configs.config import PRESETS, ModelConfig
+from jaxvae.runs.configs.config import ModelConfig
+from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.configs.validate import validate
 
 pytestmark = pytest.mark.quick_compile

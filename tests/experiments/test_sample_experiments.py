@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxvae.commands.cli import parse_options
-from jaxvae.runs.configs.config import PRESETS
+from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.train import train_run
 
 pytestmark = pytest.mark.quick_compile

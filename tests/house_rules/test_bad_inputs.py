@@ -21,7 +21,8 @@ from jaxvae.data.protocols import fixed_binarization, grey
 from jaxvae.evaluation import latents, plots
 from jaxvae.evaluation.latents import generation
 from jaxvae.models.records import merge
-from jaxvae.runs.configs.config import PRESETS, Config
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.configs.serialize import from_json, read_config
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder.run_folder import create, find

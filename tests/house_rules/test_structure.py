@@ -143,7 +143,7 @@ def test_no_folder_is_crowded():
 
 
 def test_importing_the_package_and_its_config_imports_no_jax():
-    configs = ", ".join(f"jaxvae.runs.configs.{name}" for name in ("config", "validate", "serialize"))
+    configs = ", ".join(f"jaxvae.runs.configs.{name}" for name in ("config", "presets", "validate", "serialize"))
     code = f"import sys, jaxvae, {configs}; print(*sys.modules)"
     found = {module.partition(".")[0] for module in run(code)}
     assert found & {"jax", "jaxlib", "flax", "optax", "numpy", *HEAVY} == {"numpy"} & found

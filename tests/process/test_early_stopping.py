@@ -19,7 +19,7 @@ from jaxvae.runs import train as runs_train
 from jaxvae.runs.configs.config import ObjectiveConfig, OptimConfig, SamplerConfig
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder.metrics import read_metrics
-from jaxvae.runs.given_data import load_images
+from jaxvae.runs.given_data import load_split
 from jaxvae.runs.held_out import draw
 from jaxvae.runs.train import train_run
 from jaxvae.training.checkpoints import checkpoint
@@ -79,8 +79,8 @@ def test_the_epoch_of_the_best_validation_bound_is_kept_measured_and_written(unb
     assert same_bits(average, load_weights(folder / "weights.safetensors"))
     assert same_bits(average, jaxvae.load(folder).params)
     assert checkpoint.steps(folder / "checkpoints")[-1] == unbroken.step  # the last ones are there to go on from
-    train = load_images(EARLY.data, "train")
-    test = draw(train.take(validation_rows(len(train.images), 0.9, EARLY.seed)[1]), "threshold")
+    train = load_split(EARLY.data, "train")
+    test = draw(train.take(validation_rows(len(train.images), 0.9, EARLY.seed)[1]), EARLY.data)
     values = jaxvae.per_example(model, average, jax.random.key(test.seed), test.x)["elbo"]
     assert -values.mean(dtype=np.float64) == pytest.approx(chosen["nats"], rel=1e-6)
     assert f"Epoch {chosen['epoch']} of {len(lines)} is kept, chosen by validation" in chosen["kept"]

@@ -113,7 +113,7 @@ REFUSED = {
     "no labels": (
         lambda: Recipe(conditional(), (some(labels=None, class_names=()), some("test")), "grey"),
         ValueError,
-        "is told the class of an image, but the split 'train' of .* has no labels.*without a context",
+        "is told the class of each image, but the split 'train' of .* has no labels.*without a context",
     ),
     "one data set": (lambda: Recipe(conditional(), some(), "grey"), TypeError, r"expected a name.*\(train, test\)"),
     "arrays": (

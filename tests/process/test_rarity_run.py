@@ -26,7 +26,7 @@ from jaxvae.runs.configs.serialize import from_json
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder.metrics import read_metrics
 from jaxvae.runs.folder.sampling import sampled
-from jaxvae.runs.given_data import load_images
+from jaxvae.runs.given_data import load_split
 from jaxvae.runs.train import train_run
 from jaxvae.training.checkpoints import checkpoint
 
@@ -73,7 +73,7 @@ def leaves(folder):
 @pytest.mark.slow
 def test_the_log_says_what_the_draws_of_each_epoch_are_worth(unbroken):
     """By the formula of Kish, from the parameters in the checkpoints, which are those at the next epoch's start."""
-    images = load_images(RARE.data, "train").images
+    images = load_split(RARE.data, "train").images
     lines = [line for line in read_metrics(unbroken.folder / "metrics.jsonl") if line["split"] == "train"]
     assert [line["step"] for line in lines] == [6, 12, 18]
     for step in (6, 12):
@@ -227,7 +227,7 @@ def test_a_model_without_a_diagonal_posterior_is_refused_by_the_resampler_too():
 
 @pytest.mark.slow
 def test_the_options_reach_the_weights():
-    images = load_images(RARE.data, "train").images[:200]
+    images = load_split(RARE.data, "train").images[:200]
     model = jaxvae.vae(
         jaxvae.MLPEncoder(3, (8,)), jaxvae.MLPDecoder((8, 8, 1), hidden=(8,)), event_shape=(8, 8, 1), latent_dim=3
     )

@@ -18,7 +18,8 @@ import pytest
 
 import jaxvae
 from jaxvae.runs.builders.from_config import abstract_state
-from jaxvae.runs.configs.config import PRESETS, DataConfig, ModelConfig, ObjectiveConfig, OptimConfig
+from jaxvae.runs.configs.config import DataConfig, ModelConfig, ObjectiveConfig, OptimConfig
+from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.folder.metrics import read_metrics
 from jaxvae.runs.folder.sampling import restore
 from jaxvae.runs.held_out import load_held_out

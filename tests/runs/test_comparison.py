@@ -14,7 +14,7 @@ from jaxvae.commands import door
 from jaxvae.evaluation.measured import Setting
 from jaxvae.runs import comparison, train
 from jaxvae.runs.comparison import Opened, compare_runs
-from jaxvae.runs.configs.config import PRESETS
+from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.held_out import load_held_out
 

@@ -16,8 +16,9 @@ from jaxvae import files
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs import config as configs
 from jaxvae.runs.configs import names, serialize
-from jaxvae.runs.configs.config import ABOUT, PRESETS, Config, DataConfig
+from jaxvae.runs.configs.config import Config, DataConfig
 from jaxvae.runs.configs.fields import flatten
+from jaxvae.runs.configs.presets import ABOUT, PRESETS
 from jaxvae.runs.configs.validate import RANGES, validate
 from jaxvae.runs.folder import metrics, run_folder
 
@@ -83,6 +84,24 @@ BAD_CONFIGS = [
     ({"data__protocol": "binary"}, "data.protocol, unknown name 'binary', threshold"),
     ({"data__name": ""}, "data.name is '', your own pictures"),
     ({"data__name": " "}, "data.name is ' ', a name"),
+    ({"data__kind": "tables"}, "data.kind, unknown name 'tables', did you mean 'table', counts"),
+    ({"data__kind": "table"}, "model.likelihood is 'bernoulli', scores no table, normal, laplace, --data.kind"),
+    ({"data__kind": "counts", "model__likelihood": "normal"}, "scores no counts, poisson, negative_binomial"),
+    (
+        {"data__kind": "table", "data__protocol": "grey", "model__likelihood": "normal"},
+        "data.protocol is 'grey', makes x of images, --data.protocol standardize, --data.kind images",
+    ),
+    ({"data__protocol": "counts", "model__likelihood": "poisson"}, "makes x of counts, --data.protocol levels"),
+    (
+        {"data__kind": "table", "model__likelihood": "normal", "model__network": "conv"},
+        "model.network is 'conv', data.kind 'table' does not take, --model.network mlp, --data.kind images",
+    ),
+    (
+        {"data__kind": "table", "model__likelihood": "normal", "data__flip": True},
+        "data.flip is True, --data.kind images",
+    ),
+    ({"data__drop": ("id",)}, "data.drop is id, nothing reads it, --data.kind table or counts"),
+    ({"data__std": (1.0, 0.0)}, "data.std is 0.0, above 0"),
     ({"data__name": "a\0b"}, "data.name, a name"),
     ({"data__name": 3}, "data.name is 3 (int), a string"),
     ({"data__image_shape": (28, 0, 1)}, "data.image_shape is 0, at least 1"),
@@ -148,7 +167,8 @@ def test_every_number_has_a_range_and_every_likelihood_its_protocols() -> None:
     numbers = {path for path, value in flatten(Config()) if isinstance(value, int | float | tuple)}
     optional = {"optim.clip", "optim.ema", "optim.skip_above", "data.image_shape", "micro_batch", "patience"}
     optional |= {"data.size", "data.channels", "data.background", "data.classes", "model.weight"}
-    assert set(RANGES) == (numbers | optional) - {"progress", "data.flip", "recipe.options"}
+    optional |= {"data.mean", "data.std"}
+    assert set(RANGES) == (numbers | optional) - {"progress", "data.flip", "data.drop", "recipe.options"}
     fitting = {name for likelihood in LIKELIHOODS.values() for name in likelihood.protocols}
     assert fitting == set(typing.get_args(configs.Protocol)) - {"auto"}
 

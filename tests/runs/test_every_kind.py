@@ -15,7 +15,8 @@ from jaxvae.runs import train
 from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
-from jaxvae.runs.configs.config import PRESETS, Config, ModelConfig
+from jaxvae.runs.configs.config import Config, ModelConfig
+from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.given_data import preprocess_of
 from jaxvae.runs.held_out import load_run_data

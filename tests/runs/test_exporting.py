@@ -15,7 +15,8 @@ from jaxvae.commands.cli import parse_options
 from jaxvae.evaluation.latents import decode, posterior_means
 from jaxvae.runs import exporting
 from jaxvae.runs.builders.from_config import build_model
-from jaxvae.runs.configs.config import PRESETS, ModelConfig
+from jaxvae.runs.configs.config import ModelConfig
+from jaxvae.runs.configs.presets import PRESETS
 
 # Not compiled quickly: the exported program is compiled as users compile it.
 MODELS = {

@@ -12,8 +12,9 @@ import pytest
 import jaxvae
 from jaxvae import data
 from jaxvae.runs import given_data, running, train
-from jaxvae.runs.configs.config import PRESETS, Config, DataConfig, ModelConfig, OptimConfig
-from jaxvae.runs.given_data import digest, load_images, with_data
+from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, OptimConfig
+from jaxvae.runs.configs.presets import PRESETS
+from jaxvae.runs.given_data import digest, load_split, with_data
 from jaxvae.runs.held_out import draw, load_held_out, setting_of
 from jaxvae.runs.train import train_run
 
@@ -201,7 +202,7 @@ def test_originals_are_shown_as_they_came():
         jaxvae.vae(jaxvae.MLPEncoder(2), jaxvae.MLPDecoder((4, 4, 1)), event_shape=(4, 4, 1), latent_dim=2),
     )
     for protocol, expected in (("grey", ["original"]), ("dynamic", ["original", "black and white"])):
-        rows = draw(split, protocol).rows(model)
+        rows = draw(split, DataConfig(protocol=protocol)).rows(model)
         assert list(rows) == expected
         np.testing.assert_array_equal(rows["original"], PIXELS)
     assert set(np.unique(rows["black and white"])) == {0, 1}
@@ -210,12 +211,12 @@ def test_originals_are_shown_as_they_came():
 def test_some_of_the_test_images_are_of_all_classes(tmp_path):
     labels = np.repeat(np.arange(10), 100)  # sorted by class, as a folder is
     split = data.from_array(np.arange(1000, dtype=np.uint16).view(np.uint8).reshape(1000, 1, 2, 1), labels=labels)
-    test = draw(split, "grey")
+    test = draw(split, DataConfig(protocol="grey"))
     some, more = test.some(100), test.some(200)
     assert set(some.labels) == set(range(10))
     assert some.labels.tolist() == sorted(some.labels)
-    assert {image.tobytes() for image in some.images} < {image.tobytes() for image in more.images}
-    np.testing.assert_allclose(some.x, some.images / 255, atol=1e-6)
+    assert {image.tobytes() for image in some.raw} < {image.tobytes() for image in more.raw}
+    np.testing.assert_allclose(some.x, some.raw / 255, atol=1e-6)
     assert test.some(5000).x.shape == test.x.shape
     words = str(setting_of(DataConfig("digits"), test, 100))
     assert words.startswith("digits/test, a fixed random 100 of 1000 examples")
@@ -231,7 +232,7 @@ def test_a_run_trains_on_images_alone(tmp_path):
         (tmp_path / "mine").mkdir()
         shutil.move(tmp_path / "tokens.py", tmp_path / "mine" / "tokens.py")
         with pytest.raises(ValueError, match=r"'mine\.tokens', which holds tokens, .*jaxvae\.fit"):
-            load_images(DataConfig("mine.tokens"), "train")
+            load_split(DataConfig("mine.tokens"), "train")
 
 
 def test_no_command_takes_the_first_images_for_all():

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from jaxvae.commands import report
-from jaxvae.runs.configs.config import PRESETS, DataConfig, ModelConfig
+from jaxvae.runs.configs.config import DataConfig, ModelConfig
+from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.page import looks, measured, report_page
 from jaxvae.runs.page.facts import read_facts
 from jaxvae.runs.page.html import Html, document, joined, table, tag

@@ -11,7 +11,8 @@ from small import SHAPE, small_vae
 
 import jaxvae
 from jaxvae.runs import train as runs_train
-from jaxvae.runs.configs.config import PRESETS, DataConfig, ModelConfig
+from jaxvae.runs.configs.config import DataConfig, ModelConfig
+from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.folder.metrics import read_metrics
 from jaxvae.runs.tracking.services import Start, TensorBoard
 from jaxvae.runs.tracking.trackers import as_trackers

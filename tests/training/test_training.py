@@ -14,7 +14,7 @@ from small import LATENTS, SHAPE, binarize, grey, host, images, same_bits, setup
 from jaxvae.models.variational import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import elbo, iwae_bound
-from jaxvae.runs.configs.config import PRESETS
+from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.fitting import fit
 from jaxvae.runs.train import train_run
 from jaxvae.training.checkpoints.checkpoint import save

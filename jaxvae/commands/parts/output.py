@@ -25,11 +25,16 @@ def write_images(run: str, name: str, output: str | None, images: Any, draw: Cal
         raise ValueError(f"output is {str(path)!r}, expected a name that ends in .png or .npy.")
     make_folder(path.parent)
     if path.suffix.lower() == ".npy":
-        buffer = io.BytesIO()  # into a file itself NumPy writes in a way that does not say that the disk is full
-        np.save(buffer, np.asarray(images), allow_pickle=False)
-        with whole_file(path, needed=len(buffer.getbuffer())) as file:
-            file.write(buffer.getbuffer())
+        write_array(path, images)
     else:
         plots.save(draw()[0], path)
     print(path)
     return path
+
+
+def write_array(path: Path, array: Any) -> None:
+    """Writes an array as .npy, whole or not at all; raises `OSError` naming the path and a remedy."""
+    buffer = io.BytesIO()  # into a file itself NumPy writes in a way that does not say that the disk is full
+    np.save(buffer, np.asarray(array), allow_pickle=False)
+    with whole_file(path, needed=len(buffer.getbuffer())) as file:
+        file.write(buffer.getbuffer())

@@ -3,6 +3,22 @@
 from typing import Any
 
 
+def need_images(run: str, config: Any, instead: str) -> None:
+    """Raises `ValueError` for a run of rows, which have no pictures of their own, naming a command that does work.
+
+    Example:
+        >>> from jaxvae.runs.configs.presets import PRESETS
+        >>> need_images("runs/a", PRESETS["table"], "sample")
+        Traceback (most recent call last):
+        ValueError: runs/a is of a table, whose rows are no pictures, expected a run of images. Try jaxvae sample runs/a
+    """
+    if config.data.kind != "images":
+        what = "a table" if config.data.kind == "table" else config.data.kind
+        raise ValueError(
+            f"{run} is of {what}, whose rows are no pictures, expected a run of images. Try jaxvae {instead} {run}"
+        )
+
+
 def need_prior(run: str, model: Any, why: str) -> None:
     """Raises `ValueError` for a run of a model without a prior, such as a deterministic autoencoder.
 

@@ -1,15 +1,19 @@
 """The words of a training: a preset, a config file, a run folder or a function of one's own, then what is changed."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from jaxvae.commands.cli import TrainOptions, UsageError, answer_version, parse_options
 from jaxvae.commands.parts.own_recipe import parse_recipe
 from jaxvae.runs.choices.kinds import KINDS
-from jaxvae.runs.configs.config import ABOUT, PRESETS, Config
+from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.names import folder_path, show, unknown
+from jaxvae.runs.configs.presets import ABOUT, PRESETS
 from jaxvae.runs.configs.recipes import is_function_name
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.configs.validate import validate
@@ -62,12 +66,28 @@ def starting_point(start: str, program: str = TRAIN) -> tuple[Config, str, str]:
         return config, start, f"Goes on with the run in {start}."
     if path.suffix == ".json":
         return read_config(path), f"runs/{path.stem}", f"Trains what {start} describes."
-    if os.sep in start:
-        own = f" If it holds your pictures: {program} images --data.name {start}" if path.exists() else ""
-        raise FileNotFoundError(
-            f"{start} is no run folder (it has no {CONFIG}) and no .json file.{own or f' Try {program} --help'}"
-        )
+    if os.sep in start or os.path.exists(path):
+        own = f" {data_of(path, program)}" if os.path.exists(path) else f" Try {program} --help"
+        raise FileNotFoundError(f"{start} is no run folder (it has no {CONFIG}) and no .json file.{own}")
     raise UsageError(unknown("preset", start, PRESETS))
+
+
+def data_of(path: Path, program: str = TRAIN) -> str:
+    """What to type for a file or folder of one's own data, by what it looks like.
+
+    Example:
+        >>> data_of(Path("my.csv"), "jaxvae train")
+        'If it holds your table: jaxvae train table --data.name my.csv'
+    """
+    found = {".csv": "table", ".tsv": "table"}.get(path.suffix.lower(), "images")
+    if path.suffix.lower() == ".npy":
+        with contextlib.suppress(Exception):  # a header is parsed as Python, which raises what it likes
+            array = np.lib.format.open_memmap(path, mode="r")
+            if array.ndim == 2:
+                found = "counts" if array.dtype.kind in "iu" else "table"
+    what = {"images": "pictures"}.get(found, found)
+    others = f"; numbers in rows: {program} table, or counts" if path.suffix.lower() == ".npz" else ""
+    return f"If it holds your {what}: {program} {found} --data.name {path}{others}"
 
 
 def train_help(program: str = TRAIN) -> str:
@@ -94,6 +114,7 @@ examples:
   {program} mnist --epochs 20 --optim.lr 3e-4 --workdir runs/a
   {program} digits --model.kind vq --workdir runs/vq
   {program} runs/a --epochs 40
+  {program} table --data.name my_table.csv
   {program} mnist --validation-fraction 0.1 --patience 5
   {program} digits --track tensorboard
 

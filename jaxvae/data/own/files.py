@@ -1,4 +1,4 @@
-"""A user's own `.npy`, `.npz` or folder of pictures as a data set."""
+"""A user's own `.npy`, `.npz`, table or folder of pictures as a data set."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from jaxvae.data.dataset import Dataset, from_array
 from jaxvae.data.kinds import Kind
 from jaxvae.data.own.archives import Members, header, open_npz, read_member
 from jaxvae.data.own.folders import load_folder
+from jaxvae.data.own.tables import load_csv
 from jaxvae.data.splits import SPLITS, forms_of, hold_out
 
 MAX_BYTES = 2**32  # of one array, decompressed
@@ -30,9 +31,11 @@ def reader_of(path: Path) -> Callable[..., Dataset]:
         return load_folder
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}, expected data to load. Check the path.")
-    readers = {".npy": load_npy, ".npz": load_npz}
+    readers = {".npy": load_npy, ".npz": load_npz, ".csv": load_csv, ".tsv": load_csv}
     if path.suffix.lower() not in readers:
-        raise ValueError(f"{path} cannot be loaded, expected an .npy, an .npz or a folder of pictures.")
+        raise ValueError(
+            f"{path} cannot be loaded, expected an .npy, an .npz, a table (.csv, .tsv) or a folder of pictures."
+        )
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes), expected {path.suffix} data. Write it again.")
     return readers[path.suffix.lower()]
@@ -73,13 +76,14 @@ def load_npz(
 
     They are found by name, in any case: x_train and y_train (as Keras has it) or train_images and train_labels (as
     MedMNIST), for any split; else "images", "x", "data" or the only array of three or four axes (of two or more for
-    another kind), and "labels", "label", "y" or "targets".
+    another kind), and "labels", "label", "y" or "targets". Names of the columns of a table are found as "columns".
 
     Args:
         path: the `.npz` file.
         split: "train", "test" or "all", or what the names of the arrays hold.
         images, labels: the names of the arrays, where they are others.
-        class_names: the name of an array of words, one for each class, in the order of their numbers.
+        class_names: the name of an array of words, one for each class, in the order of their numbers; by default
+            that of the labels with "_names" at its end, where it is there.
         kind: what the examples are: "images", "tokens", "counts" or "table".
         test_fraction: as in `load_npy`, for arrays that are not named by split.
         max_bytes: of one array, decompressed; more is refused before it is read.
@@ -93,16 +97,23 @@ def load_npz(
         own = None if images else _of_split(path, split, fitting)
         chosen = images or own or _find(EXAMPLES, members) or _only(path, split, kind, members, fitting)
         label_name = labels or _find(_names(SPLIT_LABELS, split) if own else LABELS, members)
+        if class_names is None and f"{label_name}_names" in members:
+            class_names = f"{label_name}_names"
         for name in (chosen, label_name, class_names):
             if name and name not in members:
                 raise ValueError(f"{path} has no array {name!r}, expected one of: {', '.join(members)}.")
         array = read_member(path, archive, members[chosen], max_bytes)
         classes = read_member(path, archive, members[label_name], max_bytes) if label_name else None
         names = read_member(path, archive, members[class_names], max_bytes) if class_names else ()
+        columns = read_member(path, archive, members["columns"], max_bytes) if _has_columns(kind, members) else ()
     if classes is not None and classes.ndim == 2 and classes.shape[1] == 1:
         classes = classes[:, 0]
-    data = _named(path, split, kind, array, classes, [str(name) for name in names])
+    data = _named(path, split, kind, array, classes, list(map(str, names)), list(map(str, columns)))
     return data if own else hold_out(data, split, test_fraction)
+
+
+def _has_columns(kind: Kind, members: Members) -> bool:
+    return kind in ("table", "counts") and "columns" in members
 
 
 def _with_axes(path: Path, archive: Any, members: Members, axes: Collection[int]) -> list[str]:
@@ -145,11 +156,18 @@ def _only(path: Path, split: str, kind: Kind, members: Collection[str], fitting:
     return fitting[0]
 
 
-def _named(path: Path, split: str, kind: Kind, array: Any, labels: Any = None, names: Sequence[str] = ()) -> Dataset:
+def _named(
+    path: Path,
+    split: str,
+    kind: Kind,
+    array: Any,
+    labels: Any = None,
+    names: Sequence[str] = (),
+    columns: Sequence[str] = (),
+) -> Dataset:
     """`from_array`, with the path in its errors."""
+    options: dict[str, Any] = {"class_names": names, "columns": columns, "name": path.stem, "source": str(path)}
     try:
-        return from_array(
-            array, kind=kind, labels=labels, class_names=names, name=path.stem, split=split, source=str(path)
-        )
+        return from_array(array, kind=kind, labels=labels, split=split, **options)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

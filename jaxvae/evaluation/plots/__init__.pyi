@@ -22,4 +22,7 @@ from .rate_charts import kl_over_training as kl_over_training
 from .rate_charts import rate_distortion_curve as rate_distortion_curve
 from .score_charts import information_map as information_map
 from .score_charts import score_dots as score_dots
+from .table_charts import column_pairs as column_pairs
+from .table_charts import column_reconstructions as column_reconstructions
+from .table_charts import most_varying as most_varying
 from .widgets import sliders as sliders

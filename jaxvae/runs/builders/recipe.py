@@ -8,10 +8,10 @@ import optax
 
 from jaxvae.data.augmentation import flipped
 from jaxvae.data.dataset import Dataset
-from jaxvae.data.protocols import PROTOCOLS
 from jaxvae.models.records import Model, as_model
 from jaxvae.networks.precision import at_precision
 from jaxvae.runs.builders.brought import bring
+from jaxvae.runs.choices.data import PROTOCOLS
 from jaxvae.runs.choices.records import Told
 from jaxvae.runs.configs.config import Config, DataConfig, Protocol
 from jaxvae.runs.configs.names import unknown
@@ -34,7 +34,8 @@ class Recipe(NamedTuple):
         model: such as `vae(...)`, for images of the data's shape; one that takes labels is given those of the data.
         data: the name or path of images, as `jaxvae.data.load` takes it, or a `DataConfig` with more about them; or
             (train, test), two of `jaxvae.data.Dataset`, which the function then returns again where the run is opened.
-        protocol: how pixels become x: "grey", "threshold", "dynamic", "levels" or "dequantize".
+        protocol: how pixels become x: "grey", "threshold", "dynamic", "levels" or "dequantize"; "standardize" for a
+            table, "counts" for counts.
         loss: (params, keys, batch, step) -> (scalar, metrics); None is minus the ELBO.
         optimizer: an Optax transformation; None is Adam at 1e-3.
         ema: decay of a moving average of the parameters, which is then what is measured and kept; None keeps none.
@@ -142,7 +143,7 @@ def check_fits(recipe: Recipe, config: Config) -> None:
     expected, found = recipe.model.event_shape, config.data.image_shape
     if expected != found:
         raise ValueError(
-            f"the model takes examples of shape {expected}, but the images of {config.data.name} have {found}. Build "
+            f"the model takes examples of shape {expected}, but those of {config.data.name} have {found}. Build "
             f"it with event_shape={found}."
         )
     context, there = recipe.model.context, config.data.classes
@@ -156,7 +157,8 @@ def check_fits(recipe: Recipe, config: Config) -> None:
 def with_recipe(config: Config, recipe: Recipe) -> Config:
     """The config of a run of this recipe: its data, their protocol and its average are written into it."""
     data = recipe.data if isinstance(recipe.data, DataConfig) else replace(config.data, name=str(recipe.data))
-    return replace(config, data=replace(data, protocol=recipe.protocol), optim=replace(config.optim, ema=recipe.ema))
+    data = replace(data, protocol=recipe.protocol, kind=PROTOCOLS[recipe.protocol].kind)
+    return replace(config, data=data, optim=replace(config.optim, ema=recipe.ema))
 
 
 def training_of(recipe: Recipe, config: Config) -> Training:

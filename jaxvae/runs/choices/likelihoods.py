@@ -1,4 +1,4 @@
-"""p(x | z) of one pixel, by name."""
+"""p(x | z) of one pixel, or of one column of a table, by name."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from jaxvae.models.records import Observation
 
 GREY: tuple[Protocol, ...] = ("grey", "dequantize")
+REAL: tuple[Protocol, ...] = (*GREY, "standardize")
+WHOLE: tuple[Protocol, ...] = ("levels", "counts")
 WITHOUT_SCALE = ("model.scale",)
 
 
@@ -43,8 +45,8 @@ LIKELIHOODS: dict[str, Likelihood] = {
         one_output=True,
     ),
     "continuous_bernoulli": Likelihood(lambda config: continuous("continuous_bernoulli"), GREY, ignores=WITHOUT_SCALE),
-    "normal": Likelihood(lambda config: continuous("normal", config.scale, config.std), GREY, one_output=True),
-    "laplace": Likelihood(lambda config: continuous("laplace", config.scale, config.std), GREY),
+    "normal": Likelihood(lambda config: continuous("normal", config.scale, config.std), REAL, one_output=True),
+    "laplace": Likelihood(lambda config: continuous("laplace", config.scale, config.std), REAL),
     "discretized_logistic": Likelihood(
         lambda config: discrete("discretized_logistic"), ("levels",), ignores=WITHOUT_SCALE
     ),
@@ -55,10 +57,10 @@ LIKELIHOODS: dict[str, Likelihood] = {
         ignores=WITHOUT_SCALE,
     ),
     # Grey levels as counts; a count distribution says nothing of its end at 255.
-    "poisson": Likelihood(lambda config: counts("poisson"), ("levels",), ignores=WITHOUT_SCALE),
-    "negative_binomial": Likelihood(lambda config: counts("negative_binomial"), ("levels",), ignores=WITHOUT_SCALE),
+    "poisson": Likelihood(lambda config: counts("poisson"), WHOLE, ignores=WITHOUT_SCALE),
+    "negative_binomial": Likelihood(lambda config: counts("negative_binomial"), WHOLE, ignores=WITHOUT_SCALE),
     "zero_inflated_negative_binomial": Likelihood(
-        lambda config: counts("zero_inflated_negative_binomial"), ("levels",), ignores=WITHOUT_SCALE
+        lambda config: counts("zero_inflated_negative_binomial"), WHOLE, ignores=WITHOUT_SCALE
     ),
     "categorical": Likelihood(lambda config: discrete("categorical"), ("levels",), ignores=WITHOUT_SCALE),
 }

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # A config or a part of one. Configs are made of the tables, so that no table can name them.
 Options = Any
-Protocol = Literal["auto", "grey", "threshold", "dynamic", "levels", "dequantize"]
+DataKind = Literal["images", "table", "counts"]
+Protocol = Literal["auto", "grey", "threshold", "dynamic", "levels", "dequantize", "standardize", "counts"]
 Told = Literal["none", "some", "all"]  # whose labels a model is told
 # Options that every kind of model takes but those that say they do not: parts, and the bound.
 PARTS = ("model.prior", "model.posterior", "sampler.kind", "objective.penalty")
@@ -48,11 +49,11 @@ class Given(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """p(x | z) of one pixel.
+    """p(x | z) of one pixel, or of one column.
 
     Attributes:
         make: (ModelConfig) -> `Observation`.
-        protocols: those whose values it can score, the usual one first.
+        protocols: those whose values it can score, of each kind of data the usual one first.
         reads: options that only some choices read, as model.components.
         ignores: options that all other choices of the table take.
         one_output: whether one number of the decoder for each pixel says its mean, so that it can start at the data's.

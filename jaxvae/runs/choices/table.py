@@ -3,13 +3,15 @@
 from typing import Any
 
 from jaxvae.runs.choices.bounds import BOUNDS, ESTIMATORS
+from jaxvae.runs.choices.data import EXAMPLES
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.penalties import PENALTIES
 from jaxvae.runs.choices.posteriors import POSTERIORS
 from jaxvae.runs.choices.priors import PRIORS
 
-TABLES: dict[str, dict[str, Any]] = {
+TABLES: dict[str, dict[Any, Any]] = {
+    "data.kind": EXAMPLES,
     "model.kind": KINDS,
     "model.likelihood": LIKELIHOODS,
     "model.prior": PRIORS,

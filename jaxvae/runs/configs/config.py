@@ -3,7 +3,7 @@
 The comment after each field is its text in --help. `validate.py` says which values are accepted.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from jaxvae.runs.choices.bounds import BOUNDS, ESTIMATORS
@@ -12,7 +12,7 @@ from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.penalties import PENALTIES
 from jaxvae.runs.choices.posteriors import POSTERIORS
 from jaxvae.runs.choices.priors import PRIORS
-from jaxvae.runs.choices.records import Protocol
+from jaxvae.runs.choices.records import DataKind, Protocol
 
 Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus"]
 Scale = Literal["fixed", "learned", "per_pixel"]
@@ -38,21 +38,28 @@ else:  # the names in their tables, see choices/records.py
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images, and how raw pixels 0..255 become x."""
+    """Which images or rows, and how raw pixels 0..255, or the numbers of a table, become x."""
 
-    name: str = "digits"  # digits, shapes, mnist, any other TFDS name, or a .npy, .npz or folder of images.
+    name: str = "digits"  # digits, shapes, mnist, any other TFDS name, or a .npy, .npz, .csv or folder of images.
+    kind: DataKind = "images"  # images, a table of numbers [N, D], or counts (whole numbers) [N, D].
     protocol: Protocol = "auto"
     """auto: what fits the likelihood and the data; dynamic for MNIST and its like alone, grey for other pictures that
     are not binary. grey: x/255. threshold: 1 from 128 on, else 0. dynamic: 1 with probability x/255, drawn anew each
-    time. levels: the integers 0..255. dequantize: (x + u)/256 with uniform u."""
+    time. levels: the integers 0..255. dequantize: (x + u)/256 with uniform u. standardize: a table's
+    (value - mean)/std by the training rows. counts: the counts themselves."""
     size: tuple[int, ...] | None = None  # Pictures in files: HEIGHT WIDTH to crop at the centre and resample to.
     channels: int | None = None  # A folder of pictures: 1 makes them grey, 3 colour; needed where they are mixed.
     background: tuple[int, ...] | None = None  # A folder: the colour behind transparent pictures, RED GREEN BLUE.
+    label_column: str | None = None  # The column of a .csv, or the array of an .npz, that holds the classes.
+    drop: tuple[str, ...] = ()  # Columns of a .csv to leave out, such as an identifier.
     flip: bool = False  # Mirror each training image, left for right, half of the time; for faces, not for digits.
     train_split: str = "train"  # Split to train on.
     test_split: str = "test"  # Split to measure on.
     test_fraction: float = 0.1  # Part held out of your own images where no file or sub-folder is the test split.
-    image_shape: tuple[int, ...] | None = None  # Height, width, channels; the run itself fills this in.
+    image_shape: tuple[int, ...] | None = None  # Height, width, channels, or columns; the run itself fills this in.
+    columns: tuple[str, ...] | None = None  # Names of the columns of a table; the run itself fills this in.
+    mean: tuple[float, ...] | None = None  # Of each column of a table's training rows; the run itself fills this in.
+    std: tuple[float, ...] | None = None  # The same: its standard deviation; the run itself fills this in.
     classes: int | None = None  # Number of classes, for a kind that takes labels; the run itself fills this in.
     train_sha256: str | None = None  # Digest of the training images and labels; the run itself fills this in.
     test_sha256: str | None = None  # Digest of the test images and labels; the run itself fills this in.
@@ -83,7 +90,7 @@ class ModelConfig:
     dense: int = 256  # Conv: units of the dense layer between convolutions and latents.
     activation: Activation = "relu"  # Non-linearity.
     latent_dim: int = 20  # Number of latents.
-    likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel.
+    likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
     scale: Scale = "fixed"  # Of normal and laplace: fixed, learned as one number, or decoded for each pixel.
     std: float = 0.1  # Fixed or initial standard deviation of normal (width of laplace), for x on [0, 1].
     components: int = 5  # Components of logistic_mixture.
@@ -195,45 +202,3 @@ class Config(Settings):
     objective: ObjectiveConfig = ObjectiveConfig()
     optim: OptimConfig = OptimConfig()
     recipe: RecipeConfig = RecipeConfig()
-
-
-# On 8x8 images the grey levels say as much as the shapes, so they are modelled, not thrown away by binarisation.
-_digits = Config(
-    epochs=300,
-    evaluate_every=5,
-    save_every=50,
-    data=DataConfig("digits", protocol="levels"),
-    model=ModelConfig(hidden=(256,), latent_dim=8, likelihood="discretized_logistic"),
-)
-
-_digits_conv = replace(_digits.model, network="conv", features=(16, 32), dense=128)
-
-# Pictures of one's own keep their grey levels and colours, whatever they are.
-_images = Config(
-    epochs=50,
-    evaluate_every=5,
-    save_every=5,
-    data=DataConfig("", protocol="levels"),
-    model=ModelConfig(network="conv", likelihood="discretized_logistic", latent_dim=32),
-)
-
-PRESETS: dict[str, Config] = {
-    "digits": _digits,
-    "digits-2d": replace(_digits, model=replace(_digits.model, latent_dim=2)),
-    "digits-conv": replace(_digits, model=_digits_conv),
-    "mnist": Config(epochs=10, data=DataConfig("mnist")),
-    "mnist-conv": Config(epochs=10, data=DataConfig("mnist"), model=ModelConfig(network="conv")),
-    "fashion-mnist": Config(epochs=10, data=DataConfig("fashion_mnist")),
-    "images": _images,
-}
-
-# One line for each preset in --help.
-ABOUT: dict[str, str] = {
-    "digits": "MLP on scikit-learn's 8x8 digits: no download, under a minute",
-    "digits-2d": "the same with two latents, for pictures of the latent plane",
-    "digits-conv": "convolutions on the same digits",
-    "mnist": "MLP 784-400-20 on dynamically binarised MNIST, 10 epochs",
-    "mnist-conv": "convolutions 32-64 of stride 2, dense 256, on the same data",
-    "fashion-mnist": "MLP 784-400-20 on dynamically binarised Fashion-MNIST",
-    "images": "convolutions on your own pictures: --data.name FOLDER or FILE",
-}

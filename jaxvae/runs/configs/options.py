@@ -17,7 +17,7 @@ from jaxvae.runs.configs.names import nearest_folder, path_text, show
 LAST_SEED = 2**32 - 1
 
 
-FILES = (".png", ".npy", ".gif", ".html", ".json")  # what the scripts write; any other name is a folder's
+FILES = (".png", ".npy", ".csv", ".gif", ".html", ".json")  # what the scripts write; any other name is a folder's
 
 
 class Least(NamedTuple):
@@ -34,6 +34,7 @@ class Ends(NamedTuple):
 
 Index = Annotated[int, Least(0)]
 Images = Annotated[str | None, Ends((".png", ".npy"))]  # a picture, or the array that it shows
+Drawn = Annotated[str | None, Ends((".png", ".npy", ".csv"))]  # the same, or the rows of a table by name
 Picture = Annotated[str, Ends((".png",))]
 Gif = Annotated[str | None, Ends((".gif",))]
 Page = Annotated[str | None, Ends((".html",))]

@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from jaxvae.runs.choices.data import EXAMPLES, PROTOCOLS, fitting
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs.combinations import check_parts
 from jaxvae.runs.configs.config import Config
@@ -38,6 +39,8 @@ RANGES: dict[str, Range] = {
     "data.size": _COUNT,
     "data.channels": _COUNT,
     "data.background": Range(0, 255),
+    "data.mean": Range(-math.inf),
+    "data.std": _POSITIVE,
     "sampler.alpha": _POSITIVE,
     "sampler.at_least": Range(0, 0.99),
     "sampler.bins": _SIZE,
@@ -86,6 +89,7 @@ RANGES: dict[str, Range] = {
 UNREAD = ("model.", "objective.", "sampler.", "optim.")  # by a run of a recipe, which has its own
 READ = ("optim.ema", "optim.skip_above", "optim.max_skipped")
 LAYERS = 100  # of a network
+PER_COLUMN = ("data.mean", "data.std")  # as many as a table has columns
 OPTIONAL = ("optim.clip", "optim.ema", "optim.skip_above", "micro_batch", "patience")
 
 
@@ -110,7 +114,7 @@ def validate(config: Config) -> Config:
     config = typed("", Config, config)
     for path, value in flatten(config):
         if path in RANGES and value is not None:
-            if isinstance(value, tuple) and len(value) > LAYERS:
+            if isinstance(value, tuple) and len(value) > LAYERS and path not in PER_COLUMN:
                 raise ValueError(f"{path} has {len(value)} numbers, expected at most {LAYERS}. {mend(path)}")
             for number in value if isinstance(value, tuple) else (value,):
                 _check_range(path, number, RANGES[path])
@@ -136,12 +140,9 @@ def _check_range(path: str, value: float, accepted: Range) -> None:
 
 def _check_pairs(config: Config) -> None:
     """Raises where two fields, each right by itself, do not fit."""
-    data, model = config.data, config.model
+    data = config.data
     if not data.name:
-        raise ValueError(
-            "data.name is '', expected your own pictures: a folder of them, an .npz or an .npy file. Set --data.name "
-            "FOLDER; pictures of several sizes or kinds want --data.size, --data.channels or --data.background too."
-        )
+        raise ValueError(f"data.name is '', expected {EXAMPLES[data.kind].own}")
     for field in ("name", "train_split", "test_split"):
         text = getattr(data, field)
         if not text.strip() or "\0" in text:
@@ -154,15 +155,33 @@ def _check_pairs(config: Config) -> None:
     if config.recipe.name is not None:
         _check_recipe(config)
         return
-    fitting = LIKELIHOODS[model.likelihood].protocols
-    if data.protocol not in ("auto", *fitting):  # which becomes the first of them that fits the data
-        others = [name for name, likelihood in LIKELIHOODS.items() if data.protocol in likelihood.protocols]
-        raise ValueError(
-            f"data.protocol is {data.protocol!r}, but model.likelihood {model.likelihood!r} scores values of "
-            f"the protocol {' or '.join(fitting)}. Set --data.protocol {fitting[0]}, or --model.likelihood "
-            f"to one of {', '.join(others)}."
-        )
+    _check_protocol(config)
     check_parts(config)
+
+
+def _check_protocol(config: Config) -> None:
+    """Raises where the likelihood cannot score what the protocol makes of this kind of data."""
+    data, model = config.data, config.model
+    usable = {name: fitting(likelihood.protocols, data.kind) for name, likelihood in LIKELIHOODS.items()}
+    mine = usable[model.likelihood]
+    if not mine:
+        others = ", ".join(name for name, protocols in usable.items() if protocols)
+        raise ValueError(
+            f"model.likelihood is {model.likelihood!r}, which scores no {data.kind}. Set --model.likelihood to one of "
+            f"{others}, or --data.kind to what the data are."
+        )
+    if data.protocol in ("auto", *mine):  # which becomes the first of them that fits the data
+        return
+    if PROTOCOLS[data.protocol].kind != data.kind:
+        raise ValueError(
+            f"data.protocol is {data.protocol!r}, which makes x of {PROTOCOLS[data.protocol].kind}, but data.kind is "
+            f"{data.kind!r}. Set --data.protocol {mine[0]}, or --data.kind {PROTOCOLS[data.protocol].kind}."
+        )
+    others = ", ".join(name for name, protocols in usable.items() if data.protocol in protocols)
+    raise ValueError(
+        f"data.protocol is {data.protocol!r}, but model.likelihood {model.likelihood!r} scores values of "
+        f"the protocol {' or '.join(mine)}. Set --data.protocol {mine[0]}, or --model.likelihood to one of {others}."
+    )
 
 
 def _check_recipe(config: Config) -> None:

@@ -17,6 +17,8 @@ from jaxvae.runs.folder.metrics import split_records
 from jaxvae.runs.held_out import HeldOut
 
 SEED = 0
+ROWS = 1000  # of a table in a picture
+Pictures = dict[str, Callable[[], tuple[Any, Any]]]
 
 
 def draw_pictures(
@@ -34,7 +36,7 @@ def draw_pictures(
     Args:
         folder: where to write; made if need be.
         model, params: the trained model.
-        test: the held-out images.
+        test: the held-out images, or rows of a table.
         kl_per_latent: [L], nats, averaged over test images: of each latent, or one number for all; L = 0 for an
             autoencoder.
         metrics: the run's metrics.jsonl.
@@ -42,33 +44,13 @@ def draw_pictures(
         kept: the epoch that validation images chose.
     """
     make_folder(folder)
-    shown, unit = test.some(12), model.to_unit
-    pairs = _pairs(test, 5, same=model.context is not None)
-    ends = [test.take(rows).given(model) for rows in pairs]
-    context = None if model.context is None else 0  # the class of the manifold
     records = split_records(metrics)
     if records.damaged:
         say(f"{metrics}: {records.damaged} damaged line(s) were left out of the pictures.")
     logged = records.train, records.test, records.validation
-    pictures: dict[str, Any] = {"curves": lambda: plots.loss_curves(*logged, kept=kept, x="epoch")}
-    if model.posterior.support != "none":
-        pictures["reconstructions"] = lambda: plots.compare(
-            shown.rows(model) | {"reconstruction": unit(generation.reconstructions(model, params, shown.given(model)))},
-            title="Reconstructions",
-        )
+    pictures: Pictures = {"curves": lambda: plots.loss_curves(*logged, kept=kept, x="epoch")}
+    pictures |= (_of_images if test.columns is None else _of_rows)(model, params, test)
     count = latents.one_vector(model, params)
-    if count and latents.are_vectors(model, params):
-        pictures["interpolations"] = lambda: plots.interpolations(
-            unit(generation.interpolate(model, params, ends[0], ends[1], 9)),
-            test.images[pairs[0]],
-            test.images[pairs[1]],
-        )
-    if model.prior.support != "none":
-        pictures["prior_samples"] = lambda: plots.image_grid(
-            unit(generation.prior_means(model, params, jax.random.key(SEED), 60, context=contexts_in_turn(model, 60))),
-            columns=12,
-            title="Decoded draws from the prior" + ("" if model.context is None else ", one class after the other"),
-        )
     if len(kl_per_latent):
         pictures["kl_per_latent"] = lambda: plots.kl_per_latent(kl_per_latent, latents=count)
         pictures["kl_over_training"] = lambda: rate_charts.kl_over_training(records.train, latents=count)
@@ -78,9 +60,10 @@ def draw_pictures(
         plane, normal = (first, second), model.prior.distribution is not None
         means = latents.posterior_means(model, params, test.given(model))
         pictures["codes"] = lambda: plots.codes(means, test.labels, plane, circles=normal)
-        if normal:  # whose quantiles the grid covers
+        if normal and test.columns is None:  # whose quantiles the grid covers
+            context = None if model.context is None else 0
             pictures["manifold"] = lambda: plots.manifold(
-                unit(generation.manifold(model, params, plane, 20, context=context)),
+                model.to_unit(generation.manifold(model, params, plane, 20, context=context)),
                 latents.gaussian_quantiles(20),
                 plane,
                 title="The latent plane"
@@ -99,6 +82,60 @@ def draw_pictures(
         paths.append(plots.save(figure, folder / f"{name}.png"))
     say(f"Pictures: {', '.join(path.name for path in paths)} in {folder}")
     return paths
+
+
+def _of_images(model: Model, params: Params, test: HeldOut) -> Pictures:
+    """Reconstructions, interpolations and draws, as far as the model has them."""
+    shown, unit, pictures = test.some(12), model.to_unit, Pictures()
+    pairs = _pairs(test, 5, same=model.context is not None)
+    ends = [test.take(rows).given(model) for rows in pairs]
+    if model.posterior.support != "none":
+        pictures["reconstructions"] = lambda: plots.compare(
+            shown.rows(model) | {"reconstruction": unit(generation.reconstructions(model, params, shown.given(model)))},
+            title="Reconstructions",
+        )
+    if latents.one_vector(model, params) and latents.are_vectors(model, params):
+        pictures["interpolations"] = lambda: plots.interpolations(
+            unit(generation.interpolate(model, params, ends[0], ends[1], 9)),
+            test.raw[pairs[0]],
+            test.raw[pairs[1]],
+        )
+    if model.prior.support != "none":
+        pictures["prior_samples"] = lambda: plots.image_grid(
+            unit(generation.prior_means(model, params, jax.random.key(SEED), 60, context=contexts_in_turn(model, 60))),
+            columns=12,
+            title="Decoded draws from the prior" + ("" if model.context is None else ", one class after the other"),
+        )
+    return pictures
+
+
+def _of_rows(model: Model, params: Params, test: HeldOut) -> Pictures:
+    """The same of a table, in its own units: columns against each other, and against their reconstructions."""
+    pictures = Pictures()
+    if model.posterior.support != "none":
+        pictures["reconstructions"] = lambda: rows_again(model, params, test)
+    if model.draw is not None or model.prior.support != "none":
+        pictures["prior_samples"] = lambda: rows_drawn(model, params, test)
+    return pictures
+
+
+def rows_again(model: Model, params: Params, test: HeldOut) -> tuple[Any, Any]:
+    """A figure of some test rows of a table against their reconstructions."""
+    assert test.columns is not None
+    shown = test.some(ROWS)
+    again = test.columns.to_values(generation.reconstructions(model, params, shown.given(model)))
+    chosen, title = plots.most_varying(test.x), "Reconstructions of test rows"
+    return plots.column_reconstructions(shown.raw, again, test.columns.names, columns=chosen, title=title)
+
+
+def rows_drawn(model: Model, params: Params, test: HeldOut) -> tuple[Any, Any]:
+    """A figure of the test rows of a table and as many draws from the model."""
+    assert test.columns is not None
+    count = min(len(test.x), ROWS)
+    draws = generation.draw(model, params, jax.random.key(SEED), count, context=contexts_in_turn(model, count))
+    groups = {"test rows": test.raw, "draws": test.columns.to_values(draws)}
+    chosen, title = plots.most_varying(test.x), "Test rows and draws from the model"
+    return plots.column_pairs(groups, test.columns.names, columns=chosen, title=title)
 
 
 def _pairs(test: HeldOut, count: int, *, same: bool) -> np.ndarray:

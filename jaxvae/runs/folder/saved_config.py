@@ -1,18 +1,33 @@
 """The config that a checkpoint was written with, kept in its metadata: a config.json that says another is found out."""
 
+import contextlib
 import json
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import short
-from jaxvae.runs.configs.serialize import changed_numbers, from_json
+from jaxvae.runs.configs.serialize import changed_numbers, from_json, read_config
 
 KEY = "config"
 Changes = list[tuple[str, Any, Any]]
+
+
+def with_noted(config: Config, file: Path) -> Config:
+    """The config of a table's run with the mean and std that the run in a folder began with, if there is one.
+
+    Args:
+        config: of the run that is asked for.
+        file: the config.json of the folder; one that cannot be read says so when the run is compared with it.
+    """
+    with contextlib.suppress(ValueError, TypeError, OSError):
+        old = read_config(file).data
+        if config.data.kind == old.kind == "table" and config.data.std is None:
+            return replace(config, data=replace(config.data, columns=old.columns, mean=old.mean, std=old.std))
+    return config
 
 
 def to_metadata(config: Config) -> dict[str, Any]:

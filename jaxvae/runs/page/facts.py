@@ -57,7 +57,7 @@ def read_facts(workdir: str | Path, allow_changes: bool = False, recipe: Make | 
     held_out, no_held_out = attempt(lambda: load_held_out(config.data, allow_changes=allow_changes))
     if run is not None and held_out is not None and run.model.event_shape != held_out.x.shape[1:]:
         shapes = f"{held_out.x.shape[1:]}, the run's are {run.model.event_shape}"
-        held_out, no_held_out = None, f"The test images of {config.data.name} now have the shape {shapes}."
+        held_out, no_held_out = None, f"The test examples of {config.data.name} now have the shape {shapes}."
     return Facts(folder, config, *records, summary or {}, no_summary, run, no_run, held_out, no_held_out)
 
 

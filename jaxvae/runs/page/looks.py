@@ -15,8 +15,10 @@ from jaxvae.evaluation.plots.code_charts import codes
 from jaxvae.evaluation.plots.figures import new_axes
 from jaxvae.evaluation.plots.image_grids import unit_images
 from jaxvae.evaluation.plots.rate_charts import kl_over_training
+from jaxvae.evaluation.plots.table_charts import MOST
 from jaxvae.models.contexts import context_of, count_examples
 from jaxvae.models.records import Model, Params
+from jaxvae.runs.folder.pictures import rows_again, rows_drawn
 from jaxvae.runs.held_out import HeldOut
 from jaxvae.runs.measure import EARLY
 from jaxvae.runs.page.drawing import chart, images
@@ -33,10 +35,12 @@ def pictures(facts: Facts) -> Html:
         return section(title, absent(f"Nothing can be drawn. {facts.no_run}"))
     model, params, _ = facts.run
     kinds: list[Callable[[], Html]] = []
-    if model.prior.support != "none":
+    test, of_rows = facts.held_out, facts.config.data.kind != "images"
+    if model.prior.support != "none" and not of_rows:
         kinds.append(lambda: _draws(model, params))
-    test = facts.held_out
-    if test is not None:
+    if test is not None and of_rows:
+        kinds += _rows(model, params, test)
+    elif test is not None:
         if model.posterior.support != "none":
             kinds.append(lambda: _reconstructions(model, params, test))
         if latents.one_vector(model, params) and latents.are_vectors(model, params):
@@ -50,6 +54,19 @@ def pictures(facts: Facts) -> Html:
     if test is None:
         missing.append(absent(f"There are no reconstructions. {facts.no_held_out}"))
     return section(title, figures(*[picture for picture, _ in found if picture]), *missing)
+
+
+def _rows(model: Model, params: Params, test: HeldOut) -> list[Callable[[], Html]]:
+    """Rows of a table in its own units: drawn, and given back."""
+    few = ", of the columns of largest variance" if test.x.shape[1] > MOST else ""
+    kinds: list[Callable[[], Html]] = []
+    if model.draw is not None or model.prior.support != "none":
+        words = f"Test rows, and as many draws from the model, not selected, in the table's own units{few}."
+        kinds.append(lambda: chart(rows_drawn(model, params, test)[0], "test rows and draws, by columns", words))
+    if model.posterior.support != "none":
+        words = f"Each column of some test rows against its reconstruction{few}."
+        kinds.append(lambda: chart(rows_again(model, params, test)[0], "test rows and reconstructions", words))
+    return kinds
 
 
 def _draws(model: Model, params: Params) -> Html:
@@ -152,7 +169,7 @@ def latent_space(facts: Facts) -> Html:
     figure, ax = new_axes(5.0, 3.0)
     kl_per_latent(use.kl, latents=size, ax=ax)
     each = "KL of each latent" if len(use.kl) == size or not size else f"KL of all {size} latents together"
-    bars = chart(figure, each, f"Means over {count_examples(x):,} test images.")
+    bars = chart(figure, each, f"Means over {count_examples(x):,} test {facts.held_out.noun}s.")
     drawn = [bars, _over_training(facts, each), _codes(model, params, facts.held_out, use.kl)]
     return section(title, verdict, figures(*[each for each in drawn if each]))
 
@@ -173,10 +190,10 @@ def _codes(model: Model, params: Params, test: HeldOut, kl: np.ndarray) -> Html:
     first, second = strengths.strongest(2)
     means, normal = latents.posterior_means(model, params, shown.given(model)), model.prior.distribution is not None
     figure, ax = new_axes(5.0, 4.6)
-    codes(means, shown.labels, (first, second), circles=normal, title="Codes of test images", ax=ax)
+    codes(means, shown.labels, (first, second), circles=normal, title=f"Codes of test {test.noun}s", ax=ax)
     circles = "; circles of radius 1 and 2 hold 39 % and 86 % of the prior" if normal else ""
     return chart(
         figure,
         "posterior means in the plane of two latents",
-        f"Posterior means of {len(means):,} test images, the two latents of largest {strengths.words}{circles}.",
+        f"Posterior means of {len(means):,} test {test.noun}s, the two latents of largest {strengths.words}{circles}.",
     )

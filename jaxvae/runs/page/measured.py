@@ -1,4 +1,4 @@
-"""What was measured on the test images: bounds on log p(x), and which images are strange."""
+"""What was measured on the test examples: bounds on log p(x), and which of them are strange."""
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from jaxvae.runs.page.drawing import chart, images
 from jaxvae.runs.page.facts import Facts, attempt
 from jaxvae.runs.page.html import Html, absent, figures, joined, note, paragraph, section, table, tag
 from jaxvae.runs.page.training import number
+from jaxvae.runs.tables.columns import OWN, Columns, in_own_units
 
 SCORES = {
     "log_p": (-1, "\N{MINUS SIGN}log p(x)"),
@@ -23,6 +24,7 @@ SCORES = {
     "kl": (1, "KL"),
 }
 
+ROWS, COLUMNS = 10, 8  # of the strangest rows of a table
 PARTS = "Rate: the KL; distortion: what the reconstruction costs; they add up to \N{MINUS SIGN}ELBO."
 MEANINGS = {
     "exact": "\N{MINUS SIGN}log p is exact: one pass, and nothing to estimate but its mean over images.",
@@ -42,9 +44,10 @@ def likelihood(facts: Facts, samples: int, limit: int) -> Html:
     model, params, config = facts.run
     setting = setting_of(config.data, facts.held_out, limit)
     x = facts.held_out.given(model)
-    rows, why = attempt(lambda: evaluate(model, params, x, setting, samples=samples, bin_width=bin_width(config)))
-    if rows is None:
+    found, why = attempt(lambda: evaluate(model, params, x, setting, samples=samples, bin_width=bin_width(config)))
+    if found is None:
         return section(title, absent(f"No bounds could be measured. {why}"))
+    rows, noun = in_own_units(found, facts.held_out.columns), facts.held_out.noun
     cells = [
         [
             row.name.replace("-", "\N{MINUS SIGN}", 1),
@@ -55,8 +58,10 @@ def likelihood(facts: Facts, samples: int, limit: int) -> Html:
         ]
         for row in rows
     ]
-    headers = ["quantity", "mean \N{PLUS-MINUS SIGN} s.e.", "unit", "of log p(x)", "samples per image"]
+    headers = ["quantity", "mean \N{PLUS-MINUS SIGN} s.e.", "unit", "of log p(x)", f"samples per {noun}"]
     caption = f"{setting}. {MEANINGS[model.evidence]}"
+    if len(rows) > len(found):
+        caption += f" In own units: of the {OWN}, that is, plus the sum of log std of the columns; the others are of x."
     without = "This model, such as a deterministic autoencoder, has no likelihood and so no bound."
     notes = [note(without)] if model.evidence == "none" else []
     return section(title, table(headers, cells, caption, numbers=headers[1]), *notes)
@@ -76,8 +81,11 @@ def anomalies(facts: Facts, limit: int) -> Html:
     name = next(iter(found))
     order = np.argsort(-found[name])
     count = min(18, len(x) // 12 * 6) or max(1, len(x) // 2)  # rows of six, or one shorter row
-    unit = unit_images("images", some.images[np.concatenate([order[:count], order[::-1][:count]])])
-    label, width = SCORES[name][1], min(6, count)
+    label = SCORES[name][1]
+    if some.columns is not None:
+        extremes = _strange_rows(some, some.columns, found[name], order[:ROWS], label)
+        return section(title, figures(_histogram(found[name], label, "rows")), extremes)
+    unit, width = unit_images("images", some.raw[np.concatenate([order[:count], order[::-1][:count]])]), min(6, count)
     extremes = images(
         unit.reshape(-1, width, *unit.shape[1:]),
         "strange test images above ordinary ones",
@@ -87,7 +95,7 @@ def anomalies(facts: Facts, limit: int) -> Html:
     )
     return section(
         title,
-        figures(_histogram(found[name], label), extremes),
+        figures(_histogram(found[name], label, "images"), extremes),
         tag("h3", "Would it notice?"),
         joined(*_detected(model, params, some, found)),
     )
@@ -102,11 +110,21 @@ def _scores(model: Model, params: Params, test: HeldOut) -> dict[str, np.ndarray
     return {name: sign * values[name].astype(np.float64) for name, (sign, _) in SCORES.items() if name in values}
 
 
-def _histogram(scores: np.ndarray, label: str) -> Html:
+def _strange_rows(test: HeldOut, columns: Columns, scores: np.ndarray, order: np.ndarray, label: str) -> Html:
+    """The rows of highest score with their values, of the columns that are furthest from their mean in any of them."""
+    chosen = np.sort(np.argsort(-np.abs(test.x[order] - test.x.mean(0)).max(0), kind="stable")[:COLUMNS])
+    names = [columns.names[i] for i in chosen]
+    rows = [[number(scores[i], digits=1), *(f"{value:.4g}" for value in test.raw[i][chosen])] for i in order]
+    few = f" {len(names)} of {len(columns.names)} columns are shown." if len(names) < len(columns.names) else ""
+    caption = f"The {len(order)} of {len(test.x):,} test rows with the highest {label}, in the table's own units.{few}"
+    return table([label, *names], rows, caption, numbers="|".join([label, *names]))
+
+
+def _histogram(scores: np.ndarray, label: str, what: str) -> Html:
     figure, ax = new_axes(4.6, 2.7)
     ax.hist(scores, bins=min(40, max(5, len(scores) // 8)), color=BLUE, alpha=0.85)
-    style(ax, title=f"{len(scores):,} test images", x=f"{label}, nats", y="images")
-    return chart(figure, f"histogram of {label} over the test images")
+    style(ax, title=f"{len(scores):,} test {what}", x=f"{label}, nats", y=what)
+    return chart(figure, f"histogram of {label} over the test {what}")
 
 
 def _detected(model: Model, params: Params, test: HeldOut, found: dict[str, np.ndarray]) -> list[str]:

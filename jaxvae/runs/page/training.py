@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxvae.evaluation.plots.charts import PANELS, loss_curves
 from jaxvae.evaluation.plots.figures import new_axes
+from jaxvae.runs.choices.data import noun
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.page.drawing import chart
 from jaxvae.runs.page.facts import Facts
@@ -65,7 +66,7 @@ def _numbers(facts: Facts) -> Html:
     """-ELBO, reconstruction and KL on the test images, with the setting in which they were measured."""
     found = _of_summary(facts) or _of_record(facts)
     if not found:
-        return absent("Nothing was measured on test images yet.")
+        return absent(f"Nothing was measured on test {noun(facts.config.data.kind, 2)} yet.")
     numbers, setting = found
     kept = facts.summary.get("validation", {}).get("kept", "").replace("+-", "\N{PLUS-MINUS SIGN}")
     chosen = [tag("p", kept.replace("-", "\N{MINUS SIGN}"), class_="caption")] if kept else []
@@ -95,13 +96,18 @@ def _of_summary(facts: Facts) -> tuple[list[tuple[str, str, str]], str] | None:
         for name in NAMES
         if name in test
     ]
+    own = test.get("own_units")
+    if isinstance(own, dict) and isinstance(row := own.get("negative_elbo"), dict) and "nats" in row:
+        name = f"{NAMES['negative_elbo']} in own units"
+        numbers.insert(1, (name, number(row["nats"]), _with_error(row.get("standard_error"))))
     parameters = facts.summary.get("parameters")
     if parameters:
         numbers.append(("parameters", f"{parameters:,}", ""))
     setting = (
-        f"Nats per example, mean \N{PLUS-MINUS SIGN} standard error over {test['images']:,} test images of "
-        f"{facts.config.data.name} ({test['protocol']}), {test['samples']} posterior sample(s) each, seed "
-        f"{test['seed']}, sha256 {str(test['sha256'])[:12]}; after {facts.summary.get('epochs', 0):g} epochs."
+        f"Nats per example, mean \N{PLUS-MINUS SIGN} standard error over {test['images']:,} test "
+        f"{noun(facts.config.data.kind, 2)} of {facts.config.data.name} ({test['protocol']}), {test['samples']} "
+        f"posterior sample(s) each, seed {test['seed']}, sha256 {str(test['sha256'])[:12]}; after "
+        f"{facts.summary.get('epochs', 0):g} epochs."
     )
     return numbers, setting
 
@@ -116,7 +122,8 @@ def _of_record(facts: Facts) -> tuple[list[tuple[str, str, str]], str] | None:
             error = record.get(f"{name}_standard_error")
             numbers.append((title, number(sign * record[name]), _with_error(error)))
     setting = (
-        f"Nats per example, mean \N{PLUS-MINUS SIGN} standard error over the test images of {facts.config.data.name}, "
+        f"Nats per example, mean \N{PLUS-MINUS SIGN} standard error over the test "
+        f"{noun(facts.config.data.kind, 2)} of {facts.config.data.name}, "
         f"{facts.config.test_samples} posterior sample(s) each; after {record.get('epoch', 0):g} epochs."
     )
     return (numbers, setting) if numbers else None
@@ -142,9 +149,12 @@ def curves(facts: Facts) -> Html:
         ax.set_xlabel("epoch")
         charts.append(chart(ax.figure, f"{ax.get_title(loc='left')} over training"))
     skipped = sum(record.get("skipped") or 0 for record in facts.train)
-    words = "Nats per example. Lines: means over windows of training steps. Points: all test images."
+    tested = noun(facts.config.data.kind, 2)
+    words = f"Nats per example. Lines: means over windows of training steps. Points: all test {tested}."
     if facts.validation:
-        words += " Small points: the validation images" + ("." if kept is None else f", of which epoch {kept} is kept.")
+        words += f" Small points: the validation {tested}" + (
+            "." if kept is None else f", of which epoch {kept} is kept."
+        )
     if skipped:
         bad.append(note(f"{skipped:,} steps were not finite and were skipped.", warning=True))
     return section("Training", *bad, figures(*charts, columns=3), paragraph(tag("span", words, class_="caption")))

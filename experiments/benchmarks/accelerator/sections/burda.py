@@ -17,7 +17,7 @@ import jaxvae
 from experiments.benchmarks.accelerator.section import Part, Section
 from experiments.tables.burda_cells import PUBLISHED, cell_config
 from jaxvae.runs.builders.from_config import build_model, build_training
-from jaxvae.runs.held_out import HeldOut, load_held_out, load_images
+from jaxvae.runs.held_out import HeldOut, load_held_out, load_split
 from jaxvae.training.engine.state import compiled_init
 
 NUMBERS = ("cell", "epochs", "steps", "steps_per_second", "hours_for_all", "bound", "published")
@@ -39,7 +39,7 @@ def cell(section: Section, name: str, share: float) -> None:
     end = time.monotonic() + max(left - TO_MEASURE, left / 2)
     config = cell_config(name, stages=8)
     config = replace(config, data=replace(config.data, name=str(section.scratch / "mnist.npz")))
-    images = load_images(config.data, config.data.train_split).images
+    images = load_split(config.data, config.data.train_split).images
     if section.tiny:
         images = images[:40]
         config = replace(config, objective=replace(config.objective, samples=3))

@@ -96,7 +96,7 @@ def _saved(folder: Path) -> list[int]:
 
 
 def _per_epoch(section: Section) -> int:
-    from jaxvae.runs.configs.config import PRESETS
+    from jaxvae.runs.configs.presets import PRESETS
 
     with np.load(section.scratch / "digits.npz", allow_pickle=False) as archive:
         return len(archive["x_train"]) // PRESETS["digits"].batch_size

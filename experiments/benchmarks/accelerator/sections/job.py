@@ -44,7 +44,7 @@ def until(ready: Callable[[], bool], process: subprocess.Popen, section: Section
 
 def main() -> None:
     """Trains."""
-    from jaxvae.runs.configs.config import PRESETS
+    from jaxvae.runs.configs.presets import PRESETS
     from jaxvae.runs.train import train_run
 
     folder, digits, epochs, looks = sys.argv[1:]

@@ -1,0 +1,68 @@
+"""Configs to begin with, by name; no JAX is imported."""
+
+from dataclasses import replace
+
+from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig
+
+# On 8x8 images the grey levels say as much as the shapes, so they are modelled, not thrown away by binarisation.
+_digits = Config(
+    epochs=300,
+    evaluate_every=5,
+    save_every=50,
+    data=DataConfig("digits", protocol="levels"),
+    model=ModelConfig(hidden=(256,), latent_dim=8, likelihood="discretized_logistic"),
+)
+
+_digits_conv = replace(_digits.model, network="conv", features=(16, 32), dense=128)
+
+# Pictures of one's own keep their grey levels and colours, whatever they are.
+_images = Config(
+    epochs=50,
+    evaluate_every=5,
+    save_every=5,
+    data=DataConfig("", protocol="levels"),
+    model=ModelConfig(network="conv", likelihood="discretized_logistic", latent_dim=32),
+)
+
+# On standardised columns a standard deviation of 1, of each column and code its own, says that nothing is known yet.
+_table = Config(
+    epochs=100,
+    evaluate_every=5,
+    save_every=10,
+    data=DataConfig("", kind="table", protocol="standardize"),
+    model=ModelConfig(hidden=(128, 128), likelihood="normal", scale="per_pixel", std=1.0, latent_dim=8),
+)
+
+_counts = Config(
+    epochs=100,
+    batch_size=64,
+    evaluate_every=5,
+    save_every=10,
+    data=DataConfig("", kind="counts", protocol="counts"),
+    model=ModelConfig(hidden=(128,), likelihood="negative_binomial", latent_dim=10),
+)
+
+PRESETS: dict[str, Config] = {
+    "digits": _digits,
+    "digits-2d": replace(_digits, model=replace(_digits.model, latent_dim=2)),
+    "digits-conv": replace(_digits, model=_digits_conv),
+    "mnist": Config(epochs=10, data=DataConfig("mnist")),
+    "mnist-conv": Config(epochs=10, data=DataConfig("mnist"), model=ModelConfig(network="conv")),
+    "fashion-mnist": Config(epochs=10, data=DataConfig("fashion_mnist")),
+    "images": _images,
+    "table": _table,
+    "counts": _counts,
+}
+
+# One line for each preset in --help.
+ABOUT: dict[str, str] = {
+    "digits": "MLP on scikit-learn's 8x8 digits: no download, under a minute",
+    "digits-2d": "the same with two latents, for pictures of the latent plane",
+    "digits-conv": "convolutions on the same digits",
+    "mnist": "MLP 784-400-20 on dynamically binarised MNIST, 10 epochs",
+    "mnist-conv": "convolutions 32-64 of stride 2, dense 256, on the same data",
+    "fashion-mnist": "MLP 784-400-20 on dynamically binarised Fashion-MNIST",
+    "images": "convolutions on your own pictures: --data.name FOLDER or FILE",
+    "table": "MLP on your own columns of numbers: --data.name FILE.csv",
+    "counts": "MLP on your own counts: --data.name FILE.npy",
+}
