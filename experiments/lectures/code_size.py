@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxvae.commands.cli import Workdir, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 
 EPOCHS = {"digits": 200, "mnist": 10}
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.commands.cli import Workdir, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 
 
 @dataclass(frozen=True)

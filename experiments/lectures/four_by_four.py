@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.commands.cli import Workdir, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 
 SHOWN = ((0.55, 1), (-1.15, 7), (3.5, 3))  # z and the key of the noise: one mode, a skewed one, two modes
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.commands.cli import parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 
 SLOPE, PATIENCE = 1e-6, 100  # of the first gradient's norm; steps without progress
 POINTS = ((-0.50, -0.40), (-0.40, -0.10), (0.10, 0.00), (0.30, 0.30), (0.50, 0.20))

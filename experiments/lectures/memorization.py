@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.commands.cli import parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.files import make_folder
 from jaxvae.runs.configs.options import Picture, output_path
 

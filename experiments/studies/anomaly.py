@@ -33,7 +33,7 @@ from experiments.studies.anomaly_data import Images, load_kind, size_of
 from experiments.studies.anomaly_feedback import feedback
 from experiments.studies.anomaly_models import LABELS, AnomalyOptions, build, scores_of, trained
 from jaxvae.commands.cli import parse_options
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 
 SHOWN = ("negative_elbo", "kl", "squared_error", "regret", "typicality", "complexity_ratio")  # in the pictures
 

@@ -42,7 +42,7 @@ from typing import Any
 
 from experiments.studies.debiasing_runs import WAYS, DebiasingOptions, check, one_run, split
 from jaxvae.commands.cli import parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 
 
 def main(options: DebiasingOptions) -> None:

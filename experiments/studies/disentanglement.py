@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.commands.cli import Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 
 # model -> default strengths, of the KL (beta), the total correlation (tc, factor) or the covariance (dip). They suit
 # pictures of 16 pixels: the reconstruction is a sum over pixels, so larger pictures need larger strengths.

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.runs.configs.options import Numbers, output_path
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.commands.cli import RunFolder, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.runs.configs.options import Numbers, output_path
 
 MISSING = (0.25, 0.56, 0.85)  # a blue

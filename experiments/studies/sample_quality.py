@@ -22,7 +22,7 @@ from typing import Any
 
 from experiments.tables.score_table import FeatureName
 from jaxvae.commands.cli import RunFolder, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.runs.configs.options import Numbers, output_path
 
 

@@ -27,7 +27,7 @@ from typing import Any, get_args
 from experiments.tables.burda_cells import PUBLISHED, Cell, cell_config
 from experiments.tables.run_table import run_cells
 from jaxvae.commands.cli import Workdir, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args
 
 from experiments.tables.run_table import run_cells
 from jaxvae.commands.cli import Workdir, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 
 Row = Literal["plain", "vamp", "flow", "iaf", "mixture"]
 

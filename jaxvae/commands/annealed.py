@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.runs.configs.options import Index
 from jaxvae.waiting import at_work

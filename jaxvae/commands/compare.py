@@ -14,7 +14,7 @@ from typing import Annotated
 import tyro
 
 from jaxvae.commands.cli import OwnRecipe, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 
 

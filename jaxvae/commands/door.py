@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import jaxvae
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 
 COMMANDS = {
     "train": "train a run, or go on with one that was interrupted",

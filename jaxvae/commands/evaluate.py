@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.runs.configs.config import Precision
 from jaxvae.runs.configs.options import Index

@@ -10,7 +10,7 @@ gives to 1e-6.
 from dataclasses import dataclass
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.runs.configs.options import Index
 
 

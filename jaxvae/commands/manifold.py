@@ -19,7 +19,7 @@ the mean image as the decoder's first bias all faces lie in one corner of the pl
 from dataclasses import dataclass
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.runs.configs.options import Images, Index
 
 

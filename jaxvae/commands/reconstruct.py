@@ -8,7 +8,7 @@ Time: 4 s on two cores. Expected and obtained: a PNG in runs/digits/pictures/rec
 from dataclasses import dataclass
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.runs.configs.options import Drawn
 
 

@@ -9,7 +9,7 @@ other and runs no script, with the -ELBO of the run's summary.json at its head.
 from dataclasses import dataclass
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.runs.configs.options import Page, output_path
 from jaxvae.waiting import at_work
 

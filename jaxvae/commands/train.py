@@ -12,7 +12,7 @@ Obtained: 102.67 +- 0.27, in 43 s on two busy cores.
 """
 
 from jaxvae.commands.cli import TrainOptions
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.commands.parts.train_line import parse_train
 
 

@@ -9,7 +9,7 @@ the one of largest KL first; of largest variance of its posterior mean, where th
 from dataclasses import dataclass
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.runs.configs.options import Images, Index
 
 

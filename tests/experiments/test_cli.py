@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jaxvae.commands.cli import RunFolder, UsageError, parse_options, parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.commands.parts.train_line import parse_train, train_help
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flag, flatten

@@ -12,7 +12,7 @@ from small import Linear, images
 
 import jaxvae
 from jaxvae.commands.cli import parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.evaluation import latents
 from jaxvae.evaluation.latents import generation
 from jaxvae.runs.builders.from_config import build_model

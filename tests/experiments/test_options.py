@@ -14,7 +14,7 @@ import pytest
 
 import experiments
 from jaxvae.commands.cli import parse_options
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.runs.configs.options import Ends, Index, Least, check_options
 
 
@@ -167,7 +167,7 @@ def test_ctrl_c_while_jax_is_imported_waits_for_the_end_of_it(monkeypatch, capsy
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_an_answer_that_finds_no_room_is_an_error_of_one_line():
-    program = "from jaxvae.commands.launch import launch; launch(lambda _: print('answer'), list)"
+    program = "from jaxvae.commands.parts.launch import launch; launch(lambda _: print('answer'), list)"
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-c", program],

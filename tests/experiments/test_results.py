@@ -12,7 +12,7 @@ import pytest
 
 from jaxvae.commands import door
 from jaxvae.commands.cli import parser
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.evaluation.measured import Measured, Setting, print_table
 from jaxvae.evaluation.results import Row, Table, collected, write_results
 from jaxvae.evaluation.statistics import Estimate

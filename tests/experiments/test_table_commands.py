@@ -10,7 +10,7 @@ import pytest
 
 import jaxvae
 from jaxvae.commands.cli import parse_options
-from jaxvae.commands.launch import launch
+from jaxvae.commands.parts.launch import launch
 from jaxvae.commands.parts.train_line import parse_train, starting_point
 from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.held_out import load_held_out

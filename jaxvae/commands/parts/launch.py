@@ -19,7 +19,7 @@ from jaxvae.evaluation.results import collected
 from jaxvae.files import FULL, explain
 
 Options = TypeVar("Options")
-_OURS = tuple(str(Path(__file__).resolve().parents[2] / folder) for folder in ("jaxvae", "experiments"))
+_OURS = tuple(str(Path(__file__).resolve().parents[3] / folder) for folder in ("jaxvae", "experiments"))
 
 
 def launch(
