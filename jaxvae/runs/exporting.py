@@ -12,6 +12,8 @@ from jax import export
 import jaxvae
 from jaxvae.evaluation.latents.decoding import latent_shapes
 from jaxvae.files import folder_name, make_folder, plain, whole_file, write_json
+from jaxvae.models.contexts import Labelled
+from jaxvae.models.given_context import condition
 from jaxvae.models.meaning import SPACES
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.builders.recipe import Make
@@ -35,7 +37,8 @@ def export_run(
 ) -> dict[str, Any]:
     """Writes encoder.stablehlo, decoder.stablehlo and export.json, which says how they are called.
 
-    The parameters are part of the programs. Both take any number of examples at once, and run on CPU, GPU and TPU.
+    The parameters are part of the programs. Both take any number of examples at once, and run on CPU, GPU and TPU. Of a
+    conditional model they take the label, or whatever it is told, as the last argument.
 
     Args:
         workdir: the run folder.
@@ -44,31 +47,30 @@ def export_run(
 
     Returns:
         What export.json says: for encoder and decoder (None where the model has no such part) the file, arguments and
-        results with their shapes and dtypes; what x and z are; a line that runs it.
+        results with their shapes and dtypes; what x, z and the label are; a line that runs it.
 
     Raises:
-        ValueError: for a conditional model, and as `load`. NotImplementedError: without flatbuffers.
+        ValueError: as `load`. NotImplementedError: without flatbuffers.
         OSError: naming the path and a remedy.
     """
     if importlib.util.find_spec("flatbuffers") is None:
         raise NotImplementedError("export needs flatbuffers, which is not installed. Run pip install 'jaxvae[export]'.")
     model, params, config = load(workdir, step=step, allow_changes=allow_changes, recipe=recipe)
-    if model.context is not None:
-        raise ValueError(
-            f"{workdir} is of a conditional model, expected one without labels: these are not exported yet."
-        )
     folder = make_folder(Path(folder))
     codes, tree = jax.tree.flatten(latent_shapes(model, params))
     groups = {"z": codes[0]} if len(codes) == 1 else {f"z_{i}": code for i, code in enumerate(codes)}
-    x = {"x": jax.ShapeDtypeStruct(model.event_shape, jnp.float32)}
+    x, told = {"x": jax.ShapeDtypeStruct(model.event_shape, jnp.float32)}, _told(model)
     parts: dict[str, Any] = {"encoder": None, "decoder": None}
     if model.posterior.support != "none":
-        parts["encoder"] = _written(folder / "encoder.stablehlo", _encoder(model, params), x)
+        parts["encoder"] = _written(folder / "encoder.stablehlo", _encoder(model, params), x | told)
+    own_label = model.context is not None and model.context.optional  # it is a part of z
     if codes:
 
-        def decode(*z: Any) -> dict[str, Any]:
-            return {"mean of x": model.likelihood.mean(params, jax.tree.unflatten(tree, z))}
+        def decode(*given: Any) -> dict[str, Any]:
+            z, label = jax.tree.unflatten(tree, given[: len(codes)]), given[len(codes) :]
+            return {"mean of x": _given(model, None, label)[0].likelihood.mean(params, z)}
 
+        groups |= {} if own_label else told
         parts["decoder"] = _written(folder / "decoder.stablehlo", decode, groups)
     own = config.recipe.name  # whose prior and likelihood no config describes
     prior, likelihood = f"; the prior is {config.model.prior}", f"{config.model.likelihood} likelihood"
@@ -80,7 +82,7 @@ def export_run(
         "x": f"{PROTOCOLS[config.data.protocol].meaning}; axes: {EXAMPLES[config.data.kind].axes}",
         "z": SPACES[model.prior.support] + prior if codes else "there is none",
         "mean of x": f"E[x | z] in the units of x, {likelihood}",
-    }
+    } | {name: _meaning(model) for name in told}
     columns = columns_of(config.data)
     versions = {"jaxvae": jaxvae.__version__, "jax": jax.__version__}
     found = {
@@ -100,13 +102,37 @@ def export_run(
 def _encoder(model: Model, params: Params) -> Callable[[Any], dict[str, Any]]:
     """x -> mean and log-variance of q(z | x), or its mean alone where q is no diagonal Gaussian."""
 
-    def encode(x: Any) -> dict[str, Any]:
-        if model.posterior.distribution is not None:
-            return dict(model.posterior.distribution(params, x)._asdict())
-        leaves = jax.tree.leaves(model.posterior.mean(params, x))
+    def encode(x: Any, *label: Any) -> dict[str, Any]:
+        of, x = _given(model, x, label)
+        if of.posterior.distribution is not None:
+            return dict(of.posterior.distribution(params, x)._asdict())
+        leaves = jax.tree.leaves(of.posterior.mean(params, x))
         return {"mean" if len(leaves) == 1 else f"mean_{i}": leaf for i, leaf in enumerate(leaves)}
 
     return encode
+
+
+def _given(model: Model, x: Any, label: tuple[Any, ...]) -> tuple[Model, Any]:
+    """The model of the value alone, given its label; without one that of the label that says nothing."""
+    if model.context is None:
+        return model, x
+    return condition(model, Labelled(x, label[0] if label else model.context.example()))
+
+
+def _told(model: Model) -> dict[str, Any]:
+    """The argument by which a conditional model is told its context; none of another model."""
+    if model.context is None:
+        return {}
+    one = model.context.example()
+    return {"context" if model.context.classes is None else "label": jax.ShapeDtypeStruct(one.shape, one.dtype)}
+
+
+def _meaning(model: Model) -> str:
+    assert model.context is not None
+    if model.context.classes is None:
+        return "what each example is conditioned on"
+    unknown = ", or -1 where it is not known" if model.context.optional else ""
+    return f"the class of each example, 0 to {model.context.classes - 1}{unknown}"
 
 
 def _written(path: Path, function: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> dict[str, Any]:

@@ -186,6 +186,7 @@ UNREAD = [
     ({"kind": "autoencoder"}, {"bound": "iwae"}, "objective.bound is 'iwae'", "'autoencoder' does not take"),
     ({"kind": "autoencoder"}, {"beta": 2.0}, "objective.beta is 2.0", "'autoencoder' does not take"),
     ({"kind": "ladder"}, {"penalty": "mmd"}, "objective.penalty is 'mmd'", "'ladder' does not take"),
+    ({"kind": "semi_supervised"}, {"penalty": "mmd"}, "objective.penalty is 'mmd'", "'semi_supervised' does not take"),
     ({}, {"penalty": "total_correlation", "beta": 2.0}, "objective.beta is 2.0", "'total_correlation' does not take"),
     ({"posterior": "iaf"}, {"penalty": "dip_i"}, "objective.penalty is 'dip_i'", "diagonal"),
     ({}, {"penalty_weight": 2.0}, "objective.penalty_weight is 2.0", "mmd"),

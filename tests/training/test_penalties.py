@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 from scipy.special import logsumexp
-from small import LATENTS, SHAPE, Linear, images, setup, small_vae
+from small import LATENTS, SHAPE, Encoder, Linear, images, setup, small_vae
 
 import jaxvae
 from jaxvae.math.kernels import inverse_multiquadric_kernel, rbf_kernel, squared_distance
@@ -285,6 +285,29 @@ def test_tc_loss_with_equal_weights_is_the_one_sample_elbo_and_each_weight_count
     for weight, name in names.items():
         more = loss(params, keys, batch, jnp.int32(bits[weight]))[0]
         assert float(more - value) == pytest.approx(2 * float(metrics[name]), rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_conditional_model_is_penalised_as_one_of_its_codes():
+    """Its prior is N(0, I) whatever the label, so that the codes of all labels are one batch; each number by hand."""
+    networks = (jaxvae.with_context(part) for part in (Encoder(), Linear(16, SHAPE)))
+    model = jaxvae.conditional_vae(*networks, event_shape=SHAPE, latent_dim=LATENTS, context=2)
+    batch = jaxvae.Labelled(jnp.float32(images(6) > 100), jnp.arange(6) % 2)
+    params = quick_jit(model.init)(KEY, jax.tree.map(lambda leaf: leaf[0], batch))
+    keys = jax.random.split(KEY, 6)
+    terms = quick_jit(batch_terms, static_argnums=0)(model, params, keys, batch)
+    mean, log_var = (np.float64(part)[:, 0] for part in terms.posterior)
+    value, _ = quick_jit(tc_vae_loss(model, 50, beta=1.0))(params, keys, batch, jnp.int32(0))
+    assert float(value) == pytest.approx(-float(terms.log_weight.mean()), rel=1e-5)
+    elbos = float((terms.log_likelihood - terms.kl.sum(-1)).mean())
+    covariance = np.cov(mean.T, bias=True) + np.diag(np.exp(log_var).mean(0))
+    apart = 10 * np.square(covariance - np.eye(LATENTS)).sum()
+    value, _ = quick_jit(bound_loss(model, elbo, batch_penalty=dip_vae_penalty()))(params, keys, batch, jnp.int32(0))
+    assert float(value) == pytest.approx(apart - elbos, rel=1e-4)
+    found = float(quick_jit(mmd_penalty(model, 5.0, rbf_kernel(1.3)))(params, KEY, terms))
+    drawn = np.float64(jax.vmap(lambda key: jax.random.normal(key, (LATENTS,)))(jax.random.split(KEY, 6)))
+    expected = 5 * loop_mmd(np.float64(terms.z)[:, 0], drawn, KERNELS["rbf"][1], False)
+    assert found == pytest.approx(expected, abs=1e-4)
 
 
 def code_model(prior):

@@ -47,7 +47,7 @@ LABELLED: dict[str, Kind] = {
     "conditional": Kind(
         "A conditional variational autoencoder, told the class",
         _conditional,
-        ignores=("model.prior", "sampler.kind", "objective.penalty"),
+        ignores=("model.prior", "sampler.kind"),
         labels="all",
     ),
     "semi_supervised": Kind(
