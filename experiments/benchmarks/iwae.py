@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.benchmarks.kept import kept
 from experiments.benchmarks.speed import ROOT, Options, Precision, Runner, interpreter, rounded, running, show, summary
 
 CONTENDERS = ("jaxvae_iwae", "pythae_iwae")
@@ -38,6 +39,7 @@ class IwaeOptions:
         memory: numbers of samples to measure the memory with; none skips it.
         precision: bfloat16 rounds the factors of this library's products; the memory is that of the default.
         python_peers: the interpreter that has pythae.
+        output: folder for results.json, .csv and .tex.
     """
 
     samples: int = 50
@@ -47,6 +49,7 @@ class IwaeOptions:
     memory: tuple[int, ...] = (50, 1000)
     precision: Precision = "default"
     python_peers: str = sys.executable
+    output: Path | None = None
 
 
 def speed(options: IwaeOptions) -> list[Runner]:
@@ -101,11 +104,16 @@ def main() -> None:
     """Parses, measures, prints."""
     import tyro
 
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.written import number
+
     options = tyro.cli(IwaeOptions, description=__doc__)
-    if options.rounds > 0:
-        speed(options)
-    for samples in options.memory:
-        print(f"{samples} samples: {peak(samples, options.batch):,.0f} MB at most")
+    with kept("iwae", options.output):
+        if options.rounds > 0:
+            speed(options)
+        sizes = [(f"{samples} samples", number(peak(samples, options.batch), ",.0f")) for samples in options.memory]
+        if sizes:
+            print_table(f"steps of {options.batch} images", ("a process with", "peak memory MB"), sizes)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from statistics import median
 from typing import Literal
 
 from experiments.benchmarks import speed
+from experiments.benchmarks.kept import kept, span
 
 OWN, PEER = "jaxvae_likelihood", "pythae_likelihood"
 
@@ -36,6 +37,7 @@ class Options:
         rounds: turns of each contender after its warm-up.
         precision: bfloat16 rounds the factors of this library's products.
         python_peers: the interpreter that has pythae and torch.
+        output: folder for results.json, .csv and .tex.
     """
 
     model: Literal["mlp", "conv"] = "mlp"
@@ -44,6 +46,7 @@ class Options:
     rounds: int = 5
     precision: speed.Precision = "default"
     python_peers: str = sys.executable
+    output: Path | None = None
 
 
 def peak_megabytes(process: int) -> float:
@@ -70,25 +73,35 @@ def measure(options: Options, samples: int, path: Path) -> list[tuple[speed.Runn
 
 
 def main() -> None:
-    """Parses, measures and prints a line for each contender and number of samples."""
+    """Parses, measures and prints a row for each contender and number of samples."""
     import numpy as np
     import tyro
 
     from jaxvae import data
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.written import number
 
     options = tyro.cli(Options, description=__doc__)
-    print(f"{'samples':>7}  {'contender':<27}{'images/s':>10}{'MB':>7}   jaxvae is faster by (min - median - max)")
-    with tempfile.TemporaryDirectory() as folder:
+    names = ("contender", "samples", "images/s", "peak memory MB", "jaxvae is faster by (min, median, max)")
+    with tempfile.TemporaryDirectory() as folder, kept("likelihood", options.output):
         path = Path(folder) / "images.npy"
         np.save(path, data.load("mnist", split="test").images[: options.images])
         for samples in options.samples:
             measured = measure(options, samples, path)
-            first = measured[0][0].rates
+            first, cells = measured[0][0].rates, []
             for runner, memory in measured:
                 ratios = [own / other for own, other in zip(first, runner.rates, strict=True)]
-                span = " - ".join(f"{ratio:.2f}" for ratio in (min(ratios), median(ratios), max(ratios)))
-                rate = median(runner.rates)
-                print(f"{samples:>7}  {runner.name:<27}{rate:>10,.1f}{memory:>7.0f}   {span}", flush=True)
+                ends = span((min(ratios), median(ratios), max(ratios)))
+                cells.append(
+                    (
+                        runner.name,
+                        samples,
+                        number(median(runner.rates), ",.1f", "images/s"),
+                        number(memory, ",.0f"),
+                        ends,
+                    )
+                )
+            print_table(f"{options.model}, {options.images} images, {samples} samples", names, cells)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Any, Literal
 
+from experiments.benchmarks.kept import kept, span
 from jaxvae.files import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,7 @@ class Options:
         precision: bfloat16 rounds the factors of this library's products, the peers stay as they are.
         processors: that each contender may use; 0 leaves it all of them.
         python_peers: the interpreter that has pythae, torch and numpyro.
-        output: a JSON file for the figures.
+        output: a JSON file for the figures; what is printed lies beside it, without one in runs/benchmarks/speed.
     """
 
     model: Literal["mlp", "conv"] = "mlp"
@@ -211,12 +212,14 @@ def summary(runners: list[Runner]) -> list[dict[str, Any]]:
 def show(rows: list[dict[str, Any]], options: Options) -> None:
     """Prints the table."""
     from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.written import number
 
     faster, cells = f"{rows[0]['contender']} is faster by (min, median, max)", []
     for row in rows:
-        ratios = " - ".join(f"{ratio:.2f}" for ratio in row["ratio"])
-        losses = (f"{row['first_epoch_loss']:.2f}", f"{row['last_epoch_loss']:.2f}")
-        cells.append((row["contender"], f"{row['examples_per_second']:,.0f}", ratios, *losses))
+        losses = (number(row[name], ".2f", "nats") for name in ("first_epoch_loss", "last_epoch_loss"))
+        cells.append(
+            (row["contender"], number(row["examples_per_second"], ",.0f", "examples/s"), span(row["ratio"]), *losses)
+        )
     title = f"{options.model} VAE, batch {options.batch}, {options.rounds} rounds"
     print_table(title, ("contender", "examples/s", faster, "loss, epoch 1", "last"), cells)
 
@@ -226,8 +229,9 @@ def main() -> None:
     import tyro
 
     options = tyro.cli(Options, description=__doc__)
-    rows = summary(measure(options))
-    show(rows, options)
+    with kept("speed", options.output):
+        rows = summary(measure(options))
+        show(rows, options)
     if options.output is not None:
         write_json(options.output, {"model": options.model, "batch": options.batch, "rows": rows})
 

@@ -76,7 +76,11 @@ def main(options: FlowsOptions) -> None:
     truth = moons_log_density(test, options.noise)
     found = {name: log_prob(name, test) for name in densities} | {"the true density": truth}
     rows = [
-        (name, mean_and_error(values).text(3), mean_and_error(values - truth).text(3) if values is not truth else "")
+        (
+            name,
+            mean_and_error(values).text(3, "nats"),
+            mean_and_error(values - truth).text(3, "nats") if values is not truth else "",
+        )
         for name, values in found.items()
     ]
     title = f"two moons, noise {options.noise:g}: {fitted} points to fit, {judged} held out, seed {seed}"
@@ -94,7 +98,7 @@ def main(options: FlowsOptions) -> None:
     write_results(options.workdir, numbers, {"flows": figure})
 
 
-def small_maps() -> list[tuple[str, str, str]]:
+def small_maps() -> list[tuple[str, Any, Any]]:
     """What the library says of maps that can be done by hand: (map, computed, by hand)."""
     import jax
     import jax.numpy as jnp
@@ -102,6 +106,7 @@ def small_maps() -> list[tuple[str, str, str]]:
     from scipy.stats import lognorm
 
     import jaxvae
+    from jaxvae.evaluation.written import number
 
     line = jaxvae.flows.affine(1, scale=2.0, shift=1.0)
     params = line.init(jax.random.key(0), jnp.zeros(1), None)
@@ -120,15 +125,15 @@ def small_maps() -> list[tuple[str, str, str]]:
     both, outside = best_scales()
     return [
         ("Y = 2X + 1, X uniform on [0, 1]: Y from, to", f"{ends[0]:.1f}, {ends[1]:.1f}", "1.0, 3.0"),
-        ("its density there", f"{np.exp(slope):.4f}", "0.5000"),
-        ("its integral", f"{np.exp(slope) * (ends[1] - ends[0]):.4f}", "1.0000"),
+        ("its density there", number(np.exp(slope), ".4f"), number(0.5, ".4f")),
+        ("its integral", number(np.exp(slope) * (ends[1] - ends[0]), ".4f"), number(1, ".4f")),
         ("T = [[2, 1], [0.5, 1.5]]: image of (1, 0), a column", "({:.1f}, {:.1f})".format(*corners[0]), "(2.0, 0.5)"),
         ("image of (0, 1), the other column", "({:.1f}, {:.1f})".format(*corners[2]), "(1.0, 1.5)"),
-        ("area of the image of the unit square: exp(log det)", f"{np.exp(log_volume):.4f}", f"{area:.4f}"),
-        ("integral of the density there: area / |det T|", f"{area * np.exp(-log_volume):.4f}", "1.0000"),
-        ("Y = exp(X), X normal: density at 0.7", f"{at:.5f}", f"{lognorm.pdf(0.7, 1):.5f}"),
-        ("best scale of 400 points, log|det J| for each point", f"{both:.3f}", "2.000"),
-        ("the same with log|det J| once, outside the sum: wrong", f"{outside:.3f}", "40.000"),
+        ("area of the image of the unit square: exp(log det)", number(np.exp(log_volume), ".4f"), number(area, ".4f")),
+        ("integral of the density there: area / |det T|", number(area * np.exp(-log_volume), ".4f"), number(1, ".4f")),
+        ("Y = exp(X), X normal: density at 0.7", number(at, ".5f"), number(lognorm.pdf(0.7, 1), ".5f")),
+        ("best scale of 400 points, log|det J| for each point", number(both, ".3f"), number(2, ".3f")),
+        ("the same with log|det J| once, outside the sum: wrong", number(outside, ".3f"), number(40, ".3f")),
     ]
 
 

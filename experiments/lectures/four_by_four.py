@@ -65,15 +65,13 @@ def main(options: FourByFourOptions) -> None:
         (
             f"z = {z:g}",
             name,
-            *(f"{round(value[i], 4) + 0.0:.4f}" for value in found),
-            f"{found.elbo[i] + found.gap[i]:.4f}",
+            *(four(name, value[i]) for name, value in zip(COLUMNS, found, strict=True)),
+            four("ELBO + gap", found.elbo[i] + found.gap[i]),
         )
         for i, (z, _) in enumerate(SHOWN)
         for name, found in parts.items()
     ]
-    print_table(
-        "three pictures, nats", ("drawn at", "q", "log p(x)", "E_q log p(x|z)", "KL", "ELBO", "gap", "ELBO + gap"), rows
-    )
+    print_table("three pictures, nats", ("drawn at", "q", *COLUMNS, "ELBO + gap"), rows)
 
     x, z = (np.asarray(part) for part in ancestral_sample(model, params, key_data, count))
     learned = learn(options.noise, x, rounds)
@@ -82,11 +80,11 @@ def main(options: FourByFourOptions) -> None:
         (
             str((i + 1) // 2) if i else "start",
             ("M", "E")[i % 2] if i else "",
-            *(f"{learned[name][i]:.4f}" for name in TRACE),
+            *(four(name, learned[name][i]) for name in TRACE),
         )
         for i in range(2 * rounds + 1)
     ]
-    steps.append(("truth", "", "", f"{truth:.4f}", "", "1.2000", "0.8000"))
+    steps.append(("truth", "", "", four("log p(x)", truth), "", four("radius", 1.2), four("width", 0.8)))
     print_table(f"EM on {count} pictures, means in nats", ("round", "step", *TRACE), steps)
     numbers = {
         "setting": {"pictures": count, "rounds": rounds, "noise": options.noise, "seed": options.seed},
@@ -99,7 +97,17 @@ def main(options: FourByFourOptions) -> None:
     write_results(options.workdir, numbers, {"four_by_four": figure})
 
 
+COLUMNS = ("log p(x)", "E_q log p(x|z)", "KL", "ELBO", "gap")
 TRACE = ("ELBO", "log p(x)", "gap", "radius", "width")
+
+
+def four(name: str, value: Any) -> Any:
+    """Four decimals of a number that has all of them, in nats but for the decoder's radius and width."""
+    from jaxvae.evaluation.written import written
+
+    exact = "exact" if name == "log p(x)" else None  # a sum over the grid
+    unit = "" if name in ("radius", "width") else "nats"
+    return written(f"{round(float(value), 4) + 0.0:.4f}", value, unit=unit, evidence=exact)
 
 
 def at_the_mode(grid: Any) -> Any:

@@ -37,6 +37,7 @@ def main(options: LinearOptions) -> None:
     import jaxvae
     from jaxvae.checks import positive_integer
     from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.written import number
 
     steps, latent_dim = positive_integer("steps", options.steps), positive_integer("latent_dim", options.latent_dim)
     digits = jaxvae.data.load("digits").images.reshape(-1, 64).astype(np.float32) / np.float32(255)
@@ -48,8 +49,13 @@ def main(options: LinearOptions) -> None:
     cosines = np.linalg.svd(axes.T @ principal)[1]
     angle = np.degrees(np.arcsin(np.sqrt(np.clip(1 - cosines**2, 0, 1)))).max()
     lines = [
-        ("PCA", f"{errors[0]:.5f}", "", ""),
-        ("linear autoencoder", f"{errors[1]:.5f}", f"{100 * (errors[1] / errors[0] - 1):+.4f}", f"{angle:.4f}"),
+        ("PCA", number(errors[0], ".5f"), "", ""),
+        (
+            "linear autoencoder",
+            number(errors[1], ".5f"),
+            number(100 * (errors[1] / errors[0] - 1), "+.4f"),
+            number(angle, ".4f"),
+        ),
     ]
     names = ("digits", "squared error an image", "more than PCA, %", "largest principal angle, degrees")
     print_table(f"{latent_dim} of 64 dimensions, seed {options.seed}", names, lines)
@@ -57,8 +63,8 @@ def main(options: LinearOptions) -> None:
     points = np.array(POINTS, np.float32)
     code, again, axis = trained(points, 1, steps, options.seed)
     best_code, best_again, best_axis = pca(points, 1)
-    rows = [
-        (pair(point), f"{best_code[i, 0]:.2f}", pair(best_again[i]), f"{code[i, 0]:.2f}", pair(again[i]))
+    rows: list[tuple[Any, ...]] = [
+        (pair(point), number(best_code[i, 0]), pair(best_again[i]), number(code[i, 0]), pair(again[i]))
         for i, point in enumerate(points)
     ]
     rows.append(("axis", "", pair(best_axis[:, 0]), "", pair(axis[:, 0])))

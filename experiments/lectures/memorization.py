@@ -45,6 +45,7 @@ def main(options: MemorizationOptions) -> None:
     from jaxvae.checks import positive_integer
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.written import number
     from jaxvae.training.engine.parallel import batch_of
 
     few, steps = positive_integer("few", options.few, 2), positive_integer("steps", options.steps)
@@ -76,7 +77,7 @@ def main(options: MemorizationOptions) -> None:
         errors = [
             np.square(decode(name, code(name, part)) - part / 255).sum((1, 2, 3)).mean() for part in (seen[name], test)
         ]
-        lines.append((f"{label} of {len(seen[name])} digits", *(f"{error:.3f}" for error in errors)))
+        lines.append((f"{label} of {len(seen[name])} digits", *(number(error, ".3f") for error in errors)))
     names = ("trained", "seen images", "held-out images")
     print_table(f"squared error an image, {steps} steps, seed {options.seed}", names, lines)
 
@@ -94,7 +95,7 @@ def main(options: MemorizationOptions) -> None:
         spaces[f"{label} drawn"] = z, fitted
     many = {name: part for name, part in {"held-out digits": test / 255, **rows}.items() if len(part) > 12}
     distances = {name: nearest(part, train / 255) for name, part in many.items()}
-    lines = [(name, f"{distance.mean():.2f}") for name, distance in distances.items()]
+    lines = [(name, number(distance.mean())) for name, distance in distances.items()]
     print_table("mean distance to the nearest training digit", ("pictures", "distance"), lines)
     far = np.quantile(distances["held-out digits"], 0.95)
     gaps = {name: (z, drawn, distances[name] > far) for name, (z, drawn) in spaces.items()}

@@ -141,9 +141,9 @@ def show(points: dict[float, Any], about: str, cap: float) -> None:
         parts = (point.rate, point.distortion, point.negative_elbo, point.information)
         # No more is told than the rate, whatever the estimate says.
         above = point.information_above
-        most = "the rate" if above.mean > point.rate.mean else above.text(2)
-        words = (*(part.text(2) for part in parts), most, point.marginal_kl.text(2))
-        rows.append((f"{beta:g}", *words, str(point.active_units)))
+        most = "the rate" if above.mean > point.rate.mean else above.text(2, "nats")
+        words = (*(part.text(2, "nats") for part in parts), most, point.marginal_kl.text(2, "nats"))
+        rows.append((f"{beta:g}", *words, point.active_units))
     print_table(f"nats per example ± standard error; {about}", names, rows, f"I at most log N = {cap:.2f}")
 
 

@@ -51,6 +51,7 @@ def main(options: TriptychOptions) -> None:
     from jaxvae.evaluation.latents.collapse import CollapseWarning
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.statistics import mean_and_error
+    from jaxvae.evaluation.written import number
 
     limit = positive_integer("limit", options.limit, 20)
     epochs = positive_integer("epochs", EPOCHS[options.data] if options.epochs is None else options.epochs)
@@ -103,11 +104,11 @@ def main(options: TriptychOptions) -> None:
     rows = [
         (
             name,
-            mean_and_error(part["reconstruction"]).text(2),
+            mean_and_error(part["reconstruction"]).text(2, "nats"),
             mean_and_error(part["kl"]).text(2),
             mean_and_error(-part["elbo"]).text(2),
-            f"{part['codes'].std():.2f}",
-            f"{part['width']:.3f}",
+            number(part["codes"].std()),
+            number(part["width"], ".3f"),
             mean_and_error(part["right"]).text(3),
         )
         for name, part in found.items()

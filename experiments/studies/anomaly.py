@@ -111,11 +111,12 @@ def one_way(
 def show(setting: str, table: Mapping[str, Any]) -> None:
     """Prints a row for each score, the best first, with 95 % intervals."""
     from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.written import written
 
     caption = "95 % intervals over the test images; all but AUROC by the bootstrap"
     best_first = sorted(table.items(), key=lambda item: -item[1].auroc.value)
     rows = [
-        (LABELS[name], *(f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in row))
+        (LABELS[name], *(written(f"{a:.3f} ({low:.3f} to {high:.3f})", a, low=low, high=high) for a, low, high in row))
         for name, row in best_first
     ]
     print_table(setting, ("score", "AUROC", "average precision", "FPR at 95 % TPR"), rows, caption)

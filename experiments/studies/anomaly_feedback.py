@@ -55,13 +55,17 @@ def feedback(options: AnomalyOptions, inliers: str, outliers: str, kinds: Mappin
 def show(setting: str, table: Mapping[str, Any], outliers: str, unseen: str) -> None:
     """Prints a row for each model."""
     from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.written import number, written
 
     columns = [(outliers, judge) for judge in JUDGES] + [(unseen, "negative_elbo"), (unseen, "complexity_ratio")]
     names = [f"{LABELS['negative_elbo']} of inliers", *(f"{kind}, {LABELS[judge]}" for kind, judge in columns)]
     rows = []
     for name, row in table.items():
         areas = (row[f"{kind} {judge}"] for kind, judge in columns)
-        cells = (f"{value:.3f} \N{PLUS-MINUS SIGN} {(high - low) / 2:.3f}" for value, low, high in areas)
-        rows.append((name, f"{row['inliers_negative_elbo']:.0f}", *cells))
+        cells = (
+            written(f"{value:.3f} \N{PLUS-MINUS SIGN} {(high - low) / 2:.3f}", value, low=low, high=high)
+            for value, low, high in areas
+        )
+        rows.append((name, number(row["inliers_negative_elbo"], ".0f", "nats"), *cells))
     caption = "AUROC against test inliers, \N{PLUS-MINUS SIGN} half of its 95 % interval; one model a row"
     print_table(setting, ("training images", *names), rows, caption)

@@ -136,9 +136,13 @@ def share(flags: Any) -> dict[str, float]:
     return {"share": float(test.statistic), "low": float(interval.low), "high": float(interval.high)}
 
 
-def shown(share: dict[str, float], digits: int = 0) -> str:
-    """A share in words."""
-    return f"{share['share']:.{digits}%} ({share['low']:.{digits}%} to {share['high']:.{digits}%})"
+def shown(share: dict[str, float], digits: int = 0) -> Any:
+    """A share in words, which keep its number in percent."""
+    from jaxvae.evaluation.written import written
+
+    value, *ends = (100 * share[name] for name in ("share", "low", "high"))
+    text = f"{value:.{digits}f}% ({ends[0]:.{digits}f}% to {ends[1]:.{digits}f}%)"
+    return written(text, value, unit="%", low=ends[0], high=ends[1])
 
 
 if __name__ == "__main__":

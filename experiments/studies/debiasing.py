@@ -101,9 +101,10 @@ def show(options: DebiasingOptions, train: int, table: Mapping[str, Any], rises:
     """Prints a row for each way of drawing; `train` images there were, however many were asked for."""
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.statistics import Estimate
+    from jaxvae.evaluation.written import number
 
-    def percent(mean: float, error: float) -> str:
-        return Estimate(100 * mean, 100 * error, options.seeds).text(1)
+    def percent(mean: float, error: float) -> Any:
+        return Estimate(100 * mean, 100 * error, options.seeds).text(1, "%")
 
     group = f"of class {options.digit}" if options.group == "class" else options.group
     setting = (
@@ -113,7 +114,11 @@ def show(options: DebiasingOptions, train: int, table: Mapping[str, Any], rises:
     gains = ", ".join(f"{way} {percent(*rise)} points" for way, rise in rises.items())
     names = ("drawn", "large group, accuracy %", "small group", "worst group", "small group among draws %", "ESS")
     rows = [
-        (way, *(percent(*row[name]) for name in ("large", "small", "worst", "drawn")), f"{row['effective'][0]:.0f}")
+        (
+            way,
+            *(percent(*row[name]) for name in ("large", "small", "worst", "drawn")),
+            number(row["effective"][0], ".0f"),
+        )
         for way, row in table.items()
     ]
     print_table(setting, names, rows, f"worst group at equal steps, more by: {gains}")

@@ -187,6 +187,7 @@ def show(results: list[dict[str, Any]], options: DisentanglementOptions) -> None
     """Prints a row for each model and strength."""
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.statistics import mean_and_error
+    from jaxvae.evaluation.written import written
 
     title = f"shapes, {options.size} pixels, {options.epochs} epochs; mean ± standard error over {options.seeds} seeds"
     headings = {
@@ -194,8 +195,12 @@ def show(results: list[dict[str, Any]], options: DisentanglementOptions) -> None
         "dci_completeness": "DCI C", "modularity": "modular", "irs": "IRS", "udr": "UDR",
     }  # fmt: skip
 
-    def cell(values: list[float], digits: int) -> str:
-        return mean_and_error(values).text(digits).replace(" ", "") if values else ""
+    def cell(values: list[float], digits: int, unit: str = "") -> Any:
+        if not values:
+            return ""
+        found = mean_and_error(values)
+        error = found.standard_error if found.standard_error >= 0 else None
+        return written(found.text(digits).replace(" ", ""), found.mean, error, unit=unit)
 
     rows = []
     for row in results:

@@ -155,7 +155,7 @@ def print_tables(probes: Any, curves: Any, title: str, seeds: int) -> None:
     print_table(title, ("features", *next(iter(probes.values()))), rows)
     names = ("test accuracy, %", *(f"{count} labels" for count in next(iter(curves.values())).counts))
     rows = [
-        (name, *(Estimate(100 * mean, 100 * error, seeds).text(1) for mean, error in zip(*pair, strict=True)))
+        (name, *(Estimate(100 * mean, 100 * error, seeds).text(1, "%") for mean, error in zip(*pair, strict=True)))
         for name, pair in ((name, (curve.mean, curve.standard_error)) for name, curve in curves.items())
     ]
     print_table("few labels", names, rows, f"mean \N{PLUS-MINUS SIGN} standard error of {seeds} draws of the labels")

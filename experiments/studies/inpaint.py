@@ -128,11 +128,12 @@ def root_mean_square(guess: Any, x: Any, masks: Any) -> tuple[float, float]:
 def print_errors(rows: Any, title: str) -> None:
     """A row for each guess, a column for each mask."""
     from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.statistics import Estimate
+    from jaxvae.evaluation.written import number
 
     cells = {guess: [row[guess] for row in rows.values()] for guess in next(iter(rows.values()))}
     words = [
-        (guess, *(f"{value:.3f} \N{PLUS-MINUS SIGN} {error:.3f}" if error else f"{value:.1f}" for value, error in row))
-        for guess, row in cells.items()
+        (guess, *(Estimate(v, e, 0).text(3) if e else number(v, ".1f") for v, e in row)) for guess, row in cells.items()
     ]
     print_table(title, ("guess", *rows), words)
 

@@ -48,6 +48,7 @@ def main(options: FamilyOptions) -> None:
     from experiments.tables.model_zoo import MODEL_ZOO
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.written import number
     from jaxvae.runs.configs.names import unknown
 
     names = options.members or tuple(MODEL_ZOO)
@@ -55,7 +56,7 @@ def main(options: FamilyOptions) -> None:
         if name not in MODEL_ZOO:
             raise ValueError(unknown("member", name, MODEL_ZOO))
     train, test = jaxvae.data.load("digits", split="train"), jaxvae.data.load("digits", split="test")
-    rows: list[tuple[str, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     pictures = {}
     console = Console(width=118, stderr=True)
     for name in track(names, "training", console=console, transient=True, disable=not options.progress):
@@ -74,7 +75,7 @@ def main(options: FamilyOptions) -> None:
         )
         seconds = time.perf_counter() - start
         bound, elbo, reconstruction = measured(entry, params, test, options.samples)
-        rows.append((name, MODEL_ZOO[name][0], bound, elbo, reconstruction, f"{seconds:.0f}"))
+        rows.append((name, MODEL_ZOO[name][0], bound, elbo, reconstruction, number(seconds, ".0f")))
         if len(names) > 1:  # all of them take a while, and what is done should not be lost
             console.print(f"{name}: {bound or 'no bound'}, reconstruction {reconstruction or '-'}, {seconds:.0f} s")
         pictures[name] = draws(entry, params, train, 16)
@@ -88,7 +89,7 @@ def main(options: FamilyOptions) -> None:
     print(plots.save(figure, path))
 
 
-def measured(entry: Any, params: Any, test: Any, samples: int) -> tuple[str, str, str]:
+def measured(entry: Any, params: Any, test: Any, samples: int) -> tuple[Any, Any, Any]:
     """The tightest bound, -ELBO and reconstruction on the test images in nats; empty where the model has none."""
     import jax
     import numpy as np
@@ -97,6 +98,7 @@ def measured(entry: Any, params: Any, test: Any, samples: int) -> tuple[str, str
     from jaxvae.evaluation.bounds.likelihood import tightest
     from jaxvae.evaluation.bounds.report import negative
     from jaxvae.evaluation.statistics import mean_and_error
+    from jaxvae.evaluation.written import number
 
     x: Any = np.asarray(test.images, np.float32)
     if entry.labels is not None:
@@ -106,10 +108,10 @@ def measured(entry: Any, params: Any, test: Any, samples: int) -> tuple[str, str
     counted = 1 if entry.model.evidence == "none" else samples
     values = jaxvae.per_example(entry.model, params, jax.random.key(0), x, samples=counted)
     found, best = jaxvae.summarize(values), tightest(values)
-    reconstruction = f"{-found['log_likelihood'].mean:.1f}"
+    reconstruction = number(-found["log_likelihood"].mean, ".1f", "nats")
     if best is None:
         return "", "", reconstruction
-    return negative(mean_and_error(best)).text(1), f"{-found['elbo'].mean:.1f}", reconstruction
+    return negative(mean_and_error(best)).text(1), number(-found["elbo"].mean, ".1f", "nats"), reconstruction
 
 
 def draws(entry: Any, params: Any, train: Any, count: int) -> Any:

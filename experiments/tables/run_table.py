@@ -38,6 +38,7 @@ def run_cells(
     from jaxvae.evaluation.bounds.report import negative
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.statistics import mean_and_error
+    from jaxvae.evaluation.written import number
     from jaxvae.runs.configs.validate import validate
     from jaxvae.runs.held_out import load_run_data
     from jaxvae.runs.train import train_run
@@ -49,7 +50,7 @@ def run_cells(
     setting = (
         f"K = {samples}, {which} {len(x)} test images, {test.protocol}, seed {test.seed}, sha256 {test.sha256[:12]}"
     )
-    rows: list[tuple[str, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     first: np.ndarray | None = None
     for name, config in checked.items():
         outcome = train_run(config, Path(workdir) / name)
@@ -61,9 +62,10 @@ def run_cells(
         estimates = summarize(values)
         if name == baseline:
             first = values["iwae"]
-        gain = "" if first is None or name == baseline else mean_and_error(values["iwae"] - first).text(2)
-        number = published.get(name)
-        row = (name, negative(estimates["iwae"]).text(2), f"{-estimates['elbo'].mean:.2f}", gain)
-        rows.append((*row, f"{outcome.summary['epochs']:g}", "" if number is None else f"{number:.2f}"))
+        gain = "" if first is None or name == baseline else mean_and_error(values["iwae"] - first).text(2, "nats")
+        paper = published.get(name)
+        row = (name, negative(estimates["iwae"]).text(2), number(-estimates["elbo"].mean, ".2f", "nats"), gain)
+        told = "" if paper is None else number(paper, ".2f", "nats", evidence="importance bound")
+        rows.append((*row, number(outcome.summary["epochs"], "g"), told))
         print_table(setting, COLUMNS, rows)
     return 0

@@ -27,7 +27,7 @@ class ReportOptions:
 
 
 def main(options: ReportOptions) -> None:
-    """Writes the page and says where."""
+    """Writes the page and says where; its bounds and scores are kept as numbers too."""
     from pathlib import Path
 
     from jaxvae.files import make_folder, write_text

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxvae.evaluation.written import Written
 from jaxvae.files import plain, write_json, write_text
 
 _PRINTED = r"[-+\N{MINUS SIGN}]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?"
@@ -42,7 +43,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    r"""A table before it is printed: a cell is a word, a number, an `Estimate`, what its `text` gives, or a `Measured`.
+    r"""A table before it is printed: a cell is a word, a number, an `Estimate`, a `Measured`, or a `Written` number.
 
     Example:
         >>> table = Table("two coins, seed 0", ("side", "share, %"), [("heads", "48.0 ± 1.5"), ("tails", 52.0)])
@@ -75,7 +76,10 @@ class Table(NamedTuple):
                     own = cell.as_row()
                     yield own._replace(setting={"table": self.title, "column": name, **own.setting})
                 elif (number := _number(cell)) is not None:
-                    yield _row(shown(row[0]).strip(), name, *number, setting)
+                    found, own = _row(shown(row[0]).strip(), name, *number, setting), getattr(cell, "setting", {})
+                    evidence = getattr(cell, "evidence", None)
+                    found = found if evidence is None else found._replace(evidence=evidence)
+                    yield found._replace(setting={**setting, **own}) if own else found
 
     def latex(self) -> str:
         """A tabular that needs no package, the title above it as a comment."""
@@ -155,7 +159,9 @@ def _strict(row: Row) -> Row:
 
 def _number(cell: Any) -> tuple[float, float | None, str] | None:
     """(value, standard error or None, unit) of a cell, or None where it holds no number."""
-    estimate = getattr(cell, "estimate", cell)
+    if isinstance(cell, Written):
+        return cell.value, cell.standard_error, cell.unit
+    estimate = getattr(cell, "estimate", cell)  # of a `Measured`
     if hasattr(estimate, "standard_error"):
         mean, error = float(estimate.mean), float(estimate.standard_error)
         return mean, error if error >= 0 else None, ""

@@ -6,15 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.checks import in_range, positive_integer
+from jaxvae.evaluation.written import Written, written
 
 LARGEST = 1e30  # of a number that is squared and summed, by compiled code in single precision too
 SMALLEST = 1e-88  # a spread below 1e-12 of it is lost when it is squared
-
-
-class Written(str):
-    """An estimate in words, which still has its numbers."""
-
-    estimate: "Estimate"
 
 
 class Estimate(NamedTuple):
@@ -32,11 +27,13 @@ class Estimate(NamedTuple):
     def __str__(self) -> str:
         return self.text()
 
-    def text(self, digits: int | None = None) -> Written:
-        """Mean and error with so many decimals, by default as many as show one or two digits of the error."""
-        words = Written(self._text(digits))
-        words.estimate = self
-        return words
+    def text(self, digits: int | None = None, unit: str = "") -> Written:
+        """Mean and error with so many decimals, by default as many as show one or two digits of the error.
+
+        The unit is not printed, but kept for results.json.
+        """
+        error = self.standard_error if self.standard_error >= 0 else None
+        return written(self._text(digits), self.mean, error, unit=unit)
 
     def _text(self, digits: int | None) -> str:
         if not (np.isfinite(self.standard_error) and (self.standard_error > 0 or digits is not None)):

@@ -71,6 +71,7 @@ def test_a_training_leaves_the_numbers_that_it_prints_and_its_summary_holds(run)
 
 COMMANDS = {
     "evaluate": (["--samples", "2", "--limit", "20"], {"-ELBO", "-IW-2", "rate", "bits per dimension"}),
+    "report": (["--samples", "2", "--limit", "40"], {"-ELBO", "upside down: \N{MINUS SIGN}log p(x), bound"}),
     "manifold": (["--count", "2"], {"between neighbours: mean", "across the grid: mean"}),
     "interpolate": (["--pairs", "2", "--steps", "2"], {"the ends: mean norm", "the middles, linear: mean norm"}),
     "codes": (["--method", "pca", "--limit", "30"], {"codes: share", "pca: share"}),
@@ -149,7 +150,12 @@ def test_an_experiment_writes_what_it_prints(script, tmp_path, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         launch(module.main, parser(getattr(module, name)))
     assert not stop.value.code
-    assert any(name.startswith(expected) for name in read(tmp_path / "there"))
+    rows = read(tmp_path / "there")
+    assert any(name.startswith(expected) for name in rows)
+    assert any(row.value != float(f"{row.value:.5g}") for row in rows.values()), "only the digits that were printed"
+    if script == "family":
+        assert {name: row.unit for name, row in rows.items() if row.unit != "nats"} == {"vae": "s"}
+        assert rows["vae: -ELBO"].evidence == "bound"
 
 
 def test_a_score_made_of_a_bound_is_no_bound():

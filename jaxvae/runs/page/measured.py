@@ -3,11 +3,13 @@
 import jax
 import numpy as np
 
+from jaxvae.evaluation import results
 from jaxvae.evaluation.anomaly.roc import auroc_interval
 from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.bounds.report import evaluate
 from jaxvae.evaluation.plots.figures import BLUE, new_axes, style
 from jaxvae.evaluation.plots.image_grids import unit_images
+from jaxvae.evaluation.written import Written, written
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.held_out import HeldOut, bin_width, setting_of
 from jaxvae.runs.page.drawing import chart, images
@@ -48,6 +50,7 @@ def likelihood(facts: Facts, samples: int, limit: int) -> Html:
     if found is None:
         return section(title, absent(f"No bounds could be measured. {why}"))
     rows, noun = in_own_units(found, facts.held_out.columns), facts.held_out.noun
+    results.note(results.Table("likelihood", ("quantity", "mean"), [(row.name, row) for row in rows]))
     cells = [
         [
             row.name.replace("-", "\N{MINUS SIGN}", 1),
@@ -140,16 +143,21 @@ def _detected(model: Model, params: Params, test: HeldOut, found: dict[str, np.n
     }
     if len(x) < 4:
         return [absent(f"{len(x)} test images are too few to tell.")]
-    rows = []
+    rows: list[list[str]] = []
     for kind, other in spoilt.items():
         theirs = _scores(model, params, test._replace(x=np.ascontiguousarray(other)))
         areas = [auroc_interval(found[name], theirs[name]) for name in found]
-        rows.append([kind, *[f"{area.value:.3f} ({area.low:.3f}\N{EN DASH}{area.high:.3f})" for area in areas]])
+        rows.append([kind, *[_interval(*area) for area in areas]])
     names = [SCORES[name][1] for name in found]
     caption = (
         f"AUROC with its 95 % interval: {len(x):,} test images against the same images spoilt in three ways; "
         f"1/2 is chance, 1 is sure. Bounds with 10 samples, seed {seed}. A score that fails here is not to be trusted "
         "elsewhere; one that does well here may still fail on other outliers."
     )
+    results.note(results.Table("would it notice? AUROC", ("spoilt how", *names), rows, caption))
     intro = "Each score should be higher for what the model has never seen."
     return [paragraph(intro), table(["spoilt how", *names], rows, caption, numbers="|".join(names))]
+
+
+def _interval(value: float, low: float, high: float) -> Written:
+    return written(f"{value:.3f} ({low:.3f}\N{EN DASH}{high:.3f})", value, low=low, high=high)
