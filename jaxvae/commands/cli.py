@@ -15,7 +15,7 @@ import tyro
 
 import jaxvae
 from jaxvae.runs.configs.config import Config
-from jaxvae.runs.configs.fields import flag, flatten
+from jaxvae.runs.configs.fields import FILLED, flag, flatten
 from jaxvae.runs.configs.names import nearest, show
 from jaxvae.runs.configs.options import check_options
 
@@ -35,7 +35,9 @@ class WhereOptions:
     allow_changes: Switch = False  # Go on with the run in the folder although values differ from its own.
     overwrite: Switch = False  # Remove the run in the folder and start afresh.
     profile: Switch = False  # Write a trace of ten steps into the run folder, and say how to look at it.
-    track: tuple[Service, ...] = ()  # Where the records of the run go as well: TensorBoard files, or a service.
+    track: tuple[Service, ...] = ()
+    """Where the records of the run go as well: TensorBoard files, or a service. It is no property of the run: say it
+    again where the run goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +120,9 @@ def _unexpected(rest: list[str], cls: type, default: Any) -> str:
     name = word.partition("=")[0].lstrip("-").replace("-", "_")
     paths = [field.name for field in fields(cls)] if default is None else [path for path, _ in flatten(default)]
     paths = [path.removeprefix("config.") for path in paths]
+    if name in FILLED and name in paths:
+        return f"{word.partition('=')[0]} is no option: the run itself fills it in, and config.json keeps it."
+    paths = [path for path in paths if path not in FILLED]
     by_name = {path.rpartition(".")[2]: path for path in reversed(paths)} | {path: path for path in paths}
     guess = nearest(name, by_name)
     return f"unknown option {word.partition('=')[0]}" + (f", did you mean {flag(by_name[guess])}?" if guess else ".")

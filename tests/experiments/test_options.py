@@ -2,8 +2,10 @@
 
 import dataclasses
 import importlib
+import inspect
 import os
 import pkgutil
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import experiments
-from jaxvae.commands.cli import parse_options
+from jaxvae.commands.cli import UsageError, parse_options
 from jaxvae.commands.parts.launch import launch
 from jaxvae.runs.configs.options import Ends, Index, Least, check_options
 
@@ -180,3 +182,29 @@ def test_an_answer_that_finds_no_room_is_an_error_of_one_line():
     assert done.returncode == 2
     assert done.stderr.startswith(("error: cannot write to standard output: No", "error: cannot write the output: No"))
     assert done.stderr.count("\n") == 1
+
+
+def test_what_a_run_fills_in_itself_is_no_option_and_stays_in_its_config(capsys):
+    from jaxvae.commands.parts.asked import asked
+    from jaxvae.commands.parts.train_line import parse_train
+    from jaxvae.runs.configs import config as configs
+    from jaxvae.runs.configs.config import DataConfig
+    from jaxvae.runs.configs.fields import FILLED, flag
+    from jaxvae.runs.configs.presets import PRESETS
+    from jaxvae.runs.configs.serialize import from_json, to_json
+
+    said = re.findall(r"^    (\w+):.*the run itself fills this in", inspect.getsource(configs), re.MULTILINE)
+    assert sorted(said) == sorted(path.rpartition(".")[2] for path in FILLED)
+    with pytest.raises(SystemExit):
+        parse_train(["digits", "--help"])
+    printed = capsys.readouterr().out
+    assert "--data.test-fraction" in printed
+    assert "Digest" not in printed
+    assert "fills this in" not in printed
+    for path in FILLED:
+        assert flag(path) not in printed
+        with pytest.raises(UsageError, match=rf"{flag(path)} is no option: the run itself fills it in"):
+            parse_train(["digits", flag(path), "3"])
+    given = DataConfig(image_shape=(8, 8, 1), classes=3, train_sha256="0" * 64)
+    config = dataclasses.replace(PRESETS["digits"], data=given)
+    assert from_json(to_json(asked(config))) == from_json(to_json(config)) == config

@@ -3,12 +3,11 @@
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
-
 from jaxvae.commands.cli import TrainOptions, UsageError, answer_version, parse_options
+from jaxvae.commands.parts.asked import AskedOptions, asked
 from jaxvae.commands.parts.own_recipe import parse_recipe
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.configs.config import Config
@@ -46,11 +45,11 @@ def parse_train(args: Sequence[str], program: str = TRAIN) -> TrainOptions:
     if is_function_name(start):
         return parse_recipe(start, rest, program)
     config, workdir, about = starting_point(start, program)
-    options = parse_options(
-        TrainOptions, rest, f"{program} {start}", about, default=TrainOptions(config=config, workdir=workdir)
-    )
+    default = AskedOptions(config=asked(config), workdir=workdir)
+    options = parse_options(AskedOptions, rest, f"{program} {start}", about, default=default)
     folder_path(options.workdir)
-    return replace(options, config=validate(options.config))
+    plain = {field.name: getattr(options, field.name) for field in fields(TrainOptions)}
+    return TrainOptions(**plain | {"config": validate(options.config)})
 
 
 def starting_point(start: str, program: str = TRAIN) -> tuple[Config, str, str]:
@@ -81,6 +80,8 @@ def data_of(path: Path, program: str = TRAIN) -> str:
     """
     found = {".csv": "table", ".tsv": "table"}.get(path.suffix.lower(), "images")
     if path.suffix.lower() == ".npy":
+        import numpy as np  # seldom needed, and help is to come at once
+
         with contextlib.suppress(Exception):  # a header is parsed as Python, which raises what it likes
             array = np.lib.format.open_memmap(path, mode="r")
             if array.ndim == 2:

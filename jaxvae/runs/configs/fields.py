@@ -14,6 +14,19 @@ from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.names import nearest, show, unknown
 
 DIGEST = re.compile("[0-9a-f]{64}")
+# What a run fills in itself: kept in config.json, and no option of the command line.
+FILLED = (
+    "data.image_shape",
+    "data.columns",
+    "data.mean",
+    "data.std",
+    "data.classes",
+    "data.train_sha256",
+    "data.test_sha256",
+    "recipe.name",
+    "recipe.sha256",
+    "recipe.options",
+)
 
 
 def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,48 @@
+"""A config as the command line asks for it: without the fields that a run fills in itself, which config.json keeps."""
+
+from dataclasses import dataclass, fields
+from typing import Annotated
+
+import tyro
+from tyro.conf import Suppress
+
+from jaxvae.commands.cli import TrainOptions
+from jaxvae.runs.configs.config import Config, DataConfig, RecipeConfig
+
+NO_RECIPE = RecipeConfig()
+
+
+@dataclass(frozen=True)
+class AskedData(DataConfig):
+    __doc__ = DataConfig.__doc__
+    image_shape: Suppress[tuple[int, ...] | None] = None
+    columns: Suppress[tuple[str, ...] | None] = None
+    mean: Suppress[tuple[float, ...] | None] = None
+    std: Suppress[tuple[float, ...] | None] = None
+    classes: Suppress[int | None] = None
+    train_sha256: Suppress[str | None] = None
+    test_sha256: Suppress[str | None] = None
+
+
+@dataclass(frozen=True)
+class AskedConfig(Config):
+    __doc__ = Config.__doc__
+    data: AskedData = AskedData()
+    recipe: Suppress[RecipeConfig] = NO_RECIPE
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedOptions(TrainOptions):
+    __doc__ = TrainOptions.__doc__
+    config: Annotated[AskedConfig, tyro.conf.arg(name="")]
+
+
+def asked(config: Config) -> AskedConfig:
+    """The same values; `validate` makes a plain `Config` of it again.
+
+    Example:
+        >>> asked(Config(seed=3)).seed
+        3
+    """
+    data = AskedData(**{field.name: getattr(config.data, field.name) for field in fields(DataConfig)})
+    return AskedConfig(**{field.name: getattr(config, field.name) for field in fields(Config)} | {"data": data})
