@@ -38,7 +38,7 @@ from jaxvae.runs.selection import kept_params
 from jaxvae.runs.summary import machine_in_words, machine_of
 from jaxvae.runs.testing import Testing, selection_of
 from jaxvae.runs.tracking.services import Start
-from jaxvae.runs.tracking.trackers import Trackers, as_trackers
+from jaxvae.runs.tracking.trackers import Trackers, as_trackers, no_longer
 from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.folders import lock_folder
 from jaxvae.training.checkpoints.weights import save_weights
@@ -162,6 +162,8 @@ def _train_locked(
         waited = selection.waited if selection is not None and selection.over else 0
         say(resuming(start, steps, metadata["devices"], compiled.devices, waited))
         check_resumed(folder / run_folder.CONFIG, start, since, allow_changes, say)
+        if start < steps and not waited and (left := no_longer(folder, trackers)):
+            say(f"Nothing goes to {' and '.join(left)} any longer; to go on with it: --track {' '.join(left)}")
         changes = changes or since or []
     if resumed:
         say_changed(read_config(folder / run_folder.CONFIG).recipe, config.recipe.sha256, say)

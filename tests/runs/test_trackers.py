@@ -147,6 +147,17 @@ def test_the_files_of_tensorboard_read_back_and_a_resumed_run_shows_each_step_on
 
 
 @pytest.mark.slow
+def test_a_run_that_goes_on_without_its_tracker_says_so(tmp_path):
+    pytest.importorskip("tensorboardX")
+    said = []
+    for epochs, trackers in ((1, ["tensorboard"]), (2, []), (2, []), (3, ["tensorboard"])):
+        said.append([])
+        train_run(replace(TINY, epochs=epochs), tmp_path / "a", trackers=trackers, say=said[-1].append)
+    words = "Nothing goes to tensorboard any longer; to go on with it: --track tensorboard"
+    assert [words in lines for lines in said] == [False, True, False, False]
+
+
+@pytest.mark.slow
 def test_a_run_that_was_cut_shows_in_tensorboard_as_the_unbroken_one(tmp_path, monkeypatch):
     from jaxvae.runs import running
 

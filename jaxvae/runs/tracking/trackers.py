@@ -12,12 +12,15 @@ no tracker: it has every record, and the run stops where it cannot be written.
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxvae.checks import shown
+from jaxvae.files import read_bytes
 from jaxvae.runs.configs.names import unknown
+from jaxvae.runs.folder import run_folder
 from jaxvae.runs.tracking.services import SERVICES, Start
 
 
@@ -84,6 +87,23 @@ class Trackers:
             f"The tracker {name} failed ({type(error).__name__}: {error}) and gets nothing more. The training goes on "
             f"without it."
         )
+
+
+def no_longer(folder: Path, trackers: Trackers) -> list[str]:
+    """The services that followed a run before and are not named now: it is said anew each time who follows.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / run_folder.TENSORBOARD).mkdir()
+        >>> no_longer(folder, as_trackers([], print)), no_longer(folder, as_trackers(["tensorboard"], print))
+        (['tensorboard'], [])
+    """
+    before = ["tensorboard"] if (folder / run_folder.TENSORBOARD).is_dir() else []
+    path = folder / run_folder.TRACKERS
+    text = read_bytes(path).decode(errors="replace") if path.is_file() else ""
+    before += [name for name in SERVICES if f'"{name}"' in text]  # whatever else the file has become
+    return [name for name in before if name not in trackers.trackers]
 
 
 class _Function(NamedTuple):
