@@ -126,6 +126,11 @@ REFUSED = {
         ValueError,
         r"shape \(8, 8, 1\), the test images \(4, 4, 1\)",
     ),
+    "another protocol": (
+        lambda: Recipe(conditional(), (from_array([[0.5]], kind="table"),) * 2, "grey"),
+        ValueError,
+        "are table, of which the protocol 'grey' makes no x, expected standardize",
+    ),
     "another kind": (
         lambda: Recipe(conditional(), (some(), from_array([[0.5]], kind="table")), "grey"),
         ValueError,

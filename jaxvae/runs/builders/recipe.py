@@ -87,7 +87,14 @@ def made(make: Make, config: Config) -> Recipe:
     if recipe.optimizer is not None:
         as_optimizer(recipe.optimizer)
     if not isinstance(recipe.data, str | DataConfig):
-        recipe = recipe._replace(data=bring(str(config.recipe.name), recipe.data))
+        name = bring(str(config.recipe.name), recipe.data)
+        kind, fits = recipe.data[0].kind, [name for name, one in PROTOCOLS.items() if one.kind == recipe.data[0].kind]
+        if recipe.protocol not in fits:
+            raise ValueError(
+                f"the data of {config.recipe.name} are {kind}, of which the protocol {recipe.protocol!r} makes no x, "
+                f"expected {' or '.join(fits) or 'images, a table or counts'}."
+            )
+        recipe = recipe._replace(data=name)
     return recipe
 
 
