@@ -23,6 +23,7 @@ COMMANDS = {
     "interpolate": "walk between the codes of test images",
     "manifold": "decode a grid over the plane of two latents",
     "codes": "the codes of the test images in a plane, by PCA and t-SNE",
+    "disentangle": "do the latents match the known factors of the data",
     "animate-training": "a GIF of what more and more training makes of it",
     "animate-traversal": "a GIF of latents that move",
 }
