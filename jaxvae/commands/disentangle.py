@@ -8,8 +8,8 @@ The codes are the posterior means of the test images. All scores go up to 1; wha
 setting differ more than kinds of models do (Locatello et al., 2019, arXiv 1811.12359), so that one run shows little:
 `experiments.disentanglement` trains many.
 
-Time: half a minute on two cores for the training, 5 s for the scores. Expected: scores above 0 and well below 1, after so
-few epochs. Obtained: FactorVAE 0.40, MIG 0.06, SAP 0.15, DCI disentanglement 0.15.
+Time: half a minute on two cores for the training, 5 s for the scores. Expected: scores above 0 and well below 1, after
+so few epochs. Obtained: FactorVAE 0.40, MIG 0.06, SAP 0.15, DCI disentanglement 0.15.
 """
 
 from dataclasses import dataclass
