@@ -36,6 +36,7 @@ from jaxvae.runs.profiling import profile_steps
 from jaxvae.runs.running import Running
 from jaxvae.runs.selection import kept_params
 from jaxvae.runs.summary import machine_in_words, machine_of
+from jaxvae.runs.tables.columns import describe_columns
 from jaxvae.runs.testing import Testing, selection_of
 from jaxvae.runs.tracking.services import Start
 from jaxvae.runs.tracking.trackers import Trackers, as_trackers, no_longer
@@ -173,6 +174,8 @@ def _train_locked(
     say(f"On {machine_in_words(machine)}.")
     if not resumed:
         say(describe_protocol(asked, config))
+        if test.columns is not None:
+            say(describe_columns(test.columns, raw))
         if validation is not None:
             say(describe_validation(config, len(raw), len(validation.x)))
 

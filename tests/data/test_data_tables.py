@@ -53,6 +53,7 @@ BAD = {  # text, options, words
         {},
         r"my\.csv, line 3, column 'b': 'many' is no number.*--data\.drop b.*label-column b",
     ),
+    "several columns": ("a,b b,c\n1,x,y\n", {}, r"column 'b b': 'x' .*the 2 columns.*--data\.drop 'b b' c \(drop="),
     "nothing": ("a,b\n1,2\n\n3,\n", {}, r"line 4, column 'b': '' is a missing value.*Fill it in"),
     "NaN": ("a,b\n1,NaN\n", {}, r"line 2, column 'b': 'NaN' is a missing value"),
     "a question mark": ("a,b\n1,?\n", {}, r"line 2, column 'b': '\?' is a missing value"),

@@ -4,6 +4,7 @@ import csv
 import difflib
 import math
 import re
+import shlex
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -154,7 +155,8 @@ def _read_rows(path: Path, head: Head, kept: list[int], label: int | None) -> tu
         for i in kept:
             number = float(cells[i]) if _is_number(cells[i]) else math.nan
             if not math.isfinite(number):
-                _refuse(path, line, head.names[i], cells[i])
+                alike = [head.names[j] for j in kept if not _is_number(cells[j])]
+                _refuse(path, line, head.names[i], cells[i], alike)
             numbers.append(number)
         if label is not None:
             if not cells[label]:
@@ -173,10 +175,12 @@ def _is_number(cell: str) -> bool:
     return "_" not in cell  # which Python allows between digits
 
 
-def _refuse(path: Path, line: int, column: str, cell: str) -> NoReturn:
-    """Raises `ValueError` for a cell that is no finite number, with what mends it."""
+def _refuse(path: Path, line: int, column: str, cell: str, alike: Sequence[str]) -> NoReturn:
+    """Raises `ValueError` for a cell that is no finite number, with what mends it; all columns of words at once."""
     where = f"{path}, line {line}, column {column!r}"
-    leave = f"leave the column out: --data.drop {column} (drop=({column!r},))"
+    out = tuple(alike) if len(alike) > 1 else (column,)
+    what = "the column" if len(out) == 1 else f"the {len(out)} columns of such cells"
+    leave = f"leave {what} out: --data.drop {shlex.join(out)} (drop={out!r})"
     if cell.lower() in MISSING:
         raise ValueError(f"{where}: {cell!r} is a missing value. Fill it in, remove the row, or {leave}.")
     if re.fullmatch(r"[-+]?\d+(\.\d{3})*,\d+", cell):

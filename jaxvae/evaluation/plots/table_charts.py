@@ -20,7 +20,8 @@ def column_pairs(
 ) -> tuple["Figure", Any]:
     """Columns of one table or two against each other: histograms on the diagonal, rows as points below it.
 
-    Histograms are shares of the rows, over bins that the groups have in common. Points are the first 500 rows.
+    Histograms are shares of the rows, over bins that the groups have in common. Points are the first 500 rows. Axes end
+    where the middle 99 % of either group do, which the picture says: a single row far out would hide all others.
 
     Args:
         groups: {name: rows [N, D]}, such as data and samples, at most two of one width.
@@ -48,7 +49,7 @@ def column_pairs(
     for name, rows in tables.items():
         if rows.ndim != 2 or rows.shape[1] != len(names) or len(rows) == 0:
             raise ValueError(f"{name} has shape {rows.shape}, expected (N, {len(names)}), a column for each name.")
-    count = len(chosen)
+    count, ends = len(chosen), {column: _ends(tables, column) for column in chosen}
     side = WIDTH / max(count, 3)
     figure = Figure(figsize=(side * count + 0.6, side * count + 0.9), dpi=DPI, layout="constrained", facecolor="white")
     axes = figure.subplots(count, count, squeeze=False, sharex="col")
@@ -62,7 +63,7 @@ def column_pairs(
                 if i == j:
                     ax.hist(
                         rows[:, column],
-                        bins=_bins(tables, column),
+                        bins=_bins(tables, column, ends[column]),
                         weights=np.full(len(rows), 1 / len(rows)),
                         histtype="step",
                         color=color,
@@ -72,12 +73,16 @@ def column_pairs(
                 else:
                     points = rows[:POINTS]
                     ax.scatter(points[:, column], points[:, row], s=4, color=color, alpha=0.5, linewidths=0)
+            ax.set_xlim(*ends[column])
+            if i != j:
+                ax.set_ylim(*ends[row])
             below, left = i == count - 1, j == 0
             style(ax, x=str(names[column]) if below else "", y=_side(names, row, i, j) if left else "")
             ax.grid(visible=False)
             ax.tick_params(labelbottom=below, labelleft=left and i != j)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper right", frameon=False, fontsize=TEXT)
+    words: dict[str, Any] = {"loc": "upper right", "frameon": False, "fontsize": TEXT, "title_fontsize": SMALL}
+    figure.legend(handles, labels, title="the middle 99 %", **words)
     if title:
         figure.suptitle(title, fontsize=TITLE, x=0.01, ha="left")
     return figure, axes
@@ -132,15 +137,20 @@ def most_varying(x: Any, most: int = MOST) -> list[int]:
     return sorted(np.argsort(-spread, kind="stable")[:most].tolist())
 
 
-def _bins(tables: Mapping[str, np.ndarray], column: int) -> np.ndarray:
-    """Edges over what the first table spans, with a little beside it; what lies further out is not drawn."""
-    first = next(iter(tables.values()))[:, column]
-    low, high = float(first.min()), float(first.max())
+def _ends(tables: Mapping[str, np.ndarray], column: int) -> tuple[float, float]:
+    """Where an axis ends: the middle 99 % of either group, with a little beside it."""
+    found = [np.quantile(rows[:, column], [0.005, 0.995]) for rows in tables.values()]
+    low, high = float(min(low for low, _ in found)), float(max(high for _, high in found))
     room = 0.05 * (high - low) or 0.5
+    return low - room, high + room
+
+
+def _bins(tables: Mapping[str, np.ndarray], column: int, ends: tuple[float, float]) -> np.ndarray:
+    """Edges from one end to the other; one bin for each whole number where there are a few of nothing else."""
     whole = all((rows[:, column] == np.round(rows[:, column])).all() for rows in tables.values())
-    if whole and high - low < BINS:
-        return np.arange(low - 1.5, high + 2)
-    return np.linspace(low - room, high + room, BINS + 1)
+    if whole and ends[1] - ends[0] < BINS:
+        return np.arange(np.floor(ends[0]) - 0.5, ends[1] + 1.5)
+    return np.linspace(*ends, BINS + 1)
 
 
 def _side(names: Sequence[str], row: int, i: int, j: int) -> str:

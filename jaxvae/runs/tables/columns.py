@@ -20,6 +20,7 @@ from jaxvae.runs.tables.scaling import standardization, standardized
 
 MOST = 10_000  # columns: a config.json keeps a name, a mean and a std of each
 EXACT = 2**24  # the largest count whose float32 has no gap below
+SHOWN, LOOKED_AT = 12, 10_000  # columns that a line names, rows that tell of heaps
 DIGITS = 6  # of a std, and of a mean beside it: what is noted is what is used
 OWN = "values in the table's own units"
 
@@ -127,6 +128,30 @@ def noted(train: Dataset, before: Options) -> dict[str, Any]:
     places = [DIGITS - math.floor(math.log10(value)) for value in rounded]
     means = tuple(round(float(value), place) for value, place in zip(mean, places, strict=True))
     return found | {"mean": means, "std": tuple(rounded)}
+
+
+def describe_columns(columns: Columns, x: np.ndarray) -> str:
+    """The columns in a line, and of a table those in which one number fills most rows: a density makes much of that.
+
+    Example:
+        >>> columns = Columns(("a", "b"), np.zeros(2), np.ones(2))
+        >>> x = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 5.0]])
+        >>> print(describe_columns(columns, x))  # doctest: +NORMALIZE_WHITESPACE
+        2 columns: a, b. One number fills most rows of b: a density grows there until the smallest std of the likelihood
+        stops it, so that its nats say little.
+    """
+    shown = ", ".join(columns.names[:SHOWN]) + (", ..." if len(columns.names) > SHOWN else "")
+    words = f"{len(columns.names)} column{'s' if len(columns.names) > 1 else ''}: {shown}."
+    if columns.std is None:
+        return words
+    shares = [np.unique(column, return_counts=True)[1].max() / len(column) for column in x[:LOOKED_AT].T]
+    heaped = [name for name, share in zip(columns.names, shares, strict=True) if share > 0.5]
+    if not heaped:
+        return words
+    return (
+        f"{words} One number fills most rows of {', '.join(heaped)}: a density grows there until the smallest std of "
+        f"the likelihood stops it, so that its nats say little."
+    )
 
 
 def in_own_units(rows: Sequence[Measured], columns: Columns | None) -> list[Measured]:
