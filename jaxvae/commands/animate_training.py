@@ -75,7 +75,7 @@ def main(options: AnimateTrainingOptions) -> None:
 
     def draw(params: Any, title: str) -> Any:
         if options.show == "samples":
-            images = generation.prior_means(
+            images = generation.means_or_draws(
                 model, params, jax.random.key(0), count, context=contexts_in_turn(model, count)
             )
             return plots.image_grid(model.to_unit(images), columns=12, title=f"Decoded draws of the prior, {title}")

@@ -21,7 +21,8 @@ class SampleOptions:
     run: RunFolder
     count: int | None = None  # How many: by default 60 images, or 1000 rows.
     kind: Literal["means", "samples"] | None = None
-    """E[x | z] of each draw z, or a draw of x itself: by default the means of images, and samples of rows."""
+    """E[x | z] of each draw z, or a draw of x itself: by default the means of images drawn through latents, and else
+    samples."""
     label: Index | None = None  # The class, of a model that is told it; by default one class after the other.
     seed: int = 0  # Another seed draws other images.
     output: Drawn = None
@@ -44,6 +45,7 @@ def main(options: SampleOptions) -> None:
     from jaxvae.commands.parts.rows import write_rows
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
+    from jaxvae.models.meaning import draws_through_latents
     from jaxvae.runs.held_out import load_held_out
     from jaxvae.runs.tables.columns import columns_of
 
@@ -51,13 +53,19 @@ def main(options: SampleOptions) -> None:
     columns = columns_of(config.data)
     usual = 60 if columns is None else 1000
     count = positive_integer("count", usual if options.count is None else options.count)
-    kind = options.kind or ("means" if columns is None else "samples")
+    through = draws_through_latents(model)
+    kind = options.kind or ("means" if columns is None and through else "samples")
     if model.draw is None:
         need_prior(options.run, model, "there is nothing to draw codes from")
+    if kind == "means" and not through:
+        raise ValueError(
+            f"kind is 'means', but {options.run} is of a model without latents: a draw has no mean of its own. Leave "
+            f"--kind out, or set --kind samples."
+        )
     draw = generation.prior_means if kind == "means" else generation.draw
     labels = labels_of(options.run, model, options.label, count)
     x = draw(model, params, jax.random.key(options.seed), count, context=labels)
-    title = f"{'Decoded draws' if kind == 'means' else 'Draws of x'} from the prior, seed {options.seed}"
+    title = f"{'Decoded draws from the prior' if kind == 'means' else 'Draws'}, seed {options.seed}"
     title += in_words(model, options.label)
     if columns is not None:
         values, names = columns.to_values(x), columns.names

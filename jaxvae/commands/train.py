@@ -15,6 +15,9 @@ from jaxvae.commands.cli import TrainOptions
 from jaxvae.commands.parts.launch import launch
 from jaxvae.commands.parts.train_line import parse_train
 
+# What there is to say of the test images: exact, or a bound and its parts.
+LABELS = {"negative_log_p": "-log p", "negative_elbo": "-ELBO", "reconstruction": "reconstruction", "kl": "KL"}
+
 
 def main(options: TrainOptions) -> int:
     """Trains what the options say; returns the exit code."""
@@ -37,7 +40,7 @@ def main(options: TrainOptions) -> int:
     from jaxvae.runs.choices.data import noun
 
     test, rows, kind = outcome.summary["test"], [], options.config.data.kind
-    for name, label in (("negative_elbo", "-ELBO"), ("reconstruction", "reconstruction"), ("kl", "KL")):
+    for name, label in LABELS.items():
         if (value := test.get(name)) is None:  # an autoencoder has no bound
             continue
         rows.append((label, Estimate(value["nats"], value["standard_error"], test["images"])))

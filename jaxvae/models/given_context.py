@@ -56,6 +56,7 @@ def given(part: Conditional, context_of: Callable[[Any], Any]) -> Conditional:
         -1.8379
     """
     distribution, with_kl, observed = part.distribution, part.sample_with_kl, part.log_prob_observed
+    complete = part.complete
     return Conditional(
         lambda key, c: part.init(key, context_of(c)),
         lambda params, key, c: part.sample(params, key, context_of(c)),
@@ -65,4 +66,5 @@ def given(part: Conditional, context_of: Callable[[Any], Any]) -> Conditional:
         with_kl and (lambda params, key, c, p: with_kl(params, key, context_of(c), p)),
         observed and (lambda params, v, c, mask: observed(params, v, context_of(c), mask)),
         part.support,
+        complete and (lambda params, key, v, c, mask: complete(params, key, v, context_of(c), mask)),
     )

@@ -40,6 +40,18 @@ is known, and no samples can better it. Take log_p of per_example, one pass, or 
         )
 
 
+def draws_through_latents(model: Model) -> bool:
+    """Whether an example is drawn from a code, so that it has a mean given that code.
+
+    Example:
+        >>> import jax
+        >>> from jaxvae.models.exact.linear import linear_gaussian
+        >>> draws_through_latents(linear_gaussian(jax.numpy.ones((2, 1))))
+        True
+    """
+    return model.evidence != "exact" and model.draw is None
+
+
 SPACES: dict[Support, str] = {
     "real": "R^n, densities by volume",
     "sphere": "the unit sphere, densities by area",

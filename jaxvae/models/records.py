@@ -56,6 +56,10 @@ class Conditional(NamedTuple):
         log_prob_observed: (params, value, context, observed) -> [] nats, the log density of the elements of value where
             the mask `observed` (of its shape) is true, the others integrated out; what they hold does not matter. None
             where elements are not independent given the context.
+        complete: (params, key, value, context, observed) -> (value, log weight [] nats): the elements that are not
+            observed drawn anew, in an order of its own, each told the elements before it; the weight is the density of
+            the observed elements on that way. Draws weighted by it have the law p(value | observed elements); where
+            all observed elements come first in the order, all weights are alike. Or None.
         support: the space of the values and the measure of the densities, see models/meaning.py; two conditionals
             whose densities are compared have the same. "none" where there is no such conditional, see `absent`.
     """
@@ -68,6 +72,7 @@ class Conditional(NamedTuple):
     sample_with_kl: Callable[[Params, Key, Any, DiagNormal], tuple[Array, Array, Array]] | None = None
     log_prob_observed: Callable[[Params, Array, Any, Array], Array] | None = None
     support: Support = "real"
+    complete: Callable[[Params, Key, Array, Any, Array], tuple[Array, Array]] | None = None
 
 
 class Observation(NamedTuple):

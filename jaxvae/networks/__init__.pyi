@@ -1,3 +1,4 @@
+from . import causal as causal
 from .conditional import with_context as with_context
 from .conditioner import ConditionerMLP as ConditionerMLP
 from .conv import ConvDecoder as ConvDecoder

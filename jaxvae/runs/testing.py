@@ -68,7 +68,7 @@ class Testing(NamedTuple):
             found["reconstructions"] = [unit_images("images", images) for images in (shown.raw, again)]
         if model.prior.support != "none":
             key, context = jax.random.key(self.test.seed), contexts_in_turn(model, 2 * SHOWN)
-            draws = generation.prior_means(model, params, key, 2 * SHOWN, context=context)
+            draws = generation.means_or_draws(model, params, key, 2 * SHOWN, context=context)
             found["samples"] = np.split(unit_images("images", model.to_unit(draws)), 2)
         rows = {name: np.concatenate([np.concatenate(list(row), 1) for row in rows]) for name, rows in found.items()}
         return {name: np.round(255 * row).astype(np.uint8) for name, row in rows.items()}

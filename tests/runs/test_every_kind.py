@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxvae
+from experiments.studies import complete
 from jaxvae.commands import sample
 from jaxvae.evaluation.latents.generation import prior_means
 from jaxvae.runs import train
@@ -41,11 +42,13 @@ OWN = {  # options that the kind alone reads
     "gan": {"critic_hidden": (6,)},
     "contractive": {"weight": 0.5},
     "wasserstein": {"weight": 10.0},
+    "pixel_cnn": {"pixel_features": 2, "pixel_layers": 2},
+    "class_pixel_cnn": {"pixel_features": 2, "pixel_layers": 2},
 }
 # Kinds that differ from another one by a few lines: the long tier tries them.
 LONG = [
     "hierarchical", "ladder", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse", "contractive",
-    "wasserstein", "adversarial", "vae_gan",
+    "wasserstein", "adversarial", "vae_gan", "made",
 ]  # fmt: skip
 LOOKING = {
     "evaluate": {"samples": (1, 2), "limit": 20},
@@ -61,7 +64,10 @@ LOOKING = {
 
 def tiny(kind: str, epochs: int = 1) -> Config:
     """Two steps an epoch, on images of 8x8."""
-    model = ModelConfig(kind=kind, hidden=(12,), latent_dim=3, likelihood="discretized_logistic", **OWN.get(kind, {}))
+    model = {"hidden": (12,), "latent_dim": 3, **OWN.get(kind, {})}
+    unread = {name.removeprefix("model.") for name in KINDS[kind].ignores}
+    taken = {name: value for name, value in model.items() if name not in unread}
+    model = ModelConfig(kind=kind, likelihood="discretized_logistic", **taken)
     return validate(replace(PRESETS["digits"], epochs=epochs, batch_size=750, progress=False, model=model))
 
 
@@ -132,6 +138,21 @@ def test_a_conditional_run_draws_the_class_that_is_asked_for(tmp_path, monkeypat
     for kind, label, words in (("conditional", 10, "expected 0 to 9"), ("vae", 3, "takes none")):
         with pytest.raises(ValueError, match=f"label is {label}.*{words}"):
             sample.main(sample.SampleOptions(str(tmp_path / kind), label=label))
+
+
+@pytest.mark.slow
+def test_a_run_of_pixels_in_order_completes_images_and_keeps_what_is_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
+    for kind in ("class_pixel_cnn", "vae"):
+        train.train_run(tiny(kind), tmp_path / kind, say=lambda line: None)
+    path = tmp_path / "completed.npy"
+    complete.main(complete.CompleteOptions(str(tmp_path / "class_pixel_cnn"), count=3, draws=2, output=str(path)))
+    original, *draws = np.load(path).swapaxes(0, 1)
+    for again in draws:
+        np.testing.assert_array_equal(again[:, :4], original[:, :4])
+        assert (again[:, 4:] != original[:, 4:]).any()
+    with pytest.raises(ValueError, match=r"draws no pixel after the other.*Try jaxvae reconstruct"):
+        complete.main(complete.CompleteOptions(str(tmp_path / "vae")))
 
 
 def test_a_kind_that_is_told_the_class_refuses_data_without_labels(tmp_path):

@@ -68,6 +68,24 @@ def need_weights(run: str, model: Any, why: str) -> None:
         )
 
 
+def need_order(run: str, model: Any, why: str) -> None:
+    """Raises `ValueError` for a run of a model that draws no element after the other.
+
+    Example:
+        >>> import jax, jaxvae
+        >>> need_order("runs/a", jaxvae.models.exact.linear_gaussian(jax.numpy.ones((4, 2))), "there is no rest")
+        Traceback (most recent call last):
+        ValueError: runs/a is of a model that draws no pixel after the other: there is no rest, expected an \
+autoregressive one, such as --model.kind pixel_cnn. Try jaxvae reconstruct runs/a
+    """
+    if model.likelihood.complete is None:
+        other = "sample" if model.posterior.support == "none" else "reconstruct"
+        raise ValueError(
+            f"{run} is of a model that draws no pixel after the other: {why}, expected an autoregressive one, such as "
+            f"--model.kind pixel_cnn. Try jaxvae {other} {run}"
+        )
+
+
 def need_flat(run: str, model: Any, why: str) -> None:
     """Raises `ValueError` for a run of a model whose codes lie on a sphere, so that no latent moves alone.
 

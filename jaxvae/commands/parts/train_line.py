@@ -1,6 +1,7 @@
 """The words of a training: a preset, a config file, a run folder or a function of one's own, then what is changed."""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import fields
@@ -10,6 +11,7 @@ from jaxvae.commands.cli import TrainOptions, UsageError, answer_version, parse_
 from jaxvae.commands.parts.asked import AskedOptions, asked
 from jaxvae.commands.parts.own_recipe import parse_recipe
 from jaxvae.runs.choices.kinds import KINDS
+from jaxvae.runs.configs.combinations import without_unread
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.names import folder_path, show, unknown
 from jaxvae.runs.configs.presets import ABOUT, PRESETS
@@ -45,6 +47,8 @@ def parse_train(args: Sequence[str], program: str = TRAIN) -> TrainOptions:
     if is_function_name(start):
         return parse_recipe(start, rest, program)
     config, workdir, about = starting_point(start, program)
+    if start in PRESETS:
+        config = without_unread(config, _kind_asked_for(rest))
     default = AskedOptions(config=asked(config), workdir=workdir)
     options = parse_options(AskedOptions, rest, f"{program} {start}", about, default=default)
     folder_path(options.workdir)
@@ -89,6 +93,13 @@ def data_of(path: Path, program: str = TRAIN) -> str:
     what = {"images": "pictures"}.get(found, found)
     others = f"; numbers in rows: {program} table, or counts" if path.suffix.lower() == ".npz" else ""
     return f"If it holds your {what}: {program} {found} --data.name {path}{others}"
+
+
+def _kind_asked_for(words: Sequence[str]) -> str | None:
+    """The last --model.kind among the words, if it is one; what cannot be understood is left to the parser."""
+    said = [value for word, value in itertools.pairwise(words) if word == "--model.kind"]
+    said += [word.partition("=")[2] for word in words if word.startswith("--model.kind=")]
+    return said[-1] if said and said[-1] in KINDS else None
 
 
 def train_help(program: str = TRAIN) -> str:

@@ -22,6 +22,7 @@ from .decoding import decode as decode
 from .generation import draw as draw
 from .generation import interpolate as interpolate
 from .generation import manifold as manifold
+from .generation import means_or_draws as means_or_draws
 from .generation import posterior_reconstructions as posterior_reconstructions
 from .generation import prior_means as prior_means
 from .generation import prior_samples as prior_samples

@@ -26,6 +26,7 @@ from jaxvae.evaluation.latents.codes import (
 from jaxvae.evaluation.latents.decoding import are_vectors, contexts_for, count_latents, decode, latent_shapes, reshaped
 from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.given_context import condition
+from jaxvae.models.meaning import draws_through_latents
 from jaxvae.models.records import Key, Model, Params, as_model, check_batch
 
 Array = jax.Array
@@ -60,6 +61,14 @@ def prior_means(
         ValueError, TypeError: as `draw`; for a model without latents, or one that does not draw through its prior.
     """
     return _draws(model, params, key, count, context, batch_size, "mean")
+
+
+def means_or_draws(
+    model: Model, params: Params, key: Key, count: int, *, context: Any = None, batch_size: int = 100
+) -> Any:
+    """What pictures show of a model: `prior_means`, or `draw` where nothing is drawn through latents."""
+    what = "mean" if draws_through_latents(model) else "x"
+    return _draws(model, params, key, count, context, batch_size, what)
 
 
 def prior_samples(

@@ -5,6 +5,8 @@ from .classifiers import classifier_features as classifier_features
 from .classifiers import classifier_of as classifier_of
 from .classifiers import classifier_trainer as classifier_trainer
 from .classifiers import train_classifier as train_classifier
+from .completion import Completions as Completions
+from .completion import complete as complete
 from .features import Features as Features
 from .features import pca_features as pca_features
 from .features import pixel_features as pixel_features

@@ -1,1 +1,2 @@
+from .causal import autoregressive as autoregressive
 from .density import density_model as density_model

@@ -55,6 +55,8 @@ def density_model(
     seen = normal() if observation is None else as_observation(observation)
     told = None if context is None else as_context(context)
     check, code = example_check(seen, event_shape), no_code()
+    # Nothing is encoded; the prior has its one code, so that x is drawn as that of any model.
+    unasked = code._replace(support="none")
     # A code with its context is Labelled((), context); without one it is () and p is given None.
     p_x = given(p, (lambda z: None) if told is None else (lambda z: told.encode(split_context(told, z, "z")[1])))
 
@@ -67,7 +69,7 @@ def density_model(
         log_p = p_x.log_prob(params, value, _code_of(x, told))
         return Terms(log_p, jnp.zeros(0, log_p.dtype), log_p, jnp.zeros_like(log_p), (), None)
 
-    return Model(init, terms, code, code, p_x, event_shape, seen.to_unit, seen.check, told, "exact")
+    return Model(init, terms, unasked, code, p_x, event_shape, seen.to_unit, seen.check, told, "exact")
 
 
 def no_code() -> Conditional:

@@ -1,8 +1,9 @@
 """Which parts of a model, an objective and an optimizer fit together, and which options nothing would read."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from jaxvae.runs.choices.bounds import BOUNDS
+from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.penalties import PENALTIES
 from jaxvae.runs.choices.posteriors import POSTERIORS
@@ -17,6 +18,21 @@ READERS: dict[str, dict[str, tuple[str, ...]]] = {
     **readers(),
     "optim.eps": {"optim.name": ("adam", "adamw")},
 }
+
+
+def without_unread(config: Config, kind: str | None) -> Config:
+    """A preset for another kind of model: what that kind does not take is no longer the preset's, but the default.
+
+    Example:
+        >>> from jaxvae.runs.configs.config import PRESETS
+        >>> PRESETS["digits"].model.latent_dim, without_unread(PRESETS["digits"], "pixel_cnn").model.latent_dim
+        (8, 20)
+    """
+    if kind is None:
+        return config
+    defaults = dict(flatten(Config()))
+    model = {name.removeprefix("model."): defaults[name] for name in KINDS[kind].ignores if name.startswith("model.")}
+    return replace(config, model=replace(config.model, **model))
 
 
 def check_parts(config: Config) -> None:

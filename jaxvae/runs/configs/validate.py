@@ -63,6 +63,8 @@ RANGES: dict[str, Range] = {
     "model.code_size": _SIZE,
     "model.labelled": Range(1e-6, 1),
     "model.critic_hidden": _SIZE,
+    "model.pixel_features": _SIZE,
+    "model.pixel_layers": _SIZE,
     "model.critic_rate": _POSITIVE,
     "model.noise": Range(0, 1),
     "model.weight": Range(0),

@@ -12,6 +12,7 @@ from jaxvae.evaluation.latents import generation
 from jaxvae.evaluation.latents.decoding import contexts_in_turn
 from jaxvae.evaluation.plots import rate_charts
 from jaxvae.files import make_folder
+from jaxvae.models.meaning import draws_through_latents
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.folder.metrics import split_records
 from jaxvae.runs.held_out import HeldOut
@@ -101,10 +102,12 @@ def _of_images(model: Model, params: Params, test: HeldOut) -> Pictures:
             test.raw[pairs[1]],
         )
     if model.prior.support != "none":
+        key = jax.random.key(SEED)
         pictures["prior_samples"] = lambda: plots.image_grid(
-            unit(generation.prior_means(model, params, jax.random.key(SEED), 60, context=contexts_in_turn(model, 60))),
+            unit(generation.means_or_draws(model, params, key, 60, context=contexts_in_turn(model, 60))),
             columns=12,
-            title="Decoded draws from the prior" + ("" if model.context is None else ", one class after the other"),
+            title=("Decoded draws from the prior" if draws_through_latents(model) else "Draws")
+            + ("" if model.context is None else ", one class after the other"),
         )
     return pictures
 

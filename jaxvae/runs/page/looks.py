@@ -17,6 +17,7 @@ from jaxvae.evaluation.plots.image_grids import unit_images
 from jaxvae.evaluation.plots.rate_charts import kl_over_training
 from jaxvae.evaluation.plots.table_charts import MOST
 from jaxvae.models.contexts import context_of, count_examples
+from jaxvae.models.meaning import draws_through_latents
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.folder.pictures import rows_again, rows_drawn
 from jaxvae.runs.held_out import HeldOut
@@ -71,10 +72,11 @@ def _rows(model: Model, params: Params, test: HeldOut) -> list[Callable[[], Html
 
 def _draws(model: Model, params: Params) -> Html:
     context = contexts_in_turn(model, 48)
-    means = model.to_unit(generation.prior_means(model, params, jax.random.key(SEED), 48, context=context))
+    means = model.to_unit(generation.means_or_draws(model, params, jax.random.key(SEED), 48, context=context))
     words = "" if context is None else ", one class after the other"
+    kind = "The means of 48 draws from the prior" if draws_through_latents(model) else "48 draws"
     cells = np.asarray(means).reshape(4, 12, *model.event_shape)
-    return images(cells, "images drawn from the prior", f"The means of 48 draws from the prior, not selected{words}.")
+    return images(cells, "images drawn by the model", f"{kind}, not selected{words}.")
 
 
 def _reconstructions(model: Model, params: Params, test: HeldOut) -> Html:

@@ -1,0 +1,93 @@
+"""p(x) = prod_i p(x_i | x_1 .. x_{i-1}): a causal network and an observation model, as a `Conditional` over any event.
+
+    log p(x | c) = sum_i log p(x_i | output i of network(x, c))
+
+It is a density (`density_model`), a decoder (`vae(decoder=)`, told z) and a prior (told nothing).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.checks import as_float
+from jaxvae.models.events import as_event_shape
+from jaxvae.models.inputs import as_observation
+from jaxvae.models.records import Conditional, Key, Observation, Params, Support, merge, part_of
+from jaxvae.networks.causal.records import CausalNetwork
+
+Array = jax.Array
+
+
+def autoregressive(
+    network: CausalNetwork, observation: Observation | None = None, *, name: str = "autoregressive"
+) -> Conditional:
+    """The exact density of an event whose elements are drawn one after the other, each told those before it.
+
+    `log_prob` is one pass; a draw visits the elements in their order, as the network does it. Its `mean` is refused:
+    there is none in closed form.
+
+    Args:
+        network: such as `gated_pixel_cnn(event_shape, observation.channels)`; it sees 2 to_unit(x) - 1, and the context
+            as it comes: None, a vector, or a map of a picture.
+        observation: p(x_i | output i), by default `bernoulli()`; each element is one channel to it.
+        name: of the network's parameters in the dict.
+
+    Raises:
+        TypeError: for what is no `CausalNetwork` or no observation model.
+        ValueError: for a network that emits another number of outputs than the observation model reads.
+
+    Source: Larochelle and Murray, 2011, The neural autoregressive distribution estimator.
+
+    Example:
+        >>> from jaxvae.networks.causal import gated_pixel_cnn
+        >>> p = autoregressive(gated_pixel_cnn((3, 3, 1), features=4, layers=2))
+        >>> params = p.init(jax.random.key(0), None)
+        >>> x, log_p = p.sample(params, jax.random.key(1), None)
+        >>> bool(jnp.isclose(log_p, p.log_prob(params, x, None), atol=1e-5))
+        True
+    """
+    if not isinstance(network, CausalNetwork):
+        raise TypeError(f"network is {network!r:.80}, expected a CausalNetwork, such as gated_pixel_cnn(...).")
+    seen, shape = as_observation(observation), as_event_shape(network.event_shape)
+    if network.size != seen.channels:
+        raise ValueError(
+            f"the network emits {network.size} number(s) for an element, expected the {seen.channels} that the "
+            f"observation model {seen.name!r} reads. Build it with size=observation.channels."
+        )
+
+    def scaled(x: Array) -> Array:
+        return 2.0 * seen.to_unit(x) - 1.0
+
+    def init(key: Key, context: Any) -> Params:
+        return merge({name: network.init(key, jnp.zeros(shape), context)}, seen.init())
+
+    def log_prob(params: Params, x: Array, context: Any) -> Array:
+        outputs = network.apply(part_of(params, name), scaled(x), context)
+        return seen.log_prob(params, x[..., None], as_float("the network's output", outputs))
+
+    def sample(params: Params, key: Key, context: Any) -> tuple[Array, Array]:
+        x, log_p = _visit(params, key, context, None, None)
+        return x, log_p.sum()
+
+    def complete(params: Params, key: Key, x: Array, context: Any, observed: Array) -> tuple[Array, Array]:
+        found, log_p = _visit(params, key, context, x.ravel(), observed.ravel())
+        return found, jnp.where(observed, log_p, 0.0).sum()
+
+    def _visit(params: Params, key: Key, context: Any, known: Array | None, observed: Any) -> tuple[Array, Array]:
+        def pick(index: Array, output: Array) -> tuple[Array, tuple[Array, Array]]:
+            value = seen.sample(params, jax.random.fold_in(key, index), output)
+            if known is not None:
+                value = jnp.where(observed[index], known[index], value)
+            return scaled(value)[0], (value[0], seen.log_prob(params, value, output))
+
+        x, log_p = network.visit(part_of(params, name), pick, context)
+        return x, log_p
+
+    def mean(params: Params, context: Any) -> Array:
+        raise NotImplementedError(
+            "an autoregressive density has no mean in closed form. Average draws: sample(params, key, context)."
+        )
+
+    support: Support = "integers" if seen.discrete else "real"
+    return Conditional(init, sample, log_prob, mean, support=support, complete=complete)

@@ -1,0 +1,82 @@
+"""What a causal network is: outputs of all elements at once, and of one after the other."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+Key = jax.Array
+Params = Any
+Pick = Callable[[Array, Array], tuple[Array, Any]]
+
+
+class CausalNetwork(NamedTuple):
+    """A network on an event u [*event_shape] of numbers near [-1, 1]; elements are ordered as `u.ravel()` has them.
+
+    Attributes:
+        init: (key, u, context) -> variables.
+        apply: (variables, u, context) -> [*event_shape, size]; the output of an element depends on the elements before
+            it and the context only. The context is None, a vector [Z] or, of pictures, a map [H, W, Z].
+        visit: (variables, pick, context) -> every y, stacked [*event_shape, ...]. Elements are visited in their order:
+            pick(index [], output [size]) -> (u [], y) is asked for each, given its output, and what it answers for u is
+            what later outputs see. It computes only what is new.
+        event_shape: of u.
+        size: numbers in the output of an element.
+    """
+
+    init: Callable[[Key, Array, Any], Params]
+    apply: Callable[[Params, Array, Any], Array]
+    visit: Callable[[Params, Pick, Any], Any]
+    event_shape: tuple[int, ...]
+    size: int
+
+
+def visit_by_passes(
+    apply: Callable[[Params, Array, Any], Array], params: Params, pick: Pick, context: Any, event_shape: tuple[int, ...]
+) -> Any:
+    """The visit of a network that keeps nothing: one pass of the whole network for each element.
+
+    Example:
+        >>> sums = lambda params, u, context: (jnp.cumsum(u) - u)[:, None]
+        >>> visit_by_passes(sums, None, lambda index, output: (1.0 + output[0], output[0]), None, (4,)).tolist()
+        [0.0, 1.0, 3.0, 7.0]
+    """
+
+    def element(u: Array, index: Array) -> tuple[Array, Any]:
+        outputs = apply(params, u.reshape(event_shape), context)
+        value, y = pick(index, outputs.reshape(u.size, -1)[index])
+        return u.at[index].set(value), y
+
+    count = math.prod(event_shape)
+    ys = jax.lax.scan(element, jnp.zeros(count), jnp.arange(count))[1]
+    return jax.tree.map(lambda y: y.reshape(*event_shape, *y.shape[1:]), ys)
+
+
+def sees_only_the_past(network: Any, variables: Params, u: Array, context: Any = None) -> bool:
+    """Whether no output changes with its own element or a later one: whether all those derivatives are 0 at u.
+
+    Worth asking of a network of your own: with one that looks ahead every likelihood is too good, and nothing else
+    would notice.
+
+    Args:
+        network: anything with `.apply(variables, u, context) -> [*u.shape, size]`.
+        variables: of the network; those of fresh networks often end in a layer of zeros, which hides what it sees.
+        u: one event; the Jacobian has u.size^2 size numbers.
+        context: as the network takes it.
+
+    Example:
+        >>> from jaxvae.networks.causal.pixel_cnn import gated_pixel_cnn
+        >>> network = gated_pixel_cnn((3, 3, 1), features=2, layers=2)
+        >>> u = jnp.zeros((3, 3, 1))
+        >>> sees_only_the_past(network, network.init(jax.random.key(0), u, None), u)
+        True
+    """
+
+    def outputs(flat: Array) -> Array:
+        return network.apply(variables, flat.reshape(u.shape), context).reshape(flat.size, -1)
+
+    slopes = jax.jit(jax.jacrev(outputs))(jnp.ravel(u))  # [output of element, size, element]
+    return bool((jnp.triu(jnp.abs(slopes).max(1)) == 0.0).all())

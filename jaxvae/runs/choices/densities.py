@@ -1,0 +1,60 @@
+"""Kinds of model without latents, which score a picture exactly, by name."""
+
+from typing import TYPE_CHECKING, Any
+
+from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options
+
+if TYPE_CHECKING:
+    from jaxvae.models.records import Model, Observation
+
+# There is no code, and nothing but the likelihood to maximise.
+IGNORED = (*PARTS, *BOUND, "model.network", "model.latent_dim", "model.output_bias")
+
+
+def _density(network: Any, given: Given, observation: "Observation", classes: int | None = None) -> "Model":
+    from jaxvae.models.densities import autoregressive, density_model
+
+    p = autoregressive(network, observation)
+    return density_model(p, observation, event_shape=given.event_shape, context=classes)
+
+
+def _pixel_cnn_network(config: Options, given: Given, observation: "Observation") -> Any:
+    from jaxvae.networks.causal import gated_pixel_cnn
+
+    sizes = {"features": config.pixel_features, "layers": config.pixel_layers, "hidden": 2 * config.pixel_features}
+    return gated_pixel_cnn(given.event_shape, observation.channels, **sizes)
+
+
+def _pixel_cnn(config: Options, given: Given, observation: "Observation") -> "Model":
+    return _density(_pixel_cnn_network(config, given, observation), given, observation)
+
+
+def _class_pixel_cnn(config: Options, given: Given, observation: "Observation") -> "Model":
+    return _density(_pixel_cnn_network(config, given, observation), given, observation, given.known_classes())
+
+
+def _made(config: Options, given: Given, observation: "Observation") -> "Model":
+    from jaxvae.networks.causal import masked_network
+
+    options = {"hidden": config.hidden, "activation": config.activation}
+    return _density(masked_network(given.event_shape, observation.channels, **options), given, observation)
+
+
+PIXELS = ("model.pixel_features", "model.pixel_layers")
+
+DENSITIES: dict[str, Kind] = {
+    "pixel_cnn": Kind(
+        "A gated PixelCNN: each pixel told those before it",
+        _pixel_cnn,
+        PIXELS,
+        (*IGNORED, "model.hidden", "model.activation"),
+    ),
+    "class_pixel_cnn": Kind(
+        "A gated PixelCNN, told the class",
+        _class_pixel_cnn,
+        PIXELS,
+        (*IGNORED, "model.hidden", "model.activation"),
+        labels="all",
+    ),
+    "made": Kind("A masked autoencoder for density estimation (MADE)", _made, ignores=IGNORED),
+}

@@ -1,0 +1,85 @@
+"""Networks that see only the past: no slope by the element itself or a later one, and a visit is the whole pass."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxvae.networks.causal import gated_pixel_cnn, masked_network, sees_only_the_past, visit_by_passes
+
+pytestmark = pytest.mark.quick_compile
+NETWORKS = {
+    "pixel cnn": (gated_pixel_cnn((4, 3, 1), 2, features=2, layers=3, first=2, hidden=3), None),
+    "pixel cnn, colour, told a vector": (gated_pixel_cnn((3, 3, 3), features=2, layers=2, hidden=3), (4,)),
+    "pixel cnn, told a map": (gated_pixel_cnn((3, 4, 2), features=2, layers=2, first=1, reach=2), (3, 4, 2)),
+    "made": (masked_network((2, 3, 2), 2, hidden=(24,)), None),
+    "made, told a vector": (masked_network((5,), hidden=(10, 10)), (4,)),
+}
+
+
+def made(name):
+    network, told = NETWORKS[name]
+    context = None if told is None else jax.random.normal(jax.random.key(2), told)
+    u = jax.random.normal(jax.random.key(1), network.event_shape)
+    fresh = network.init(jax.random.key(0), u, context)
+    leaves, tree = jax.tree.flatten(fresh)  # moved, since some layers start at zero and hide what they would see
+    moved = [a + 0.3 * jax.random.normal(jax.random.key(i), a.shape) for i, a in enumerate(leaves)]
+    return network, tree.unflatten(moved), u, context
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_output_sees_its_own_element_or_a_later_one(name):
+    network, variables, u, context = made(name)
+    assert sees_only_the_past(network, variables, u, context)
+
+
+def test_every_output_sees_all_that_is_before_it():
+    network, variables, u, _ = made("pixel cnn")
+    slopes = jax.jit(jax.jacrev(lambda u: network.apply(variables, u)))(u).reshape(u.size, -1, u.size)
+    seen = np.asarray(jnp.abs(slopes).max(1) > 0)
+    assert seen.sum() == u.size * (u.size - 1) / 2  # three layers of a picture of 4 x 3 reach all of it
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_visit_gives_the_outputs_of_the_whole_pass(name):
+    network, variables, u, context = made(name)
+    flat = u.ravel()
+    found = jax.jit(lambda v: network.visit(v, lambda index, output: (flat[index], output), context))(variables)
+    np.testing.assert_allclose(found, jax.jit(network.apply)(variables, u, context), atol=2e-6)
+    naive = visit_by_passes(jax.jit(network.apply), variables, lambda i, output: (flat[i], output), context, u.shape)
+    np.testing.assert_allclose(found, naive, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if "told" in name])
+def test_two_contexts_differ_in_every_element(name):
+    network, variables, u, context = made(name)
+    apply = jax.jit(network.apply)
+    apart = apply(variables, u, context) - apply(variables, u, context + 1.0)
+    assert (jnp.abs(apart).max(-1) > 0).all()
+
+
+def test_black_is_not_the_outside_of_a_picture():
+    network, variables, u, _ = made("pixel cnn")
+    outputs = jax.jit(network.apply)(variables, jnp.zeros_like(u))
+    assert abs(float(outputs[1, 1, 0, 0] - outputs[3, 2, 0, 0])) > 1e-3
+
+
+def test_a_network_that_looks_ahead_is_found_out():
+    class Mean:
+        def apply(self, variables, u, context=None):
+            return jnp.broadcast_to(u.mean(), (*u.shape, 1))
+
+    assert not sees_only_the_past(Mean(), {}, jnp.ones((2, 2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: gated_pixel_cnn((8, 8)), "event_shape is \\(8, 8\\), expected that of a picture"),
+        (lambda: gated_pixel_cnn((8, 8, 1), layers=0), "layers is 0, expected an integer of at least 1"),
+        (lambda: masked_network((4,), 0), "size is 0, expected an integer of at least 1"),
+    ],
+)
+def test_impossible_sizes_are_named(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
