@@ -27,6 +27,7 @@ LOOKING = {
     "animate_traversal": ("AnimateTraversalOptions", "range of a latent", "single one to move"),
     "sample": ("SampleOptions", "nothing to draw codes from", None),
     "codes": ("CodesOptions", None, "no one code"),
+    "disentangle": ("DisentangleOptions", None, "no latents that each"),
     "attributes": ("AttributesOptions", None, "no one direction"),
 }
 
