@@ -13,13 +13,13 @@ spread over the plane, -ELBO falling in the title.
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.parts.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.files import make_folder
-from jaxvae.runs.configs.options import Gif, output_path
+from jaxvae.runs.configs.options import Gif, Least, output_path
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class AnimateTrainingOptions:
     kept: Switch = False  # The run's kept checkpoints instead.
     count: int = 48  # Images in a frame of samples or reconstructions; the manifold has 12 x 12.
     seconds: float = 0.2  # How long each frame is shown; the last one for two seconds more.
+    colors: Annotated[int, Least(2)] = 256  # Of a frame, at most; with 32 the file has half the size.
     output: Gif = None  # A .gif; default RUN/pictures/training_SHOW.gif.
     recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
@@ -55,7 +56,7 @@ def main(options: AnimateTrainingOptions) -> None:
     from jaxvae.runs.held_out import load_held_out
 
     count, epochs = positive_integer("count", options.count), positive_integer("epochs", options.epochs)
-    moments = positive_integer("frames", options.frames, 2)
+    moments, colors = positive_integer("frames", options.frames, 2), animations.palette_size(options.colors)
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     need_images(options.run, config, "report")
     test = load_held_out(config.data, allow_changes=options.allow_changes)
@@ -103,7 +104,7 @@ def main(options: AnimateTrainingOptions) -> None:
     make_folder(path.parent)
     times = np.full(len(frames), options.seconds)
     times[-1] += 2
-    print(animations.save_gif(animations.same_size(frames), path, seconds=times.tolist()))
+    print(animations.save_gif(animations.same_size(frames), path, seconds=times.tolist(), colors=colors))
 
 
 def schedule(epochs: int, moments: int) -> list[int]:

@@ -7,13 +7,13 @@ left, where something changes; a latent whose KL is near 0 changes nothing.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from jaxvae.commands.cli import OwnRecipe, RunFolder, Switch, parser
 from jaxvae.commands.parts.launch import launch
 from jaxvae.commands.parts.progress import progress_bar
 from jaxvae.files import make_folder
-from jaxvae.runs.configs.options import Gif, output_path
+from jaxvae.runs.configs.options import Gif, Least, output_path
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class AnimateTraversalOptions:
     images: int = 3  # How many test images, a row each, give the others.
     frames: int = 24  # From the 2.5 % to the 97.5 % quantile; then back.
     seconds: float = 0.08  # How long each frame is shown.
+    colors: Annotated[int, Least(2)] = 256  # Of a frame, at most; with 32 the file has half the size.
     output: Gif = None  # A .gif; default RUN/pictures/traversal.gif.
     recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
@@ -49,6 +50,7 @@ def main(options: AnimateTraversalOptions) -> None:
 
     columns, rows = positive_integer("latents", options.latents), positive_integer("images", options.images)
     values = latents.gaussian_quantiles(positive_integer("frames", options.frames, 2))
+    colors = animations.palette_size(options.colors)
     model, params, config = jaxvae.load(options.run, recipe=options.recipe, allow_changes=options.allow_changes)
     need_images(options.run, config, "codes")
     need_prior(options.run, model, "no range of a latent is usual")
@@ -84,7 +86,8 @@ def main(options: AnimateTraversalOptions) -> None:
             progress(i + 1)
     path = output_path(options.output, Path(options.run) / "pictures" / "traversal.gif")
     make_folder(path.parent)
-    print(animations.save_gif(animations.there_and_back(animations.same_size(frames)), path, seconds=options.seconds))
+    looped = animations.there_and_back(animations.same_size(frames))
+    print(animations.save_gif(looped, path, seconds=options.seconds, colors=colors))
 
 
 if __name__ == "__main__":

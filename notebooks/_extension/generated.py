@@ -15,12 +15,15 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).parents[2]
 _API = re.compile(r"^% api: (\S+)$", re.MULTILINE)
 _NAMES = re.compile(r"^% names: (\S+)$", re.MULTILINE)
+_CODE, _OPTION = re.compile(r"(`[^`]*`)"), re.compile(r"(?<!\S)--[a-z][\w.-]*\w")
 _HEADS = re.compile(r"^% heads: (\S+)$", re.MULTILINE)
 
 
 def plain(text: str) -> str:
-    """Words and formulas of a docstring as Markdown that shows them as they are, in one line."""
-    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    """Words and formulas of a docstring as Markdown that shows them as they are, in one line; options are code."""
+    parts = _CODE.split(" ".join(text.replace("+-", "\N{PLUS-MINUS SIGN}").split()))
+    parts[::2] = [_OPTION.sub(r"`\g<0>`", part) for part in parts[::2]]
+    parts = _CODE.split("".join(parts))
     parts[::2] = [re.sub(r"([|*_$<#~])", r"\\\1", part) for part in parts[::2]]
     parts[1::2] = [part.replace("|", r"\|") for part in parts[1::2]]
     return "".join(parts)

@@ -36,6 +36,17 @@ def test_a_few_colours_come_back_exactly_and_each_frame_has_its_time(tmp_path):
     assert times == [100, 200, 1500]
 
 
+def test_fewer_greys_and_colours_make_a_smaller_file_of_the_nearest_ones(tmp_path):
+    grey = np.tile(np.arange(256, dtype=np.uint8), (2, 8, 1))
+    found, _, _ = read(animations.save_gif(grey, tmp_path / "a.gif", colors=16))
+    np.testing.assert_array_equal(np.unique(found), np.arange(0, 256, 17))
+    assert np.abs(found[..., 0].astype(int) - grey).max() <= 8
+    noise = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
+    few, many = (animations.save_gif(noise, tmp_path / f"{n}.gif", colors=n).stat().st_size for n in (8, 256))
+    assert few < many / 2
+    assert len(np.unique(read(tmp_path / "8.gif")[0][0].reshape(-1, 3), axis=0)) <= 8
+
+
 def test_many_colours_come_back_nearly(tmp_path):
     y, x = np.mgrid[0:32, 0:32]
     frame = np.stack([8 * x, 8 * y, np.full_like(x, 128)], axis=-1).astype(np.uint8)
@@ -75,8 +86,17 @@ def test_a_figure_is_rendered_in_its_size_with_its_pixels():
     assert night[middle].max() == 0
 
 
+@pytest.mark.parametrize("rows", [(), ("z[0]   2.25 nats",)])
+def test_a_title_longer_than_its_picture_ends_on_the_page(rows):
+    title = "One latent in each column at \N{MINUS SIGN}1.96, MMMMMMMMMM"
+    cells = np.zeros((1, 1, 8, 8, 1), np.float32)
+    figure, _ = image_grids.show(cells, None, title=title, row_gaps=[], column_gaps=[], rows=rows)
+    assert (animations.rendered(figure)[:, -3:] == 255).all()
+
+
 FRAME = np.zeros((4, 4), np.uint8)
 WRONG = {
+    "colors": (lambda path: animations.save_gif([FRAME], path, colors=300), ValueError, "colors is 300"),
     "none": (lambda path: animations.save_gif([], path), ValueError, "at least one frame"),
     "shapes": (lambda path: animations.save_gif([FRAME, FRAME[1:]], path), ValueError, "all of one shape"),
     "channels": (lambda path: animations.save_gif(np.zeros((1, 4, 4, 2), np.uint8), path), ValueError, r"\(H, W, 3\)"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxvae.checks import finite_number
+from jaxvae.checks import finite_number, positive_integer
 from jaxvae.files import whole_file
 
 if TYPE_CHECKING:
@@ -64,22 +64,24 @@ def save_gif(
     path: str | os.PathLike[str],
     *,
     seconds: float | Sequence[float] = 0.1,
+    colors: int = 256,
 ) -> Path:
     """Writes frames as a GIF that loops for ever, whole or not at all; the same frames give the same bytes.
 
-    Grey frames keep all their levels. Colours are those of a palette of 256 for each frame, without dithering.
+    Grey frames keep all their levels, or that many. Colours are those of a palette for each frame, without dithering.
 
     Args:
         frames: uint8 [T, H, W], [T, H, W, 1] or [T, H, W, 3], or a list of T such frames of one shape.
         path: a name that ends in .gif.
         seconds: how long each frame is shown, one number or T of them; a GIF counts in hundredths, from 0.02 on.
+        colors: at most so many in a frame, 2 to 256; with 32 the file has half the size.
 
     Returns:
         the path.
 
     Raises:
-        ValueError: for no frames, frames of different shapes or none of those above, another ending, or times that a
-            GIF cannot keep.
+        ValueError: for no frames, frames of different shapes or none of those above, another ending, or times and
+            colours that a GIF cannot keep.
         TypeError: for frames that are not uint8.
         FileNotFoundError: if the folder does not exist.
 
@@ -109,7 +111,8 @@ def save_gif(
         raise ValueError(f"seconds has {len(times)} entries, expected one number or {len(arrays)}, one for each frame.")
     for time in times:
         finite_number("seconds", time, 0.02, 655)
-    first, *rest = [_indexed(array) for array in arrays]
+    most = palette_size(colors)
+    first, *rest = [_indexed(array, most) for array in arrays]
     with whole_file(path) as file:
         first.save(
             file,
@@ -118,12 +121,25 @@ def save_gif(
             append_images=rest,
             duration=[10 * round(100 * time) for time in times],  # milliseconds
             loop=0,
-            optimize=False,
+            optimize=most < 256,  # shorter codes for a shorter palette
         )
     return path
 
 
-def _indexed(frame: np.ndarray) -> Any:
+def palette_size(colors: int) -> int:
+    """Returns the number of colours of a frame if a GIF can keep it; else raises an error that names it.
+
+    Example:
+        >>> palette_size(1000)
+        Traceback (most recent call last):
+        ValueError: colors is 1000, expected at most 256, the palette of a GIF.
+    """
+    if positive_integer("colors", colors, 2) > 256:
+        raise ValueError(f"colors is {colors}, expected at most 256, the palette of a GIF.")
+    return int(colors)
+
+
+def _indexed(frame: np.ndarray, colors: int) -> Any:
     from PIL import Image
 
     if frame.ndim == 3 and frame.shape[2] == 1:
@@ -131,5 +147,6 @@ def _indexed(frame: np.ndarray) -> Any:
     if frame.ndim == 3 and (frame[..., :1] == frame).all():  # drawn in colour, but grey
         frame = frame[..., 0]
     if frame.ndim == 2:
-        return Image.fromarray(frame)
-    return Image.fromarray(frame).quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        steps = (colors - 1) / 255  # from one grey to the next: 1 keeps them all
+        return Image.fromarray(((frame * steps).round() / steps).round().astype(np.uint8))
+    return Image.fromarray(frame).quantize(colors, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)

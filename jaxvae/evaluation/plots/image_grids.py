@@ -97,8 +97,9 @@ def show(
         below = 0.08 + (0.22 if any(columns) else 0) + (0.2 if x else 0) + (0.3 if title else 0)
         room = (WIDTH - beside) / picture.shape[1], (TALLEST - below) / picture.shape[0]
         scale = min(LARGEST / max(cells.shape[2:4]), *room)
-        width = max(picture.shape[1] * scale + beside, 0.085 * len(title or ""), 1.0)
+        width = beside + max(picture.shape[1] * scale, 0.092 * len(title or ""), 1.0)
         _, ax = new_axes(width, picture.shape[0] * scale + below)
+        ax.set_anchor("W")  # a title longer than the picture begins with it and ends on the page
     ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, labelsize=SMALL, labelcolor=INK)
