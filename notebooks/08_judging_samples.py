@@ -190,12 +190,13 @@ seen[4:] = False
 filled = impute(vae, vae_params, key, y[:14], seen, samples=1000, draws=2)
 rows = {
     "image": y[:14],
-    "seen": np.where(seen, y[:14], 0.5),
+    "seen": np.where(seen, y[:14], (0.25, 0.56, 0.85)),  # blue: missing
     "mean": filled.mean.clip(0, 1),
     "draw": filled.draws[:, 0].clip(0, 1),
     "another": filled.draws[:, 1].clip(0, 1),
 }
-figure, _ = plots.compare(rows, 14, title="The lower half filled in")
+rows = {name: np.broadcast_to(images, (14, 8, 8, 3)) for name, images in rows.items()}  # grey beside a colour
+figure, _ = plots.compare(rows, 14, title="The lower half (blue) filled in")
 figure
 
 # %% [markdown]
