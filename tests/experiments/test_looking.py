@@ -14,6 +14,7 @@ import jaxvae
 from jaxvae.commands.cli import parse_options
 from jaxvae.evaluation import latents
 from jaxvae.evaluation.latents import generation
+from jaxvae.evaluation.plots import code_charts
 from jaxvae.runs import train
 from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.configs.config import ModelConfig
@@ -94,8 +95,11 @@ def test_the_logistic_direction_is_another_one(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_codes_writes_a_picture_for_each_method_and_what_it_keeps(run, tmp_path, capsys):
+def test_codes_writes_a_picture_for_each_method_and_what_it_keeps(run, tmp_path, capsys, monkeypatch):
+    draw, drawn = code_charts.projected_codes, []
+    monkeypatch.setattr(code_charts, "projected_codes", lambda *a, **k: drawn.append(a[1]) or draw(*a, **k))
     call("codes", run, "--limit", "60", "--output", str(tmp_path))
+    assert all(set(labels) <= set("0123456789") for labels in drawn)  # the names of the classes, not their numbers
     found = json.loads((tmp_path / "codes.json").read_text())
     assert (found["images"], found["run"]) == (60, "a")
     assert set(found["agreement"]) == {"codes", "pca", "tsne"}

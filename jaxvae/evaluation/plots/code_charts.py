@@ -69,7 +69,7 @@ def projected_codes(
         ax.set_xticks([])
         ax.set_yticks([])
         ax.spines[:].set_visible(False)
-    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_aspect("equal", adjustable="box")
     ax.grid(visible=False)
     figure: Any = ax.figure
     return figure, ax
