@@ -46,7 +46,7 @@ def main(options: CodesOptions) -> None:
     from jaxvae.evaluation.plots import code_charts
     from jaxvae.evaluation.statistics import Estimate, mean_and_error
     from jaxvae.files import folder_name, make_folder, write_json
-    from jaxvae.runs.given_data import load_images
+    from jaxvae.runs.given_data import load_split
     from jaxvae.runs.held_out import load_held_out
 
     limit = positive_integer("limit", options.limit, 4)
@@ -61,7 +61,7 @@ def main(options: CodesOptions) -> None:
             f"{options.run} has {codes.shape[1]} latent, expected two or more for a plane. Try jaxvae "
             f"traverse {options.run}"
         )
-    labels, names = test.labels, load_images(config.data, config.data.test_split).class_names
+    labels, names = test.labels, load_split(config.data, config.data.test_split).class_names
     if labels is not None and names:
         labels = np.array(names)[labels]
     own = {"pca": {}, "tsne": {"perplexity": options.perplexity, "seed": options.seed}}

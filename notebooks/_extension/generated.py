@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).parents[2]
 _API = re.compile(r"^% api: (\S+)$", re.MULTILINE)
 _NAMES = re.compile(r"^% names: (\S+)$", re.MULTILINE)
-_CODE, _OPTION = re.compile(r"(`[^`]*`)"), re.compile(r"(?<!\S)--[a-z][\w.-]*\w")
+_CODE, _OPTION = re.compile(r"(`[^`]*`)"), re.compile(r"(?<!\S)--[a-z][\w.-]*\w(?: \d+)*")
 _HEADS = re.compile(r"^% heads: (\S+)$", re.MULTILINE)
 
 

@@ -15,7 +15,8 @@ from jaxvae.commands.parts.train_line import parse_train
 ROOT = Path(jaxvae.__file__).parent.parent
 BOOK = ROOT / "notebooks"
 PAGES = [ROOT / "README.md", ROOT / ".github/CONTRIBUTING.md", *sorted(BOOK.rglob("*.md"))]
-TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+# A command that goes on in the next line is one command.
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8").replace("\\\n", " ") for page in PAGES}
 CROWDED = 17  # pages in a folder
 # `python -m experiments.NAME ...` to the end of the line, of the code or of the cell, without the comment behind it.
 COMMAND = re.compile(r"python -m experiments\.([a-z_.]+)([^`#|>\n]*)")
