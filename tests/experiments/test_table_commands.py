@@ -114,7 +114,7 @@ def test_the_page_of_a_table_has_both_units_and_its_strangest_rows(runs):
     assert "test images" not in page
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_compare_codes_and_export_take_runs_of_rows(runs, tmp_path, capsys):
     config = replace(jaxvae.load(runs["table"]).config, seed=1)
     train_run(config, tmp_path / "other", say=lambda line: None)
