@@ -1,3 +1,5 @@
+from .generative import GenerativeClassifier as GenerativeClassifier
+from .generative import generative_classifier as generative_classifier
 from .groups import GroupAccuracy as GroupAccuracy
 from .groups import class_probabilities as class_probabilities
 from .groups import group_accuracy as group_accuracy

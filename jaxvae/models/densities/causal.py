@@ -13,24 +13,31 @@ import jax.numpy as jnp
 from jaxvae.checks import as_float
 from jaxvae.models.events import as_event_shape
 from jaxvae.models.inputs import as_observation
-from jaxvae.models.records import Conditional, Key, Observation, Params, Support, merge, part_of
+from jaxvae.models.records import Conditional, Key, Network, Observation, Params, Support, merge, part_of
 from jaxvae.networks.causal.records import CausalNetwork
+from jaxvae.randomness import applied
 
 Array = jax.Array
 
 
 def autoregressive(
-    network: CausalNetwork, observation: Observation | None = None, *, name: str = "autoregressive"
+    network: CausalNetwork,
+    observation: Observation | None = None,
+    *,
+    told: Network | None = None,
+    name: str = "autoregressive",
 ) -> Conditional:
     """The exact density of an event whose elements are drawn one after the other, each told those before it.
 
-    `log_prob` is one pass; a draw visits the elements in their order, as the network does it. Its `mean` is refused:
-    there is none in closed form.
+    `log_prob` is one pass; a draw visits the elements in their order, as the network does it. `mean` follows each
+    element's own mean, told the means before it: a picture, and no expectation, which has no closed form.
 
     Args:
         network: such as `gated_pixel_cnn(event_shape, observation.channels)`; it sees 2 to_unit(x) - 1, and the context
             as it comes: None, a vector, or a map of a picture.
         observation: p(x_i | output i), by default `bernoulli()`; each element is one channel to it.
+        told: a network whose output for the context the causal network is given in its place, such as a decoder of z
+            that emits a map [H, W, M]; its parameters are "decoder".
         name: of the network's parameters in the dict.
 
     Raises:
@@ -60,10 +67,18 @@ def autoregressive(
         return 2.0 * seen.to_unit(x) - 1.0
 
     def init(key: Key, context: Any) -> Params:
-        return merge({name: network.init(key, jnp.zeros(shape), context)}, seen.init())
+        if told is None:
+            return merge({name: network.init(key, jnp.zeros(shape), context)}, seen.init())
+        key_told, key_network = jax.random.split(key)
+        decoder = told.init(key_told, context)
+        given = told.apply(decoder, context)
+        return merge({name: network.init(key_network, jnp.zeros(shape), given), "decoder": decoder}, seen.init())
+
+    def given_of(params: Params, context: Any) -> Any:
+        return context if told is None else applied(told, part_of(params, "decoder"), context)
 
     def log_prob(params: Params, x: Array, context: Any) -> Array:
-        outputs = network.apply(part_of(params, name), scaled(x), context)
+        outputs = network.apply(part_of(params, name), scaled(x), given_of(params, context))
         return seen.log_prob(params, x[..., None], as_float("the network's output", outputs))
 
     def sample(params: Params, key: Key, context: Any) -> tuple[Array, Array]:
@@ -81,13 +96,16 @@ def autoregressive(
                 value = jnp.where(observed[index], known[index], value)
             return scaled(value)[0], (value[0], seen.log_prob(params, value, output))
 
-        x, log_p = network.visit(part_of(params, name), pick, context)
+        x, log_p = network.visit(part_of(params, name), pick, given_of(params, context))
         return x, log_p
 
     def mean(params: Params, context: Any) -> Array:
-        raise NotImplementedError(
-            "an autoregressive density has no mean in closed form. Average draws: sample(params, key, context)."
-        )
+        def pick(index: Array, output: Array) -> tuple[Array, Array]:
+            value = seen.mean(params, output)
+            return scaled(value)[0], value[0]
+
+        found: Array = network.visit(part_of(params, name), pick, given_of(params, context))
+        return found
 
     support: Support = "integers" if seen.discrete else "real"
     return Conditional(init, sample, log_prob, mean, support=support, complete=complete)

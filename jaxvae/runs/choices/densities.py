@@ -1,7 +1,9 @@
-"""Kinds of model without latents, which score a picture exactly, by name."""
+"""Kinds of model that draw pixel after pixel, by name: most without latents, which score a picture exactly."""
 
 from typing import TYPE_CHECKING, Any
 
+from jaxvae.runs.choices.posteriors import POSTERIORS
+from jaxvae.runs.choices.priors import PRIORS
 from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options
 
 if TYPE_CHECKING:
@@ -40,6 +42,26 @@ def _made(config: Options, given: Given, observation: "Observation") -> "Model":
     return _density(masked_network(given.event_shape, observation.channels, **options), given, observation)
 
 
+def _pixel_vae(config: Options, given: Given, observation: "Observation") -> "Model":
+    """The decoder's map of each pixel, 4 numbers, is what the PixelCNN is told of the code."""
+    from jaxvae.models.densities import autoregressive
+    from jaxvae.models.variational import vae
+    from jaxvae.runs.choices.networks import build_decoder, build_encoder
+
+    (height, width, _), encoder = given.event_shape, build_encoder(config)
+    flat = given._replace(event_shape=(height, width, 1), bias=None)
+    told = build_decoder(config, flat, observation._replace(channels=4))
+    return vae(
+        encoder,
+        autoregressive(_pixel_cnn_network(config, given, observation), observation, told=told),
+        event_shape=given.event_shape,
+        latent_dim=config.latent_dim,
+        observation=observation,
+        prior=PRIORS[config.prior].make(config, given, encoder),
+        posterior=POSTERIORS[config.posterior].make(config),
+    )
+
+
 PIXELS = ("model.pixel_features", "model.pixel_layers")
 
 DENSITIES: dict[str, Kind] = {
@@ -55,6 +77,12 @@ DENSITIES: dict[str, Kind] = {
         PIXELS,
         (*IGNORED, "model.hidden", "model.activation"),
         labels="all",
+    ),
+    "pixel_vae": Kind(
+        "A VAE whose decoder draws pixel after pixel (PixelVAE)",
+        _pixel_vae,
+        PIXELS,
+        ("model.output_bias",),
     ),
     "made": Kind("A masked autoencoder for density estimation (MADE)", _made, ignores=IGNORED),
 }
