@@ -78,7 +78,8 @@ def loss_curves(
         if kept is not None:
             panel.axvline(kept, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
             where: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            panel.annotate("kept", (kept, 0), (3, 3), **where, fontsize=SMALL, color=MUTED)
+            side, space = ("right", -3) if kept > np.mean(panel.get_xlim()) else ("left", 3)
+            panel.annotate("kept", (kept, 0), (space, 3), **where, ha=side, fontsize=SMALL, color=MUTED)
         if len(steps):
             panel.errorbar(steps, sign * values, errors, fmt="o", color=RED, markersize=3.5)
             error = f" \N{PLUS-MINUS SIGN} {errors[-1]:.2f}" if errors[-1] else ""
