@@ -36,6 +36,7 @@ def make_features(name: FeatureName, data: str, train: tuple[Any, Any], test: tu
 def print_scores(rows: Mapping[str, Sequence["Measured"]], title: str) -> None:
     """A column for each set of samples; the setting, one for all but for the name, stands above and below."""
     from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.written import written
 
     first = next(iter(rows.values()))
     setting, lines = first[0].setting, []
@@ -43,7 +44,7 @@ def print_scores(rows: Mapping[str, Sequence["Measured"]], title: str) -> None:
         found = [scores[position] for scores in rows.values()]
         lines.append((f"{score.name} {ARROWS[score.better]}", *found))
         if any(one.bias for one in found):
-            lines.append(("  estimated bias", *(one.bias_text for one in found)))
+            lines.append(("  estimated bias", *(written(one.bias_text, one.bias) for one in found)))
     counts = f"{setting.samples} samples a column against {setting.references} of {setting.reference}"
     caption = f"{counts}, seed {setting.seed}; \N{PLUS-MINUS SIGN} is one standard error"
     remarks = {one.name: one.remark for scores in rows.values() for one in scores if one.remark}

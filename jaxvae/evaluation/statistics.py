@@ -27,13 +27,13 @@ class Estimate(NamedTuple):
     def __str__(self) -> str:
         return self.text()
 
-    def text(self, digits: int | None = None, unit: str = "") -> Written:
+    def text(self, digits: int | None = None, unit: str = "", *, evidence: str | None = None) -> Written:
         """Mean and error with so many decimals, by default as many as show one or two digits of the error.
 
-        The unit is not printed, but kept for results.json.
+        Unit and evidence, as in `Written`, are not printed, but kept for results.json.
         """
         error = self.standard_error if self.standard_error >= 0 else None
-        return written(self._text(digits), self.mean, error, unit=unit)
+        return written(self._text(digits), self.mean, error, unit=unit, evidence=evidence)
 
     def _text(self, digits: int | None) -> str:
         if not (np.isfinite(self.standard_error) and (self.standard_error > 0 or digits is not None)):

@@ -69,6 +69,18 @@ def test_a_training_leaves_the_numbers_that_it_prints_and_its_summary_holds(run)
     assert rows["-ELBO"].evidence == "bound"
 
 
+@pytest.mark.slow
+def test_the_epoch_that_was_chosen_and_the_last_weights_are_numbers_too(tmp_path):
+    for words, label in (("--validation-fraction 0.2", "-ELBO of 300 validation images, epoch 1"),
+                         ("--optim.ema 0.9", "-ELBO of the last weights")):  # fmt: skip
+        assert ended(*TINY.split(), *words.split(), "--output", str(tmp_path / label[-7:])) == 0
+        row = read(tmp_path / label[-7:])[label]
+        summary = json.loads((tmp_path / label[-7:] / "summary.json").read_text())
+        expected = summary.get("validation") or summary["last_weights"]["negative_elbo"]
+        assert (row.value, row.standard_error) == (expected["nats"], expected["standard_error"])
+        assert (row.unit, row.evidence) == ("nats", "bound")
+
+
 COMMANDS = {
     "evaluate": (["--samples", "2", "--limit", "20"], {"-ELBO", "-IW-2", "rate", "bits per dimension"}),
     "report": (["--samples", "2", "--limit", "40"], {"-ELBO", "upside down: \N{MINUS SIGN}log p(x), bound"}),
