@@ -24,6 +24,7 @@ class GenerativeClassifierOptions:
     images: int = 300  # Test images, picked by a fixed permutation.
     samples: int = 50  # Posterior samples of a bound, of a model with latents; an exact density takes none.
     seed: int = 0  # Of the images of no class, and of those samples.
+    output: str | None = None  # Folder for results.json, .csv and .tex; default RUN/measured/generative-classifier.
     recipe: OwnRecipe = None  # The function that made the run, where it is one of your own.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
 
@@ -39,6 +40,7 @@ def main(options: GenerativeClassifierOptions) -> None:
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.probes import generative_classifier
     from jaxvae.evaluation.statistics import Estimate
+    from jaxvae.evaluation.written import written
     from jaxvae.runs.held_out import load_held_out
 
     count = positive_integer("images", options.images, 2)
@@ -66,7 +68,8 @@ def main(options: GenerativeClassifierOptions) -> None:
             auroc_interval(-known.log_p, -found.log_p),
             auroc_interval(-known.log_posterior.max(1), -found.log_posterior.max(1)),
         )
-        rows.append((name, *(f"{area.value:.3f} [{area.low:.3f}, {area.high:.3f}]" for area in areas)))
+        cells = (written(f"{a:.3f} [{low:.3f}, {high:.3f}]", a, low=low, high=high) for a, low, high in areas)
+        rows.append((name, *cells))
     print_table(f"{options.run}: what no class explains", ("images", "AUROC of -log p(x)", "of 1 - p(y | x)"), rows)
 
 

@@ -72,7 +72,8 @@ def test_no_script_takes_a_count_a_seed_or_a_number_that_is_none(script):
                     check_options(with_value(options, name, seed))
             check_options(with_value(options, name, 2**32 - 1))
         elif "int" in text and "Literal" not in text:
-            low = 0 if "Least(low=0)" in text else 1
+            marked = re.search(r"Least\(low=(\d+)\)", text)
+            low = int(marked.group(1)) if marked else 1
             for wrong in (low - 1, -7):
                 with pytest.raises(ValueError, match=rf"{name} is {wrong}, expected an integer of at least {low}"):
                     check_options(with_value(options, name, wrong))
