@@ -19,8 +19,6 @@ nb_merge_streams = True
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
-smartquotes_action = "qe"  # quotes and ellipses; two hyphens begin an option and stay two
-
 # Docstrings are plain text: a word in backticks is code, and |x| or a * b is a formula.
 default_role = "code"
 autodoc_typehints = "none"

@@ -30,7 +30,9 @@ def plain(text: str) -> str:
 
 
 def first_line(value: object) -> str:
-    """What a name is, for a table's cell."""
+    """What a name is, for a table's cell; a dict has no docstring of its own, so its keys say it."""
+    if isinstance(value, dict):
+        return ", ".join(f"`{key}`" for key in value)
     return plain((inspect.getdoc(value) or "").partition("\n")[0])
 
 

@@ -26,6 +26,24 @@ def _as_written(app: Sphinx, what: str, name: str, value: object, options: objec
             lines[at] = "".join(parts)
 
 
+def _as_meant(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Napoleon takes words before a colon for a type. Here they are prose, or several fields that share a line."""
+    written: list[str] = []
+    for line in lines:
+        fields = re.match(r"(\s*:ivar )(\w+(?:, \w+)+)(:.*)", line)
+        kind = re.match(r"\s*:(?:rtype|type): (.*)", line)
+        if fields:
+            *others, last = fields[2].split(", ")
+            written += [f"{fields[1]}{word}: see `{last}`" for word in others] + [f"{fields[1]}{last}{fields[3]}"]
+        elif kind:
+            at = max((n for n, text in enumerate(written) if text.lstrip().startswith(":returns: ")), default=0)
+            head, mark, rest = written[at].rpartition(":returns: ")
+            written[at] = f"{head}{mark}{kind[1]}: {rest.lstrip()}"
+        else:  # one letter and a full stop would begin a list
+            written.append(re.sub(r"^(\s*:param \w+: [A-Za-z])\.$", r"\1\\.", line))
+    lines[:] = written
+
+
 def _skipped(app: Sphinx, what: str, name: str, value: object, skip: bool, options: object) -> bool | None:
     """A record's fields are told in its docstring, and what scikit-learn hands down in its own book."""
     made_up = (getattr(value, "__doc__", None) or "").startswith("Alias for field number")
@@ -67,6 +85,7 @@ class LinkNames(SphinxPostTransform):
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", _as_written, priority=400)  # before napoleon reads it
+    app.connect("autodoc-process-docstring", _as_meant, priority=600)  # what napoleon made of it
     app.connect("autodoc-skip-member", _skipped)
     app.add_post_transform(LinkNames)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
