@@ -5,13 +5,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae.networks.causal import gated_pixel_cnn, masked_network, sees_only_the_past, visit_by_passes
+from jaxvae.networks.causal import (
+    causal_transformer,
+    gated_pixel_cnn,
+    masked_network,
+    sees_only_the_past,
+    visit_by_passes,
+)
 
 pytestmark = pytest.mark.quick_compile
 NETWORKS = {
     "pixel cnn": (gated_pixel_cnn((4, 3, 1), 2, features=2, layers=3, first=2, hidden=3), None),
     "pixel cnn, colour, told a vector": (gated_pixel_cnn((3, 3, 3), features=2, layers=2, hidden=3), (4,)),
     "pixel cnn, told a map": (gated_pixel_cnn((3, 4, 2), features=2, layers=2, first=1, reach=2), (3, 4, 2)),
+    "transformer": (causal_transformer((2, 3), 2, width=8, layers=2, heads=2), None),
+    "transformer of levels, told a vector": (causal_transformer((6,), width=4, layers=1, heads=1, levels=3), (4,)),
+    "transformer, told a map": (causal_transformer((2, 2, 2), width=4, layers=2, heads=2), (2, 2, 3)),
     "made": (masked_network((2, 3, 2), 2, hidden=(24,)), None),
     "made, told a vector": (masked_network((5,), hidden=(10, 10)), (4,)),
 }
@@ -33,8 +42,9 @@ def test_no_output_sees_its_own_element_or_a_later_one(name):
     assert sees_only_the_past(network, variables, u, context)
 
 
-def test_every_output_sees_all_that_is_before_it():
-    network, variables, u, _ = made("pixel cnn")
+@pytest.mark.parametrize("name", ["pixel cnn", "transformer"])
+def test_every_output_sees_all_that_is_before_it(name):
+    network, variables, u, _ = made(name)
     slopes = jax.jit(jax.jacrev(lambda u: network.apply(variables, u)))(u).reshape(u.size, -1, u.size)
     seen = np.asarray(jnp.abs(slopes).max(1) > 0)
     assert seen.sum() == u.size * (u.size - 1) / 2  # three layers of a picture of 4 x 3 reach all of it
@@ -77,6 +87,7 @@ def test_a_network_that_looks_ahead_is_found_out():
     [
         (lambda: gated_pixel_cnn((8, 8)), "event_shape is \\(8, 8\\), expected that of a picture"),
         (lambda: gated_pixel_cnn((8, 8, 1), layers=0), "layers is 0, expected an integer of at least 1"),
+        (lambda: causal_transformer((4,), width=6, heads=4), "width is 6, expected a multiple of the 4 heads"),
         (lambda: masked_network((4,), 0), "size is 0, expected an integer of at least 1"),
     ],
 )

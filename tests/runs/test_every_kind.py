@@ -43,6 +43,7 @@ OWN = {  # options that the kind alone reads
     "contractive": {"weight": 0.5},
     "wasserstein": {"weight": 10.0},
     "pixel_cnn": {"pixel_features": 2, "pixel_layers": 2},
+    "transformer": {"pixel_layers": 1, "width": 4, "heads": 2},
     "pixel_vae": {"pixel_features": 2, "pixel_layers": 2},
     "class_pixel_cnn": {"pixel_features": 2, "pixel_layers": 2},
 }

@@ -35,6 +35,13 @@ def _class_pixel_cnn(config: Options, given: Given, observation: "Observation") 
     return _density(_pixel_cnn_network(config, given, observation), given, observation, given.known_classes())
 
 
+def _transformer(config: Options, given: Given, observation: "Observation") -> "Model":
+    from jaxvae.networks.causal import causal_transformer
+
+    sizes = {"width": config.width, "layers": config.pixel_layers, "heads": config.heads}
+    return _density(causal_transformer(given.event_shape, observation.channels, **sizes), given, observation)
+
+
 def _made(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.networks.causal import masked_network
 
@@ -77,6 +84,12 @@ DENSITIES: dict[str, Kind] = {
         PIXELS,
         (*IGNORED, "model.hidden", "model.activation"),
         labels="all",
+    ),
+    "transformer": Kind(
+        "A causal Transformer over pixels",
+        _transformer,
+        ("model.pixel_layers", "model.width", "model.heads"),
+        (*IGNORED, "model.hidden", "model.activation"),
     ),
     "pixel_vae": Kind(
         "A VAE whose decoder draws pixel after pixel (PixelVAE)",

@@ -112,7 +112,9 @@ class ModelConfig:
     critic_hidden: tuple[int, ...] = (128,)  # Factor, adversarial, vae_gan, gan: hidden layers of the critic (mlp).
     critic_rate: float = 0.3  # The same: learning rate of the critic, as a multiple of optim.lr.
     pixel_features: int = 16  # Pixel_cnn: channels of each of its two stacks.
-    pixel_layers: int = 5  # Pixel_cnn: layers of each stack; each sees a row and a column further.
+    pixel_layers: int = 5  # Pixel_cnn: layers of each stack; each sees a row and a column further. Transformer: layers.
+    width: int = 64  # Transformer: numbers in the row of each element.
+    heads: int = 4  # Transformer: heads of attention, of which width is a multiple.
     weight: float | None = None
     """Of what the kind adds to its loss, in nats: commitment (vq), L1 norm (sparse), squared Jacobian (contractive),
     half squared norm of the code (rae), MMD (wasserstein), classification (semi_supervised), total correlation

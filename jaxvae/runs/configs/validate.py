@@ -65,6 +65,8 @@ RANGES: dict[str, Range] = {
     "model.critic_hidden": _SIZE,
     "model.pixel_features": _SIZE,
     "model.pixel_layers": _SIZE,
+    "model.width": _SIZE,
+    "model.heads": _SIZE,
     "model.critic_rate": _POSITIVE,
     "model.noise": Range(0, 1),
     "model.weight": Range(0),
