@@ -117,6 +117,19 @@ def test_the_look_for_unsafe_code_finds_it(code):
     assert any(unsafe(node) for node in ast.walk(ast.parse(code)))
 
 
+def test_no_test_asks_whether_bits_agree_and_leaves_it_at_that():
+    """`same_bits` answers, and raises nothing: without an assert the test cannot fail."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if "same_bits" in path.read_text(encoding="utf-8")]
+    found = [
+        f"{label(path)}, line {node.lineno}"
+        for path in files
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and dotted(node.value.func) == "same_bits"
+    ]
+    assert files
+    assert not found, "\n".join(found)
+
+
 def test_the_library_leaves_global_settings_and_private_names_alone():
     for path in LIBRARY:
         for node in ast.walk(tree(path)):
