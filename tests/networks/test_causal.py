@@ -33,7 +33,7 @@ def made(name):
     fresh = network.init(jax.random.key(0), u, context)
     leaves, tree = jax.tree.flatten(fresh)  # moved, since some layers start at zero and hide what they would see
     moved = [a + 0.3 * jax.random.normal(jax.random.key(i), a.shape) for i, a in enumerate(leaves)]
-    return network, tree.unflatten(moved), u, context
+    return network, jax.tree.map(np.asarray, tree.unflatten(moved)), u, context  # as a run or `fit` returns them
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -54,7 +54,7 @@ def test_every_output_sees_all_that_is_before_it(name):
 def test_a_visit_gives_the_outputs_of_the_whole_pass(name):
     network, variables, u, context = made(name)
     flat = u.ravel()
-    found = jax.jit(lambda v: network.visit(v, lambda index, output: (flat[index], output), context))(variables)
+    found = jax.jit(lambda flat: network.visit(variables, lambda i, output: (flat[i], output), context))(flat)
     np.testing.assert_allclose(found, jax.jit(network.apply)(variables, u, context), atol=2e-6)
     naive = visit_by_passes(jax.jit(network.apply), variables, lambda i, output: (flat[i], output), context, u.shape)
     np.testing.assert_allclose(found, naive, atol=2e-6)

@@ -75,7 +75,7 @@ def causal_transformer(
             rows: Array = product(jnp.stack([before, jnp.ones_like(before)], -1), params["value"])
             return rows
         index = jnp.round((before + 1.0) / 2.0 * (levels - 1)).astype(jnp.int32)
-        found: Array = params["value"][jnp.clip(index, 0, levels - 1)]
+        found = jnp.asarray(params["value"])[jnp.clip(index, 0, levels - 1)]
         return found
 
     def told(params: Params, context: Any) -> Any:
@@ -99,12 +99,17 @@ def causal_transformer(
         return _out(params, h).reshape(*event_shape, size)
 
     def visit(variables: Params, pick: Pick, context: Any = None) -> Any:
-        params, given = variables["params"], told(variables["params"], context)
+        params = variables["params"]
+        beside = params["position"] + told(params, context)
 
         def element(carry: Any, index: Array) -> tuple[Any, Any]:
             before, kept = carry
             row = jnp.where(index > 0, embedded(params, before[None]), 0.0)
-            h = row + params["position"][index][None] + (given[index][None] if given.shape[0] > 1 else given)
+            h = (
+                row
+                + jnp.asarray(params["position"])[index][None]
+                + (given[index][None] if given.shape[0] > 1 else given)
+            )
             seen, after = (jnp.arange(count) <= index)[None], []
             for n, (keys, values) in enumerate(kept):
                 layer = params[f"layer_{n}"]
