@@ -100,16 +100,12 @@ def causal_transformer(
 
     def visit(variables: Params, pick: Pick, context: Any = None) -> Any:
         params = variables["params"]
-        beside = params["position"] + told(params, context)
+        beside = jnp.asarray(params["position"]) + told(params, context)
 
         def element(carry: Any, index: Array) -> tuple[Any, Any]:
             before, kept = carry
             row = jnp.where(index > 0, embedded(params, before[None]), 0.0)
-            h = (
-                row
-                + jnp.asarray(params["position"])[index][None]
-                + (given[index][None] if given.shape[0] > 1 else given)
-            )
+            h = row + beside[index][None]
             seen, after = (jnp.arange(count) <= index)[None], []
             for n, (keys, values) in enumerate(kept):
                 layer = params[f"layer_{n}"]
