@@ -35,8 +35,6 @@ def main(options: CodesOptions) -> None:
     """Writes the files, prints the shares."""
     from pathlib import Path
 
-    import numpy as np
-
     import jaxvae
     from jaxvae.checks import positive_integer
     from jaxvae.commands.parts.requirements import need_vectors
@@ -46,7 +44,6 @@ def main(options: CodesOptions) -> None:
     from jaxvae.evaluation.plots import code_charts
     from jaxvae.evaluation.statistics import Estimate, mean_and_error
     from jaxvae.files import folder_name, make_folder, write_json
-    from jaxvae.runs.given_data import load_split
     from jaxvae.runs.held_out import load_held_out
 
     limit = positive_integer("limit", options.limit, 4)
@@ -61,9 +58,7 @@ def main(options: CodesOptions) -> None:
             f"{options.run} has {codes.shape[1]} latent, expected two or more for a plane. Try jaxvae "
             f"traverse {options.run}"
         )
-    labels, names = test.labels, load_split(config.data, config.data.test_split).class_names
-    if labels is not None and names:
-        labels = np.array(names)[labels]
+    labels = test.classes
     own = {"pca": {}, "tsne": {"perplexity": options.perplexity, "seed": options.seed}}
     with at_work("projecting the codes"):
         projections = {method: project(codes, method, **own[method]) for method in options.method}

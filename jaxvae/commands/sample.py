@@ -46,6 +46,7 @@ def main(options: SampleOptions) -> None:
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.models.meaning import draws_through_latents
+    from jaxvae.runs.given_data import load_split
     from jaxvae.runs.held_out import load_held_out
     from jaxvae.runs.tables.columns import columns_of
 
@@ -68,15 +69,19 @@ def main(options: SampleOptions) -> None:
     title = f"{'Decoded draws from the prior' if kind == 'means' else 'Draws'}, seed {options.seed}"
     title += in_words(model, options.label)
     if columns is not None:
-        values, names = columns.to_values(x), columns.names
+        values = columns.to_values(x)
 
         def picture() -> Any:
             test = load_held_out(config.data, allow_changes=options.allow_changes)
             groups, shown = {"test rows": test.raw, "draws": values}, plots.most_varying(test.x)
-            return plots.column_pairs(groups, names, columns=shown, title=title)
+            return plots.column_pairs(groups, columns.names, columns=shown, title=title)
 
-        beside = {} if labels is None else {config.data.label_column or "label": np.asarray(labels).tolist()}
-        write_rows(options.run, "sample", options.output, values, names, picture, beside)
+        beside = {}
+        if labels is not None:
+            names = load_split(config.data, config.data.test_split).class_names
+            told = np.asarray(labels)
+            beside = {config.data.label_column or "label": (np.array(names)[told] if names else told).tolist()}
+        write_rows(options.run, "sample", options.output, values, columns.names, picture, beside)
         return
     images = model.to_unit(x)
     write_images(options.run, "sample", options.output, images, lambda: plots.image_grid(images, title=title))

@@ -50,9 +50,12 @@ def main(options: TrainOptions) -> int:
         exact = "exact" if name == "negative_log_p" else None
         rows.append((label, Estimate(value["nats"], value["standard_error"], test["images"]).text(evidence=exact)))
         print(f"{label:<16}{value['nats']:>9.2f} +- {value['standard_error']:.2f} nats per {noun(kind)}")
-    if (own := test.get("own_units", {}).get("negative_elbo")) is not None:
-        rows.append(("-ELBO, own units", Estimate(own["nats"], own["standard_error"], test["images"])))
-        print(f"-ELBO{'':<11}{own['nats']:>9.2f} +- {own['standard_error']:.2f} nats per row, in the table's own units")
+    for name, own in test.get("own_units", {}).items():
+        exact = "exact" if name == "negative_log_p" else None
+        estimate = Estimate(own["nats"], own["standard_error"], test["images"])
+        rows.append((f"{LABELS[name]}, own units", estimate.text(evidence=exact)))
+        words = f"{own['nats']:>9.2f} +- {own['standard_error']:.2f} nats per row, in the table's own units"
+        print(f"{LABELS[name]:<16}{words}")
     if "validation" in outcome.summary:
         chosen = outcome.summary["validation"]
         print(chosen["kept"])
@@ -67,7 +70,7 @@ def main(options: TrainOptions) -> int:
         rows.append((of, Estimate(last["nats"], last["standard_error"], test["images"])))
         print(f"of the {outcome.summary['weights']}; last weights: {last['nats']:.2f} +- {last['standard_error']:.2f}")
     if not rows:
-        print(f"this model says nothing of an {noun(kind)} that could be measured; all in {outcome.folder}")
+        print(f"this model says nothing of any {noun(kind)} that could be measured; all in {outcome.folder}")
         return 0
     setting = f"{test['images']} test {noun(kind, 2)} ({test['protocol']}, seed {test['seed']})"
     note(Table(f"{outcome.folder}: {setting}, sha256 {test['sha256']}", (f"on the test {noun(kind, 2)}", "nats"), rows))

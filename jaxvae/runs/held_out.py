@@ -41,6 +41,7 @@ class HeldOut(NamedTuple):
         seed: of the draw and of the posterior samples in the evaluation.
         sha256: of x, all of it.
         columns: of a table or of counts; None for images.
+        class_names: of the labels 0, 1, 2, ..., or ().
     """
 
     x: np.ndarray
@@ -50,11 +51,17 @@ class HeldOut(NamedTuple):
     seed: int
     sha256: str
     columns: Columns | None = None
+    class_names: tuple[str, ...] = ()
 
     @property
     def noun(self) -> str:
         """What one of them is called."""
         return "image" if self.columns is None else "row"
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """The labels as words where the classes have names: for pictures."""
+        return self.labels if self.labels is None or not self.class_names else np.array(self.class_names)[self.labels]
 
     def given(self, model: Model) -> Any:
         """What the model is given: x, or x with its labels; without them where it also takes what has none."""
@@ -165,16 +172,16 @@ def training_examples(config: ModelConfig, train: Dataset, told: Told | None = N
 def draw(dataset: Dataset, config: DataConfig) -> HeldOut:
     """Makes x, once for all: "dynamic" becomes the fixed binarisation with the same probabilities."""
     columns, protocol, labels = columns_of(config), config.protocol, dataset.labels
-    if columns is not None:
-        x = columns.to_x(dataset.examples, dataset.source)
-        return HeldOut(x, dataset.examples, labels, protocol, SEED, hashlib.sha256(x.tobytes()).hexdigest(), columns)
-    images = dataset.images
-    if protocol == "dynamic":
-        binary, digest = fixed_binarization(images, SEED)
-        return HeldOut((binary > 0).astype(np.float32), images, labels, FIXED, SEED, digest)
-    keys = jax.random.split(jax.random.key(SEED), len(images))
-    x = np.asarray(jax.jit(jax.vmap(preprocess_of(protocol)))(keys, images))
-    return HeldOut(x, images, labels, protocol, SEED, hashlib.sha256(x.tobytes()).hexdigest())
+    raw, names = dataset.examples, dataset.class_names
+    if columns is None and protocol == "dynamic":
+        binary, digest = fixed_binarization(raw, SEED)
+        return HeldOut((binary > 0).astype(np.float32), raw, labels, FIXED, SEED, digest, None, names)
+    if columns is None:
+        keys = jax.random.split(jax.random.key(SEED), len(raw))
+        x = np.asarray(jax.jit(jax.vmap(preprocess_of(protocol)))(keys, raw))
+    else:
+        x = columns.to_x(raw, dataset.source)
+    return HeldOut(x, raw, labels, protocol, SEED, hashlib.sha256(x.tobytes()).hexdigest(), columns, names)
 
 
 def setting_of(config: DataConfig, test: HeldOut, limit: int | None = None) -> Setting:

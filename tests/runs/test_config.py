@@ -100,6 +100,10 @@ BAD_CONFIGS = [
         {"data__kind": "table", "model__likelihood": "normal", "data__flip": True},
         "data.flip is True, --data.kind images",
     ),
+    (
+        {"data__kind": "table", "model__likelihood": "normal", "model__kind": "pixel_cnn"},
+        "model.kind is 'pixel_cnn', from pixel to pixel, data.kind is 'table', made",
+    ),
     ({"data__drop": ("id",)}, "data.drop is id, nothing reads it, --data.kind table or counts"),
     ({"data__std": (1.0, 0.0)}, "data.std is 0.0, above 0"),
     ({"data__name": "a\0b"}, "data.name, a name"),

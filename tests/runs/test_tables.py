@@ -55,6 +55,7 @@ def test_a_run_notes_mean_and_std_of_its_training_rows_and_x_is_exact_with_those
     off = (columns.to_values(data.test.x) - data.test.raw) / config.std
     np.testing.assert_allclose(off, 0, atol=1e-6)
     assert (len(data.raw), len(data.test.x), data.test.noun) == (54, 6, "row")
+    assert set(data.test.classes) == {"m", "f"}
     assert validate(data.config) == data.config
 
 
@@ -180,6 +181,14 @@ def test_a_conditional_table_is_told_the_classes_of_its_column():
     unlabelled = replace(config, data=replace(config.data, label_column=None, drop=("sex",)))
     with pytest.raises(ValueError, match=r"told the class of each row.*--data\.label-column NAME"):
         load_run_data(unlabelled)
+
+
+@pytest.mark.slow
+def test_an_exact_density_of_a_table_is_said_in_both_units():
+    outcome, _ = run(labelled(replace(TABLE, epochs=1, model=replace(SMALL, kind="made", latent_dim=20))), "a")
+    test, std = outcome.summary["test"], jaxvae.load("a").config.data.std
+    shift = test["own_units"]["negative_log_p"]["nats"] - test["negative_log_p"]["nats"]
+    assert shift == pytest.approx(np.log(std).sum())
 
 
 @pytest.mark.full

@@ -77,6 +77,7 @@ DENSITIES: dict[str, Kind] = {
         _pixel_cnn,
         PIXELS,
         (*IGNORED, "model.hidden", "model.activation"),
+        pictures=True,
     ),
     "class_pixel_cnn": Kind(
         "A gated PixelCNN, told the class",
@@ -84,6 +85,7 @@ DENSITIES: dict[str, Kind] = {
         PIXELS,
         (*IGNORED, "model.hidden", "model.activation"),
         labels="all",
+        pictures=True,
     ),
     "transformer": Kind(
         "A causal Transformer over pixels",
@@ -96,6 +98,7 @@ DENSITIES: dict[str, Kind] = {
         _pixel_vae,
         PIXELS,
         ("model.output_bias",),
+        pictures=True,
     ),
     "made": Kind("A masked autoencoder for density estimation (MADE)", _made, ignores=IGNORED),
 }

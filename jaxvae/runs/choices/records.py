@@ -153,6 +153,7 @@ class Kind(NamedTuple):
         make: (ModelConfig, Given, Observation) -> `Model`.
         reads, ignores: see `Likelihood`.
         labels: whether it is told the class of "all" examples, of "some" (model.labelled), or of "none".
+        pictures: whether it takes pictures alone, for their height and width.
         loss: (Config, Model) -> a loss of its own; None for the bound and the penalty of the objective.
         optimizer: (Config, make) -> an optimizer of its own, of those that make(rate=1.0) gives at a multiple of the
             learning rate; None for make().
@@ -163,6 +164,7 @@ class Kind(NamedTuple):
     reads: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
     labels: Told = "none"
+    pictures: bool = False
     loss: "Callable[[Any, Model], Any] | None" = None
     optimizer: Callable[[Any, Any], Any] | None = None
 

@@ -61,6 +61,12 @@ def check_parts(config: Config) -> None:
 
 def _check_model(config: Config) -> None:
     model, posterior = config.model, POSTERIORS[config.model.posterior]
+    if KINDS[model.kind].pictures and config.data.kind != "images":
+        others = " or ".join(name for name, kind in KINDS.items() if not kind.pictures)
+        raise ValueError(
+            f"model.kind is {model.kind!r}, which goes from pixel to pixel of a picture, but data.kind is "
+            f"{config.data.kind!r}. Set --model.kind {others}."
+        )
     if model.network == "conv" and not model.features:
         raise ValueError("model.features is empty, expected at least one layer. Set --model.features 32 64.")
     if posterior.most is not None and model.latent_dim > posterior.most[0]:

@@ -60,7 +60,7 @@ def draw_pictures(
         first, second = latents.latent_strengths(model, params, kl_per_latent, some).strongest(2)
         plane, normal = (first, second), model.prior.distribution is not None
         means = latents.posterior_means(model, params, test.given(model))
-        pictures["codes"] = lambda: plots.codes(means, test.labels, plane, circles=normal)
+        pictures["codes"] = lambda: plots.codes(means, test.classes, plane, circles=normal)
         if normal and test.columns is None:  # whose quantiles the grid covers
             context = None if model.context is None else 0
             pictures["manifold"] = lambda: plots.manifold(

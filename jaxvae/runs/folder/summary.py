@@ -12,7 +12,7 @@ TEST: dict[str, Any] = {"images": int, "samples": int, "seed": int, "protocol": 
 VALIDATION: dict[str, Any] = {"images": int, "kept": str}
 MACHINE: dict[str, Any] = {"backend": str, "kind": str, "devices": int, "devices_there": int, "precision": str}
 VERSIONS: dict[str, Any] = {"jaxvae": str, "jax": str, "python": str}
-QUANTITIES = ("negative_elbo", "reconstruction", "kl")
+QUANTITIES = ("negative_log_p", "negative_elbo", "reconstruction", "kl")
 LIMIT = 1 << 20  # bytes; it has some two thousand, and thirty more for each latent
 
 

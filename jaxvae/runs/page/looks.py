@@ -192,7 +192,7 @@ def _codes(model: Model, params: Params, test: HeldOut, kl: np.ndarray) -> Html:
     first, second = strengths.strongest(2)
     means, normal = latents.posterior_means(model, params, shown.given(model)), model.prior.distribution is not None
     figure, ax = new_axes(5.0, 4.6)
-    codes(means, shown.labels, (first, second), circles=normal, title=f"Codes of test {test.noun}s", ax=ax)
+    codes(means, shown.classes, (first, second), circles=normal, title=f"Codes of test {test.noun}s", ax=ax)
     circles = "; circles of radius 1 and 2 hold 39 % and 86 % of the prior" if normal else ""
     return chart(
         figure,

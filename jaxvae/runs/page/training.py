@@ -12,6 +12,7 @@ from jaxvae.runs.page.facts import Facts
 from jaxvae.runs.page.html import Html, absent, figures, joined, key_numbers, note, paragraph, section, tag
 
 NAMES = {"negative_elbo": "\N{MINUS SIGN}ELBO", "reconstruction": "reconstruction", "kl": "KL"}
+MEASURED = {"negative_log_p": "\N{MINUS SIGN}log p"} | NAMES  # of a model whose density is exact, the first alone
 
 
 def number(value: float, error: float | None = None, digits: int = 2) -> str:
@@ -78,8 +79,8 @@ def _weights(summary: Mapping[str, Any]) -> Html:
     last = summary.get("last_weights")
     if not isinstance(last, dict):
         return Html()
-    rows = [(name, last[name]) for name in NAMES if isinstance(last.get(name), dict) and "nats" in last[name]]
-    found = [f"{NAMES[name]} {number(row['nats'], row.get('standard_error'))}" for name, row in rows]
+    rows = [(name, last[name]) for name in MEASURED if isinstance(last.get(name), dict) and "nats" in last[name]]
+    found = [f"{MEASURED[name]} {number(row['nats'], row.get('standard_error'))}" for name, row in rows]
     words = (
         f"All of it is of the {summary.get('weights', 'moving average')}. The last weights: {', '.join(found)} nats."
     )
@@ -92,14 +93,15 @@ def _of_summary(facts: Facts) -> tuple[list[tuple[str, str, str]], str] | None:
     if not isinstance(test, dict):
         return None
     numbers = [
-        (NAMES[name], number(test[name]["nats"]), _with_error(test[name].get("standard_error")))
-        for name in NAMES
+        (MEASURED[name], number(test[name]["nats"]), _with_error(test[name].get("standard_error")))
+        for name in MEASURED
         if name in test
     ]
     own = test.get("own_units")
-    if isinstance(own, dict) and isinstance(row := own.get("negative_elbo"), dict) and "nats" in row:
-        name = f"{NAMES['negative_elbo']} in own units"
-        numbers.insert(1, (name, number(row["nats"]), _with_error(row.get("standard_error"))))
+    for name, row in own.items() if isinstance(own, dict) else ():
+        if name in MEASURED and isinstance(row, dict) and "nats" in row:
+            said = f"{MEASURED[name]} in own units"
+            numbers.insert(1, (said, number(row["nats"]), _with_error(row.get("standard_error"))))
     parameters = facts.summary.get("parameters")
     if parameters:
         numbers.append(("parameters", f"{parameters:,}", ""))
