@@ -24,7 +24,7 @@ def without_unread(config: Config, kind: str | None) -> Config:
     """A preset for another kind of model: what that kind does not take is no longer the preset's, but the default.
 
     Example:
-        >>> from jaxvae.runs.configs.config import PRESETS
+        >>> from jaxvae.runs.configs.presets import PRESETS
         >>> PRESETS["digits"].model.latent_dim, without_unread(PRESETS["digits"], "pixel_cnn").model.latent_dim
         (8, 20)
     """
