@@ -124,6 +124,17 @@ def test_of_latents_that_are_no_vector_of_real_numbers_the_kl_decides():
     assert use.by == "KL above 0.01 nats"
 
 
+def test_nats_that_say_the_same_of_every_example_are_not_called_a_code_that_is_ignored():
+    """Early in a training q may be narrow and far from the prior, yet equal for all: a KL of 7 is no prior."""
+    early = LatentUse(np.array([6.9, 0.5]), np.zeros(2, bool), "")
+    words, usual = collapse_warning(early), collapse_warning(early._replace(kl=np.array([0.003, 0.001])))
+    assert "nearly the same code" in words
+    assert "To mend it: train on" in words
+    assert "ignores the code" not in words
+    assert "The decoder ignores the code." in usual
+    assert "train on" not in usual
+
+
 @pytest.mark.slow
 def test_a_kl_that_is_one_number_is_credited_to_no_single_latent(tmp_path):
     """Under a mixture: the latents are counted and ordered by their posterior means, and the total is named one."""

@@ -111,8 +111,12 @@ free bits; use a weaker decoder.
     shown = f"KL per latent, nats, largest first: {shown}"
     if use.kl.size == 1 < use.active.size:
         shown = f"KL of all latents together: {largest[0]:.3f} nats"
+    meaning = "The decoder ignores the code."
+    if largest[0] > 10 * NATS and not use.active.any():  # far from the prior, but for every example in the same way
+        meaning = "Every example gets nearly the same code: these nats tell the decoder nothing."
+        remedies = ("train on, since this often passes by itself", *remedies)
     return (
         f"Posterior collapse: {int(use.active.sum())} of {use.active.size} latents are active ({use.by}).\n"
-        f"{shown}. The decoder ignores the code.\n"
+        f"{shown}. {meaning}\n"
         f"To mend it: {'; '.join(remedies)}."
     )
