@@ -24,6 +24,15 @@ _images = Config(
     model=ModelConfig(network="conv", likelihood="discretized_logistic", latent_dim=32),
 )
 
+# A smooth movement of small grey pictures, seen in a plane: the Frey faces of Kingma and Welling, 2013, figure 4.
+_frey = Config(
+    epochs=200,
+    evaluate_every=5,
+    save_every=50,
+    data=DataConfig("", protocol="grey"),
+    model=ModelConfig(hidden=(256,), latent_dim=2, likelihood="normal", std=0.3, output_bias="data_mean"),
+)
+
 # On standardised columns a standard deviation of 1, of each column and code its own, says that nothing is known yet.
 _table = Config(
     epochs=100,
@@ -50,6 +59,7 @@ PRESETS: dict[str, Config] = {
     "mnist-conv": Config(epochs=10, data=DataConfig("mnist"), model=ModelConfig(network="conv")),
     "fashion-mnist": Config(epochs=10, data=DataConfig("fashion_mnist")),
     "images": _images,
+    "frey": _frey,
     "table": _table,
     "counts": _counts,
 }
@@ -63,6 +73,7 @@ ABOUT: dict[str, str] = {
     "mnist-conv": "convolutions 32-64 of stride 2, dense 256, on the same data",
     "fashion-mnist": "MLP 784-400-20 on dynamically binarised Fashion-MNIST",
     "images": "convolutions on your own pictures: --data.name FOLDER or FILE",
+    "frey": "two latents of small grey faces: --data.name frey_faces.npz",
     "table": "MLP on your own columns of numbers: --data.name FILE.csv",
     "counts": "MLP on your own counts: --data.name FILE.npy",
 }
