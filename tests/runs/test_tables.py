@@ -90,6 +90,7 @@ REFUSED = {  # rows, words
         CONSTANT,
         r"same number in every training row of 'column_4'.*--data\.drop column_4.*delete\(array, 3",
     ),
+    "too many columns": (np.zeros((2, 20_000)), r"20,000 columns, which take 1,200,000 bytes.*Take fewer columns"),
     "three axes": (np.zeros((4, 2, 2)) + RNG.normal(size=(4, 2, 2)), r"shape \(4, 2, 2\), expected \[N, D\]"),
 }
 

@@ -6,6 +6,7 @@ Mean and std are those of the training rows, noted in the run's config, so that 
 with the same ones for ever.
 """
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from jaxvae.evaluation.statistics import Estimate
 from jaxvae.runs.choices.records import Options
 from jaxvae.runs.tables.scaling import standardization, standardized
 
-MOST = 10_000  # columns: a config.json keeps a name, a mean and a std of each
+ROOM, MOMENTS = 900_000, 60  # bytes: of columns in a config.json, of a mean and a std there
 EXACT = 2**24  # the largest count whose float32 has no gap below
 SHOWN, LOOKED_AT = 12, 10_000  # columns that a line names, rows that tell of heaps
 DIGITS = 6  # of a std, and of a mean beside it: what is noted is what is used
@@ -109,8 +110,14 @@ def noted(train: Dataset, before: Options) -> dict[str, Any]:
             of a constant has no end.
     """
     shape = train.examples.shape
-    if len(shape) != 2 or shape[1] > MOST:
-        raise ValueError(f"{train.source} has shape {shape}, expected [N, D] with at most {MOST:,} columns.")
+    if len(shape) != 2:
+        raise ValueError(f"{train.source} has shape {shape}, expected [N, D].")
+    room = sum(len(json.dumps(name)) + 10 for name in train.columns) + MOMENTS * shape[1] * (train.kind == "table")
+    if room > ROOM:
+        raise ValueError(
+            f"{train.source} has {shape[1]:,} columns, which take {room:,} bytes of a config.json with their names, "
+            f"expected at most {ROOM:,}. Take fewer columns, or shorter names."
+        )
     found: dict[str, Any] = {"columns": train.columns or None}
     kept = before.std is not None and (before.columns, len(before.std)) == (found["columns"], shape[1])
     if train.kind == "counts" or kept:
