@@ -1,0 +1,156 @@
+"""A language model, character by character: n-grams beside a causal Transformer, in nats a character.
+
+    python -m experiments.language tiny_shakespeare.txt
+
+The last tenth of the text is the test. The Transformer is scored in windows that overlap by half, each character by the
+second half of a window, so that it is told at least half a window; an n-gram is told n - 1 characters.
+
+Time: 5 minutes of processor time. Expected: more context costs fewer nats. Obtained on Tiny Shakespeare (1,115,394
+characters, of A. Karpathy's char-rnn): the 5-gram 1.669 +- 0.014 nats a character, the Transformer 1.801 +- 0.008 after
+four passes: counting is hard to beat in five minutes.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from jaxvae.commands.cli import parser
+from jaxvae.commands.parts.launch import launch
+from jaxvae.runs.configs.options import Index
+
+
+@dataclass(frozen=True)
+class LanguageOptions:
+    """Nats a character of n-grams and of a causal Transformer on a text, and what either writes."""
+
+    text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE", help="A text of up to 256 characters.")]
+    orders: tuple[int, ...] = (1, 2, 3, 4, 5)  # Of the n-grams.
+    window: int = 96  # Characters in an example of the Transformer, an even number.
+    width: int = 96  # Of its rows.
+    layers: int = 3  # How many.
+    heads: int = 4  # Of attention.
+    epochs: int = 4  # Passes over the training text.
+    batch_size: int = 64  # Windows in a step.
+    lr: float = 3e-3  # Learning rate, falling to 0 as a cosine.
+    letters: int = 300  # Of the samples.
+    seed: Index = 0  # Of everything random.
+    output: str | None = None  # Folder for results.json and the samples; by default nothing is written.
+
+
+def main(options: LanguageOptions) -> int:
+    """Prints the table and a sample of either."""
+    tabulated(options)
+    return 0
+
+
+def tabulated(options: LanguageOptions) -> list[tuple[Any, ...]]:
+    """The rows of the table that is printed: model, what it is told, nats, bits and perplexity of a character."""
+    from pathlib import Path
+
+    import jax
+    import numpy as np
+
+    import jaxvae
+    from experiments.lectures import ngrams
+    from jaxvae.checks import finite_number
+    from jaxvae.evaluation.latents import draw
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.statistics import Estimate
+    from jaxvae.files import make_folder
+    from jaxvae.models.densities import autoregressive, density_model
+    from jaxvae.models.observations.discrete import categorical
+    from jaxvae.networks.causal import causal_transformer
+    from jaxvae.training import learning_rate_schedule, make_optimizer
+
+    finite_number("lr", options.lr, above=True)
+    if options.window % 2:
+        raise ValueError(f"window is {options.window}, expected an even number: half of it is told, half is scored.")
+    text = Path(options.text).read_text(encoding="utf-8")
+    letters, tokens = in_numbers(text, options.text, max(8000, 20 * options.window))
+    train, test = np.split(tokens, [len(tokens) * 9 // 10])
+    symbols, rows = len(letters), list[tuple[Any, ...]]()
+
+    def row(name: str, told: str, losses: Any) -> None:
+        # Characters of one passage depend on each other: the error is that of means over stretches of 200.
+        means = losses[: len(losses) // 200 * 200].reshape(-1, 200).mean(1)
+        value = Estimate(float(losses.mean()), float(means.std(ddof=1) / np.sqrt(len(means))), len(losses))
+        bits = Estimate(value.mean / np.log(2), value.standard_error / np.log(2), len(losses))
+        rows.append((name, told, value, bits, float(np.exp(value.mean))))
+
+    counted: Any = None
+    half = options.window // 2
+    for order in options.orders:
+        counted = ngrams.count(train, order, symbols)
+        row(f"{order}-gram, Witten-Bell", f"{order - 1}", ngrams.nats(counted, test)[half:])
+
+    observation = categorical(symbols)
+    sizes = {"width": options.width, "layers": options.layers, "heads": options.heads, "levels": symbols}
+    network = causal_transformer((options.window,), symbols, **sizes)
+    model = density_model(autoregressive(network, observation), observation, event_shape=(options.window,))
+    windows = train[: len(train) // options.window * options.window].reshape(-1, options.window).astype(np.float32)
+    steps = options.epochs * (len(windows) // options.batch_size)
+    found = jaxvae.fit(
+        model,
+        windows,
+        optimizer=make_optimizer("adamw", learning_rate_schedule("cosine", options.lr, steps, steps // 20), clip=1.0),
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        seed=options.seed,
+    )
+    losses = scored(network, observation, found.params, test)
+    row("causal Transformer", f"{half} to {options.window - 1}", losses)
+    title = f"{options.text}: {len(test):,} characters of {len(tokens):,} held out, {symbols} different ones"
+    print_table(title, ("model", "told", "-log p, nats", "bits", "perplexity"), rows, "of a character, exact")
+    samples = {
+        f"{options.orders[-1]}-gram": ngrams.draw(counted, options.letters, options.seed),
+        "causal Transformer": np.asarray(draw(model, found.params, jax.random.key(options.seed), 3)).ravel(),
+    }
+    for name, sample in samples.items():
+        written = "".join(letters[int(token)] for token in sample[: options.letters])
+        print(f"\n{name} writes:\n{written}")
+        if options.output is not None:
+            folder = Path(options.output)
+            make_folder(folder)
+            (folder / f"{name.replace(' ', '_')}.txt").write_text(written, encoding="utf-8")
+    return rows
+
+
+def in_numbers(text: str, name: str, least: int) -> tuple[list[str], Any]:
+    """The letters of a text in their order, and the text as their numbers, uint8 [N]."""
+    import numpy as np
+
+    letters = sorted(set(text))
+    if len(text) < least or len(letters) > 256:
+        raise ValueError(
+            f"{name} has {len(text):,} characters, {len(letters)} different ones, expected at least {least:,} and at "
+            f"most 256 different ones."
+        )
+    number = {letter: index for index, letter in enumerate(letters)}
+    return letters, np.array([number[letter] for letter in text], np.uint8)
+
+
+def scored(network: Any, observation: Any, params: Any, tokens: Any) -> Any:
+    """-log p of each character from the half-th on, each told at least half a window before it."""
+    import jax
+    import numpy as np
+
+    half = network.event_shape[0] // 2
+    count = len(tokens) // half - 1
+    windows = np.stack([tokens[i * half : (i + 2) * half] for i in range(count)]).astype(np.float32)
+
+    @jax.jit
+    def second_half(windows: Any) -> Any:
+        def one(window: Any) -> Any:
+            outputs = network.apply(params["autoregressive"], 2.0 * observation.to_unit(window) - 1.0)
+            each = jax.vmap(lambda x, output: observation.log_prob(params, x[None], output))(window, outputs)
+            return -each[half:]
+
+        return jax.vmap(one)(windows)
+
+    parts = [second_half(windows[i : i + 64]) for i in range(0, count, 64)]
+    return np.concatenate([np.ravel(part) for part in parts]).astype(np.float64)
+
+
+if __name__ == "__main__":
+    launch(main, parser(LanguageOptions))
