@@ -24,7 +24,8 @@ from jaxvae.runs.configs.options import Index
 class LanguageOptions:
     """Nats a character of n-grams and of a causal Transformer on a text, and what either writes."""
 
-    text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE", help="A text of up to 256 characters.")]
+    text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = "tiny_shakespeare.txt"
+    """A file of text in UTF-8, of at most 256 different characters."""
     orders: tuple[int, ...] = (1, 2, 3, 4, 5)  # Of the n-grams.
     window: int = 96  # Characters in an example of the Transformer, an even number.
     width: int = 96  # Of its rows.
@@ -57,7 +58,7 @@ def tabulated(options: LanguageOptions) -> list[tuple[Any, ...]]:
     from jaxvae.evaluation.latents import draw
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.statistics import Estimate
-    from jaxvae.files import make_folder
+    from jaxvae.files import make_folder, read_bytes, write_text
     from jaxvae.models.densities import autoregressive, density_model
     from jaxvae.models.observations.discrete import categorical
     from jaxvae.networks.causal import causal_transformer
@@ -66,7 +67,7 @@ def tabulated(options: LanguageOptions) -> list[tuple[Any, ...]]:
     finite_number("lr", options.lr, above=True)
     if options.window % 2:
         raise ValueError(f"window is {options.window}, expected an even number: half of it is told, half is scored.")
-    text = Path(options.text).read_text(encoding="utf-8")
+    text = read_bytes(options.text).decode("utf-8")
     letters, tokens = in_numbers(text, options.text, max(8000, 20 * options.window))
     train, test = np.split(tokens, [len(tokens) * 9 // 10])
     symbols, rows = len(letters), list[tuple[Any, ...]]()
@@ -110,9 +111,8 @@ def tabulated(options: LanguageOptions) -> list[tuple[Any, ...]]:
         written = "".join(letters[int(token)] for token in sample[: options.letters])
         print(f"\n{name} writes:\n{written}")
         if options.output is not None:
-            folder = Path(options.output)
-            make_folder(folder)
-            (folder / f"{name.replace(' ', '_')}.txt").write_text(written, encoding="utf-8")
+            folder = make_folder(Path(options.output))
+            write_text(folder / f"{name.replace(' ', '_')}.txt", written)
     return rows
 
 
