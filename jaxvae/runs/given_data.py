@@ -51,6 +51,8 @@ def load_split(config: DataConfig, split: str) -> data.Dataset:
         options["drop"] = config.drop
     if config.size is not None:
         options["size"] = config.size if len(config.size) > 1 else config.size[0]
+    if config.crop is not None:
+        options["crop"] = config.crop if len(config.crop) > 1 else config.crop[0]
     if config.channels is not None:
         options["channels"] = config.channels
     if config.background is not None:

@@ -163,3 +163,21 @@ def test_mixed_pictures_are_read_by_the_options_that_the_message_names(tmp_path)
     assert load_split(mended, "all").images[:, 0, 0, 0].tolist() == [99, 10]  # 50 of 255 opaque, on black
     with pytest.raises(ValueError, match="'size' is no option of the data set digits"):
         load_split(DataConfig("digits", size=(4, 4)), "train")
+
+
+def test_the_middle_of_each_picture_is_cut_out_before_it_is_resampled(tmp_path):
+    from jaxvae.runs.configs.config import DataConfig
+    from jaxvae.runs.given_data import load_split
+
+    pixels = np.arange(6 * 8, dtype=np.uint8).reshape(6, 8, 1)
+    save(tmp_path / "a.png", pixels)
+    save(tmp_path / "b.png", pixels[:, :7])
+    found = load_split(DataConfig(str(tmp_path), test_fraction=0.5, crop=(2, 3)), "all").images
+    np.testing.assert_array_equal(found, [pixels[2:4, 2:5], pixels[2:4, 2:5]])
+    one = data.load(tmp_path, crop=(4, 4), size=(2, 2)).images  # of the middle, not of the whole
+    assert one.shape == (2, 2, 2, 1)
+    assert abs(int(one[0].mean()) - int(pixels[1:5, 2:6].mean())) <= 1
+    with pytest.raises(ValueError, match=r"b\.png has 6 x 7 pixels, expected at least the 6 x 8 of crop.*--data\.crop"):
+        data.load(tmp_path, crop=(6, 8))
+    with pytest.raises(ValueError, match=r"crop is 0, expected \(height, width\)"):
+        data.load(tmp_path, crop=0)

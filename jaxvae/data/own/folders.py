@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxvae.data.dataset import Dataset, from_array
 from jaxvae.data.own.layouts import find_pictures
-from jaxvae.data.own.pictures import Background, check_background, check_size, fit, read_picture
+from jaxvae.data.own.pictures import Background, central, check_background, check_size, fit, read_picture
 from jaxvae.data.progress import progress
 from jaxvae.data.splits import hold_out
 
@@ -19,6 +19,7 @@ def load_folder(
     split: str = "train",
     *,
     size: tuple[int, int] | int | None = None,
+    crop: tuple[int, int] | int | None = None,
     channels: int | None = None,
     background: Background | None = None,
     test_fraction: float = 0.0,
@@ -38,6 +39,7 @@ def load_folder(
         path: the folder.
         split: "train", "test" or "val"; where no folder is a split "train", "test" or "all".
         size: (height, width) to crop at the centre and resample to, where the pictures differ.
+        crop: (height, width) of the middle of each picture, cut out before that: of photographs of faces the face.
         channels: 1 or 3, to convert all pictures to grey or colour.
         background: what stands behind transparent pictures, 0 to 255 or (red, green, blue).
         test_fraction: in [0, 1), the part held out as "test" where no sub-folder says so, the same every time.
@@ -47,12 +49,12 @@ def load_folder(
         ValueError: naming the file: empty, damaged, animated, transparent, CMYK, of another size; or the folder: a
             layout of two meanings, no such split, no pictures.
     """
-    wanted = check_size(size)
+    sizes = check_size(crop, "crop"), check_size(size)
     behind = check_background(background)
     if channels not in (None, 1, 3):
         raise ValueError(f"channels is {channels!r}, expected 1 (grey) or 3 (colour).")
     found = find_pictures(path, split)
-    images = _read(path, found.files, wanted, channels, behind, max_bytes)
+    images = _read(path, found.files, sizes, channels, behind, max_bytes)
     source = f"{path}, classes: {', '.join(found.classes)}" if found.classes else str(path)
     try:
         data = from_array(
@@ -66,16 +68,17 @@ def load_folder(
 def _read(
     path: Path,
     files: list[Path],
-    size: tuple[int, int] | None,
+    sizes: tuple[tuple[int, int] | None, tuple[int, int] | None],
     channels: int | None,
     background: tuple[int, int, int] | None,
     limit: int,
 ) -> Array:
     """All pictures, uint8 [N, H, W, C]; the first one decides what the others must be."""
-    images = np.empty(0)
+    images, (crop, size) = np.empty(0), sizes
     with progress(f"reading {path.name}", len(files)) as advance:
         for index, file in enumerate(files):
             picture = read_picture(file, channels, background)
+            picture = central(picture, crop, str(file)) if crop else picture
             picture = fit(picture, size) if size else picture
             if index == 0:
                 if picture.size * len(files) > limit:

@@ -92,13 +92,33 @@ def fit(image: Array, size: tuple[int, int]) -> Array:
     return np.stack(planes, axis=-1)
 
 
-def check_size(size: object) -> tuple[int, int] | None:
+def central(image: Array, crop: tuple[int, int], name: str) -> Array:
+    """The middle (height, width) of a picture [H, W, C]; of an odd rest one pixel more is left out below and right.
+
+    Raises:
+        ValueError: for a picture that is smaller; `name` is the file's.
+
+    Example:
+        >>> central(np.arange(20).reshape(4, 5, 1), (2, 3), "a.png")[..., 0].tolist()
+        [[6, 7, 8], [11, 12, 13]]
+    """
+    (height, width), (rows, columns) = crop, image.shape[:2]
+    if height > rows or width > columns:
+        raise ValueError(
+            f"{name} has {rows} x {columns} pixels, expected at least the {height} x {width} of crop. Pass a smaller "
+            f"crop=(height, width), on the command line --data.crop HEIGHT WIDTH."
+        )
+    top, left = (rows - height) // 2, (columns - width) // 2
+    return image[top : top + height, left : left + width]
+
+
+def check_size(size: object, name: str = "size") -> tuple[int, int] | None:
     """Returns (height, width), or None as it came; raises `ValueError` unless both are positive integers."""
     if size is None:
         return None
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in pair):
-        raise ValueError(f"size is {size!r}, expected (height, width) in pixels, or one number for both.")
+        raise ValueError(f"{name} is {size!r}, expected (height, width) in pixels, or one number for both.")
     return pair
 
 

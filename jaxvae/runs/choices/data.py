@@ -40,7 +40,15 @@ class Made(NamedTuple):
     dequantized: float | None = None
 
 
-PICTURES = ("data.size", "data.channels", "data.background", "data.flip", "model.network", "model.output_bias")
+PICTURES = (
+    "data.size",
+    "data.crop",
+    "data.channels",
+    "data.background",
+    "data.flip",
+    "model.network",
+    "model.output_bias",
+)
 EXAMPLES: dict[str, Examples] = {
     "images": Examples(
         "image",

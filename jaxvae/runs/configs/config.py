@@ -48,6 +48,7 @@ class DataConfig:
     time. levels: the integers 0..255. dequantize: (x + u)/256 with uniform u. standardize: a table's
     (value - mean)/std by the training rows. counts: the counts themselves."""
     size: tuple[int, ...] | None = None  # Pictures in files: HEIGHT WIDTH to crop at the centre and resample to.
+    crop: tuple[int, ...] | None = None  # A folder of pictures: HEIGHT WIDTH of their middle, cut out before that.
     channels: int | None = None  # A folder of pictures: 1 makes them grey, 3 colour; needed where they are mixed.
     background: tuple[int, ...] | None = None  # A folder: the colour behind transparent pictures, RED GREEN BLUE.
     label_column: str | None = None  # The column of a .csv, or the array of an .npz, that holds the classes.

@@ -37,6 +37,7 @@ RANGES: dict[str, Range] = {
     "data.image_shape": _COUNT,
     "data.classes": _COUNT,
     "data.size": _COUNT,
+    "data.crop": _COUNT,
     "data.channels": _COUNT,
     "data.background": Range(0, 255),
     "data.mean": Range(-math.inf),
