@@ -97,6 +97,9 @@ def column_reconstructions(
         originals, again: rows [N, D].
         names, columns, title: as in `column_pairs`.
 
+    Raises:
+        ValueError: for rows of two shapes, or of another number of columns than there are names.
+
     Example:
         >>> rows = np.random.default_rng(0).normal(size=(50, 2))
         >>> figure, axes = column_reconstructions(rows, rows / 2, ["a", "b"])

@@ -43,6 +43,6 @@ def takers(field: str, option: str) -> tuple[str, ...]:
 
     Example:
         >>> takers("model.kind", "model.prior")
-        ('vae',)
+        ('vae', 'pixel_vae')
     """
     return tuple(name for name, choice in TABLES[field].items() if option not in choice.ignores)
