@@ -76,7 +76,8 @@ def decoder_likelihood(
         return observed_part(observation, event_shape, params, x, decode(params, z), observed)
 
     support: Support = "integers" if observation.discrete else "real"
-    return Conditional(init, sample, log_prob, mean, log_prob_observed=log_prob_observed, support=support)
+    observed = log_prob_observed if observation.independent else None
+    return Conditional(init, sample, log_prob, mean, log_prob_observed=observed, support=support)
 
 
 def emitted_shape(observation: Observation, event_shape: Any) -> Any:

@@ -90,6 +90,7 @@ class Observation(NamedTuple):
             not of the support. x may be a batch; the message calls it `name`.
         discrete: whether log_prob is the logarithm of a probability, so that bits per dimension make sense.
         parts: of `joint`, the observation model of each part by name; None for one array.
+        independent: whether log_prob is a sum over pixels, so that some of them have a density of their own.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Observation(NamedTuple):
     check: Callable[[Array, str], None]
     discrete: bool
     parts: Mapping[str, Any] | None = None
+    independent: bool = True
 
 
 class Model(NamedTuple):

@@ -8,15 +8,22 @@ import numpy as np
 import pytest
 
 from jaxvae.evaluation.bounds.likelihood import per_example
+from jaxvae.evaluation.bounds.report import report_rows
 from jaxvae.evaluation.latents import draw
+from jaxvae.evaluation.measured import Setting
 from jaxvae.evaluation.probes import generative_classifier
 from jaxvae.evaluation.samples import complete
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.densities import autoregressive, density_model
 from jaxvae.models.observations.continuous import bernoulli, normal
 from jaxvae.models.observations.discrete import categorical, discretized_logistic, logistic_mixture
+from jaxvae.models.observations.marginal import marginal_normal
+from jaxvae.models.observations.parts import joint
+from jaxvae.models.semi_supervised import semi_supervised_vae
 from jaxvae.models.variational import vae
 from jaxvae.networks.causal import CausalNetwork, gated_pixel_cnn, masked_network, visit_by_passes
+from jaxvae.networks.conditional import with_context
+from jaxvae.networks.deterministic import MLPDeterministicEncoder
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.objectives.bounds import elbo
 from jaxvae.training.losses.bound import bound_loss
@@ -120,6 +127,23 @@ def test_a_classifier_by_bayes_rule_has_the_posterior_of_the_enumeration_and_kno
         generative_classifier(density_model(p, event_shape=(2, 2, 1)), params, jax.random.key(0), examples)
 
 
+def test_a_semi_supervised_model_is_refused_whose_bound_has_the_prior_of_the_class_in_it():
+    networks = with_context(MLPEncoder(1, (4,))), with_context(MLPDecoder((2, 2, 1), hidden=(4,)))
+    sizes = {"event_shape": (2, 2, 1), "latent_dim": 1, "classes": 2}
+    model = semi_supervised_vae(*networks, MLPDeterministicEncoder(2, (4,)), **sizes)
+    with pytest.raises(ValueError, match=r"is log p\(x, y\), prior included"):
+        generative_classifier(model, {}, jax.random.key(0), np.ones((1, 2, 2, 1), np.float32))
+
+
+@pytest.mark.parametrize(("width", "evidence"), [(1.0, "exact"), (1 / 256, "bound")])
+def test_bits_of_values_with_noise_are_a_bound_where_the_density_is_exact(width, evidence):
+    model = density_model(autoregressive(masked_network((4,)), normal()), event_shape=(4,))
+    setting = Setting("zeros", 3, 3, "dequantize", 0, "c0ffee")
+    values = {"log_p": np.zeros(3)}
+    rows = {row.name: row.setting.evidence for row in report_rows(model, values, setting, counts=(1,), bin_width=width)}
+    assert rows == {"-log p": "exact", "bits per dimension": evidence}
+
+
 def test_continuous_elements_have_a_density_that_integrates_to_one():
     p = autoregressive(masked_network((2,), hidden=(8,)), normal("fixed", 0.5))
     params = moved(p.init(jax.random.key(0), None), 0.3)
@@ -179,6 +203,8 @@ def test_maximum_likelihood_has_a_gradient_for_every_parameter():
     ("make", "error", "words"),
     [
         (lambda: autoregressive(masked_network((4,), 2)), ValueError, "emits 2 number\\(s\\) for an element, expected"),
+        (lambda: autoregressive(masked_network((4,)), marginal_normal()), ValueError, "scores all elements together"),
+        (lambda: autoregressive(masked_network((4,)), joint({"a": normal()})), ValueError, "scores all elements toge"),
         (lambda: autoregressive(len), TypeError, "expected a CausalNetwork"),
     ],
 )

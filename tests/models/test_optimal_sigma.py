@@ -8,8 +8,11 @@ import pytest
 from oracles import user_jit
 from scipy import integrate, stats
 
+from jaxvae.models.incomplete import Incomplete, observed_log_prob
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.observations.marginal import marginal_normal
+from jaxvae.models.variational import vae
+from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 
 
 @pytest.mark.parametrize(("std", "freedom"), [(0.1, 3.0), (1.0, 1.0), (0.02, 50.0)])
@@ -112,3 +115,17 @@ def test_impossible_arguments_are_named(call, error, words):
         call()
     for word in words:
         assert word in str(raised.value)
+
+
+def test_its_pixels_have_no_densities_of_their_own_and_what_asks_for_some_is_refused():
+    model = vae(
+        MLPEncoder(1, (4,)),
+        MLPDecoder((2, 2, 1), hidden=(4,)),
+        event_shape=(2, 2, 1),
+        latent_dim=1,
+        observation=marginal_normal(),
+    )
+    assert model.likelihood.log_prob_observed is None
+    x = Incomplete(jnp.ones((2, 2, 1)), jnp.ones((2, 2, 1), bool))
+    with pytest.raises(ValueError, match="expected one of pixels that are independent"):
+        observed_log_prob(model, {}, x, jnp.zeros(1))

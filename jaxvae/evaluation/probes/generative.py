@@ -57,7 +57,8 @@ def generative_classifier(
         samples: posterior samples of an importance-weighted bound, where the model has latents.
 
     Raises:
-        ValueError: for a model that takes no classes, or says nothing of p(x), and a log_prior that is none.
+        ValueError: for a model that takes no classes, or examples without one too (semi-supervised), or says nothing
+            of p(x), and a log_prior that is none.
 
     Source: Ng and Jordan, 2001, On discriminative vs. generative classifiers.
 
@@ -76,6 +77,12 @@ def generative_classifier(
     classes = None if context is None else context.classes
     if not classes:
         raise ValueError("the model takes no class, expected one that is told it, such as --model.kind conditional.")
+    if context is not None and context.optional:
+        raise ValueError(
+            "the model takes examples without a class too, and what it says of one with a class is log p(x, y), prior "
+            "included: expected a model of p(x | y). Ask its own classifier, jaxvae.evaluation.probes."
+            "class_probabilities."
+        )
     if isinstance(x, Labelled):
         raise ValueError("x is Labelled, expected the examples alone: the class is what is asked. Pass x.value.")
     prior = np.full(classes, -np.log(classes)) if log_prior is None else np.asarray(log_prior, np.float64)

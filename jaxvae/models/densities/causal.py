@@ -42,7 +42,8 @@ def autoregressive(
 
     Raises:
         TypeError: for what is no `CausalNetwork` or no observation model.
-        ValueError: for a network that emits another number of outputs than the observation model reads.
+        ValueError: for a network that emits another number of outputs than the observation model reads, and one of
+            several parts, or whose pixels are not independent given the outputs, as `marginal_normal`.
 
     Source: Larochelle and Murray, 2011, The neural autoregressive distribution estimator.
 
@@ -57,6 +58,11 @@ def autoregressive(
     if not isinstance(network, CausalNetwork):
         raise TypeError(f"network is {network!r:.80}, expected a CausalNetwork, such as gated_pixel_cnn(...).")
     seen, shape = as_observation(observation), as_event_shape(network.event_shape)
+    if seen.parts is not None or not seen.independent:
+        raise ValueError(
+            f"observation is {seen.name!r}, which scores all elements together, expected one that is a sum over "
+            f"pixels of one array, such as bernoulli() or normal(): each element is drawn by itself."
+        )
     if network.size != seen.channels:
         raise ValueError(
             f"the network emits {network.size} number(s) for an element, expected the {seen.channels} that the "

@@ -64,4 +64,6 @@ def marginal_normal(std: float = 0.1, freedom: float = 3.0) -> Observation:
     def mean(params: Params, outputs: Array) -> Array:
         return outputs
 
-    return Observation("marginal_normal", 1, dict, log_prob, sample, mean, identity, normal().check, False)
+    return Observation(
+        "marginal_normal", 1, dict, log_prob, sample, mean, identity, normal().check, False, independent=False
+    )

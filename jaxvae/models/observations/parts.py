@@ -59,7 +59,8 @@ def joint(parts: Mapping[str, Observation]) -> Observation:
 
     discrete = all(part.discrete for part in parts.values())
     called = ", ".join(f"{name}: {part.name}" for name, part in parts.items())
-    return Observation(called, 0, init, log_prob, sample, mean, to_unit, check, discrete, parts)
+    apart = all(part.independent for part in parts.values())
+    return Observation(called, 0, init, log_prob, sample, mean, to_unit, check, discrete, parts, apart)
 
 
 def sum_of(numbers: Mapping[str, Array]) -> Array:

@@ -84,9 +84,8 @@ def stack_above(params: dict[str, Any], sizes: Sizes, block: Array, history: His
     v = block
     for n in range(sizes.layers):
         layer = params[f"layer_{n}"]
-        seen = above_taps(block, sizes.first, sizes.first)
-        if n:
-            seen = above_taps(history(n, v), sizes.reach + 1, sizes.reach)
+        rows, reach = (sizes.reach + 1, sizes.reach) if n else (sizes.first, sizes.first)
+        seen = above_taps(history(n, v) if n else block, rows, reach)
         for_above, for_left = _told(layer, context)
         row = product(seen, layer["above"]) + layer["above_bias"][None, None] + for_above
         links.append(product(row, layer["link"]) + layer["left_bias"][None, None] + for_left)
