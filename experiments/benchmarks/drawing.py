@@ -4,6 +4,7 @@
 
 Time: two minutes on two busy cores. Processor seconds for 16 pictures of 28x28 from an untrained gated PixelCNN of the
 usual size, median of the rounds, the two in turns; compiled before. Expected: some hundred times less for the visit.
+Obtained: 0.105 against 19.4 s, 184 times, and the same pixels.
 """
 
 import statistics
