@@ -52,18 +52,24 @@ def dynamic(key: Key, image: Array) -> Array:
     return is_white(random_halves(key, image.shape), _uint8(image).astype(jnp.int32)).astype(jnp.float32)
 
 
-def levels(key: Key, image: Array) -> Array:
+def levels(key: Key, image: Array, count: int = 256) -> Array:
     """x = image as float32 integers 0..255, for discretised likelihoods; the key is not used.
+
+    Of fewer levels the nearest: x = round((count - 1) image / 255), a half up, an integer 0..count - 1.
 
     Example:
         >>> levels(jax.random.key(0), jnp.array([0, 255], jnp.uint8)).tolist()
         [0.0, 255.0]
+        >>> levels(jax.random.key(0), jnp.array([0, 15, 16, 255], jnp.uint8), 17).tolist()
+        [0.0, 1.0, 1.0, 16.0]
     """
-    return _uint8(image).astype(jnp.float32)
+    return _level(image, count).astype(jnp.float32)
 
 
-def dequantize(key: Key, image: Array) -> Array:
+def dequantize(key: Key, image: Array, count: int = 256) -> Array:
     """x = (image + u) / 256 with u uniform, float32 strictly between 0 and 1; the key is consumed.
+
+    Of fewer levels x = (level + u) / count, see `levels`, and floor(count x) is the level.
 
     u is one of the 32,768 midpoints (b + 1/2) / 32768, so that x is exact in float32 and floor(256 x) is the image.
     A density p(x) is a bound on the probability of the image: log P(image) >= E[log p(x)] - D log 256 nats.
@@ -75,7 +81,7 @@ def dequantize(key: Key, image: Array) -> Array:
         >>> jnp.floor(256 * x).tolist()
         [0.0, 7.0, 255.0]
     """
-    return with_noise(random_halves(key, image.shape), _uint8(image).astype(jnp.int32))
+    return with_noise(random_halves(key, image.shape), _level(image, count), count)
 
 
 def as_it_is(key: Key, x: Array) -> Array:
@@ -157,9 +163,20 @@ def is_white(halves: Bits, pixels: Bits) -> Bits:
     return halves * 255 + 127 < pixels * 65536
 
 
-def with_noise(halves: Array, pixels: Array) -> Array:
-    """(pixel + (b + 1/2) / 32768) / 256 with b the upper 15 bits of a half; int32 in, float32 out, nothing rounded."""
-    return (pixels * 65536 + (halves | 1)).astype(jnp.float32) * 2.0**-24
+def with_noise(halves: Array, pixels: Array, count: int = 256) -> Array:
+    """(pixel + (b + 1/2) / 32768) / count with b the upper 15 bits of a half; int32 in, float32 out, nothing rounded.
+
+    Of another count than 256 the division is rounded, and 13 bits keep the noise so far from the next level that
+    floor(count x) is still the pixel.
+    """
+    noise = halves | 1 if count == 256 else (halves & 0xFFF8) | 4
+    return (pixels * 65536 + noise).astype(jnp.float32) * (2.0**-16 / count)
+
+
+def _level(image: Array, count: int) -> Array:
+    """The nearest of `count` levels, int32."""
+    pixels = _uint8(image).astype(jnp.int32)
+    return pixels if count == 256 else (2 * (count - 1) * pixels + 255) // 510
 
 
 def _uint8(image: Array) -> Array:

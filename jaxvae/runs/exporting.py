@@ -17,7 +17,8 @@ from jaxvae.models.given_context import condition
 from jaxvae.models.meaning import SPACES
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.builders.recipe import Make
-from jaxvae.runs.choices.data import EXAMPLES, PROTOCOLS
+from jaxvae.runs.choices.data import EXAMPLES
+from jaxvae.runs.choices.data import meaning as meaning_of_x
 from jaxvae.runs.choices.table import takers
 from jaxvae.runs.loading import load
 from jaxvae.runs.tables.columns import columns_of
@@ -79,7 +80,7 @@ def export_run(
     elif config.model.kind not in takers("model.kind", "model.prior"):  # which has its own
         prior = ""
     meaning = {
-        "x": f"{PROTOCOLS[config.data.protocol].meaning}; axes: {EXAMPLES[config.data.kind].axes}",
+        "x": f"{meaning_of_x(config.data.protocol, config.data.levels)}; axes: {EXAMPLES[config.data.kind].axes}",
         "z": SPACES[model.prior.support] + prior if codes else "there is none",
         "mean of x": f"E[x | z] in the units of x, {likelihood}",
     } | {name: _meaning(model) for name in told}

@@ -97,9 +97,10 @@ def with_data(config: Config, train: data.Dataset, test: data.Dataset, told: Tol
     return replace(config, data=given)
 
 
-def preprocess_of(protocol: str) -> Callable[[Any, Any], Any]:
+def preprocess_of(protocol: str, levels: int = 256) -> Callable[[Any, Any], Any]:
     """(key, image) -> x of a protocol by its name; raises `ValueError` for one that a run has not settled yet.
 
+    Of `levels` grey levels, where it tells them apart.
     Rows of a table or of counts are x already, see `Columns.to_x`: float32 on the device is made of float64 before.
 
     Example:
@@ -112,7 +113,10 @@ def preprocess_of(protocol: str) -> Callable[[Any, Any], Any]:
             f"data.protocol is {protocol!r}, which a run settles when it has its data, expected one of: "
             f"{', '.join(PROTOCOLS)}. Name one, or take the config of the run's folder."
         )
-    return data.PROTOCOLS[protocol] if made.kind == "images" else as_it_is
+    if made.kind != "images":
+        return as_it_is
+    found: Callable[..., Any] = data.PROTOCOLS[protocol]
+    return found if levels == 256 or not made.levels else functools.partial(found, count=levels)
 
 
 def digest(dataset: data.Dataset) -> str:
@@ -160,27 +164,6 @@ def check_given(config: DataConfig, dataset: data.Dataset, split: str, *, allow_
     if not allow_changes:
         raise ValueError(f"{words}. Put the old data back, or go on with these: --allow-changes (allow_changes=True).")
     print(f"jaxvae: {words}. Going on with these.", file=sys.stderr)
-
-
-def describe_protocol(asked: str, config: Config) -> str:
-    """What x is, in a line, and why where nobody asked for it."""
-    protocol = config.data.protocol
-    why = ""
-    if asked == "auto" and protocol == "grey" and config.model.likelihood == "bernoulli":
-        why = (
-            ". These pictures are not binary, so they are not binarised; under a Bernoulli likelihood the bound is "
-            "then no likelihood. --model.likelihood discretized_logistic scores their levels, --data.protocol dynamic "
-            "binarises them"
-        )
-    return f"Protocol {protocol}: {PROTOCOLS[protocol].meaning}{why}."
-
-
-def describe_validation(config: Config, training: int, validation: int) -> str:
-    """How the training images are split, in a line."""
-    return (
-        f"Of the training {noun(config.data.kind, 2)} {training:,} are trained on; {validation:,}, drawn by the seed "
-        f"{config.seed}, choose the epoch that is kept."
-    )
 
 
 def _classes(config: Config, train: data.Dataset, test: data.Dataset, told: Told) -> int | None:

@@ -178,10 +178,11 @@ def draw(dataset: Dataset, config: DataConfig) -> HeldOut:
         return HeldOut((binary > 0).astype(np.float32), raw, labels, FIXED, SEED, digest, None, names)
     if columns is None:
         keys = jax.random.split(jax.random.key(SEED), len(raw))
-        x = np.asarray(jax.jit(jax.vmap(preprocess_of(protocol)))(keys, raw))
+        x = np.asarray(jax.jit(jax.vmap(preprocess_of(protocol, config.levels)))(keys, raw))
     else:
         x = columns.to_x(raw, dataset.source)
-    return HeldOut(x, raw, labels, protocol, SEED, hashlib.sha256(x.tobytes()).hexdigest(), columns, names)
+    told = f"{protocol} ({config.levels})" if PROTOCOLS[protocol].levels and config.levels != 256 else protocol
+    return HeldOut(x, raw, labels, told, SEED, hashlib.sha256(x.tobytes()).hexdigest(), columns, names)
 
 
 def setting_of(config: DataConfig, test: HeldOut, limit: int | None = None) -> Setting:
@@ -206,6 +207,6 @@ def bin_width(config: Config) -> float | None:
     """
     if config.recipe.name is not None:  # whose likelihood no config describes
         return None
-    discrete = LIKELIHOODS[config.model.likelihood].make(config.model).discrete
+    discrete = LIKELIHOODS[config.model.likelihood].make(config.model, config.data.levels).discrete
     made = PROTOCOLS[config.data.protocol]
-    return made.bin_width if discrete else made.dequantized
+    return made.bin_width if discrete or not made.dequantized else 1 / config.data.levels

@@ -55,7 +55,7 @@ def load(
         raise ValueError(f"{folder / run_folder.CONFIG} has no data.image_shape: no training has begun in {folder}.")
     make = import_function(recipe) if isinstance(recipe, str) else recipe
     own = opened(config, folder, make, lambda line: warnings.warn(line, stacklevel=4))
-    model = _model(config.model, shape, config.data.classes) if own is None else own.model
+    model = _model(config.model, shape, config.data.classes, config.data.levels) if own is None else own.model
     like = abstract_state(config, model, None if own is None else training_of(own, config).optimizer)
     state, _, best, metadata = restore(folder / run_folder.CHECKPOINTS, config, like, step=step)
     check_opened(folder / run_folder.CONFIG, metadata, config, allow_changes)
@@ -63,5 +63,5 @@ def load(
 
 
 @functools.lru_cache(maxsize=8)
-def _model(config: ModelConfig, shape: tuple[int, ...], classes: int | None) -> Model:
-    return build_model(config, shape, classes=classes)
+def _model(config: ModelConfig, shape: tuple[int, ...], classes: int | None, levels: int) -> Model:
+    return build_model(config, shape, classes=classes, levels=levels)

@@ -11,6 +11,7 @@ from jaxvae.checks import one_process
 from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
+from jaxvae.runs.builders.described import describe_protocol, describe_validation, say_levels
 from jaxvae.runs.builders.from_config import build_model, build_recipe
 from jaxvae.runs.builders.recipe import Make, Recipe, as_described, check_fits, told_labels, training_of
 from jaxvae.runs.configs.config import Config
@@ -30,7 +31,6 @@ from jaxvae.runs.folder.saved_config import (
     resuming,
     with_noted,
 )
-from jaxvae.runs.given_data import describe_protocol, describe_validation
 from jaxvae.runs.held_out import load_run_data
 from jaxvae.runs.profiling import profile_steps
 from jaxvae.runs.running import Running
@@ -131,7 +131,7 @@ def _train_locked(
 
     recipe = own
     if recipe is None:
-        model = build_model(config.model, shape, raw, classes=config.data.classes)
+        model = build_model(config.model, shape, raw, classes=config.data.classes, levels=config.data.levels)
         recipe = build_recipe(config, model, per_epoch)
     model = recipe.model
     check_fits(recipe, config)
@@ -174,6 +174,7 @@ def _train_locked(
     say(f"On {machine_in_words(machine)}.")
     if not resumed:
         say(describe_protocol(asked, config))
+        say_levels(config, raw, say)
         if test.columns is not None:
             say(describe_columns(test.columns, raw))
         if validation is not None:

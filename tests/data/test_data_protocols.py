@@ -61,6 +61,17 @@ def test_dequantised_pixels_stay_in_their_bin_for_every_level_and_every_bit():
     assert jax.lax.map(check, jnp.asarray(LEVELS, jnp.int32)).all()
 
 
+@pytest.mark.parametrize("count", [2, 17, 182, 255])  # those between 148 and 255 round most
+def test_fewer_levels_come_back_and_their_noise_stays_in_its_bin(count):
+    level = jnp.arange(count)
+    pixels = jnp.asarray(np.round(np.arange(count) * 255 / (count - 1)), jnp.uint8)
+    np.testing.assert_array_equal(PROTOCOLS["levels"](None, pixels, count), level)
+    for halves in (0, 65535):
+        x = np.asarray(with_noise(jnp.full(count, halves), level, count))
+        np.testing.assert_array_equal(np.floor(np.float32(count) * x), level)
+        assert 0 < x.min() < x.max() < 1
+
+
 def test_dequantisation_noise_is_exactly_the_midpoints():
     halves = jnp.arange(65536, dtype=jnp.int32)
     for pixel in (0, 1, 127, 255):

@@ -105,6 +105,11 @@ def test_bits_are_for_discrete_or_dequantised_pixels(protocol, likelihood, width
     assert bin_width(config) == width
 
 
+def test_bits_of_fewer_levels_are_for_bins_of_their_width():
+    data, model = DataConfig(protocol="dequantize", levels=17), ModelConfig(likelihood="normal")
+    assert bin_width(Config(data=data, model=model)) == 1 / 17
+
+
 def test_the_setting_of_a_run_says_how_much_of_the_draw_was_used():
     x = np.zeros((9, 4, 4, 1))
     test = HeldOut(x, x, None, "grey", 0, "abc")

@@ -12,6 +12,7 @@ import pytest
 import jaxvae
 from jaxvae import data
 from jaxvae.runs import given_data, running, train
+from jaxvae.runs.builders import described
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, OptimConfig
 from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.given_data import digest, load_split, with_data
@@ -190,7 +191,7 @@ def test_the_protocol_follows_the_data_unless_one_is_asked_for(name, likelihood,
     split = data.from_array(pictures(kind))
     found = with_data(config, split, split)
     assert found.data.protocol == protocol
-    words = given_data.describe_protocol("auto", found)
+    words = described.describe_protocol("auto", found)
     assert ("--data.protocol dynamic binarises" in words) == (likelihood == "bernoulli" and protocol == "grey")
     asked = replace(config, data=replace(config.data, protocol="dynamic"))
     assert with_data(asked, split, split).data.protocol == "dynamic"
@@ -244,3 +245,25 @@ def test_no_command_takes_the_first_images_for_all():
     assert first.search("test.x[:limit]")
     found = [path.name for path in files if first.search(path.read_text(encoding="utf-8"))]
     assert not found, "take .some(count): the first images of a folder are all of one class"
+
+
+def test_a_run_of_few_grey_levels_is_told_so_and_scores_those_alone(tmp_path):
+    """At the start of training 17 levels alike cost log 17 nats a pixel, and 256 of them log 256."""
+    model = replace(MODEL, likelihood="categorical")
+    config = Config(epochs=1, batch_size=256, progress=False, parallel="jit", data=DataConfig("digits"), model=model)
+    said: list[str] = []
+    train_run(config, tmp_path / "all", say=said.append)
+    assert any("17 grey levels" in line and "--data.levels 17" in line for line in said)
+    said.clear()
+    few = replace(config, data=DataConfig("digits", levels=17))
+    train_run(few, tmp_path / "few", say=said.append)
+    assert not any("grey levels" in line for line in said)
+    found = [jaxvae.load(tmp_path / name) for name in ("all", "few")]
+    test = [load_held_out(run.config.data) for run in found]
+    assert (test[1].protocol, test[1].x.max(), test[0].x.max()) == ("levels (17)", 16.0, 255.0)
+    nats = [
+        json.loads((tmp_path / name / "summary.json").read_text())["test"]["negative_elbo"] for name in ("all", "few")
+    ]
+    assert [value["nats"] for value in nats] == pytest.approx([64 * np.log(256), 64 * np.log(17)], rel=0.1)
+    with pytest.raises(ValueError, match=r"data\.levels is 17, but the protocol 'grey' tells no levels apart"):
+        train_run(replace(few, model=MODEL, data=replace(few.data, protocol="grey")), tmp_path / "grey")

@@ -23,7 +23,12 @@ Array = jax.Array
 
 
 def build_model(
-    config: ModelConfig, event_shape: tuple[int, ...], images: np.ndarray | None = None, *, classes: int | None = None
+    config: ModelConfig,
+    event_shape: tuple[int, ...],
+    images: np.ndarray | None = None,
+    *,
+    classes: int | None = None,
+    levels: int = 256,
 ) -> Model:
     """The model a config names, for examples of shape (H, W, C).
 
@@ -33,6 +38,7 @@ def build_model(
         images: uint8 [N, H, W, C], the training images, for parameters that start from the data; a trained model needs
             none.
         classes: how many the data have, for a kind that takes labels.
+        levels: of grey, for a likelihood of whole numbers, as data.levels says.
 
     Raises:
         ValueError: if the image size does not fit the network's strides.
@@ -42,7 +48,7 @@ def build_model(
         (8, 8, 1)
     """
     given = Given(event_shape, output_bias(config, event_shape, images), classes)
-    return KINDS[config.kind].make(config, given, LIKELIHOODS[config.likelihood].make(config))
+    return KINDS[config.kind].make(config, given, LIKELIHOODS[config.likelihood].make(config, levels))
 
 
 def output_bias(

@@ -174,7 +174,7 @@ def training_of(recipe: Recipe, config: Config) -> Training:
     if config.micro_batch is not None:
         loss = micro_batches(loss, config.micro_batch)
     optimizer = make_optimizer() if recipe.optimizer is None else recipe.optimizer
-    preprocess = preprocess_of(config.data.protocol)
+    preprocess = preprocess_of(config.data.protocol, config.data.levels)
     if config.data.flip:
         preprocess = flipped(preprocess)
     return Training(loss, optimizer, preprocess if recipe.model.context is None else labelled(preprocess))

@@ -29,15 +29,17 @@ class Made(NamedTuple):
 
     Attributes:
         kind: of the data.
-        meaning: x, in words.
+        meaning: x, in words, see `meaning`.
         bin_width: of one discrete value of x under a likelihood that is a probability; None where x has none.
-        dequantized: the same under a density of x with uniform noise.
+        dequantized: whether x has uniform noise, which makes the width under a density 1 / levels.
+        levels: whether it tells so many grey levels apart as data.levels says.
     """
 
     kind: DataKind
     meaning: str
     bin_width: float | None = None
-    dequantized: float | None = None
+    dequantized: bool = False
+    levels: bool = False
 
 
 PICTURES = (
@@ -45,6 +47,7 @@ PICTURES = (
     "data.crop",
     "data.channels",
     "data.background",
+    "data.levels",
     "data.flip",
     "model.network",
     "model.output_bias",
@@ -79,11 +82,22 @@ PROTOCOLS: dict[str, Made] = {
     "grey": Made("images", "x = pixel / 255"),
     "threshold": Made("images", "x = 1 where the pixel is at least 128, else 0", 1.0),
     "dynamic": Made("images", "x = 1 with probability pixel / 255, drawn anew each time, else 0", 1.0),
-    "levels": Made("images", "x = pixel, a whole number 0 to 255", 1.0),
-    "dequantize": Made("images", "x = (pixel + u) / 256 with uniform u", dequantized=1 / 256),
+    "levels": Made("images", "x = {pixel}, a whole number 0 to {last}", 1.0, levels=True),
+    "dequantize": Made("images", "x = ({pixel} + u) / {levels} with uniform u", dequantized=True, levels=True),
     "standardize": Made("table", "x = (value - mean) / std, with mean and std of each column of the training rows"),
     "counts": Made("counts", "x = the count itself; the sum of a row is left as it is", 1.0),
 }
+
+
+def meaning(protocol: str, levels: int = 256) -> str:
+    """What x is, in words.
+
+    Example:
+        >>> meaning("levels"), meaning("levels", 17)
+        ('x = pixel, a whole number 0 to 255', 'x = round(16 pixel / 255), a whole number 0 to 16')
+    """
+    pixel = "pixel" if levels == 256 else f"round({levels - 1} pixel / 255)"
+    return PROTOCOLS[protocol].meaning.format(pixel=pixel, last=levels - 1, levels=levels)
 
 
 def fitting(protocols: tuple[Protocol, ...], kind: DataKind) -> tuple[Protocol, ...]:

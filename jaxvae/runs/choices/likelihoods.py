@@ -39,28 +39,32 @@ def discrete(name: str, *options: Any) -> "Observation":
 
 LIKELIHOODS: dict[str, Likelihood] = {
     "bernoulli": Likelihood(
-        lambda config: continuous("bernoulli"),
+        lambda config, levels: continuous("bernoulli"),
         ("dynamic", "threshold", "grey"),
         ignores=WITHOUT_SCALE,
         one_output=True,
     ),
-    "continuous_bernoulli": Likelihood(lambda config: continuous("continuous_bernoulli"), GREY, ignores=WITHOUT_SCALE),
-    "normal": Likelihood(lambda config: continuous("normal", config.scale, config.std), REAL, one_output=True),
-    "laplace": Likelihood(lambda config: continuous("laplace", config.scale, config.std), REAL),
+    "continuous_bernoulli": Likelihood(
+        lambda config, levels: continuous("continuous_bernoulli"), GREY, ignores=WITHOUT_SCALE
+    ),
+    "normal": Likelihood(lambda config, levels: continuous("normal", config.scale, config.std), REAL, one_output=True),
+    "laplace": Likelihood(lambda config, levels: continuous("laplace", config.scale, config.std), REAL),
     "discretized_logistic": Likelihood(
-        lambda config: discrete("discretized_logistic"), ("levels",), ignores=WITHOUT_SCALE
+        lambda config, levels: discrete("discretized_logistic", levels), ("levels",), ignores=WITHOUT_SCALE
     ),
     "logistic_mixture": Likelihood(
-        lambda config: discrete("logistic_mixture", config.components),
+        lambda config, levels: discrete("logistic_mixture", config.components, levels),
         ("levels",),
         reads=("model.components",),
         ignores=WITHOUT_SCALE,
     ),
     # Grey levels as counts; a count distribution says nothing of its end at 255.
-    "poisson": Likelihood(lambda config: counts("poisson"), WHOLE, ignores=WITHOUT_SCALE),
-    "negative_binomial": Likelihood(lambda config: counts("negative_binomial"), WHOLE, ignores=WITHOUT_SCALE),
+    "poisson": Likelihood(lambda config, levels: counts("poisson"), WHOLE, ignores=WITHOUT_SCALE),
+    "negative_binomial": Likelihood(lambda config, levels: counts("negative_binomial"), WHOLE, ignores=WITHOUT_SCALE),
     "zero_inflated_negative_binomial": Likelihood(
-        lambda config: counts("zero_inflated_negative_binomial"), WHOLE, ignores=WITHOUT_SCALE
+        lambda config, levels: counts("zero_inflated_negative_binomial"), WHOLE, ignores=WITHOUT_SCALE
     ),
-    "categorical": Likelihood(lambda config: discrete("categorical"), ("levels",), ignores=WITHOUT_SCALE),
+    "categorical": Likelihood(
+        lambda config, levels: discrete("categorical", levels), ("levels",), ignores=WITHOUT_SCALE
+    ),
 }

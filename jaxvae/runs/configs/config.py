@@ -45,14 +45,17 @@ class DataConfig:
     protocol: Protocol = "auto"
     """auto: what fits the likelihood and the data; dynamic for MNIST and its like alone, grey for other pictures that
     are not binary. grey: x/255. threshold: 1 from 128 on, else 0. dynamic: 1 with probability x/255, drawn anew each
-    time. levels: the integers 0..255. dequantize: (x + u)/256 with uniform u. standardize: a table's
-    (value - mean)/std by the training rows. counts: the counts themselves."""
+    time. levels: the integers 0..255. dequantize: (x + u)/256 with uniform u; both of fewer levels with data.levels.
+    standardize: a table's (value - mean)/std by the training rows. counts: the counts themselves."""
     size: tuple[int, ...] | None = None  # Pictures in files: HEIGHT WIDTH to crop at the centre and resample to.
     crop: tuple[int, ...] | None = None  # A folder of pictures: HEIGHT WIDTH of their middle, cut out before that.
     channels: int | None = None  # A folder of pictures: 1 makes them grey, 3 colour; needed where they are mixed.
     background: tuple[int, ...] | None = None  # A folder: the colour behind transparent pictures, RED GREEN BLUE.
     label_column: str | None = None  # The column of a .csv, or the array of an .npz, that holds the classes.
     drop: tuple[str, ...] = ()  # Columns of a .csv to leave out, such as an identifier.
+    levels: int = 256
+    """Grey levels that the protocols levels and dequantize tell apart, 2 to 256: the whole numbers 0 to levels - 1, the
+    nearest to each pixel. The 8x8 digits have 17 and no others: told 256, a model is paid for knowing which occur."""
     flip: bool = False  # Mirror each training image, left for right, half of the time; for faces, not for digits.
     train_split: str = "train"  # Split to train on.
     test_split: str = "test"  # Split to measure on.

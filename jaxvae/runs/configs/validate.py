@@ -64,6 +64,7 @@ RANGES: dict[str, Range] = {
     "model.code_size": _SIZE,
     "model.labelled": Range(1e-6, 1),
     "model.critic_hidden": _SIZE,
+    "data.levels": Range(2, 256),
     "model.pixel_features": _SIZE,
     "model.pixel_layers": _SIZE,
     "model.width": _SIZE,
@@ -174,6 +175,12 @@ def _check_protocol(config: Config) -> None:
         raise ValueError(
             f"model.likelihood is {model.likelihood!r}, which scores no {data.kind}. Set --model.likelihood to one of "
             f"{others}, or --data.kind to what the data are."
+        )
+    usual = mine[0] if data.protocol == "auto" else data.protocol
+    if data.levels != 256 and not PROTOCOLS[usual].levels:
+        raise ValueError(
+            f"data.levels is {data.levels}, but the protocol {usual!r} tells no levels apart. Set --data.protocol "
+            f"levels or dequantize and a likelihood that scores them, such as --model.likelihood discretized_logistic."
         )
     if data.protocol in ("auto", *mine):  # which becomes the first of them that fits the data
         return

@@ -122,7 +122,7 @@ def sampled(config: Config, model: Model, images: Any, anchor: Params | None = N
     weights = latent_resampler(
         model,
         images,
-        preprocess=preprocess_of(config.data.protocol),
+        preprocess=preprocess_of(config.data.protocol, config.data.levels),
         bins=options.bins,
         alpha=options.alpha,
         combine=options.combine,
