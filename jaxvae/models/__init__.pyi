@@ -1,5 +1,6 @@
 from . import autoencoders as autoencoders
 from . import densities as densities
+from . import diffusion as diffusion
 from . import exact as exact
 from . import observations as observations
 from . import players as players

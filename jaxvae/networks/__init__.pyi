@@ -1,4 +1,5 @@
 from . import causal as causal
+from . import denoisers as denoisers
 from .conditional import with_context as with_context
 from .conditioner import ConditionerMLP as ConditionerMLP
 from .conv import ConvDecoder as ConvDecoder

@@ -107,17 +107,18 @@ def _patches(x: Array, size: tuple[int, int], stride: int) -> Array:
 
 
 class Conv(nn.Module):
-    """`conv` with its kernel and a bias; weights start as LeCun normal."""
+    """`conv` with its kernel and a bias; weights start as LeCun normal, or as `kernel_init` says."""
 
     features: int
     kernel_size: int = 3
     stride: int = 2
     native: bool | None = None
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return conv(x, kernel, self.stride, native=self.native) + bias[None, None]
 

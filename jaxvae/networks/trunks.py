@@ -42,7 +42,8 @@ def check_fields(module: nn.Module) -> None:
     if "features" in given and not given["features"]:
         raise ValueError("features is (), expected the channels of at least one layer. For none use an MLP.")
     if "features" in given and "event_shape" in given:
-        check_image_shape("event_shape", given["event_shape"], len(given["features"]))
+        layers = getattr(module, "halvings", len(given["features"]))
+        check_image_shape("event_shape", given["event_shape"], layers)
 
 
 def check_image_shape(name: str, shape: tuple[int, ...], layers: int) -> None:

@@ -6,8 +6,10 @@
     a loss's keys, of the first example:
                 SHARED                         what the whole batch shares: draws of the prior, permutations
                 RESTART                        the encodings that dead codes of a codebook are given
+                TIMES                          the offset that a diffusion's times have in common
     a loss's keys, of each example:
                 OUTLIER                        the outlier it is compared with
+                HIDDEN                         whether its label is shown as unknown
                 NETWORKS     network           what a network draws, as dropout does (`randomness.py`)
 
 All is a function of (run's key, step, index in the whole batch) alone: a resumed run is the same run, and one device
@@ -22,8 +24,9 @@ Key = jax.Array
 
 # Folded into the run's key.
 ORDER, NOISE, PREPROCESS = 0, 1, 2
-# Folded into an example's key, far from the small numbers that a loss may fold in itself.
+# Folded into an example's key, far from the small numbers that a loss may fold in itself; 2**31 - 4 is NETWORKS.
 SHARED, RESTART, OUTLIER = 2**31 - 1, 2**31 - 2, 2**31 - 3
+TIMES, HIDDEN = 2**31 - 5, 2**31 - 6
 
 
 def epoch_key(key: Key, epoch: Array) -> Key:

@@ -8,6 +8,7 @@ from .bound import batch_bound_loss as batch_bound_loss
 from .bound import bound_loss as bound_loss
 from .codebook import vq_loss as vq_loss
 from .codebook import vq_optimizer as vq_optimizer
+from .even_times import even_times_loss as even_times_loss
 from .incomplete import incomplete_loss as incomplete_loss
 from .outliers import outlier_exposure_loss as outlier_exposure_loss
 from .penalties import dip_vae_penalty as dip_vae_penalty
@@ -15,6 +16,7 @@ from .penalties import mmd_penalty as mmd_penalty
 from .penalties import tc_vae_loss as tc_vae_loss
 from .schedules import schedule_loss as schedule_loss
 from .supervised import supervised_loss as supervised_loss
+from .whole_batch import even_draws as even_draws
 from .whole_batch import gathered as gathered
 from .whole_batch import own_rows as own_rows
 from .whole_batch import shared_key as shared_key

@@ -8,6 +8,7 @@ all else, these functions keep one device equal to two, and change nothing on on
     shared_key(keys)        one key for all of them: a function of (run's key, step) alone
     shared_keys(key, size)  of it a key for each row of the whole batch, those of this device
     own_rows(rows)          of rows that all devices have alike those to work on, for a mean over them
+    even_draws(key, size)   uniform draws for the rows of this device, those of the whole batch evenly spread
 
 A piece of `micro_batches` is a batch of its own: it has draws of its own and gathers nothing, so that the pieces, too,
 are the same on one device and on two.
@@ -72,6 +73,28 @@ def shared_keys(key: Key, size: int) -> Key:
     """
     axis = _AXIS.get()
     return own_rows(jax.random.split(key, size if axis is None else size * jax.lax.axis_size(axis)))
+
+
+def even_draws(key: Key, size: int) -> Array:
+    """Draws [size] of [0, 1) for the rows of this device; each is uniform, and those of the whole batch are 1/B apart.
+
+    Row i of B has (u + i / B) mod 1, with one uniform u: what is averaged over them is nearly integrated.
+
+    Args:
+        key: of `shared_key`; it is consumed.
+        size: rows of this device.
+
+    Source: Kingma et al., 2021, arXiv 2107.00630, appendix I.1.
+
+    Example:
+        >>> draws = even_draws(jax.random.key(0), 4)
+        >>> jax.numpy.sort(jax.numpy.floor(4 * draws)).tolist()
+        [0.0, 1.0, 2.0, 3.0]
+    """
+    axis = _AXIS.get()
+    whole = size if axis is None else size * jax.lax.axis_size(axis)
+    first = 0 if axis is None else jax.lax.axis_index(axis) * size
+    return (jax.random.uniform(key) + (first + jax.numpy.arange(size)) / whole) % 1.0
 
 
 def keyed(loss: Callable[..., Any]) -> Callable[..., Any]:

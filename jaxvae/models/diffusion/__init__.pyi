@@ -1,0 +1,14 @@
+from .bound import diffusion_model as diffusion_model
+from .predictions import predicted_noise as predicted_noise
+from .predictions import predicted_x as predicted_x
+from .probability_flow import flow_log_prob as flow_log_prob
+from .process import Process as Process
+from .samplers import Sampler as Sampler
+from .samplers import process_of as process_of
+from .samplers import with_sampler as with_sampler
+from .schedules import NoiseSchedule as NoiseSchedule
+from .schedules import cosine_schedule as cosine_schedule
+from .schedules import learned_schedule as learned_schedule
+from .schedules import linear_schedule as linear_schedule
+from .schedules import noise_scale as noise_scale
+from .schedules import signal_scale as signal_scale

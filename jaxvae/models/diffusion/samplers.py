@@ -1,0 +1,134 @@
+"""From noise to data: ancestral sampling, DDIM, and the probability flow, with as many steps as one likes."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.checks import finite_number, positive_integer, shown
+from jaxvae.models.contexts import Context
+from jaxvae.models.diffusion.predictions import predicted_x
+from jaxvae.models.diffusion.probability_flow import flow_draw
+from jaxvae.models.diffusion.process import Process, diffused
+from jaxvae.models.diffusion.schedules import noise_scale, signal_scale
+from jaxvae.models.records import Key, Model, Params, as_model
+
+Array = jax.Array
+
+
+class Sampler(NamedTuple):
+    """How a diffusion draws x; it is its model's `draw`, changed by `with_sampler`.
+
+    Attributes:
+        process: of the model.
+        told: what tells the context to networks, or None.
+        method: "ancestral", which undoes the steps of the noise by their own law; "ddim", without fresh noise; "flow",
+            the ordinary differential equation of the same marginals by Runge-Kutta, four passes a step.
+        steps: from t = 1 to t = 0, even in t.
+        guidance: w of classifier-free guidance, noise = (1 + w) noise(context) - w noise(unknown); 0 is the model.
+    """
+
+    process: Process
+    told: Context | None
+    method: str = "ancestral"
+    steps: int = 100
+    guidance: float = 0.0
+
+    def __call__(self, params: Params, key: Key, context: Any) -> Array:
+        """x of the context's encoding; the key is consumed."""
+        key_start, key_steps, key_x = jax.random.split(key, 3)
+        z = jax.random.normal(key_start, self.process.event_shape)
+        label = None if self.told is None else self.told.encode(context)
+        return self.process.decoded(params, key_x, self.latent(params, key_steps, z, label))
+
+    def latent(self, params: Params, key: Key, z: Array, label: Any) -> Array:
+        """z_0 from z_1; the key is consumed, and used by "ancestral" alone."""
+        noise = guided(self.process, self.told, label, self.guidance)
+        if self.method == "flow":
+            return flow_draw(self.process._replace(noise=noise), params, z, steps=self.steps)
+
+        def one(step: Array, z: Array) -> Array:
+            t, s = (self.steps - step) / self.steps, (self.steps - step - 1) / self.steps
+            gamma, below = self.process.schedule.gamma(params, t), self.process.schedule.gamma(params, s)
+            found = noise(params, z, gamma, label)
+            if self.method == "ddim":
+                return diffused(predicted_x(found, z, gamma), found, below)
+            return ancestral_step(jax.random.fold_in(key, step), z, found, gamma, below)
+
+        found: Array = jax.lax.fori_loop(0, self.steps, one, z)
+        return found
+
+
+def ancestral_step(key: Key, z: Array, noise: Array, gamma: Array, below: Array) -> Array:
+    """z_s ~ p(z_s | z_t) = q(z_s | z_t, x) at the predicted x, for gamma(s) below gamma(t); the key is consumed.
+
+    mean alpha_s / alpha_t (z_t - c sigma_t noise), variance c sigma_s^2, with c = 1 - exp(gamma_s - gamma_t)
+
+    Source: Kingma et al., 2021, arXiv 2107.00630, appendix A.4.
+    """
+    c = -jnp.expm1(below - gamma)
+    mean = signal_scale(below) / signal_scale(gamma) * (z - c * noise_scale(gamma) * noise)
+    return mean + jnp.sqrt(c) * noise_scale(below) * jax.random.normal(key, z.shape, z.dtype)
+
+
+def guided(process: Process, told: Context | None, label: Any, guidance: float) -> Any:
+    """process.noise under classifier-free guidance (Ho and Salimans, 2022, arXiv 2207.12598)."""
+    if not guidance or told is None:
+        return process.noise
+    unknown = told.encode(told.example())
+
+    def noise(params: Params, z: Array, gamma: Array, context: Any) -> Array:
+        with_label, without = (process.noise(params, z, gamma, c) for c in (context, unknown))
+        return with_label + guidance * (with_label - without)
+
+    return noise
+
+
+def process_of(model: Model) -> Process:
+    """The process of a diffusion; raises `TypeError` for another model."""
+    return sampler_of(model).process
+
+
+def with_sampler(model: Model, method: str = "ancestral", *, steps: int = 100, guidance: float = 0.0) -> Model:
+    """The diffusion with another way to draw x; its bound stays what it is.
+
+    Args:
+        model: of `diffusion_model`.
+        method: "ancestral", "ddim" or "flow", see `Sampler`.
+        steps: how many; "flow" passes through the network four times in each.
+        guidance: above 0 for draws that are more of their class than the data's; it takes a model that knows the label
+            "unknown", context=class_labels(count, unknown=True), and was trained with some labels hidden.
+
+    Raises:
+        ValueError, TypeError: for a model that is no diffusion, another method, impossible numbers, or guidance of a
+            model that was not made for it.
+    """
+    sampler = sampler_of(model)
+    if method not in ("ancestral", "ddim", "flow"):
+        raise ValueError(f"method is {method!r}, expected 'ancestral', 'ddim' or 'flow'.")
+    steps = positive_integer("steps", steps)
+    finite_number("guidance", guidance)
+    if guidance and (sampler.told is None or not sampler.told.optional):
+        raise ValueError(
+            f"guidance is {guidance}, but the model does not know an unknown label, expected one of "
+            f"context=class_labels(count, unknown=True). Leave guidance at 0."
+        )
+    changed: Any = sampler._replace(method=method, steps=steps, guidance=float(guidance))
+    return model._replace(draw=changed)
+
+
+def sampler_of(model: Model) -> Sampler:
+    """The sampler of a diffusion; raises `TypeError` for another model.
+
+    Example:
+        >>> import jaxvae
+        >>> sampler_of(jaxvae.models.exact.linear_gaussian(jnp.ones((2, 1))))
+        Traceback (most recent call last):
+        TypeError: model is no diffusion (its draw is None (NoneType)), expected what diffusion_model(...) returns.
+    """
+    draw = as_model("model", model).draw
+    if not isinstance(draw, Sampler):
+        raise TypeError(
+            f"model is no diffusion (its draw is {shown(draw)}), expected what diffusion_model(...) returns."
+        )
+    return draw
