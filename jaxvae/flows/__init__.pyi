@@ -13,6 +13,9 @@ from .elementary import linear_map as linear_map
 from .elementary import permutation as permutation
 from .elementary import reverse_order as reverse_order
 from .elementary import smooth_map as smooth_map
+from .events import from_logits as from_logits
+from .events import unflatten as unflatten
+from .lu import lu_linear as lu_linear
 from .planar_flow import planar as planar
 from .radial_flow import radial as radial
 from .records import Bijection as Bijection

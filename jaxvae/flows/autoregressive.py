@@ -126,6 +126,8 @@ def autoregressive_flow(
     make_network: MakeNetwork,
     transform: Transform | None = None,
     layers: int = 4,
+    *,
+    between: Callable[[int], Bijection] | None = None,
 ) -> Bijection:
     """Autoregressive layers with the order of the elements reversed in between, and an elementwise affine layer.
 
@@ -136,6 +138,8 @@ def autoregressive_flow(
         make_network: (size) -> a masked network that emits [Z, size], as `lambda size: MADE(Z, size)`.
         transform: see `masked_autoregressive`.
         layers: the number of autoregressive layers.
+        between: (index) -> what stands after layer `index` in place of the reversal, such as
+            `lambda index: lu_linear(Z, seed=index)`: columns of a table like to be mixed, pixels do not.
 
     Example:
         >>> from jaxvae.networks.made import MADE
@@ -148,7 +152,14 @@ def autoregressive_flow(
     transform = affine_transform() if transform is None else transform
     check_transform(transform)
     turn = reverse_order(latent_dim)
-    steps = [part for _ in range(layers) for part in (layer(make_network(transform.size), latent_dim, transform), turn)]
-    if layers % 2 == 0:  # an even number of turns leaves the order as it was; an odd one would end turned round
-        return chain(*steps, affine(latent_dim))
-    return chain(*steps[:-1], affine(latent_dim))
+    steps = [
+        part
+        for index in range(layers)
+        for part in (
+            layer(make_network(transform.size), latent_dim, transform),
+            turn if between is None else between(index),
+        )
+    ]
+    if between is None and layers % 2:  # an odd number of turns would leave the order turned round
+        steps = steps[:-1]
+    return chain(*steps, affine(latent_dim))

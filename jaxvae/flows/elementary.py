@@ -13,6 +13,7 @@ from jaxvae.flows.records import Bijection, Key, Params, vector
 from jaxvae.traced import log
 
 Array = jax.Array
+LEAST = 1e-3  # of a scale that data start: a column without spread has none
 
 
 def affine(latent_dim: int, *, scale: float = 1.0, shift: float = 0.0) -> Bijection:
@@ -48,7 +49,11 @@ def affine(latent_dim: int, *, scale: float = 1.0, shift: float = 0.0) -> Biject
         v = vector(v, latent_dim)
         return (v - params["shift"]) * jnp.exp(-params["log_scale"]), -params["log_scale"].sum()
 
-    return Bijection(init, forward, inverse)
+    def start(params: Params, v: Array, contexts: Any) -> Params:
+        """Such that u has mean 0 and standard deviation 1 over the data."""
+        return {"log_scale": jnp.log(jnp.maximum(v.std(0), LEAST)), "shift": v.mean(0)}
+
+    return Bijection(init, forward, inverse, start)
 
 
 def permutation(order: Sequence[int]) -> Bijection:

@@ -1,4 +1,4 @@
-"""What a normalising flow is made of: bijections of one vector, and how to compose and turn them round."""
+"""What a normalising flow is made of: bijections of one vector or picture, and how to compose and turn them round."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -30,8 +30,11 @@ class Bijection(NamedTuple):
         init: (key, u [Z], context) -> params, a dict of the layer's own; `chain` gives each layer its place in it.
         forward: (params, u [Z], context) -> (v [Z], log |det dv/du| [] in nats).
         inverse: (params, v [Z], context) -> (u [Z], log |det du/dv| [] in nats), minus the one of `forward` at u.
+        start: (params, v [N, Z], contexts [N, ...]) -> params from which training starts well on such data; None where
+            they stay as `init` made them. `flow_model(data=)` asks for it.
 
-    The context is an array that the map may depend on, such as an encoder's output, or None.
+    The context is an array that the map may depend on, such as an encoder's output, or None. Layers of pictures take
+    events of other shapes than [Z], and may change the shape.
 
     Source: Rezende and Mohamed, 2015, arXiv 1505.05770; Papamakarios et al., 2021, arXiv 1912.02762.
 
@@ -47,10 +50,11 @@ class Bijection(NamedTuple):
     init: Callable[[Key, Array, Any], Params]
     forward: Callable[[Params, Array, Any], tuple[Array, Array]]
     inverse: Callable[[Params, Array, Any], tuple[Array, Array]]
+    start: Callable[[Params, Array, Any], Params] | None = None
 
 
 def invert(bijection: Bijection) -> Bijection:
-    """The same map read backwards: forward and inverse exchanged.
+    """The same map read backwards: forward and inverse exchanged; data start none of its parameters.
 
     Raises:
         TypeError: if it is no `Bijection`.
@@ -108,7 +112,18 @@ def chain(*bijections: Bijection) -> Bijection:
             total += log_det
         return v, total
 
-    return Bijection(init, forward, inverse)
+    def start(params: Params, v: Array, contexts: Any) -> Params:
+        found = dict(params)
+        first = next(index for index, (_, layer) in enumerate(layers) if layer.start is not None)
+        for name, layer in reversed(layers[first:]):
+            if layer.start is not None:
+                found[name] = layer.start(found[name], v, contexts)
+            told = None if contexts is None else 0
+            v, _ = jax.vmap(layer.inverse, (None, 0, told))(found.get(name, {}), v, contexts)
+        return found
+
+    starts = any(layer.start is not None for _, layer in layers)
+    return Bijection(init, forward, inverse, start if starts else None)
 
 
 def check_bijection(value: Any) -> None:

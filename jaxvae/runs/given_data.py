@@ -17,8 +17,7 @@ from jaxvae.data.kinds import count_rows
 from jaxvae.data.protocols import as_it_is
 from jaxvae.runs.builders.brought import brought
 from jaxvae.runs.choices.data import EXAMPLES, PROTOCOLS, fitting, noun
-from jaxvae.runs.choices.kinds import KINDS
-from jaxvae.runs.choices.likelihoods import LIKELIHOODS
+from jaxvae.runs.choices.kinds import KINDS, protocols_of
 from jaxvae.runs.choices.records import Told
 from jaxvae.runs.configs.config import Config, DataConfig, Protocol
 from jaxvae.runs.tables.columns import noted
@@ -189,7 +188,7 @@ def _protocol(config: Config, *splits: data.Dataset) -> Protocol:
     """The protocol asked for, else the one that fits the likelihood and the data."""
     if config.data.protocol != "auto":
         return config.data.protocol
-    usual = fitting(LIKELIHOODS[config.model.likelihood].protocols, config.data.kind)[0]
+    usual = fitting(protocols_of(config.model), config.data.kind)[0]
     if usual != "dynamic":
         return usual
     if all(_is_binary(split.images) for split in splits):

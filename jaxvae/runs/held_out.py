@@ -207,6 +207,7 @@ def bin_width(config: Config) -> float | None:
     """
     if config.recipe.name is not None:  # whose likelihood no config describes
         return None
-    discrete = LIKELIHOODS[config.model.likelihood].make(config.model, config.data.levels).discrete
+    own = KINDS[config.model.kind].protocols  # a density of its own
+    discrete = not own and LIKELIHOODS[config.model.likelihood].make(config.model, config.data.levels).discrete
     made = PROTOCOLS[config.data.protocol]
     return made.bin_width if discrete or not made.dequantized else 1 / config.data.levels

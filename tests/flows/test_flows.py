@@ -13,6 +13,7 @@ from jaxvae.flows.amortization import amortized
 from jaxvae.flows.autoregressive import autoregressive_flow, inverse_autoregressive, masked_autoregressive
 from jaxvae.flows.couplings import affine_coupling, coupling, coupling_flow, neural_spline, real_nvp, spline_coupling
 from jaxvae.flows.elementary import affine, linear_map, permutation, reverse_order, smooth_map
+from jaxvae.flows.lu import lu_linear
 from jaxvae.flows.planar_flow import above_minus_one, planar
 from jaxvae.flows.radial_flow import radial
 from jaxvae.flows.records import chain, invert
@@ -40,6 +41,7 @@ FLOWS = {
     "reverse_order": (reverse_order(Z), Z, False),
     "linear_map": (linear_map([[2.0, 1.0, 0.0], [0.5, -1.0, 3.0], [0.0, 1.0, 1.0]]), Z, False),
     "smooth_map": (smooth_map(jnp.arcsinh, jnp.sinh), Z, False),
+    "lu_linear": (lu_linear(Z), Z, False),
     "planar": (planar(Z), Z, False),
     "radial": (radial(Z), Z, False),
     "one-dimensional planar": (planar(1), 1, False),
@@ -62,7 +64,7 @@ FLOWS = {
 SLOW = {"neural_spline", "masked spline", "inverse autoregressive flow", "affine_coupling swapped", "inverted"}
 SLOW |= {"one-dimensional planar", "one-dimensional radial", "masked_autoregressive", "real_nvp"}
 NAMES = [pytest.param(name, marks=pytest.mark.full) if name in SLOW else name for name in FLOWS]
-FIXED = {"affine", "permutation", "reverse_order", "linear_map", "smooth_map"}  # the same at every key
+FIXED = {"affine", "lu_linear", "permutation", "reverse_order", "linear_map", "smooth_map"}  # the same at every key
 IDENTITY = {"affine_coupling", "affine_coupling swapped", "spline_coupling", "real_nvp", "masked_autoregressive"}
 IDENTITY |= {"inverse_autoregressive", "one-dimensional autoregressive"} | {
     "neural_spline",

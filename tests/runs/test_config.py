@@ -104,6 +104,15 @@ BAD_CONFIGS = [
         {"data__kind": "table", "model__likelihood": "normal", "model__kind": "pixel_cnn"},
         "model.kind is 'pixel_cnn', from pixel to pixel, data.kind is 'table', made",
     ),
+    (
+        {"data__kind": "counts", "model__kind": "maf"},
+        "model.kind is 'maf', a density of real numbers, data.kind is 'counts', vae, pixel_cnn",
+    ),
+    ({"data__protocol": "grey", "model__kind": "maf"}, "data.protocol is 'grey', 'maf', --data.protocol dequantize"),
+    (
+        {"model__likelihood": "normal", "model__kind": "spline_flow"},
+        "model.likelihood is 'normal', model.kind 'spline_flow' does not take, --model.likelihood bernoulli",
+    ),
     ({"data__drop": ("id",)}, "data.drop is id, nothing reads it, --data.kind table or counts"),
     ({"data__std": (1.0, 0.0)}, "data.std is 0.0, above 0"),
     ({"data__name": "a\0b"}, "data.name, a name"),

@@ -46,11 +46,13 @@ OWN = {  # options that the kind alone reads
     "transformer": {"pixel_layers": 1, "width": 4, "heads": 2},
     "pixel_vae": {"pixel_features": 2, "pixel_layers": 2},
     "class_pixel_cnn": {"pixel_features": 2, "pixel_layers": 2},
+    "maf": {"flows": 1, "flow_hidden": (4,)},
+    "spline_flow": {"flows": 1, "flow_hidden": (4,)},
 }
 # Kinds that differ from another one by a few lines: the long tier tries them.
 LONG = [
     "hierarchical", "ladder", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse", "contractive",
-    "wasserstein", "adversarial", "vae_gan", "made",
+    "wasserstein", "adversarial", "vae_gan", "made", "spline_flow",
 ]  # fmt: skip
 LOOKING = {
     "evaluate": {"samples": (1, 2), "limit": 20},
@@ -69,8 +71,10 @@ def tiny(kind: str, epochs: int = 1) -> Config:
     model = {"hidden": (12,), "latent_dim": 3, **OWN.get(kind, {})}
     unread = {name.removeprefix("model.") for name in KINDS[kind].ignores}
     taken = {name: value for name, value in model.items() if name not in unread}
-    model = ModelConfig(kind=kind, likelihood="discretized_logistic", **taken)
-    return validate(replace(PRESETS["digits"], epochs=epochs, batch_size=750, progress=False, model=model))
+    own = KINDS[kind].protocols  # of a density that takes no likelihood
+    model = ModelConfig(kind=kind, likelihood="bernoulli" if own else "discretized_logistic", **taken)
+    data = replace(PRESETS["digits"].data, protocol=own[0] if own else "levels")
+    return validate(replace(PRESETS["digits"], epochs=epochs, batch_size=750, progress=False, data=data, model=model))
 
 
 @pytest.mark.rows(every_slow=3)

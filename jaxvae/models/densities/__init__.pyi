@@ -1,2 +1,3 @@
 from .causal import autoregressive as autoregressive
 from .density import density_model as density_model
+from .flow import flow_model as flow_model

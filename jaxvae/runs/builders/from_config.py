@@ -35,8 +35,8 @@ def build_model(
     Args:
         config: the model's part of a config.
         event_shape: (H, W, C).
-        images: uint8 [N, H, W, C], the training images, for parameters that start from the data; a trained model needs
-            none.
+        images: uint8 [N, H, W, C], the training images, or the rows [N, D] of a table as the model sees them, for
+            parameters that start from the data; a trained model needs none.
         classes: how many the data have, for a kind that takes labels.
         levels: of grey, for a likelihood of whole numbers, as data.levels says.
 
@@ -47,7 +47,7 @@ def build_model(
         >>> build_model(ModelConfig(latent_dim=2), (8, 8, 1)).event_shape
         (8, 8, 1)
     """
-    given = Given(event_shape, output_bias(config, event_shape, images), classes)
+    given = Given(event_shape, output_bias(config, event_shape, images), classes, images, levels)
     return KINDS[config.kind].make(config, given, LIKELIHOODS[config.likelihood].make(config, levels))
 
 

@@ -3,8 +3,24 @@
 from jaxvae.runs.choices.adversarial import ADVERSARIAL
 from jaxvae.runs.choices.autoencoders import AUTOENCODERS
 from jaxvae.runs.choices.densities import DENSITIES
+from jaxvae.runs.choices.flows import FLOWS
 from jaxvae.runs.choices.labelled import LABELLED
-from jaxvae.runs.choices.records import Kind
+from jaxvae.runs.choices.likelihoods import LIKELIHOODS
+from jaxvae.runs.choices.records import Kind, Options, Protocol
 from jaxvae.runs.choices.variational import VARIATIONAL
 
-KINDS: dict[str, Kind] = VARIATIONAL | LABELLED | AUTOENCODERS | ADVERSARIAL | DENSITIES
+KINDS: dict[str, Kind] = VARIATIONAL | LABELLED | AUTOENCODERS | ADVERSARIAL | DENSITIES | FLOWS
+
+
+def protocols_of(model: Options) -> tuple[Protocol, ...]:
+    """Protocols whose x a model scores: those of its kind, or of its likelihood; of each kind of data the usual first.
+
+    Args:
+        model: a ModelConfig.
+
+    Example:
+        >>> from jaxvae.runs.configs.config import ModelConfig
+        >>> protocols_of(ModelConfig(kind="maf")), protocols_of(ModelConfig(likelihood="poisson"))
+        (('dequantize', 'standardize'), ('levels', 'counts'))
+    """
+    return KINDS[model.kind].protocols or LIKELIHOODS[model.likelihood].protocols

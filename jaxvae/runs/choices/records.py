@@ -30,11 +30,16 @@ class Given(NamedTuple):
         event_shape: (H, W, C).
         bias: the decoder outputs to start from, flat; None to start at zero.
         classes: how many the data have; None where the kind takes no labels.
+        raw: training examples that parameters may start from: uint8 images, or rows as the model sees them; None for a
+            trained model, which brings its own.
+        levels: of grey that are told apart.
     """
 
     event_shape: tuple[int, ...]
     bias: tuple[float, ...] | None = None
     classes: int | None = None
+    raw: Any = None
+    levels: int = 256
 
     def known_classes(self) -> int:
         """The number of classes, for a kind that is told them.
@@ -152,6 +157,8 @@ class Kind(NamedTuple):
         about: what it is, as a sentence begins.
         make: (ModelConfig, Given, Observation) -> `Model`.
         reads, ignores: see `Likelihood`.
+        protocols: those whose x it scores by itself, of each kind of data the usual one first; () where it takes a
+            likelihood, which says them.
         labels: whether it is told the class of "all" examples, of "some" (model.labelled), or of "none".
         pictures: whether it takes pictures alone, for their height and width.
         loss: (Config, Model) -> a loss of its own; None for the bound and the penalty of the objective.
@@ -163,6 +170,7 @@ class Kind(NamedTuple):
     make: "Callable[[Any, Given, Observation], Model]"
     reads: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
+    protocols: tuple[Protocol, ...] = ()
     labels: Told = "none"
     pictures: bool = False
     loss: "Callable[[Any, Model], Any] | None" = None

@@ -32,7 +32,9 @@ def without_unread(config: Config, kind: str | None) -> Config:
         return config
     defaults = dict(flatten(Config()))
     model = {name.removeprefix("model."): defaults[name] for name in KINDS[kind].ignores if name.startswith("model.")}
-    return replace(config, model=replace(config.model, **model))
+    own = KINDS[kind].protocols
+    protocol = "auto" if own and config.data.protocol not in own else config.data.protocol
+    return replace(config, data=replace(config.data, protocol=protocol), model=replace(config.model, **model))
 
 
 def check_parts(config: Config) -> None:

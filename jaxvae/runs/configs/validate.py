@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from jaxvae.runs.choices.data import EXAMPLES, PROTOCOLS, fitting
+from jaxvae.runs.choices.kinds import KINDS, protocols_of
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs.combinations import check_parts
 from jaxvae.runs.configs.config import Config
@@ -169,7 +170,14 @@ def _check_protocol(config: Config) -> None:
     """Raises where the likelihood cannot score what the protocol makes of this kind of data."""
     data, model = config.data, config.model
     usable = {name: fitting(likelihood.protocols, data.kind) for name, likelihood in LIKELIHOODS.items()}
-    mine = usable[model.likelihood]
+    own = bool(KINDS[model.kind].protocols)
+    mine = fitting(protocols_of(model), data.kind)
+    if not mine and own:
+        others = ", ".join(name for name, kind in KINDS.items() if not kind.protocols)
+        raise ValueError(
+            f"model.kind is {model.kind!r}, a density of real numbers, but data.kind is {data.kind!r}. Set "
+            f"--model.kind to one of {others}, or --data.kind to what the data are."
+        )
     if not mine:
         others = ", ".join(name for name, protocols in usable.items() if protocols)
         raise ValueError(
@@ -188,6 +196,11 @@ def _check_protocol(config: Config) -> None:
         raise ValueError(
             f"data.protocol is {data.protocol!r}, which makes x of {PROTOCOLS[data.protocol].kind}, but data.kind is "
             f"{data.kind!r}. Set --data.protocol {mine[0]}, or --data.kind {PROTOCOLS[data.protocol].kind}."
+        )
+    if own:
+        raise ValueError(
+            f"data.protocol is {data.protocol!r}, but model.kind {model.kind!r} is a density of the values of "
+            f"the protocol {' or '.join(mine)}. Set --data.protocol {mine[0]}."
         )
     others = ", ".join(name for name, protocols in usable.items() if data.protocol in protocols)
     raise ValueError(

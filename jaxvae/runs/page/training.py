@@ -7,6 +7,7 @@ from jaxvae.evaluation.plots.charts import PANELS, loss_curves
 from jaxvae.evaluation.plots.figures import new_axes
 from jaxvae.runs.choices.data import noun
 from jaxvae.runs.choices.kinds import KINDS
+from jaxvae.runs.configs.config import ModelConfig
 from jaxvae.runs.page.drawing import chart
 from jaxvae.runs.page.facts import Facts
 from jaxvae.runs.page.html import Html, absent, figures, joined, key_numbers, note, paragraph, section, tag
@@ -29,15 +30,22 @@ def number(value: float, error: float | None = None, digits: int = 2) -> str:
 def head(facts: Facts) -> Html:
     """The run's name, what it is in a sentence, and its numbers on the test images."""
     config, model = facts.config, facts.config.model
-    name, widths = ("MLP", model.hidden) if model.network == "mlp" else ("convolutions", model.features)
     lead = (
         f"What {config.recipe.name} makes of {', '.join(config.recipe.options) or 'no options'}, trained on "
         f"{config.data.name}, seed {config.seed}."
         if config.recipe.name is not None
-        else f"{KINDS[model.kind].about} of {config.data.name}: {name} {'-'.join(map(str, widths))}, "
-        f"{model.latent_dim} latents, {model.likelihood.replace('_', ' ')} likelihood, seed {config.seed}."
+        else f"{KINDS[model.kind].about} of {config.data.name}: {', '.join(_parts(model))}, seed {config.seed}."
     )
     return joined(tag("h1", facts.folder.resolve().name), tag("p", lead, class_="lead"), _state(facts), _numbers(facts))
+
+
+def _parts(model: ModelConfig) -> list[str]:
+    """What it is made of: its networks, its latents, its likelihood, as far as the kind takes them."""
+    ignored, own = KINDS[model.kind].ignores, KINDS[model.kind].protocols
+    name, widths = ("MLP", model.hidden) if model.network == "mlp" else ("convolutions", model.features)
+    found = [] if "model.hidden" in ignored else [f"{name} {'-'.join(map(str, widths))}"]
+    found += [] if "model.latent_dim" in ignored else [f"{model.latent_dim} latents"]
+    return [*found, "a density of its own" if own else f"{model.likelihood.replace('_', ' ')} likelihood"]
 
 
 def _state(facts: Facts) -> Html:

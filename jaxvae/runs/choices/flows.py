@@ -1,0 +1,80 @@
+"""Kinds of model that push a simple density through a bijection, by name: densities of tables and of pictures."""
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from jaxvae.runs.choices.densities import IGNORED
+from jaxvae.runs.choices.records import Given, Kind, Options, Protocol
+
+if TYPE_CHECKING:
+    from jaxvae.models.records import Model, Observation
+
+STARTED = 500  # examples that parameters start from
+MARGIN = 0.05  # of the logits of pixels
+# A density of its own: no likelihood, no code.
+OWN = (*IGNORED, "model.likelihood", "model.scale", "model.std", "model.hidden", "model.activation")
+REAL: tuple[Protocol, ...] = ("dequantize", "standardize")
+
+
+def _of_vectors(make: Any, config: Options, given: Given, observation: "Observation") -> "Model":
+    """The elements in one row: columns as they are, pixels by their logits."""
+    import math
+
+    from jaxvae.flows.autoregressive import autoregressive_flow, masked_autoregressive
+    from jaxvae.flows.events import from_logits, unflatten
+    from jaxvae.flows.records import chain
+    from jaxvae.networks.made import MADE
+
+    size, of_pixels = math.prod(given.event_shape), len(given.event_shape) > 1
+    network = functools.partial(MADE, size, hidden=config.flow_hidden)
+    transform, between = make(size, of_pixels)
+    flow = autoregressive_flow(masked_autoregressive, size, network, transform, config.flows, between=between)
+    return _density(chain(flow, unflatten(given.event_shape), from_logits(MARGIN)) if of_pixels else flow, given)
+
+
+def _density(bijection: Any, given: Given) -> "Model":
+    import jax
+    import numpy as np
+
+    from jaxvae.data.protocols import dequantize
+    from jaxvae.data.splits import some_rows
+    from jaxvae.models.densities.flow import flow_model
+
+    data = given.raw
+    if data is not None:
+        data = data[some_rows(len(data), min(STARTED, len(data)))]
+        if data.dtype == np.uint8:
+            data = dequantize(jax.random.key(0), data, given.levels)
+    return flow_model(bijection, event_shape=given.event_shape, data=data)
+
+
+def _affine(size: int, of_pixels: bool) -> tuple[Any, Any]:
+    return None, None
+
+
+def _splines(size: int, of_pixels: bool) -> tuple[Any, Any]:
+    """Columns of a table like to be mixed between the layers; pixels, many of them of one value, do not."""
+    from jaxvae.flows.lu import lu_linear
+    from jaxvae.flows.spline import spline_transform
+
+    return spline_transform(), None if of_pixels else lambda index: lu_linear(size, seed=index)
+
+
+VECTORS = ("model.flows", "model.flow_hidden")
+
+FLOWS: dict[str, Kind] = {
+    "maf": Kind(
+        "A masked autoregressive flow (MAF)",
+        functools.partial(_of_vectors, _affine),
+        VECTORS,
+        OWN,
+        protocols=REAL,
+    ),
+    "spline_flow": Kind(
+        "An autoregressive flow of splines",
+        functools.partial(_of_vectors, _splines),
+        VECTORS,
+        OWN,
+        protocols=REAL,
+    ),
+}
