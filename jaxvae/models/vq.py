@@ -45,6 +45,7 @@ def vq_vae(
     codes: int,
     observation: Observation | None = None,
     commitment: float = 0.25,
+    prior: Conditional | None = None,
 ) -> Model:
     r"""VQ-VAE: each vector of the encoder is replaced by its nearest in a codebook; train it with `vq_loss`.
 
@@ -53,7 +54,8 @@ def vq_vae(
 
     With a uniform prior over codes and a posterior that is certain, the KL is P log K nats exactly for P positions, so
     `Terms.log_weight` = log p(x | z) - P log K is a true bound on log p(x). A prior fitted to the codes afterwards
-    makes it higher, never lower on the data it fits.
+    makes it higher, never lower on the data it fits; `prior` learns one from the start (`code_prior`), whose -log p(z)
+    takes the place of P log K. The encoder has no gradient of it: codes are whole numbers.
 
     The parameters "codebook" are the vectors [K, D] and their `usage` [K], which the model never reads. Its gradient is
     the usage minus this example's counts (a term of value 0), so that gradient descent on it is a moving average.
@@ -67,6 +69,7 @@ def vq_vae(
         codes: K, the size of the codebook.
         observation: an observation model, by default `bernoulli()`.
         commitment: beta of the paper.
+        prior: p(z), a density of the codebook's vectors, by default `uniform_codes(code_shape, codes)`.
 
     Raises:
         ValueError, TypeError: for impossible shapes, codes, commitment or observation, and later, when x has another
@@ -88,9 +91,8 @@ def vq_vae(
     finite_number("commitment", commitment)
     observation = as_observation(observation)
     to_input = network_input(observation, event_shape)
-    rate = math.prod(code_shape[:-1]) * math.log(codes)
     p_x = decoder_likelihood(decoder, observation, event_shape)
-    p_z = uniform_codes(code_shape, codes)
+    p_z = uniform_codes(code_shape, codes) if prior is None else codebook_density(prior)
 
     def encode(params: Params, x: Array) -> VectorCode:
         encoding = applied(encoder, part_of(params, "encoder"), to_input(x))
@@ -132,14 +134,27 @@ def vq_vae(
         usage = params["codebook"]["usage"]
         counted = 0.5 * ((usage - jnp.zeros_like(usage).at[z.indices.ravel()].add(1.0)) ** 2).sum()
         penalty += (counted - stop(counted)).astype(penalty.dtype)
-        kl = jnp.full(1, rate, log_p_x.dtype)
-        return Terms(log_p_x, kl, log_p_x - rate, penalty, z, None)
+        # q is sure of its code: log q(z | x) = 0. A prior knows vectors by their numbers, which have no gradient.
+        rate = -p_z.log_prob(params, stop(z.vectors), None).astype(log_p_x.dtype)
+        return Terms(log_p_x, rate[None], log_p_x - rate, penalty, z, None)
 
     posterior = Conditional(init_posterior, sample, log_prob, mean, support="codebook")
     # q(z | x) is sure of one code, so that exp(log_weight) = p(x, z) and not p(x) on average: a bound.
     return Model(
         init, terms, posterior, p_z, p_x, event_shape, observation.to_unit, observation.check, evidence="bound"
     )
+
+
+def codebook_density(prior: Any) -> Conditional:
+    """The prior itself; raises `TypeError` or `ValueError` for what is no density of a codebook's vectors."""
+    if not isinstance(prior, Conditional):
+        raise TypeError(f"prior is {prior!r:.80}, expected a Conditional, such as code_prior(...).")
+    if prior.support != "codebook":
+        raise ValueError(
+            f"prior is a density over {prior.support!r}, expected one over the vectors of a codebook. Make it of a "
+            f"density of their numbers: code_prior(autoregressive(...), code_shape, codes)."
+        )
+    return prior
 
 
 def uniform_codes(code_shape: tuple[int, ...], codes: int) -> Conditional:

@@ -1,6 +1,7 @@
 """Vector quantisation: a literal moving average, brute force and closed forms as judges."""
 
 import functools
+import itertools
 import math
 
 import jax
@@ -13,7 +14,10 @@ from small import SHAPE, Linear, grey, images, same_bits
 import jaxvae
 from jaxvae.math.quantization import nearest_code, perplexity, straight_through
 from jaxvae.models.observations.continuous import normal
+from jaxvae.models.priors.codes import code_prior
+from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.vq import vq_vae
+from jaxvae.networks.causal import causal_transformer
 from jaxvae.networks.vq import ConvGridDecoder, ConvGridEncoder
 from jaxvae.objectives.bounds import iwae_bound
 from jaxvae.training.engine.loop import train
@@ -271,3 +275,55 @@ def test_what_cannot_be_is_refused_with_the_way_out(call, error, words):
         call()
     for word in words:
         assert word in str(raised.value)
+
+
+def with_prior(codes=3, grid=(2, 2)):
+    """A VQ-VAE whose prior sees something in every code, on 2x2 codes that can be listed."""
+    network = causal_transformer(grid, codes, width=8, layers=1, heads=2, levels=codes)
+    shape = (*grid, D)
+    model = small(shape, codes, prior=code_prior(network, shape, codes), observation=normal())
+    params = quick_jit(model.init)(jax.random.key(0), X[0])
+    leaves, tree = jax.tree.flatten(params["code_prior"])
+    moved = [a + 0.5 * jax.random.normal(jax.random.key(i), a.shape) for i, a in enumerate(leaves)]
+    return model, params | {"code_prior": tree.unflatten(moved)}
+
+
+def test_a_learned_prior_of_codes_is_a_distribution_over_all_of_them_and_the_rate_is_its_nats():
+    model, params = with_prior()
+    numbers = jnp.asarray(list(itertools.product(range(3), repeat=4))).reshape(-1, 2, 2)
+    vectors = params["codebook"]["vectors"]
+    log_p = quick_jit(jax.vmap(model.prior.log_prob, (None, 0, None)))(params, vectors[numbers], None)
+    assert float(jnp.exp(log_p).sum()) == pytest.approx(1.0, abs=1e-5)
+    assert float(log_p.std()) > 0.1
+    terms = quick_jit(model.terms)(params, jax.random.key(1), X[0])
+    place = int((terms.z.indices.ravel() * jnp.array([27, 9, 3, 1])).sum())
+    assert float(terms.kl[0]) == pytest.approx(-float(log_p[place]), abs=1e-5)
+    assert float(terms.log_weight) == pytest.approx(float(terms.log_likelihood - terms.kl.sum()), abs=1e-5)
+    drawn, told = quick_jit(jax.vmap(model.prior.sample, (None, 0, None)))(
+        params, jax.random.split(jax.random.key(2), 3000), None
+    )
+    places = nearest_code(drawn, vectors).reshape(-1, 4) @ jnp.array([27, 9, 3, 1])
+    np.testing.assert_allclose(told, log_p[places], atol=1e-5)
+    expected = 3000 * np.exp(np.float64(log_p))
+    chi = ((np.bincount(places, minlength=81) - expected) ** 2 / expected).sum()
+    assert chi < 81 + 4 * np.sqrt(2 * 81)
+
+
+def test_the_encoder_and_the_codebook_have_no_gradient_of_the_learned_prior_and_the_prior_has_its_own():
+    model, params = with_prior()
+    slopes = quick_jit(jax.grad(lambda params: model.terms(params, jax.random.key(1), X[0]).kl.sum()))(params)
+    norms = {name: max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(slopes[name])) for name in slopes}
+    assert norms.pop("code_prior") > 0
+    assert set(norms.values()) == {0.0}
+
+
+def test_a_prior_that_does_not_fit_the_codes_is_named():
+    network = causal_transformer((3,), 4, width=4, layers=1, heads=1)
+    with pytest.raises(ValueError, match=r"events \(3,\), expected 4 element\(s\), one for each vector of a code"):
+        code_prior(network, (2, 2, D), 4)
+    with pytest.raises(ValueError, match=r"emits 4 number\(s\) for an element, expected the 5"):
+        code_prior(network, (3, D), 5)
+    with pytest.raises(ValueError, match="over 'real', expected one over the vectors of a codebook"):
+        small((3, D), prior=standard_normal(3))
+    with pytest.raises(TypeError, match="expected a Conditional, such as code_prior"):
+        small((3, D), prior=3)

@@ -8,9 +8,12 @@ import pytest
 from jaxvae.networks.causal import (
     causal_transformer,
     gated_pixel_cnn,
+    gated_recurrent,
     masked_network,
+    masked_pixel_cnn,
     sees_only_the_past,
     visit_by_passes,
+    wavenet,
 )
 
 pytestmark = pytest.mark.quick_compile
@@ -21,6 +24,17 @@ NETWORKS = {
     "transformer": (causal_transformer((2, 3), 2, width=8, layers=2, heads=2), None),
     "transformer of levels, told a vector": (causal_transformer((6,), width=4, layers=1, heads=1, levels=3), (4,)),
     "transformer, told a map": (causal_transformer((2, 2, 2), width=4, layers=2, heads=2), (2, 2, 3)),
+    "masked pixel cnn": (masked_pixel_cnn((4, 3, 1), 2, features=2, layers=3, first=1, hidden=3), None),
+    "masked pixel cnn, colour, told a map": (
+        masked_pixel_cnn((3, 3, 2), features=8, layers=2, first=2, hidden=16, residual=False),
+        (3, 3, 2),
+    ),
+    "wavenet": (wavenet((9,), 2, features=3, layers=4, cycle=3, hidden=12), None),
+    "wavenet, told a map": (wavenet((2, 2, 2), features=3, layers=3, hidden=4), (2, 2, 3)),
+    "wavenet of levels, told a vector": (wavenet((6,), features=3, layers=2, hidden=4, levels=3), (4,)),
+    "gru": (gated_recurrent((2, 3), 2, width=4), None),
+    "gru of levels, told a vector": (gated_recurrent((6,), width=4, levels=3), (4,)),
+    "gru, told a map": (gated_recurrent((2, 2, 2), width=4), (2, 2, 3)),
     "made": (masked_network((2, 3, 2), 2, hidden=(24,)), None),
     "made, told a vector": (masked_network((5,), hidden=(10, 10)), (4,)),
 }
@@ -36,13 +50,14 @@ def made(name):
     return network, jax.tree.map(np.asarray, tree.unflatten(moved)), u, context  # as a run or `fit` returns them
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_output_sees_its_own_element_or_a_later_one(name):
     network, variables, u, context = made(name)
     assert sees_only_the_past(network, variables, u, context)
 
 
-@pytest.mark.parametrize("name", ["pixel cnn", "transformer"])
+@pytest.mark.parametrize("name", ["pixel cnn", "transformer", "wavenet", "gru"])
 def test_every_output_sees_all_that_is_before_it(name):
     network, variables, u, _ = made(name)
     slopes = jax.jit(jax.jacrev(lambda u: network.apply(variables, u)))(u).reshape(u.size, -1, u.size)
@@ -50,6 +65,7 @@ def test_every_output_sees_all_that_is_before_it(name):
     assert seen.sum() == u.size * (u.size - 1) / 2  # three layers of a picture of 4 x 3 reach all of it
 
 
+@pytest.mark.rows(every=3)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_visit_gives_the_outputs_of_the_whole_pass(name):
     network, variables, u, context = made(name)
@@ -88,6 +104,9 @@ def test_a_network_that_looks_ahead_is_found_out():
         (lambda: gated_pixel_cnn((8, 8)), "event_shape is \\(8, 8\\), expected that of a picture"),
         (lambda: gated_pixel_cnn((8, 8, 1), layers=0), "layers is 0, expected an integer of at least 1"),
         (lambda: causal_transformer((4,), width=6, heads=4), "width is 6, expected a multiple of the 4 heads"),
+        (lambda: masked_pixel_cnn((8, 8)), "event_shape is \\(8, 8\\), expected that of a picture"),
+        (lambda: wavenet((8,), cycle=0), "cycle is 0, expected an integer of at least 1"),
+        (lambda: gated_recurrent((8,), levels=1), "levels is 1, expected an integer of at least 2"),
         (lambda: masked_network((4,), 0), "size is 0, expected an integer of at least 1"),
     ],
 )

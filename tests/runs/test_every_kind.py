@@ -31,6 +31,7 @@ OWN = {  # options that the kind alone reads
     "ladder": {"first_latents": 4, "upper_hidden": (8,)},
     "categorical": {"categories": 3, "temperature": 0.5},
     "vq": {"codes": 8, "code_size": 2, "weight": 0.5},
+    "vq_transformer": {"codes": 8, "code_size": 2, "pixel_layers": 1, "width": 4, "heads": 2},
     "semi_supervised": {"labelled": 0.2, "weight": 0.5},
     "denoising": {"corruption": "salt_and_pepper", "noise": 0.1},
     "rae": {"decoder_penalty": "gradient", "decoder_weight": 1e-4, "weight": 0.5},
@@ -44,6 +45,7 @@ OWN = {  # options that the kind alone reads
     "wasserstein": {"weight": 10.0},
     "pixel_cnn": {"pixel_features": 2, "pixel_layers": 2},
     "transformer": {"pixel_layers": 1, "width": 4, "heads": 2},
+    "wavenet": {"pixel_features": 2, "pixel_layers": 2},
     "pixel_vae": {"pixel_features": 2, "pixel_layers": 2},
     "class_pixel_cnn": {"pixel_features": 2, "pixel_layers": 2},
     "maf": {"flows": 1, "flow_hidden": (4,)},
@@ -52,7 +54,7 @@ OWN = {  # options that the kind alone reads
 # Kinds that differ from another one by a few lines: the long tier tries them.
 LONG = [
     "hierarchical", "ladder", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse", "contractive",
-    "wasserstein", "adversarial", "vae_gan", "made", "spline_flow",
+    "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "wavenet", "vq_transformer",
 ]  # fmt: skip
 LOOKING = {
     "evaluate": {"samples": (1, 2), "limit": 20},

@@ -1,3 +1,4 @@
+from .codes import code_prior as code_prior
 from .flow import flow_prior as flow_prior
 from .flow import transformed as transformed
 from .mixture import gaussian_mixture_prior as gaussian_mixture_prior

@@ -1,6 +1,9 @@
+from .dilated import wavenet as wavenet
 from .masked import masked_network as masked_network
+from .masked_pixels import masked_pixel_cnn as masked_pixel_cnn
 from .pixel_cnn import gated_pixel_cnn as gated_pixel_cnn
 from .records import CausalNetwork as CausalNetwork
 from .records import sees_only_the_past as sees_only_the_past
 from .records import visit_by_passes as visit_by_passes
+from .recurrent import gated_recurrent as gated_recurrent
 from .transformer import causal_transformer as causal_transformer

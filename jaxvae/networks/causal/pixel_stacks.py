@@ -38,7 +38,7 @@ def init_stacks(key: Key, sizes: Sizes, told: int | None) -> dict[str, Any]:
     """Weights of all layers and of the head; `told` is the length of the context, None where there is none."""
     keys = jax.random.split(key, sizes.layers + 1)
     made = {f"layer_{n}": _init_layer(keys[n], sizes, n, told) for n in range(sizes.layers)}
-    return {**made, "head": _init_head(keys[-1], sizes)}
+    return {**made, "head": init_head(keys[-1], sizes.channels, sizes.hidden, sizes.hidden, sizes.size)}
 
 
 def _init_layer(key: Key, sizes: Sizes, number: int, told: int | None) -> Layer:
@@ -60,15 +60,16 @@ def _init_layer(key: Key, sizes: Sizes, number: int, told: int | None) -> Layer:
     return {**made, "above_bias": jnp.zeros(2 * width), "left_bias": jnp.zeros(2 * width)}
 
 
-def _init_head(key: Key, sizes: Sizes) -> dict[str, Layer]:
+def init_head(key: Key, channels: int, inputs: int, hidden: int, size: int) -> dict[str, Layer]:
+    """Weights of `channel_outputs` for each channel: of `inputs` features and the channels before it."""
     made = {}
-    for channel, key_channel in enumerate(jax.random.split(key, sizes.channels)):
+    for channel, key_channel in enumerate(jax.random.split(key, channels)):
         keys = jax.random.split(key_channel)
         made[f"channel_{channel}"] = {
-            "in": start(keys[0], (sizes.hidden + channel, sizes.hidden)),
-            "in_bias": jnp.zeros(sizes.hidden),
-            "out": start(keys[1], (sizes.hidden, sizes.size)),
-            "out_bias": jnp.zeros(sizes.size),
+            "in": start(keys[0], (inputs + channel, hidden)),
+            "in_bias": jnp.zeros(hidden),
+            "out": start(keys[1], (hidden, size)),
+            "out_bias": jnp.zeros(size),
         }
     return made
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
+from jaxvae.networks.causal.elements import check_levels, init_elements, row_of, rows_of
 from jaxvae.networks.causal.records import CausalNetwork, Params, Pick
 from jaxvae.networks.causal.taps import product
 
@@ -53,30 +54,20 @@ def causal_transformer(
     count = math.prod(event_shape)
     for name, value in {"size": size, "width": width, "layers": layers, "heads": heads}.items():
         positive_integer(name, value)
+    check_levels(levels)
     if width % heads:
         raise ValueError(f"width is {width}, expected a multiple of the {heads} heads.")
-    if levels is not None:
-        positive_integer("levels", levels, 2)
 
     def init(key: Key, u: Array, context: Any = None) -> Params:
         keys = jax.random.split(key, layers + 4)
         made: dict[str, Any] = {f"layer_{n}": _init_layer(keys[n], width) for n in range(layers)}
-        made["value"] = start(keys[-4], (2, width)) if levels is None else table(keys[-4], (levels, width))
+        made["value"] = init_elements(keys[-4], width, levels)
         made["position"] = table(keys[-3], (count, width))
         made["norm"], made["out"] = jnp.ones(width), start(keys[-2], (width, size))
         made["out_bias"] = jnp.zeros(size)
         if context is not None:
             made["context"] = start(keys[-1], (context.shape[-1], width))
         return {"params": made}
-
-    def embedded(params: Params, before: Array) -> Array:
-        """Rows [n, width] of the elements before [n]."""
-        if levels is None:
-            rows: Array = product(jnp.stack([before, jnp.ones_like(before)], -1), params["value"])
-            return rows
-        index = jnp.round((before + 1.0) / 2.0 * (levels - 1)).astype(jnp.int32)
-        found = jnp.asarray(params["value"])[jnp.clip(index, 0, levels - 1)]
-        return found
 
     def told(params: Params, context: Any) -> Any:
         """What the context adds to every row: [1, width], or of a map, the same for all channels, [N, width]."""
@@ -88,8 +79,7 @@ def causal_transformer(
     def apply(variables: Params, u: Array, context: Any = None) -> Array:
         params = variables["params"]
         # The first element has none before it: its row is position and context alone.
-        h = jnp.pad(embedded(params, u.reshape(-1)[:-1]), ((1, 0), (0, 0)))
-        h = h + params["position"] + told(params, context)
+        h = rows_of(params["value"], u, levels) + params["position"] + told(params, context)
         seen = jnp.tril(jnp.ones((count, count), bool))
         for n in range(layers):
             layer = params[f"layer_{n}"]
@@ -104,8 +94,7 @@ def causal_transformer(
 
         def element(carry: Any, index: Array) -> tuple[Any, Any]:
             before, kept = carry
-            row = jnp.where(index > 0, embedded(params, before[None]), 0.0)
-            h = row + beside[index][None]
+            h = row_of(params["value"], before, index, levels) + beside[index][None]
             seen, after = (jnp.arange(count) <= index)[None], []
             for n, (keys, values) in enumerate(kept):
                 layer = params[f"layer_{n}"]

@@ -42,6 +42,13 @@ def _transformer(config: Options, given: Given, observation: "Observation") -> "
     return _density(causal_transformer(given.event_shape, observation.channels, **sizes), given, observation)
 
 
+def _wavenet(config: Options, given: Given, observation: "Observation") -> "Model":
+    from jaxvae.networks.causal import wavenet
+
+    sizes = {"features": config.pixel_features, "layers": config.pixel_layers, "hidden": 2 * config.pixel_features}
+    return _density(wavenet(given.event_shape, observation.channels, **sizes), given, observation)
+
+
 def _made(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.networks.causal import masked_network
 
@@ -91,6 +98,12 @@ DENSITIES: dict[str, Kind] = {
         "A causal Transformer over pixels",
         _transformer,
         ("model.pixel_layers", "model.width", "model.heads"),
+        (*IGNORED, "model.hidden", "model.activation"),
+    ),
+    "wavenet": Kind(
+        "WaveNet: dilated convolutions over the elements in their order",
+        _wavenet,
+        PIXELS,
         (*IGNORED, "model.hidden", "model.activation"),
     ),
     "pixel_vae": Kind(

@@ -87,7 +87,7 @@ def _categorical(config: Options, given: Given, observation: "Observation") -> "
     )
 
 
-def _vq(config: Options, given: Given, observation: "Observation") -> "Model":
+def _vq(config: Options, given: Given, observation: "Observation", **options: Any) -> "Model":
     import jax.numpy as jnp
 
     from jaxvae.models.vq import vq_vae
@@ -103,7 +103,18 @@ def _vq(config: Options, given: Given, observation: "Observation") -> "Model":
         codes=config.codes,
         observation=observation,
         commitment=weight_of(config, 0.25),
+        **options,
     )
+
+
+def _vq_transformer(config: Options, given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.priors.codes import code_prior
+    from jaxvae.networks.causal import causal_transformer
+
+    sizes = {"width": config.width, "layers": config.pixel_layers, "heads": config.heads, "levels": config.codes}
+    network = causal_transformer((config.latent_dim,), config.codes, **sizes)
+    prior = code_prior(network, (config.latent_dim, config.code_size), config.codes)
+    return _vq(config, given, observation, prior=prior)
 
 
 def _vq_loss(config: Options, model: "Model") -> Any:
@@ -135,6 +146,14 @@ VARIATIONAL: dict[str, Kind] = {
         "A vector-quantised autoencoder (VQ-VAE)",
         _vq,
         ("model.codes", "model.code_size", "model.weight"),
+        (*PARTS, *BOUND),
+        loss=_vq_loss,
+        optimizer=_vq_optimizer,
+    ),
+    "vq_transformer": Kind(
+        "A VQ-VAE whose codes a causal Transformer draws",
+        _vq_transformer,
+        ("model.codes", "model.code_size", "model.weight", "model.width", "model.heads", "model.pixel_layers"),
         (*PARTS, *BOUND),
         loss=_vq_loss,
         optimizer=_vq_optimizer,

@@ -115,8 +115,10 @@ class ModelConfig:
     noise: float = 0.25  # Denoising: the share of pixels that are spoilt, or the standard deviation of gaussian.
     critic_hidden: tuple[int, ...] = (128,)  # Factor, adversarial, vae_gan, gan: hidden layers of the critic (mlp).
     critic_rate: float = 0.3  # The same: learning rate of the critic, as a multiple of optim.lr.
-    pixel_features: int = 16  # Pixel_cnn: channels of each of its two stacks.
-    pixel_layers: int = 5  # Pixel_cnn: layers of each stack; each sees a row and a column further. Transformer: layers.
+    pixel_features: int = 16  # Pixel_cnn: channels of each of its two stacks. Wavenet: of its rows.
+    pixel_layers: int = 5
+    """Pixel_cnn: layers of each stack; each sees a row and a column further. Wavenet: layers, each of which sees twice
+    as far as the last. Transformer: layers."""
     width: int = 64  # Transformer: numbers in the row of each element.
     heads: int = 4  # Transformer: heads of attention, of which width is a multiple.
     weight: float | None = None
