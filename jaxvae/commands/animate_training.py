@@ -132,8 +132,9 @@ def anew(config: Any, epochs: list[int], allow_changes: bool = False) -> Iterato
     train, _ = split_training(config, train)
     images = train.images
     per_epoch, ema = len(images) // config.batch_size, config.optim.ema
+    data = config.data
     model = build_model(
-        config.model, config.data.image_shape, images, classes=config.data.classes, levels=config.data.levels
+        config.model, data.image_shape, images, classes=data.classes, levels=data.levels, protocol=data.protocol
     )
     parts = build_training(config, model, per_epoch)
     compiled = compile_steps(

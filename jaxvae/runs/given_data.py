@@ -194,7 +194,9 @@ def _protocol(config: Config, *splits: data.Dataset) -> Protocol:
     if all(_is_binary(split.images) for split in splits):
         return "threshold"
     of_old = re.split("[/:]", config.data.name)[0] in BINARISED and not _is_own(config.data.name)
-    return "dynamic" if of_old and splits[0].images.shape[-1] == 1 else "grey"
+    if of_old and splits[0].images.shape[-1] == 1:
+        return "dynamic"
+    return "grey" if "grey" in protocols_of(config.model) else "levels"
 
 
 def _is_binary(images: np.ndarray) -> bool:

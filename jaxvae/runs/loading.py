@@ -3,7 +3,7 @@
 import functools
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxvae.models.records import Model, Params
 from jaxvae.runs.builders.from_config import abstract_state, build_model
@@ -50,12 +50,16 @@ def load(
     """
     folder = run_folder.find(workdir)
     config = read_config(folder / run_folder.CONFIG)
-    shape = config.data.image_shape
+    shape, data = config.data.image_shape, config.data
     if shape is None:
         raise ValueError(f"{folder / run_folder.CONFIG} has no data.image_shape: no training has begun in {folder}.")
     make = import_function(recipe) if isinstance(recipe, str) else recipe
     own = opened(config, folder, make, lambda line: warnings.warn(line, stacklevel=4))
-    model = _model(config.model, shape, config.data.classes, config.data.levels) if own is None else own.model
+    model = (
+        _model(config.model, shape, classes=data.classes, levels=data.levels, protocol=data.protocol)
+        if own is None
+        else own.model
+    )
     like = abstract_state(config, model, None if own is None else training_of(own, config).optimizer)
     state, _, best, metadata = restore(folder / run_folder.CHECKPOINTS, config, like, step=step)
     check_opened(folder / run_folder.CONFIG, metadata, config, allow_changes)
@@ -63,5 +67,5 @@ def load(
 
 
 @functools.lru_cache(maxsize=8)
-def _model(config: ModelConfig, shape: tuple[int, ...], classes: int | None, levels: int) -> Model:
-    return build_model(config, shape, classes=classes, levels=levels)
+def _model(config: ModelConfig, shape: tuple[int, ...], **data: Any) -> Model:
+    return build_model(config, shape, **data)

@@ -131,7 +131,8 @@ def _train_locked(
 
     recipe = own
     if recipe is None:
-        model = build_model(config.model, shape, raw, classes=config.data.classes, levels=config.data.levels)
+        data = config.data
+        model = build_model(config.model, shape, raw, classes=data.classes, levels=data.levels, protocol=data.protocol)
         recipe = build_recipe(config, model, per_epoch)
     model = recipe.model
     check_fits(recipe, config)

@@ -106,7 +106,7 @@ BAD_CONFIGS = [
     ),
     (
         {"data__kind": "counts", "model__kind": "maf"},
-        "model.kind is 'maf', a density of real numbers, data.kind is 'counts', vae, pixel_cnn",
+        "model.kind is 'maf', scores no counts, data.kind is 'counts', vae, pixel_cnn",
     ),
     ({"data__protocol": "grey", "model__kind": "maf"}, "data.protocol is 'grey', 'maf', --data.protocol dequantize"),
     (
@@ -180,7 +180,7 @@ def test_every_number_has_a_range_and_every_likelihood_its_protocols() -> None:
     numbers = {path for path, value in flatten(Config()) if isinstance(value, int | float | tuple)}
     optional = {"optim.clip", "optim.ema", "optim.skip_above", "data.image_shape", "micro_batch", "patience"}
     optional |= {"data.size", "data.crop", "data.channels", "data.background", "data.classes", "model.weight"}
-    optional |= {"data.mean", "data.std"}
+    optional |= {"data.mean", "data.std", "model.time_steps"}
     assert set(RANGES) == (numbers | optional) - {"progress", "data.flip", "data.drop", "recipe.options"}
     fitting = {name for likelihood in LIKELIHOODS.values() for name in likelihood.protocols}
     assert fitting == set(typing.get_args(configs.Protocol)) - {"auto"}

@@ -10,6 +10,7 @@ import pytest
 import jaxvae
 from jaxvae.runs.builders.from_config import build_model, build_training
 from jaxvae.runs.choices.densities import DENSITIES
+from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.configs import config as configs
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, ObjectiveConfig, OptimConfig
 from jaxvae.runs.configs.validate import validate
@@ -24,7 +25,8 @@ TINY = ModelConfig(hidden=(16,), latent_dim=3)
 IMAGES = jaxvae.data.load("digits").images[:200]
 FLOWS = {"flows": 2, "flow_hidden": (8,)}
 # Kinds that are told the class, games, whose losses need not fall, and densities: test_every_kind.py trains them.
-NOT_ALONE = ("conditional", "semi_supervised", "factor", "adversarial", "vae_gan", "gan", *DENSITIES)
+OF_THEIR_OWN = [name for name, kind in KINDS.items() if kind.protocols]
+NOT_ALONE = ("conditional", "semi_supervised", "factor", "adversarial", "vae_gan", "gan", *DENSITIES, *OF_THEIR_OWN)
 MODELS = {
     **{f"prior {name}": {"prior": name} for name in typing.get_args(configs.Prior)},
     **{f"posterior {name}": {"posterior": name} for name in typing.get_args(configs.Posterior)},

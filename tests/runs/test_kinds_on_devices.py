@@ -24,7 +24,9 @@ CONVOLVED = [name for name, kind in KINDS.items() if "model.network" not in kind
 def two_steps(config, mode):
     """The parameters after the two steps of the first epoch, and the losses, as a run of the config takes them."""
     config, images, examples, *_ = load_run_data(validate(config))
-    model = build_model(config.model, images.shape[1:], images, classes=config.data.classes)
+    model = build_model(
+        config.model, images.shape[1:], images, classes=config.data.classes, protocol=config.data.protocol
+    )
     parts = build_training(config, model, steps_per_epoch=2)
     state = init_state(model, parts.optimizer, jax.random.key(config.seed), blank_example(model))
     compiled = compile_steps(*parts, batch_size=config.batch_size, steps_per_call=2, mode=mode)

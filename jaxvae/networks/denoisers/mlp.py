@@ -6,7 +6,7 @@ import jax
 from flax import linen as nn
 
 from jaxvae.networks.activations import activation_named
-from jaxvae.networks.denoisers.noise_features import conditioning
+from jaxvae.networks.denoisers.told import conditioning
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
 from jaxvae.networks.trunks import check_fields

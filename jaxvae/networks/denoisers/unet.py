@@ -9,7 +9,7 @@ from flax import linen as nn
 from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.convolution import Conv, ConvTranspose
-from jaxvae.networks.denoisers.noise_features import conditioning
+from jaxvae.networks.denoisers.told import conditioning
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
 from jaxvae.networks.trunks import check_fields
@@ -21,8 +21,9 @@ class UNet(nn.Module):
     """(z [H, W, C], gamma [], context or None) -> [H, W, C * channels]: blocks of `features` at each resolution.
 
     Each resolution but the first has half the sides of the one before, so that H and W are multiples of 2 to their
-    number less one. `attention` lets all pixels of the coarsest see each other. The last layer starts at 0; `channels`
-    is 1, or the number of levels for `prediction="levels"`.
+    number less one. `dense` is the width of what tells each block noise and context; `attention` lets all pixels of the
+    coarsest see each other. The last layer starts at 0; `channels` is 1, or the number of levels for
+    `prediction="levels"`.
 
     Source: Ronneberger et al., 2015, arXiv 1505.04597; the blocks: Ho, Jain and Abbeel, 2020, arXiv 2006.11239.
 
@@ -35,6 +36,7 @@ class UNet(nn.Module):
     event_shape: tuple[int, ...]
     channels: int = 1
     features: tuple[int, ...] = (32, 64)
+    dense: int = 128
     blocks: int = 1
     attention: bool = False
     activation: str = "silu"
@@ -53,7 +55,7 @@ class UNet(nn.Module):
     @nn.compact
     def __call__(self, z: Array, gamma: Array, context: Array | None = None) -> Array:
         with fitting("z", z):
-            told = conditioning(gamma, context, 2 * max(self.features))
+            told = conditioning(gamma, context, self.dense)
             h = Conv(self.features[0], 3, 1, self.native)(z)
             kept = [h]
             for level, width in enumerate(self.features):

@@ -13,7 +13,7 @@ from jaxvae.runs.builders.recipe import Recipe, Training, training_of
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.records import Given
-from jaxvae.runs.configs.config import Config, ModelConfig, OptimConfig
+from jaxvae.runs.configs.config import Config, ModelConfig, OptimConfig, Protocol
 from jaxvae.runs.examples import blank_example
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.stages import burda_schedule, burda_stages
@@ -29,6 +29,7 @@ def build_model(
     *,
     classes: int | None = None,
     levels: int = 256,
+    protocol: Protocol = "dynamic",
 ) -> Model:
     """The model a config names, for examples of shape (H, W, C).
 
@@ -39,6 +40,7 @@ def build_model(
             parameters that start from the data; a trained model needs none.
         classes: how many the data have, for a kind that takes labels.
         levels: of grey, for a likelihood of whole numbers, as data.levels says.
+        protocol: how pixels or rows become x, for a kind that says its likelihood by that.
 
     Raises:
         ValueError: if the image size does not fit the network's strides.
@@ -47,7 +49,7 @@ def build_model(
         >>> build_model(ModelConfig(latent_dim=2), (8, 8, 1)).event_shape
         (8, 8, 1)
     """
-    given = Given(event_shape, output_bias(config, event_shape, images), classes, images, levels)
+    given = Given(event_shape, output_bias(config, event_shape, images), classes, images, levels, protocol)
     return KINDS[config.kind].make(config, given, LIKELIHOODS[config.likelihood].make(config, levels))
 
 

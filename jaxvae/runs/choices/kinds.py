@@ -3,13 +3,14 @@
 from jaxvae.runs.choices.adversarial import ADVERSARIAL
 from jaxvae.runs.choices.autoencoders import AUTOENCODERS
 from jaxvae.runs.choices.densities import DENSITIES
+from jaxvae.runs.choices.diffusion import DIFFUSION
 from jaxvae.runs.choices.flows import FLOWS
 from jaxvae.runs.choices.labelled import LABELLED
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.records import Kind, Options, Protocol
 from jaxvae.runs.choices.variational import VARIATIONAL
 
-KINDS: dict[str, Kind] = VARIATIONAL | LABELLED | AUTOENCODERS | ADVERSARIAL | DENSITIES | FLOWS
+KINDS: dict[str, Kind] = VARIATIONAL | LABELLED | AUTOENCODERS | ADVERSARIAL | DENSITIES | FLOWS | DIFFUSION
 
 
 def protocols_of(model: Options) -> tuple[Protocol, ...]:

@@ -33,6 +33,7 @@ class Given(NamedTuple):
         raw: training examples that parameters may start from: uint8 images, or rows as the model sees them; None for a
             trained model, which brings its own.
         levels: of grey that are told apart.
+        protocol: by which x is made.
     """
 
     event_shape: tuple[int, ...]
@@ -40,6 +41,7 @@ class Given(NamedTuple):
     classes: int | None = None
     raw: Any = None
     levels: int = 256
+    protocol: Protocol = "dynamic"
 
     def known_classes(self) -> int:
         """The number of classes, for a kind that is told them.

@@ -15,6 +15,8 @@ from jaxvae.runs.choices.priors import PRIORS
 from jaxvae.runs.choices.records import DataKind, Protocol
 
 Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus"]
+Prediction = Literal["v", "noise", "x0", "levels"]
+NoiseSchedule = Literal["linear", "cosine", "learned"]
 Scale = Literal["fixed", "learned", "per_pixel"]
 Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
 KLOver = Literal["minibatch", "example"]
@@ -91,7 +93,9 @@ class ModelConfig:
     network: Literal["mlp", "conv"] = "mlp"  # Kind of encoder and decoder.
     hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
     features: tuple[int, ...] = (32, 64)  # Conv: channels of the encoder's layers, each of stride 2.
-    dense: int = 256  # Conv: units of the dense layer between convolutions and latents.
+    dense: int = (
+        256  # Conv: units of the dense layer between convolutions and latents; of what tells a U-Net the noise.
+    )
     activation: Activation = "relu"  # Non-linearity.
     latent_dim: int = 20  # Number of latents.
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
@@ -121,6 +125,13 @@ class ModelConfig:
     as far as the last. Transformer: layers."""
     width: int = 64  # Transformer: numbers in the row of each element.
     heads: int = 4  # Transformer: heads of attention, of which width is a multiple.
+    prediction: Prediction = "v"
+    """Diffusion: what the network predicts of noisy data. levels: the chances of each level by the rest of the picture,
+    best where pixels have few levels; v, noise, x0: numbers."""
+    noise_schedule: NoiseSchedule = "linear"  # Diffusion: how log noise over signal rises.
+    noise_start: float = -13.3  # Diffusion: where it starts; -13.3 is for 256 levels, fewer may start later.
+    time_steps: int | None = None  # Diffusion: of the bound; None is continuous time.
+    draw_steps: int = 100  # Diffusion: of a draw.
     weight: float | None = None
     """Of what the kind adds to its loss, in nats: commitment (vq), L1 norm (sparse), squared Jacobian (contractive),
     half squared norm of the code (rae), MMD (wasserstein), classification (semi_supervised), total correlation

@@ -70,6 +70,9 @@ RANGES: dict[str, Range] = {
     "model.pixel_layers": _SIZE,
     "model.width": _SIZE,
     "model.heads": _SIZE,
+    "model.noise_start": Range(-40, 0),
+    "model.time_steps": _SIZE,
+    "model.draw_steps": _SIZE,
     "model.critic_rate": _POSITIVE,
     "model.noise": Range(0, 1),
     "model.weight": Range(0),
@@ -97,7 +100,7 @@ UNREAD = ("model.", "objective.", "sampler.", "optim.")  # by a run of a recipe,
 READ = ("optim.ema", "optim.skip_above", "optim.max_skipped")
 LAYERS = 100  # of a network
 PER_COLUMN = ("data.mean", "data.std")  # as many as a table has columns
-OPTIONAL = ("optim.clip", "optim.ema", "optim.skip_above", "micro_batch", "patience")
+OPTIONAL = ("model.time_steps", "optim.clip", "optim.ema", "optim.skip_above", "micro_batch", "patience")
 
 
 def validate(config: Config) -> Config:
@@ -175,7 +178,7 @@ def _check_protocol(config: Config) -> None:
     if not mine and own:
         others = ", ".join(name for name, kind in KINDS.items() if not kind.protocols)
         raise ValueError(
-            f"model.kind is {model.kind!r}, a density of real numbers, but data.kind is {data.kind!r}. Set "
+            f"model.kind is {model.kind!r}, which scores no {data.kind}, but data.kind is {data.kind!r}. Set "
             f"--model.kind to one of {others}, or --data.kind to what the data are."
         )
     if not mine:
