@@ -1,6 +1,7 @@
 from . import annealing as annealing
 from . import anomaly as anomaly
 from . import bounds as bounds
+from . import compression as compression
 from . import disentanglement as disentanglement
 from . import exact as exact
 from . import fitted_priors as fitted_priors

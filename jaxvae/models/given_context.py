@@ -56,7 +56,7 @@ def given(part: Conditional, context_of: Callable[[Any], Any]) -> Conditional:
         -1.8379
     """
     distribution, with_kl, observed = part.distribution, part.sample_with_kl, part.log_prob_observed
-    complete = part.complete
+    complete, levels, visit = part.complete, part.level_log_probs, part.visit
     return Conditional(
         lambda key, c: part.init(key, context_of(c)),
         lambda params, key, c: part.sample(params, key, context_of(c)),
@@ -67,4 +67,6 @@ def given(part: Conditional, context_of: Callable[[Any], Any]) -> Conditional:
         observed and (lambda params, v, c, mask: observed(params, v, context_of(c), mask)),
         part.support,
         complete and (lambda params, key, v, c, mask: complete(params, key, v, context_of(c), mask)),
+        levels and (lambda params, c: levels(params, context_of(c))),
+        visit and (lambda params, pick, c: visit(params, pick, context_of(c))),
     )

@@ -119,7 +119,7 @@ def hierarchical_vae(
             kl[-1] = normal_kl(*posterior, *top(params, None))
         return Draw(tuple(z), -sum_of(ratios), jnp.stack(kl), None)
 
-    q_z = Conditional(init_posterior, sample, log_prob, mean)
+    q_z = Conditional(init_posterior, sample, log_prob, mean, groups=tuple(q))
     sizes: dict[str, Any] = {"event_shape": event_shape, "latent_dim": dims, "observation": observation}
     return latent_variable_model(q_z, p_z, p_x, **sizes, drawing=drawing)
 
@@ -182,7 +182,7 @@ def top_down_prior(p: Sequence[Conditional], dims: tuple[int, ...]) -> Condition
             z.append(above)
         return tuple(reversed(z))
 
-    return Conditional(init, sample, log_prob, mean, support=p[-1].support)
+    return Conditional(init, sample, log_prob, mean, support=p[-1].support, groups=tuple(p))
 
 
 def lowest_group(likelihood: Conditional) -> Conditional:

@@ -75,9 +75,14 @@ def decoder_likelihood(
     def log_prob_observed(params: Params, x: Any, z: Any, observed: Any) -> Array:
         return observed_part(observation, event_shape, params, x, decode(params, z), observed)
 
+    def levels(params: Params, z: Any) -> Array:
+        return level_log_probs(observation, event_shape, params, decode(params, z))
+
     support: Support = "integers" if observation.discrete else "real"
     observed = log_prob_observed if observation.independent else None
-    return Conditional(init, sample, log_prob, mean, log_prob_observed=observed, support=support)
+    finite = None if observation.levels is None else levels
+    options: Any = {"log_prob_observed": observed, "support": support, "level_log_probs": finite}
+    return Conditional(init, sample, log_prob, mean, **options)
 
 
 def emitted_shape(observation: Observation, event_shape: Any) -> Any:
@@ -111,6 +116,30 @@ def observed_part(
     outputs = outputs.reshape(-1, width * observation.channels)
     parts = jax.vmap(observation.log_prob, (None, 0, 0))(params, rows, outputs)
     return jnp.where(observed.reshape(-1, width).all(1), parts, 0.0).sum()
+
+
+def level_log_probs(observation: Observation, event_shape: Any, params: Params, outputs: Any) -> Array:
+    """log p of each of the values 0 .. L-1 at every element of an event, [*event_shape, L] nats.
+
+    The channels of a pixel may share outputs in any order; those of one are told from the sum over all by setting the
+    others to 0, which adds a constant, and the probabilities of its L values are made to sum to 1.
+
+    Example:
+        >>> from jaxvae.models.observations.discrete import discretized_logistic
+        >>> log_p = level_log_probs(discretized_logistic(17), (2, 3), {}, jnp.zeros((2, 6)))
+        >>> log_p.shape, bool(jnp.allclose(jnp.exp(log_p).sum(-1), 1.0, atol=1e-5))
+        ((2, 3, 17), True)
+    """
+    assert observation.levels is not None
+    width = 1 if observation.channels == 1 else event_shape[-1]
+    channel, values = jnp.eye(width, dtype=jnp.float32), jnp.arange(observation.levels, dtype=jnp.float32)
+    rows = channel[:, None] * values[None, :, None]  # [width, L, width]
+
+    def pixel(numbers: Array) -> Array:
+        return jax.vmap(jax.vmap(observation.log_prob, (None, 0, None)), (None, 0, None))(params, rows, numbers)
+
+    log_p = jax.vmap(pixel)(outputs.reshape(-1, width * observation.channels))
+    return jax.nn.log_softmax(log_p).reshape(*event_shape, observation.levels)
 
 
 def _shape(outputs: Any) -> Any:

@@ -11,7 +11,7 @@ import jax
 from jaxvae.checks import refuse_state, shown
 from jaxvae.models.contexts import Context, Labelled, count_examples, split_context
 from jaxvae.models.events import check_event
-from jaxvae.objectives.terms import Terms
+from jaxvae.objectives.terms import DiagNormal, Terms
 
 Array = jax.Array
 Key = jax.Array
@@ -26,19 +26,6 @@ class Network(Protocol):
     def init(self, key: Key, /, *inputs: Array) -> Any: ...
 
     def apply(self, variables: Any, /, *inputs: Array) -> Any: ...
-
-
-class DiagNormal(NamedTuple):
-    """A Gaussian with diagonal covariance: mean [...] and log_var [...], the natural logarithm of the variance.
-
-    Example:
-        >>> from jaxvae.math.normal import normal_kl_standard
-        >>> float(normal_kl_standard(*DiagNormal(jax.numpy.array([3.0, 4.0]), jax.numpy.zeros(2))))
-        12.5
-    """
-
-    mean: Array
-    log_var: Array
 
 
 class Conditional(NamedTuple):
@@ -62,6 +49,13 @@ class Conditional(NamedTuple):
             all observed elements come first in the order, all weights are alike. Or None.
         support: the space of the values and the measure of the densities, see models/meaning.py; two conditionals
             whose densities are compared have the same. "none" where there is no such conditional, see `absent`.
+        level_log_probs: (params, context) -> [*event_shape, L] nats, the log probability of each of the whole numbers
+            0 .. L-1 at every element, where elements are independent given the context and can be no others. Or None.
+        visit: (params, pick, context) -> value: the elements one after the other, each told those before it:
+            pick(index [], log probabilities [L]) -> value [] is asked for each, in the order of `ravel`. Of elements
+            that are whole numbers 0 .. L-1; or None.
+        groups: of a chain of values (v_1, ..., v_n), drawn one given the other, the conditional of each of them, each
+            told the one that was drawn before. None where the value is no chain.
     """
 
     init: Callable[[Key, Any], Params]
@@ -73,6 +67,9 @@ class Conditional(NamedTuple):
     log_prob_observed: Callable[[Params, Array, Any, Array], Array] | None = None
     support: Support = "real"
     complete: Callable[[Params, Key, Array, Any, Array], tuple[Array, Array]] | None = None
+    level_log_probs: Callable[[Params, Any], Array] | None = None
+    visit: Callable[[Params, Callable[[Array, Array], Array], Any], Array] | None = None
+    groups: tuple[Any, ...] | None = None
 
 
 class Observation(NamedTuple):
@@ -91,6 +88,8 @@ class Observation(NamedTuple):
         discrete: whether log_prob is the logarithm of a probability, so that bits per dimension make sense.
         parts: of `joint`, the observation model of each part by name; None for one array.
         independent: whether log_prob is a sum over pixels, so that some of them have a density of their own.
+        levels: how many values x may have at an element, 0 .. levels - 1, independent given the outputs; None where
+            there is no end to them, or x is no whole number.
     """
 
     name: str
@@ -104,6 +103,7 @@ class Observation(NamedTuple):
     discrete: bool
     parts: Mapping[str, Any] | None = None
     independent: bool = True
+    levels: int | None = None
 
 
 class Model(NamedTuple):

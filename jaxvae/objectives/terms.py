@@ -10,6 +10,19 @@ from jaxvae.checks import as_array, shown
 Array = jax.Array
 
 
+class DiagNormal(NamedTuple):
+    """A Gaussian with diagonal covariance: mean [...] and log_var [...], the natural logarithm of the variance.
+
+    Example:
+        >>> from jaxvae.math.normal import normal_kl_standard
+        >>> float(normal_kl_standard(*DiagNormal(jax.numpy.array([3.0, 4.0]), jax.numpy.zeros(2))))
+        12.5
+    """
+
+    mean: Array
+    log_var: Array
+
+
 class Terms(NamedTuple):
     """Log-densities of one posterior sample z of one example x, all in nats, summed over event dimensions.
 

@@ -5,6 +5,7 @@
 It is a density (`density_model`), a decoder (`vae(decoder=)`, told z) and a prior (told nothing).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from jaxvae.checks import as_float
 from jaxvae.models.events import as_event_shape
 from jaxvae.models.inputs import as_observation
+from jaxvae.models.likelihoods import level_log_probs
 from jaxvae.models.records import Conditional, Key, Network, Observation, Params, Support, merge, part_of
 from jaxvae.networks.causal.records import CausalNetwork
 from jaxvae.randomness import applied
@@ -113,5 +115,14 @@ def autoregressive(
         found: Array = network.visit(part_of(params, name), pick, given_of(params, context))
         return found
 
+    def visit(params: Params, choose: Callable[[Array, Array], Array], context: Any) -> Array:
+        def pick(index: Array, output: Array) -> tuple[Array, Array]:
+            value = choose(index, level_log_probs(seen, (1,), params, output)[0])
+            return scaled(value[None])[0], value
+
+        found: Array = network.visit(part_of(params, name), pick, given_of(params, context))
+        return found
+
     support: Support = "integers" if seen.discrete else "real"
-    return Conditional(init, sample, log_prob, mean, support=support, complete=complete)
+    one_by_one = None if seen.levels is None else visit
+    return Conditional(init, sample, log_prob, mean, support=support, complete=complete, visit=one_by_one)

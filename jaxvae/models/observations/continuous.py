@@ -65,7 +65,7 @@ def bernoulli() -> Observation:
     def mean(params: Params, outputs: Array) -> Array:
         return jax.nn.sigmoid(outputs)
 
-    return Observation("bernoulli", 1, dict, log_prob, sample, mean, identity, _check_unit, True)
+    return Observation("bernoulli", 1, dict, log_prob, sample, mean, identity, _check_unit, True, levels=2)
 
 
 def continuous_bernoulli() -> Observation:

@@ -23,7 +23,7 @@ def _discrete(name: str, channels: int, levels: int, log_prob, sample, mean) -> 
     def check(x: Array, name: str = "x") -> None:
         as_levels(name, x, levels)
 
-    return Observation(name, channels, dict, log_prob, sample, mean, to_unit, check, True)
+    return Observation(name, channels, dict, log_prob, sample, mean, to_unit, check, True, levels=levels)
 
 
 def bounded_log_scale(log_scale: Array, levels: int) -> Array:

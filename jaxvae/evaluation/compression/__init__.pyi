@@ -1,0 +1,9 @@
+from .bits_back import Stream as Stream
+from .bits_back import compress as compress
+from .bits_back import decompress as decompress
+from .container import check_made as check_made
+from .container import pack as pack
+from .container import params_digest as params_digest
+from .container import unpack as unpack
+from .container import versions as versions
+from .rivals import rival_bytes as rival_bytes
