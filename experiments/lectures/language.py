@@ -1,8 +1,8 @@
-"""A language model, character by character: n-grams beside a causal Transformer, in nats a character.
+"""A language model, character by character: n-grams beside a GRU and a causal Transformer, in nats a character.
 
     python -m experiments.language tiny_shakespeare.txt
 
-The last tenth of the text is the test. The Transformer is scored in windows that overlap by half, each character by the
+The last tenth of the text is the test. The networks are scored in windows that overlap by half, each character by the
 second half of a window, so that it is told at least half a window; an n-gram is told n - 1 characters.
 
 Time: 5 minutes of processor time. Expected: more context costs fewer nats. Obtained on Tiny Shakespeare (1,115,394
@@ -22,13 +22,14 @@ from jaxvae.runs.configs.options import Index
 
 @dataclass(frozen=True)
 class LanguageOptions:
-    """Nats a character of n-grams and of a causal Transformer on a text, and what either writes."""
+    """Nats a character of n-grams, of a GRU and of a causal Transformer on a text, and what they write."""
 
     text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = "tiny_shakespeare.txt"
     """A file of text in UTF-8, of at most 256 different characters."""
     orders: tuple[int, ...] = (1, 2, 3, 4, 5)  # Of the n-grams.
-    window: int = 96  # Characters in an example of the Transformer, an even number.
-    width: int = 96  # Of its rows.
+    window: int = 96  # Characters in an example of a network, an even number.
+    recurrent: int = 192  # Numbers in the state of the GRU.
+    width: int = 96  # Of the Transformer's rows.
     layers: int = 3  # How many.
     heads: int = 4  # Of attention.
     epochs: int = 4  # Passes over the training text.
@@ -40,7 +41,7 @@ class LanguageOptions:
 
 
 def main(options: LanguageOptions) -> int:
-    """Prints the table and a sample of either."""
+    """Prints the table and samples."""
     tabulated(options)
     return 0
 
@@ -52,17 +53,14 @@ def tabulated(options: LanguageOptions) -> list[tuple[Any, ...]]:
     import jax
     import numpy as np
 
-    import jaxvae
     from experiments.lectures import ngrams
     from jaxvae.checks import finite_number
     from jaxvae.evaluation.latents import draw
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.statistics import Estimate
     from jaxvae.files import make_folder, read_bytes, write_text
-    from jaxvae.models.densities import autoregressive, density_model
     from jaxvae.models.observations.discrete import categorical
-    from jaxvae.networks.causal import causal_transformer
-    from jaxvae.training import learning_rate_schedule, make_optimizer
+    from jaxvae.networks.causal import causal_transformer, gated_recurrent
 
     finite_number("lr", options.lr, above=True)
     if options.window % 2:
@@ -85,28 +83,19 @@ def tabulated(options: LanguageOptions) -> list[tuple[Any, ...]]:
         counted = ngrams.count(train, order, symbols)
         row(f"{order}-gram, Witten-Bell", f"{order - 1}", ngrams.nats(counted, test)[half:])
 
-    observation = categorical(symbols)
+    observation, shape = categorical(symbols), (options.window,)
     sizes = {"width": options.width, "layers": options.layers, "heads": options.heads, "levels": symbols}
-    network = causal_transformer((options.window,), symbols, **sizes)
-    model = density_model(autoregressive(network, observation), observation, event_shape=(options.window,))
-    windows = train[: len(train) // options.window * options.window].reshape(-1, options.window).astype(np.float32)
-    steps = options.epochs * (len(windows) // options.batch_size)
-    found = jaxvae.fit(
-        model,
-        windows,
-        optimizer=make_optimizer("adamw", learning_rate_schedule("cosine", options.lr, steps, steps // 20), clip=1.0),
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        seed=options.seed,
-    )
-    losses = scored(network, observation, found.params, test)
-    row("causal Transformer", f"{half} to {options.window - 1}", losses)
+    networks = {
+        "GRU": gated_recurrent(shape, symbols, width=options.recurrent, levels=symbols),
+        "causal Transformer": causal_transformer(shape, symbols, **sizes),
+    }
+    samples = {f"{options.orders[-1]}-gram": ngrams.draw(counted, options.letters, options.seed)}
+    for name, network in networks.items():
+        model, params = trained(network, observation, train, options)
+        row(name, f"{half} to {options.window - 1}", scored(network, observation, params, test))
+        samples[name] = np.asarray(draw(model, params, jax.random.key(options.seed), 3)).ravel()
     title = f"{options.text}: {len(test):,} characters of {len(tokens):,} held out, {symbols} different ones"
     print_table(title, ("model", "told", "-log p, nats", "bits", "perplexity"), rows, "of a character, exact")
-    samples = {
-        f"{options.orders[-1]}-gram": ngrams.draw(counted, options.letters, options.seed),
-        "causal Transformer": np.asarray(draw(model, found.params, jax.random.key(options.seed), 3)).ravel(),
-    }
     for name, sample in samples.items():
         written = "".join(letters[int(token)] for token in sample[: options.letters])
         print(f"\n{name} writes:\n{written}")
@@ -114,6 +103,24 @@ def tabulated(options: LanguageOptions) -> list[tuple[Any, ...]]:
             folder = make_folder(Path(options.output))
             write_text(folder / f"{name.replace(' ', '_')}.txt", written)
     return rows
+
+
+def trained(network: Any, observation: Any, tokens: Any, options: LanguageOptions) -> tuple[Any, Any]:
+    """The model of a network and its parameters, after all passes over the windows of a text."""
+    import numpy as np
+
+    import jaxvae
+    from jaxvae.models.densities import autoregressive, density_model
+    from jaxvae.training import learning_rate_schedule, make_optimizer
+
+    model = density_model(autoregressive(network, observation), observation, event_shape=network.event_shape)
+    count = len(tokens) // options.window
+    windows = tokens[: count * options.window].reshape(count, options.window).astype(np.float32)
+    steps = options.epochs * (count // options.batch_size)
+    rate = learning_rate_schedule("cosine", options.lr, steps, steps // 20)
+    sizes: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "seed": options.seed}
+    found = jaxvae.fit(model, windows, optimizer=make_optimizer("adamw", rate, clip=1.0), **sizes)
+    return model, found.params
 
 
 def in_numbers(text: str, name: str, least: int) -> tuple[list[str], Any]:

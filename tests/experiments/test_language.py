@@ -35,12 +35,21 @@ def test_more_context_costs_fewer_nats_on_a_text_with_structure():
 @pytest.mark.slow
 def test_a_text_gives_a_row_for_every_model_and_samples_in_its_letters(tmp_path, capsys):
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
-    sizes = {"window": 16, "width": 16, "layers": 1, "heads": 2, "epochs": 8, "letters": 40, "orders": (1, 3)}
+    sizes = {
+        "window": 16,
+        "width": 16,
+        "recurrent": 24,
+        "layers": 1,
+        "heads": 2,
+        "epochs": 8,
+        "letters": 40,
+        "orders": (1, 3),
+    }
     options = language.LanguageOptions(str(tmp_path / "text.txt"), output=str(tmp_path / "out"), **sizes)
     found = {row[0]: row[2].mean for row in language.tabulated(options)}
-    assert list(found) == ["1-gram, Witten-Bell", "3-gram, Witten-Bell", "causal Transformer"]
-    assert found["causal Transformer"] < found["1-gram, Witten-Bell"]
-    for name in ("3-gram.txt", "causal_Transformer.txt"):
+    assert list(found) == ["1-gram, Witten-Bell", "3-gram, Witten-Bell", "GRU", "causal Transformer"]
+    assert max(found["GRU"], found["causal Transformer"]) < found["1-gram, Witten-Bell"]
+    for name in ("3-gram.txt", "GRU.txt", "causal_Transformer.txt"):
         assert set((tmp_path / "out" / name).read_text(encoding="utf-8")) <= set(TEXT)
     with pytest.raises(ValueError, match="window is 15, expected an even number"):
         language.tabulated(language.LanguageOptions(str(tmp_path / "text.txt"), window=15))
