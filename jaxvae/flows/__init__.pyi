@@ -1,3 +1,4 @@
+from . import images as images
 from .amortization import amortized as amortized
 from .autoregressive import autoregressive_flow as autoregressive_flow
 from .autoregressive import inverse_autoregressive as inverse_autoregressive

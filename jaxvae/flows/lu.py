@@ -39,8 +39,8 @@ def lu_linear(channels: int, *, seed: int = 0) -> Bijection:
     channels = positive_integer("channels", channels)
     normal = np.random.default_rng(as_seed("seed", seed)).normal(size=(channels, channels))
     permutation, lower, upper = scipy.linalg.lu(np.linalg.qr(normal)[0])
-    places = permutation.argmax(1)  # (P x)_i = x[places[i]]
-    back, sign = np.argsort(places), np.sign(np.diag(upper))
+    places = permutation.argmax(1).astype(np.int32)  # (P x)_i = x[places[i]]
+    back, sign = np.argsort(places).astype(np.int32), np.sign(np.diag(upper))
 
     def init(key: Key, u: Array, context: Any) -> Params:
         parts = {"lower": np.tril(lower, -1), "upper": np.triu(upper, 1), "log_scale": np.log(np.abs(np.diag(upper)))}

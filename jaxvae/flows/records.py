@@ -94,8 +94,11 @@ def chain(*bijections: Bijection) -> Bijection:
     layers = [(f"layer_{index}", bijection) for index, bijection in enumerate(bijections)]
 
     def init(key: Key, u: Array, context: Any) -> Params:
-        keys = jax.random.split(key, len(layers))
-        found = {name: layer.init(k, u, context) for k, (name, layer) in zip(keys, layers, strict=True)}
+        found = {}
+        for k, (name, layer) in zip(jax.random.split(key, len(layers)), layers, strict=True):
+            found[name] = layer.init(k, u, context)
+            shape = jax.eval_shape(layer.forward, found[name], u, context)[0].shape
+            u = u if shape == u.shape else jnp.zeros(shape, u.dtype)  # what the next layer is made for
         return {name: params for name, params in found.items() if params}  # weights files hold no empty dict
 
     def forward(params: Params, u: Array, context: Any) -> tuple[Array, Array]:

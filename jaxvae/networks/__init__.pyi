@@ -1,6 +1,7 @@
 from . import causal as causal
 from . import denoisers as denoisers
 from .conditional import with_context as with_context
+from .conditioner import ConditionerConv as ConditionerConv
 from .conditioner import ConditionerMLP as ConditionerMLP
 from .conv import ConvDecoder as ConvDecoder
 from .conv import ConvEncoder as ConvEncoder

@@ -32,6 +32,17 @@ def _of_vectors(make: Any, config: Options, given: Given, observation: "Observat
     return _density(chain(flow, unflatten(given.event_shape), from_logits(MARGIN)) if of_pixels else flow, given)
 
 
+def _glow(config: Options, given: Given, observation: "Observation") -> "Model":
+    from jaxvae.flows.events import from_logits
+    from jaxvae.flows.images import glow
+    from jaxvae.flows.records import chain
+    from jaxvae.networks.conditioner import ConditionerConv
+
+    network = functools.partial(ConditionerConv, features=config.pixel_features)
+    flow = glow(given.event_shape, network, scales=config.scales, steps=config.flows)
+    return _density(chain(flow, from_logits(MARGIN)), given)
+
+
 def _density(bijection: Any, given: Given) -> "Model":
     import jax
     import numpy as np
@@ -76,5 +87,13 @@ FLOWS: dict[str, Kind] = {
         VECTORS,
         OWN,
         protocols=REAL,
+    ),
+    "glow": Kind(
+        "A flow of pictures at several scales (Glow)",
+        _glow,
+        ("model.flows", "model.scales", "model.pixel_features"),
+        OWN,
+        protocols=("dequantize",),
+        pictures=True,
     ),
 }

@@ -106,8 +106,9 @@ class ModelConfig:
     prior_components: int = 500  # Components of mixture, pseudo-inputs of vamp.
     posterior: Posterior = "diagonal"  # q(z | x): Gaussian with that covariance, or a diagonal one through a flow.
     rank: int = 4  # Rank of the low_rank posterior.
-    flows: int = 4  # Layers of a flow, in the prior or the posterior.
+    flows: int = 4  # Layers of a flow, in the prior, the posterior or as the model. Glow: steps at each scale.
     flow_hidden: tuple[int, ...] = (100,)  # Units of the hidden layers of a flow's networks.
+    scales: int = 2  # Glow: how often the sides of the picture are halved.
     first_latents: int = 100  # Hierarchical, ladder: latents of the layer next to x; latent_dim is that of the top.
     upper_hidden: tuple[int, ...] = (100, 100)  # Hierarchical, ladder: hidden layers between the two layers of latents.
     categories: int = 8  # Categorical: classes of each of the latent_dim latents.
@@ -119,7 +120,7 @@ class ModelConfig:
     noise: float = 0.25  # Denoising: the share of pixels that are spoilt, or the standard deviation of gaussian.
     critic_hidden: tuple[int, ...] = (128,)  # Factor, adversarial, vae_gan, gan: hidden layers of the critic (mlp).
     critic_rate: float = 0.3  # The same: learning rate of the critic, as a multiple of optim.lr.
-    pixel_features: int = 16  # Pixel_cnn: channels of each of its two stacks. Wavenet: of its rows.
+    pixel_features: int = 16  # Pixel_cnn: channels of each stack. Wavenet: of its rows. Glow: of its networks.
     pixel_layers: int = 5
     """Pixel_cnn: layers of each stack; each sees a row and a column further. Wavenet: layers, each of which sees twice
     as far as the last. Transformer: layers."""

@@ -57,6 +57,7 @@ RANGES: dict[str, Range] = {
     "model.rank": _SIZE,
     "model.flows": Range(1, 1000),
     "model.flow_hidden": _SIZE,
+    "model.scales": Range(1, 20),
     "model.first_latents": _SIZE,
     "model.upper_hidden": _SIZE,
     "model.categories": Range(2, 1_000_000),
