@@ -267,3 +267,65 @@ def test_what_is_no_diffusion_is_refused_in_one_line():
         model(schedule="linear")
     with pytest.raises(TypeError, match="model is no diffusion"):
         jaxvae.losses.even_times_loss(jaxvae.models.exact.linear_gaussian(jnp.ones((2, 1))))
+
+
+class Line(NamedTuple):
+    """The best network for two numbers of variance 1 and correlation 0.9."""
+
+    def init(self, key, z, gamma, context):
+        return {}
+
+    def apply(self, variables, z, gamma, context):
+        square, noisy = jax.nn.sigmoid(-gamma), jax.nn.sigmoid(gamma)
+        total, difference = z[0] + z[1], z[0] - z[1]  # of variances 2 * 1.9 and 2 * 0.1
+        total, difference = total / (1.9 * square + noisy), difference / (0.1 * square + noisy)
+        return jnp.sqrt(noisy) * jnp.stack([total + difference, total - difference]) / 2
+
+
+@pytest.mark.slow
+def test_inpainting_keeps_what_is_known_and_repeats_bring_the_rest_to_its_conditional_law():
+    parts = {"event_shape": (2,), "prediction": "noise"}
+    model = diffusion.diffusion_model(Line(), jaxvae.normal("fixed", std=1e-3), SCHEDULES["linear"], **parts)
+    x, known = np.tile(np.float32([1.0, 7.0]), (600, 1)), np.array([True, False])
+    error = {}
+    for repeats in (1, 6):
+        found = np.float64(diffusion.inpaint(model, BARE, KEY, x, known, steps=50, repeats=repeats))
+        np.testing.assert_array_equal(found[:, 0], 1.0)
+        error[repeats] = abs(found[:, 1].mean() - 0.9)
+    assert error[6] < 0.12 < error[1]
+    assert abs(found[:, 1].std() - math.sqrt(1 - 0.81)) < 0.1
+    with pytest.raises(ValueError, match=r"known is bool of shape \(3,\), expected bool of shape \(2,\)"):
+        diffusion.inpaint(model, BARE, KEY, x, np.ones(3, bool))
+
+
+@pytest.mark.slow
+def test_guidance_of_0_is_the_model_and_more_goes_further_from_the_draw_without_a_label():
+    class Told(NamedTuple):
+        def init(self, key, z, gamma, context):
+            return {}
+
+        def apply(self, variables, z, gamma, context):  # the best for N(label, 1): z = alpha x + sigma noise has var 1
+            mean = context @ jnp.array([0.0, 1.0])
+            return jnp.sqrt(jax.nn.sigmoid(gamma)) * (z - jnp.sqrt(jax.nn.sigmoid(-gamma)) * mean)
+
+    context = jaxvae.models.class_labels(2, unknown=True)
+    parts = {"event_shape": (1,), "prediction": "noise", "context": context}
+    model = diffusion.diffusion_model(Told(), jaxvae.normal("fixed", std=1e-3), SCHEDULES["linear"], **parts)
+    for guidance in (0.0, 2.0):  # of Gaussians of one variance the means are guided, and nothing else is
+        for method, steps in (("ddim", 200), ("ancestral", 100), ("flow", 30)):
+            told = diffusion.with_sampler(model, method, steps=steps, guidance=guidance)
+            drawn = np.float64(generation.draw(told, BARE, KEY, 800, context=1, batch_size=800))
+            assert abs(drawn.mean() - (1 + guidance)) < 0.15
+            assert abs(drawn.std() - 1) < 0.1
+
+
+@pytest.mark.slow
+def test_the_path_of_a_draw_begins_in_noise_and_ends_in_what_the_network_sees():
+    model = diffusion.with_sampler(mixture(), steps=50)
+    z, x = diffusion.denoising_path(model, BARE, KEY, 500, shown=5)
+    assert z.shape == x.shape == (500, 5, 1)
+    assert abs(z[:, 0].std() - 1) < 0.15
+    assert x[:, 0].std() < 0.1
+    np.testing.assert_allclose(z[:, -1], x[:, -1], atol=0.05)
+    with pytest.raises(ValueError, match="method of the sampler is 'flow'"):
+        diffusion.denoising_path(diffusion.with_sampler(model, "flow"), BARE, KEY)

@@ -1,9 +1,11 @@
 from .bound import diffusion_model as diffusion_model
+from .inpainting import inpaint as inpaint
 from .predictions import predicted_noise as predicted_noise
 from .predictions import predicted_x as predicted_x
 from .probability_flow import flow_log_prob as flow_log_prob
 from .process import Process as Process
 from .samplers import Sampler as Sampler
+from .samplers import denoising_path as denoising_path
 from .samplers import process_of as process_of
 from .samplers import with_sampler as with_sampler
 from .schedules import NoiseSchedule as NoiseSchedule

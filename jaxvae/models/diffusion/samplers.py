@@ -43,20 +43,20 @@ class Sampler(NamedTuple):
 
     def latent(self, params: Params, key: Key, z: Array, label: Any) -> Array:
         """z_0 from z_1; the key is consumed, and used by "ancestral" alone."""
-        noise = guided(self.process, self.told, label, self.guidance)
         if self.method == "flow":
-            return flow_draw(self.process._replace(noise=noise), params, z, steps=self.steps)
-
-        def one(step: Array, z: Array) -> Array:
-            t, s = (self.steps - step) / self.steps, (self.steps - step - 1) / self.steps
-            gamma, below = self.process.schedule.gamma(params, t), self.process.schedule.gamma(params, s)
-            found = noise(params, z, gamma, label)
-            if self.method == "ddim":
-                return diffused(predicted_x(found, z, gamma), found, below)
-            return ancestral_step(jax.random.fold_in(key, step), z, found, gamma, below)
-
-        found: Array = jax.lax.fori_loop(0, self.steps, one, z)
+            noise = guided(self.process, self.told, label, self.guidance)
+            return flow_draw(self.process._replace(noise=noise), params, z, context=label, steps=self.steps)
+        found: Array = jax.lax.fori_loop(0, self.steps, lambda step, z: self.stepped(params, key, step, z, label)[0], z)
         return found
+
+    def stepped(self, params: Params, key: Key, step: Any, z: Array, label: Any) -> tuple[Array, Array]:
+        """(z one step nearer to the data, the x that the network sees in the z before), for step 0 to steps - 1."""
+        gamma, below = (self.process.schedule.gamma(params, (self.steps - step - i) / self.steps) for i in (0, 1))
+        found = guided(self.process, self.told, label, self.guidance)(params, z, gamma, label)
+        x = predicted_x(found, z, gamma)
+        if self.method == "ddim":
+            return diffused(x, found, below), x
+        return ancestral_step(jax.random.fold_in(key, step), z, found, gamma, below), x
 
 
 def ancestral_step(key: Key, z: Array, noise: Array, gamma: Array, below: Array) -> Array:
@@ -132,3 +132,37 @@ def sampler_of(model: Model) -> Sampler:
             f"model is no diffusion (its draw is {shown(draw)}), expected what diffusion_model(...) returns."
         )
     return draw
+
+
+def denoising_path(
+    model: Model, params: Params, key: Key, count: int = 4, *, context: Any = None, shown: int = 8
+) -> tuple[Array, Array]:
+    """How draws come about: (z, the x that the network sees in it), each [count, shown, *event_shape], noise first.
+
+    Both are in the numbers that noise is added to, about [-1, 1]; the times are even, the last one is a step from 0.
+
+    Args:
+        model: a diffusion, whose sampler is "ancestral" or "ddim".
+        params: of it.
+        key: consumed.
+        count: of the draws.
+        context: of a conditional model, one for all.
+        shown: moments.
+    """
+    sampler, count, shown = sampler_of(model), positive_integer("count", count), positive_integer("shown", shown)
+    if sampler.method == "flow":
+        raise ValueError("the method of the sampler is 'flow', expected 'ancestral' or 'ddim', which go by steps.")
+    label = None if sampler.told is None else sampler.told.encode(jnp.asarray(context))
+
+    def one(key: Key) -> tuple[Array, Array]:
+        key_start, key_steps = jax.random.split(key)
+
+        def step(z: Array, index: Array) -> tuple[Array, tuple[Array, Array]]:
+            after, x = sampler.stepped(params, key_steps, index, z, label)
+            return after, (z, x)
+
+        return jax.lax.scan(step, jax.random.normal(key_start, model.event_shape), jnp.arange(sampler.steps))[1]
+
+    places = jnp.round(jnp.linspace(0, sampler.steps - 1, shown)).astype(int)
+    found = jax.jit(jax.vmap(one))(jax.random.split(key, count))
+    return found[0][:, places], found[1][:, places]
