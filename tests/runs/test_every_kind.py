@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxvae
-from experiments.studies import complete
+from experiments.studies import complete, diffusion
 from jaxvae.commands import sample
 from jaxvae.evaluation.latents.generation import prior_means
 from jaxvae.runs import train
@@ -165,6 +165,20 @@ def test_a_run_of_pixels_in_order_completes_images_and_keeps_what_is_known(tmp_p
         assert (again[:, 4:] != original[:, 4:]).any()
     with pytest.raises(ValueError, match=r"draws no pixel after the other.*Try jaxvae reconstruct"):
         complete.main(complete.CompleteOptions(str(tmp_path / "vae")))
+
+
+@pytest.mark.slow
+def test_a_run_of_a_diffusion_is_scored_drawn_three_ways_and_completes_images(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
+    for kind in ("class_diffusion", "vae"):
+        train.train_run(tiny(kind), tmp_path / kind, say=lambda line: None)
+    options = {"samples": 2, "limit": 10, "steps": (2, 3), "guidance": 0.5, "repeats": 1, "label": 3}
+    diffusion.main(diffusion.DiffusionOptions(str(tmp_path / "class_diffusion"), **options))
+    assert "K = 2" in capsys.readouterr().out
+    for name in ("draws", "path", "inpainting"):
+        assert (tmp_path / "class_diffusion" / "pictures" / f"diffusion_{name}.png").exists()
+    with pytest.raises(ValueError, match=r"is no diffusion.*Try jaxvae sample"):
+        diffusion.main(diffusion.DiffusionOptions(str(tmp_path / "vae")))
 
 
 def test_a_kind_that_is_told_the_class_refuses_data_without_labels(tmp_path):

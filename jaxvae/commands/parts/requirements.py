@@ -86,6 +86,25 @@ autoregressive one, such as --model.kind pixel_cnn. Try jaxvae reconstruct runs/
         )
 
 
+def need_diffusion(run: str, model: Any, why: str) -> None:
+    """Raises `ValueError` for a run of a model that takes no noise off step by step.
+
+    Example:
+        >>> import jax, jaxvae
+        >>> need_diffusion("runs/a", jaxvae.models.exact.linear_gaussian(jax.numpy.ones((4, 2))), "there is no noise")
+        Traceback (most recent call last):
+        ValueError: runs/a is of a model that is no diffusion: there is no noise, expected a run of --model.kind \
+diffusion. Try jaxvae sample runs/a
+    """
+    from jaxvae.models.diffusion import Sampler
+
+    if not isinstance(model.draw, Sampler):
+        raise ValueError(
+            f"{run} is of a model that is no diffusion: {why}, expected a run of --model.kind diffusion. Try jaxvae "
+            f"sample {run}"
+        )
+
+
 def need_flat(run: str, model: Any, why: str) -> None:
     """Raises `ValueError` for a run of a model whose codes lie on a sphere, so that no latent moves alone.
 
