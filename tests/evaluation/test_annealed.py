@@ -12,7 +12,9 @@ from jaxvae.evaluation.annealing.annealed import ancestral_sample, annealed_boun
 from jaxvae.evaluation.annealing.chains import sigmoid_schedule
 from jaxvae.evaluation.annealing.hmc import hmc_step, leapfrog, point
 from jaxvae.evaluation.bounds.likelihood import per_example
+from jaxvae.models.densities import dequantized
 from jaxvae.models.exact.linear import linear_gaussian
+from jaxvae.models.priors.standard import standard_normal
 
 pytestmark = pytest.mark.quick_compile
 
@@ -261,6 +263,17 @@ def test_models_without_the_densities_are_refused():
 
 
 @pytest.mark.full
+def test_noise_between_levels_is_annealed_from_its_bins_and_refused_from_where_they_are_missed():
+    model = dequantized(standard_normal(2), 2, event_shape=(2,))
+    x = jnp.array([[1.0, 0.0], [1.0, 1.0]])
+    options = {"temperatures": 50, "chains": 4, "leapfrog_steps": 3}
+    with pytest.raises(ValueError, match=r"no chain of 1 of the 2 examples came from the prior.*Start at the post"):
+        annealed_bounds(model, {}, jax.random.key(0), x, **options)
+    found = annealed_bounds(model, {}, jax.random.key(0), x, start="posterior", **options)
+    low, high = np.diff(stats.norm.cdf([0.0, 0.5, 1.0]))
+    np.testing.assert_allclose(found["lower"], np.log([high * low, high * high]), atol=0.15)
+
+
 def test_latents_may_be_a_tree(linear):
     """The same model with z in two pieces has the same bounds, to the rounding of a different layout."""
     model, params, x, z, log_p = linear

@@ -139,7 +139,7 @@ TABLES = {
 }
 
 
-@pytest.mark.rows(slow=["logistic", "categorical, colour"])
+@pytest.mark.rows(slow=["logistic", "mixture, colour", "categorical, colour"])
 @pytest.mark.parametrize("name", TABLES)
 def test_the_probabilities_of_all_levels_are_those_of_log_prob(name):
     observation, shape = TABLES[name]
@@ -166,7 +166,7 @@ MODELS = {
 }
 
 
-@pytest.mark.rows(slow=["vae, colour", "pixel cnn", "pixel cnn, colour", "pixel vae"])
+@pytest.mark.rows(slow=["vae, 17 levels", "vae, colour", "pixel cnn", "pixel cnn, colour", "pixel vae"])
 @pytest.mark.parametrize("name", MODELS)
 def test_images_come_back_bit_for_bit_at_the_rate_of_the_bound(name):
     """The code of an image is one sample, so that its bits vary as its log-weights do; a density has no such noise."""

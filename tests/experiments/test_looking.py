@@ -20,6 +20,7 @@ from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.configs.config import ModelConfig
 from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.configs.validate import validate
+from jaxvae.runs.held_out import load_held_out
 
 pytestmark = pytest.mark.quick_compile
 
@@ -221,3 +222,23 @@ def test_wrong_options_are_named(name, run):
 def test_attributes_of_data_without_labels_are_refused(faces):
     with pytest.raises(ValueError, match="no labels"):
         call("attributes", faces)
+
+
+@pytest.mark.slow
+def test_compress_writes_a_file_that_only_its_own_run_reads_and_the_bits_beside_others(run, tmp_path, capsys):
+    from experiments.studies import compress
+
+    call("compress", run, "--images", "30", "--samples", "5", "--output", str(tmp_path))
+    printed = capsys.readouterr().out
+    for word in ("all 30 images come back bit for bit", "-ELBO / log 2", "PNG", "initial bits come back"):
+        assert word in printed
+    path = tmp_path / "images.bits"
+    call("compress", run, "--decode", str(path), "--restored", str(tmp_path / "a.npy"))
+    config = jaxvae.load(run).config
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), load_held_out(config.data).some(30).x)
+    made = compress.made_by(jaxvae.load(run).params, config)
+    other = compress.made_by(jax.tree.map(lambda a: a + 1, jaxvae.load(run).params), config)
+    assert [key for key in made if made[key] != other[key]] == ["model"]
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"images.bits is damaged or cut off"):
+        call("compress", run, "--decode", str(path))

@@ -11,7 +11,10 @@ import pytest
 import jaxvae
 from experiments.studies import complete, diffusion
 from jaxvae.commands import sample
+from jaxvae.evaluation.annealing.annealed import annealed_bounds
 from jaxvae.evaluation.latents.generation import prior_means
+from jaxvae.models.contexts import Labelled
+from jaxvae.models.given_context import condition
 from jaxvae.runs import train
 from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.choices.kinds import KINDS
@@ -60,6 +63,7 @@ LONG = [
     "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "wavenet", "vq_transformer", "class_diffusion",
     "glow",
 ]  # fmt: skip
+ANNEALED = {"vae", "hierarchical", "ladder", "conditional", "factor", "vae_gan", "pixel_vae"}
 LOOKING = {
     "evaluate": {"samples": (1, 2), "limit": 20},
     "sample": {"count": 3},
@@ -127,6 +131,30 @@ def test_every_command_works_or_names_one_that_does(kind, tmp_path, monkeypatch,
         other = words.split("Try jaxvae ")[1].split()[0]
         assert other not in refused
     assert ("evaluate" in refused) == (kind == "gan")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_annealing_takes_weights_over_points_of_r_n_and_refuses_every_other_kind(kind):
+    config = tiny(kind)
+    model = build_model(config.model, (8, 8, 1), classes=10)
+    x = np.zeros((2, 8, 8, 1), np.float32)
+    if model.context is not None:
+        x = Labelled(x, np.zeros(2, np.int32))
+    real = {model.prior.support, model.posterior.support} == {"real"}
+    if model.evidence == "weights" and real:
+        assert kind in ANNEALED
+        codes = jax.eval_shape(condition(model, jax.tree.map(lambda a: a[0], x))[0].prior.sample, *abstract(model, x))
+        assert all(np.issubdtype(leaf.dtype, np.floating) for leaf in jax.tree.leaves(codes))
+        return
+    assert kind not in ANNEALED
+    with pytest.raises(ValueError, match=r"annealed importance sampling (goes through R\^n|needs weights of mean p)"):
+        annealed_bounds(model, {}, jax.random.key(0), x)
+
+
+def abstract(model, x):
+    """What the prior's sample takes, as shapes."""
+    first = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), x)
+    return jax.eval_shape(model.init, jax.random.key(0), first), jax.random.key(0), None
 
 
 @pytest.mark.slow

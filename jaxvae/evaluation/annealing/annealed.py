@@ -96,7 +96,7 @@ def annealed_bounds(
 
     Raises:
         ValueError, TypeError: for impossible options, x or z of another shape, a model whose evidence is not
-            "weights", or latents that are no vectors of R^n.
+            "weights", or latents that are no vectors of R^n; where no chain finds a likelihood above 0.
 
     Source: Neal, 2001, arXiv physics/9803008; Wu et al., 2017, arXiv 1611.04273; backwards: Grosse, Ghahramani and
         Adams, 2015, arXiv 1511.02543.
@@ -124,6 +124,12 @@ def annealed_bounds(
 
     batch_size, known = max(1, ROWS // chains) if batch_size is None else batch_size, () if z is None else (z,)
     found: dict[str, np.ndarray] = map_batches(bounds, x, *known, batch_size=batch_size, progress=progress)
+    if (lost := int(np.isneginf(found["lower"]).sum())) > 0:
+        raise ValueError(
+            f"no chain of {lost} of the {len(found['lower'])} examples came from the {start} to where the likelihood "
+            f"is not 0, as that of noise between levels is in all bins but one: -inf is no bound worth having. "
+            f"{'Start at the posterior. ' if start == 'prior' else ''}{WEIGHTED}"
+        )
     return found
 
 

@@ -127,7 +127,9 @@ def report_rows(
     if bin_width is not None and best is not None:
         # The exact density of a value with noise only bounds the probability of the value (Theis et al., 2016).
         evidence = "bound" if bin_width != 1.0 and TIGHTEST[best] == "exact" else TIGHTEST[best]
-        rows.append(row("bits per dimension", _bits(model, found[best], bin_width), "bits", evidence=evidence))
+        words = passes if bin_width == 1.0 else f"{passes}, uniform noise of width {bin_width:.4g}"
+        bits = _bits(model, found[best], bin_width)
+        rows.append(row("bits per dimension", bits, "bits", words=words, evidence=evidence))
     if active is not None:
         used = Estimate(float(active.sum()), np.nan, count)
         rows.append(row("active units", used, f"of {active.size}", words=setting.samples))
