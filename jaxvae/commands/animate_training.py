@@ -61,7 +61,7 @@ def main(options: AnimateTrainingOptions) -> None:
     need_images(options.run, config, "report")
     test = load_held_out(config.data, allow_changes=options.allow_changes)
     shown, values, plane = test.some(count), latents.gaussian_quantiles(12), (0, 1)
-    if model.prior.support == "none" and options.show != "reconstructions":
+    if model.prior.support == "none" and model.draw is None and options.show != "reconstructions":
         raise ValueError(f"{options.run} is of a model without a prior. Use --show reconstructions.")
     if options.show == "reconstructions":
         need_encoder(options.run, model, "there is nothing to reconstruct from")

@@ -66,7 +66,7 @@ class Testing(NamedTuple):
         if model.posterior.support != "none":
             again = model.to_unit(generation.reconstructions(model, params, shown.given(model)))
             found["reconstructions"] = [unit_images("images", images) for images in (shown.raw, again)]
-        if model.prior.support != "none":
+        if model.draw is not None or model.prior.support != "none":
             key, context = jax.random.key(self.test.seed), contexts_in_turn(model, 2 * SHOWN)
             draws = generation.means_or_draws(model, params, key, 2 * SHOWN, context=context)
             found["samples"] = np.split(unit_images("images", model.to_unit(draws)), 2)

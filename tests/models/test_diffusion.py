@@ -329,3 +329,35 @@ def test_the_path_of_a_draw_begins_in_noise_and_ends_in_what_the_network_sees():
     np.testing.assert_allclose(z[:, -1], x[:, -1], atol=0.05)
     with pytest.raises(ValueError, match="method of the sampler is 'flow'"):
         diffusion.denoising_path(diffusion.with_sampler(model, "flow"), BARE, KEY)
+
+
+class White(NamedTuple):
+    """The best network for N(0, I), whatever the noise."""
+
+    def init(self, key, z, gamma, context):
+        return {}
+
+    def apply(self, variables, z, gamma, context):
+        return diffusion.noise_scale(gamma) * z
+
+
+@pytest.mark.slow
+def test_a_diffusion_of_codes_that_knows_the_prior_has_the_bound_of_the_vae():
+    truth = jaxvae.models.exact.linear_gaussian(jnp.array([[1.0, 0.3], [0.2, -0.7], [0.5, 0.5]]))
+    white = jaxvae.normal("fixed", std=math.exp(ENDS[0] / 2))
+    codes = diffusion.diffusion_model(
+        White(), white, SCHEDULES["linear"], event_shape=(2,), prediction="noise", draw_steps=40
+    )
+    model, x = diffusion.latent_diffusion(truth, codes), jnp.array([0.7, -0.2, 0.4])
+    params = model.init(KEY, x)
+    keys, times = jax.random.split(KEY, 4000), (jnp.arange(4000) + 0.5) / 4000
+    terms = jax.jit(jax.vmap(lambda key, time: model.terms(params | {TIME: time}, key, x)))(keys, times)
+    expected = jax.vmap(truth.terms, (None, 0, None))(truth.init(KEY, x), keys, x)
+    elbo = np.float64(expected.log_likelihood - expected.kl.sum(-1)).mean()
+    weights = np.float64(terms.log_weight)
+    assert abs(weights.mean() - elbo) < 4 * weights.std() / math.sqrt(4000)
+    drawn = np.float64(generation.draw(model, params, KEY, 1000, batch_size=1000))
+    plain = np.float64(generation.draw(truth, truth.init(KEY, x), KEY, 1000, batch_size=1000))
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(plain.T), atol=0.2)
+    with pytest.raises(ValueError, match="a diffusion of 'bernoulli', expected one of real codes"):
+        diffusion.latent_diffusion(truth, diffusion.diffusion_model(White(), event_shape=(2,)))

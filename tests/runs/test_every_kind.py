@@ -54,6 +54,7 @@ OWN = {  # options that the kind alone reads
     "maf": {"flows": 1, "flow_hidden": (4,)},
     "spline_flow": {"flows": 1, "flow_hidden": (4,)},
     "diffusion": {"prediction": "levels", "noise_schedule": "learned", "time_steps": 5, "draw_steps": 2},
+    "diffusion_prior": {"flow_hidden": (4,), "draw_steps": 2},
     "class_diffusion": {"prediction": "x0", "noise_schedule": "cosine", "noise_start": -9.0, "draw_steps": 2},
     "glow": {"flows": 1, "scales": 2, "pixel_features": 2},
 }
@@ -61,7 +62,7 @@ OWN = {  # options that the kind alone reads
 LONG = [
     "hierarchical", "ladder", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse", "contractive",
     "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "wavenet", "vq_transformer", "class_diffusion",
-    "glow",
+    "glow", "diffusion_prior",
 ]  # fmt: skip
 ANNEALED = {"vae", "hierarchical", "ladder", "conditional", "factor", "vae_gan", "pixel_vae"}
 LOOKING = {

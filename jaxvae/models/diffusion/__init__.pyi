@@ -1,5 +1,6 @@
 from .bound import diffusion_model as diffusion_model
 from .inpainting import inpaint as inpaint
+from .latent import latent_diffusion as latent_diffusion
 from .predictions import predicted_noise as predicted_noise
 from .predictions import predicted_x as predicted_x
 from .probability_flow import flow_log_prob as flow_log_prob

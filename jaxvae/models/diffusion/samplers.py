@@ -1,5 +1,6 @@
 """From noise to data: ancestral sampling, DDIM, and the probability flow, with as many steps as one likes."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +27,7 @@ class Sampler(NamedTuple):
             the ordinary differential equation of the same marginals by Runge-Kutta, four passes a step.
         steps: from t = 1 to t = 0, even in t.
         guidance: w of classifier-free guidance, noise = (1 + w) noise(context) - w noise(unknown); 0 is the model.
+        decode: (params, key, code) -> x where the diffusion is one of codes, see `latent_diffusion`; None: it is of x.
     """
 
     process: Process
@@ -33,13 +35,15 @@ class Sampler(NamedTuple):
     method: str = "ancestral"
     steps: int = 100
     guidance: float = 0.0
+    decode: Callable[[Params, Key, Array], Array] | None = None
 
     def __call__(self, params: Params, key: Key, context: Any) -> Array:
         """x of the context's encoding; the key is consumed."""
-        key_start, key_steps, key_x = jax.random.split(key, 3)
+        key_start, key_steps, key_x, key_decode = jax.random.split(key, 4)
         z = jax.random.normal(key_start, self.process.event_shape)
         label = None if self.told is None else self.told.encode(context)
-        return self.process.decoded(params, key_x, self.latent(params, key_steps, z, label))
+        x = self.process.decoded(params, key_x, self.latent(params, key_steps, z, label))
+        return x if self.decode is None else self.decode(params, key_decode, x)
 
     def latent(self, params: Params, key: Key, z: Array, label: Any) -> Array:
         """z_0 from z_1; the key is consumed, and used by "ancestral" alone."""

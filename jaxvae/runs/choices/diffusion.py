@@ -4,7 +4,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from jaxvae.runs.choices.flows import OWN
-from jaxvae.runs.choices.records import Given, Kind, Options, Protocol
+from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options, Protocol
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
@@ -39,11 +39,17 @@ def _network(config: Options, given: Given, channels: int) -> Any:
     return MLPDenoiser(given.event_shape, channels, config.hidden, config.activation)
 
 
-def _diffusion(config: Options, given: Given, _: "Observation", *, told: bool = False) -> "Model":
-    from jaxvae.models.contexts import class_labels
-    from jaxvae.models.diffusion import cosine_schedule, diffusion_model, learned_schedule, linear_schedule
+def _schedule(config: Options) -> Any:
+    from jaxvae.models.diffusion import cosine_schedule, learned_schedule, linear_schedule
 
     schedules = {"linear": linear_schedule, "cosine": cosine_schedule, "learned": learned_schedule}
+    return schedules[config.noise_schedule](config.noise_start, STOP)
+
+
+def _diffusion(config: Options, given: Given, _: "Observation", *, told: bool = False) -> "Model":
+    from jaxvae.models.contexts import class_labels
+    from jaxvae.models.diffusion import diffusion_model
+
     observation = _observation(config, given)
     channels = 1
     if config.prediction == "levels" and given.protocol != "standardize":
@@ -51,7 +57,7 @@ def _diffusion(config: Options, given: Given, _: "Observation", *, told: bool = 
     return diffusion_model(
         _network(config, given, channels),
         observation,
-        schedules[config.noise_schedule](config.noise_start, STOP),
+        _schedule(config),
         event_shape=given.event_shape,
         prediction=config.prediction,
         steps=config.time_steps,
@@ -64,6 +70,26 @@ def _loss(config: Options, model: "Model", *, hide_labels: float = 0.0) -> Any:
     from jaxvae.training.losses.even_times import even_times_loss
 
     return even_times_loss(model, hide_labels=hide_labels)
+
+
+def _diffusion_prior(config: Options, given: Given, observation: "Observation") -> "Model":
+    import math
+
+    from jaxvae.models.diffusion import diffusion_model, latent_diffusion
+    from jaxvae.models.observations.continuous import normal
+    from jaxvae.networks.denoisers import MLPDenoiser
+    from jaxvae.runs.choices.variational import VARIATIONAL
+
+    codes = diffusion_model(
+        MLPDenoiser((config.latent_dim,), 1, config.flow_hidden),
+        normal("learned", std=0.01 + math.exp(config.noise_start / 2), floor=1e-3),
+        _schedule(config),
+        event_shape=(config.latent_dim,),
+        prediction=config.prediction,
+        steps=config.time_steps,
+        draw_steps=config.draw_steps,
+    )
+    return latent_diffusion(VARIATIONAL["vae"].make(config, given, observation), codes)
 
 
 DIFFUSION: dict[str, Kind] = {
@@ -83,5 +109,12 @@ DIFFUSION: dict[str, Kind] = {
         protocols=SCORED,
         labels="all",
         loss=functools.partial(_loss, hide_labels=HIDDEN),
+    ),
+    "diffusion_prior": Kind(
+        "A VAE whose codes come from a diffusion (latent diffusion)",
+        _diffusion_prior,
+        (*READS, "model.flow_hidden"),
+        (*PARTS, *BOUND),
+        loss=_loss,
     ),
 }

@@ -101,7 +101,7 @@ def _of_images(model: Model, params: Params, test: HeldOut) -> Pictures:
             test.raw[pairs[0]],
             test.raw[pairs[1]],
         )
-    if model.prior.support != "none":
+    if model.draw is not None or model.prior.support != "none":
         key = jax.random.key(SEED)
         pictures["prior_samples"] = lambda: plots.image_grid(
             unit(generation.means_or_draws(model, params, key, 60, context=contexts_in_turn(model, 60))),

@@ -37,7 +37,8 @@ def pictures(facts: Facts) -> Html:
     model, params, _ = facts.run
     kinds: list[Callable[[], Html]] = []
     test, of_rows = facts.held_out, facts.config.data.kind != "images"
-    if model.prior.support != "none" and not of_rows:
+    draws = model.draw is not None or model.prior.support != "none"
+    if draws and not of_rows:
         kinds.append(lambda: _draws(model, params))
     if test is not None and of_rows:
         kinds += _rows(model, params, test)
@@ -50,7 +51,7 @@ def pictures(facts: Facts) -> Html:
                 kinds.append(lambda: _traversals(model, params, test))
     found = [attempt(kind) for kind in kinds]
     missing = [absent(f"A picture could not be drawn. {why}") for picture, why in found if picture is None]
-    if model.prior.support == "none":
+    if not draws:
         missing.append(absent("There are no draws from a prior: this model, such as an autoencoder, has none."))
     if test is None:
         missing.append(absent(f"There are no reconstructions. {facts.no_held_out}"))
