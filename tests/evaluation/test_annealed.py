@@ -263,6 +263,7 @@ def test_models_without_the_densities_are_refused():
 
 
 @pytest.mark.full
+@pytest.mark.slow
 def test_noise_between_levels_is_annealed_from_its_bins_and_refused_from_where_they_are_missed():
     model = dequantized(standard_normal(2), 2, event_shape=(2,))
     x = jnp.array([[1.0, 0.0], [1.0, 1.0]])

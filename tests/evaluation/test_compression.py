@@ -16,6 +16,7 @@ from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.compression import Stream, check_made, compress, decompress, pack, rival_bytes, unpack
 from jaxvae.evaluation.compression.buckets import Buckets
 from jaxvae.evaluation.compression.stack import Stack, random_words
+from jaxvae.evaluation.fitted_priors import fit_histogram
 from jaxvae.models.conditional import conditional_vae
 from jaxvae.models.densities import autoregressive, density_model
 from jaxvae.models.hierarchical import hierarchical_vae
@@ -60,6 +61,11 @@ def pixel_vae():
 def made(observation):
     p = autoregressive(masked_network(SHAPE, observation.channels, hidden=(16,)), observation)
     return density_model(p, observation, event_shape=SHAPE)
+
+
+def histogram():
+    x = np.random.default_rng(0).binomial(4, np.linspace(0, 1, 16).reshape(SHAPE), (50, *SHAPE)).astype(np.float32)
+    return density_model(fit_histogram(x, 5, smoothing=0.1), categorical(5), event_shape=SHAPE)
 
 
 def away(model, seed=1, scale=0.3):
@@ -159,6 +165,7 @@ MODELS = {
     "vae, 17 levels": lambda: plain(discretized_logistic(17)),
     "vae, colour": lambda: plain(logistic_mixture(2, 5), (3, 2, 3)),
     "hierarchy": lambda: chain(),
+    "histogram": lambda: histogram(),
     "pixel cnn": lambda: density(categorical(3)),
     "pixel cnn, colour": lambda: density(categorical(3), (2, 2, 3)),
     "made": lambda: made(bernoulli()),
@@ -166,7 +173,7 @@ MODELS = {
 }
 
 
-@pytest.mark.rows(slow=["vae, 17 levels", "vae, colour", "pixel cnn", "pixel cnn, colour", "pixel vae"])
+@pytest.mark.rows(slow=["vae, 17 levels", "vae, colour", "hierarchy", "pixel cnn", "pixel cnn, colour", "pixel vae"])
 @pytest.mark.parametrize("name", MODELS)
 def test_images_come_back_bit_for_bit_at_the_rate_of_the_bound(name):
     """The code of an image is one sample, so that its bits vary as its log-weights do; a density has no such noise."""

@@ -36,7 +36,7 @@ class Pixels:
         """Images [G, ...] given their codes, a tree of arrays [G, ...]; G images at a time, always so many."""
         flat = x.reshape(len(x), -1)
         if self._likelihood.level_log_probs is not None:
-            stack.push(flat.ravel(), self._all_at_once(z))
+            stack.push(flat.ravel(), self._all_at_once(z, len(x)))
             return
         steps: dict[int, np.ndarray] = {}
 
@@ -51,7 +51,7 @@ class Pixels:
     def pop(self, stack: Stack, z: Any, count: int, shape: tuple[int, ...]) -> np.ndarray:
         """The images [count, *shape] that were pushed with these codes."""
         if self._likelihood.level_log_probs is not None:
-            return stack.pop(self._all_at_once(z)).reshape(count, *shape).astype(np.float32)
+            return stack.pop(self._all_at_once(z, count)).reshape(count, *shape).astype(np.float32)
         x: dict[int, np.ndarray] = {}
 
         def answer(index: int, p: np.ndarray) -> np.ndarray:
@@ -62,8 +62,8 @@ class Pixels:
         self._ask(answer, z, count)
         return np.stack([x[index] for index in range(len(x))], axis=1).reshape(count, *shape).astype(np.float32)
 
-    def _all_at_once(self, z: Any) -> np.ndarray:
-        log_p = np.asarray(_level_log_probs(self._likelihood, self._params, z), np.float64)
+    def _all_at_once(self, z: Any, count: int) -> np.ndarray:
+        log_p = np.asarray(_level_log_probs(self._likelihood, self._params, _with_rows(z, count)), np.float64)
         return np.exp(log_p).reshape(-1, log_p.shape[-1])
 
     def _ask(self, answer: Answer, z: Any, count: int) -> None:
@@ -110,10 +110,11 @@ def levels_of(likelihood: Conditional, params: Params, z: Any) -> int:
 
 
 def _with_rows(z: Any, count: int) -> dict[str, Any]:
+    """The codes of so many images, of which there may be none: a density has the code ()."""
     return {"z": z, "row": np.zeros(count, np.float32)}
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _level_log_probs(likelihood: Conditional, params: Params, z: Any) -> Array:
+def _level_log_probs(likelihood: Conditional, params: Params, pair: Any) -> Array:
     levels: Any = likelihood.level_log_probs
-    return jax.vmap(levels, (None, 0))(params, z)
+    return jax.vmap(lambda pair: levels(params, pair["z"]))(pair)
