@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
 
 STARTED = 500  # examples that parameters start from
-MARGIN = 0.05  # of the logits of pixels
+MARGIN = 1e-6  # of the logits of pixels
 # A density of its own: no likelihood, no code.
 OWN = (*IGNORED, "model.likelihood", "model.scale", "model.std", "model.hidden", "model.activation")
 REAL: tuple[Protocol, ...] = ("dequantize", "standardize")
