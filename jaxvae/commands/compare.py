@@ -56,7 +56,9 @@ def main(options: CompareOptions) -> None:
     for name in quantities:
         found_here = [run[name] for run in rows if name in run]
         units = " / ".join(dict.fromkeys(one.unit for one in found_here))  # "of 3 / of 8" latents
-        cells.append((name, *(run.get(name, "") for run in rows), units, found_here[0].setting.evidence))
+        says = [one.setting.evidence for one in found_here]  # of each run in turn where they differ
+        evidence = says[0] if len(set(says)) == 1 else " / ".join(says)
+        cells.append((name, *(run.get(name, "") for run in rows), units, evidence))
     setting = found.rows[first][0].setting._replace(samples="", evidence="")
     caption = "" if found.apart else f"{setting}; mean \N{PLUS-MINUS SIGN} standard error"
     print_table(f"runs on their test {noun}s", (f"per {noun}", *found.rows, "unit", "of log p(x)"), cells, caption)

@@ -10,10 +10,11 @@ import pytest
 from small import small_vae
 
 import jaxvae
-from jaxvae.commands import door
-from jaxvae.evaluation.measured import Setting
+from jaxvae.commands import compare, door
+from jaxvae.evaluation.measured import Measured, Setting
+from jaxvae.evaluation.statistics import Estimate
 from jaxvae.runs import comparison, train
-from jaxvae.runs.comparison import Opened, compare_runs
+from jaxvae.runs.comparison import Comparison, Opened, compare_runs
 from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.held_out import load_held_out
@@ -53,6 +54,19 @@ def test_a_run_of_exact_log_p_is_paired_with_the_nearest_bound_of_another():
     (row,) = comparison._differences(a, b, 50)
     assert row.name == "-log p (exact less importance bound)"
     assert row.estimate.mean == pytest.approx(float((a.values["iwae"] - b.values["log_p"]).mean()), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("says", "printed"), [(("bound", "bound"), "bound"), (("importance bound", "exact"), "importance bound / exact")]
+)
+def test_a_row_says_of_each_run_what_it_knows(says, printed, monkeypatch, capsys):
+    bits = [Measured("bits", Estimate(2.0, 0.1, 100), "bits", SETTING._replace(evidence=word)) for word in says]
+    found = Comparison({"a": bits[:1], "b": bits[1:]}, {}, {}, {}, "image")
+    monkeypatch.setattr(comparison, "compare_runs", lambda *args, **options: found)
+    compare.main(compare.CompareOptions(("a", "b")))
+    cells = [line.split("\N{BOX DRAWINGS LIGHT VERTICAL}") for line in capsys.readouterr().out.splitlines()]
+    (row,) = [line for line in cells if len(line) > 1 and line[1].strip() == "bits"]
+    assert row[-2].strip() == printed
 
 
 def test_other_data_and_other_measures_are_said_apart():
