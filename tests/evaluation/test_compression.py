@@ -271,6 +271,9 @@ def test_values_and_options_that_cannot_be_coded_are_refused():
     for bits in (1, 21):
         with pytest.raises(ValueError, match=f"bits is {bits}, expected 2 .. 20"):
             compress(model, params, np.zeros((3, *SHAPE), np.float32), bits=bits)
+    broken = jax.tree.map(lambda a: a * jnp.nan, params)
+    with pytest.raises(FloatingPointError, match="probabilities that are not finite"):
+        compress(model, broken, np.zeros((3, *SHAPE), np.float32))
     with pytest.raises(ValueError, match="group"):
         compress(model, params, np.zeros((3, *SHAPE), np.float32), group=0)
 

@@ -53,11 +53,11 @@ class Stack:
 
     def push(self, symbols: np.ndarray, p: np.ndarray) -> None:
         """Symbols [n] with their probabilities [n, L]."""
-        self._coder.encode_reverse(np.ascontiguousarray(symbols, np.int32), self._rows, np.ascontiguousarray(p))
+        self._coder.encode_reverse(np.ascontiguousarray(symbols, np.int32), self._rows, _finite(p))
 
     def pop(self, p: np.ndarray) -> np.ndarray:
         """The n symbols that were pushed with the probabilities [n, L], or a draw from them."""
-        found: np.ndarray = self._coder.decode(self._rows, np.ascontiguousarray(p))
+        found: np.ndarray = self._coder.decode(self._rows, _finite(p))
         self.lowest = min(self.lowest, self._coder.num_words())
         return found
 
@@ -75,6 +75,12 @@ class Stack:
         """All that the stack holds, uint32, the top last."""
         found: np.ndarray = self._coder.get_compressed()
         return found
+
+
+def _finite(p: np.ndarray) -> np.ndarray:
+    if not np.isfinite(p).all():
+        raise FloatingPointError("the model gives probabilities that are not finite: look at its parameters.")
+    return np.ascontiguousarray(p)
 
 
 def random_words(count: int) -> np.ndarray:
