@@ -262,7 +262,6 @@ def test_models_without_the_densities_are_refused():
     assert x.shape[1:] == SHAPE
 
 
-@pytest.mark.full
 @pytest.mark.slow
 def test_noise_between_levels_is_annealed_from_its_bins_and_refused_from_where_they_are_missed():
     model = dequantized(standard_normal(2), 2, event_shape=(2,))
@@ -275,6 +274,7 @@ def test_noise_between_levels_is_annealed_from_its_bins_and_refused_from_where_t
     np.testing.assert_allclose(found["lower"], np.log([high * low, high * high]), atol=0.15)
 
 
+@pytest.mark.full
 def test_latents_may_be_a_tree(linear):
     """The same model with z in two pieces has the same bounds, to the rounding of a different layout."""
     model, params, x, z, log_p = linear
