@@ -84,6 +84,20 @@ def test_two_contexts_differ_in_every_element(name):
     assert (jnp.abs(apart).max(-1) > 0).all()
 
 
+@pytest.mark.rows(every=4)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_other_events_and_other_contexts_than_those_of_the_variables_are_refused(name):
+    network, variables, u, context = made(name)
+    with pytest.raises(ValueError, match=r"expected the event \("):
+        network.apply(variables, u[None], context)
+    others = [jnp.zeros(3)] if context is None else [None, context[..., :-1]]
+    for other in others:
+        with pytest.raises(ValueError, match=r"the context is .*, expected .*, as the variables were made for"):
+            network.apply(variables, u, other)
+        with pytest.raises(ValueError, match=r"the context is .*, expected .*, as the variables were made for"):
+            network.visit(variables, lambda index, output: (output[0], output), other)
+
+
 def test_black_is_not_the_outside_of_a_picture():
     network, variables, u, _ = made("pixel cnn")
     outputs = jax.jit(network.apply)(variables, jnp.zeros_like(u))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxvae.checks import positive_integer
 from jaxvae.networks.causal.elements import check_levels, init_elements, row_of, rows_of
 from jaxvae.networks.causal.pixel_stacks import gate
-from jaxvae.networks.causal.records import CausalNetwork, Params, Pick
+from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked
 from jaxvae.networks.causal.taps import product
 
 Array = jax.Array
@@ -115,7 +115,9 @@ def wavenet(
         ys = jax.lax.scan(element, nothing, jnp.arange(count))[1]
         return jax.tree.map(lambda y: y.reshape(*event_shape, *y.shape[1:]), ys)
 
-    return CausalNetwork(init, apply, visit, tuple(event_shape), size)
+    return checked(
+        CausalNetwork(init, apply, visit, tuple(event_shape), size), lambda params: params["layer_0"].get("context")
+    )
 
 
 def _by_element(context: Any, count: int) -> Any:

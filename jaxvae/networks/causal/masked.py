@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
-from jaxvae.networks.causal.records import CausalNetwork, visit_by_passes
+from jaxvae.networks.causal.records import CausalNetwork, checked, visit_by_passes
 from jaxvae.networks.made import MADE
 
 Array = jax.Array
@@ -48,4 +48,7 @@ def masked_network(
     def visit(variables: Any, pick: Any, context: Any = None) -> Any:
         return visit_by_passes(apply, variables, pick, context, event_shape)
 
-    return CausalNetwork(init, apply, visit, tuple(event_shape), size)
+    return checked(
+        CausalNetwork(init, apply, visit, tuple(event_shape), size),
+        lambda params: params.get("Dense_0", {}).get("kernel"),
+    )

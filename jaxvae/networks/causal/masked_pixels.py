@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.networks.causal.pixel_stacks import channel_outputs, init_head, with_ones
-from jaxvae.networks.causal.records import CausalNetwork, Params, Pick
+from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked
 from jaxvae.networks.causal.taps import product
 
 Array = jax.Array
@@ -125,7 +125,10 @@ def masked_pixel_cnn(
         ys = jax.lax.scan(pixel, nothing, jnp.arange(height * width))[1]
         return jax.tree.map(lambda y: y.reshape(height, width, *y.shape[1:]), ys)
 
-    return CausalNetwork(init, apply, visit, (height, width, channels), size)
+    return checked(
+        CausalNetwork(init, apply, visit, (height, width, channels), size),
+        lambda params: params["layer_0"].get("context"),
+    )
 
 
 def _windows(h: Array, reach: int, seen: int) -> Array:

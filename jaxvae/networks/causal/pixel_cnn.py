@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.networks.causal.pixel_stacks import Sizes, channel_outputs, init_stacks, stack_above, stack_left, with_ones
-from jaxvae.networks.causal.records import CausalNetwork, Params, Pick
+from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked
 
 Array = jax.Array
 Key = jax.Array
@@ -98,7 +98,10 @@ def gated_pixel_cnn(
             told = context[:, None] if context.ndim == 3 else jnp.broadcast_to(context, (height, *context.shape))
         return jax.lax.scan(row, start, (jnp.arange(height), told))[1]
 
-    return CausalNetwork(init, apply, visit, (height, width, channels), size)
+    return checked(
+        CausalNetwork(init, apply, visit, (height, width, channels), size),
+        lambda params: params["layer_0"].get("context"),
+    )
 
 
 def _zeros_before(x: Array, axis: int, count: int) -> Array:

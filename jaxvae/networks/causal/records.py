@@ -34,6 +34,52 @@ class CausalNetwork(NamedTuple):
     size: int
 
 
+def checked(network: CausalNetwork, kernel: Callable[[Params], Any]) -> CausalNetwork:
+    """The same network, which refuses other events than its own, and contexts other than that its variables know.
+
+    Without it a network that was told a label would score as though nobody had told it anything, in silence.
+
+    Args:
+        network: whose variables are {"params": ...}.
+        kernel: (params) -> what a context of length Z is multiplied by, [Z, ...], or None where it takes none.
+    """
+
+    def check(variables: Params, context: Any) -> None:
+        held = kernel(variables["params"])
+        known, given = None if held is None else held.shape[0], None if context is None else jnp.shape(context)[-1]
+        if known != given:
+            raise ValueError(
+                f"the context is {_length(given)}, expected {_length(known)}, as the variables were made for. Pass the "
+                f"context that init saw; for a batch use jax.vmap."
+            )
+
+    def check_event(u: Array) -> None:
+        if jnp.shape(u) != network.event_shape:
+            raise ValueError(
+                f"u has shape {jnp.shape(u)}, expected the event {network.event_shape} whose elements the network "
+                f"orders; for a batch use jax.vmap."
+            )
+
+    def init(key: Key, u: Array, context: Any = None) -> Params:
+        check_event(u)
+        return network.init(key, u, context)
+
+    def apply(variables: Params, u: Array, context: Any = None) -> Array:
+        check_event(u)
+        check(variables, context)
+        return network.apply(variables, u, context)
+
+    def visit(variables: Params, pick: Pick, context: Any = None) -> Any:
+        check(variables, context)
+        return network.visit(variables, pick, context)
+
+    return network._replace(init=init, apply=apply, visit=visit)
+
+
+def _length(count: int | None) -> str:
+    return "None" if count is None else f"one of length {count}"
+
+
 def visit_by_passes(
     apply: Callable[[Params, Array, Any], Array], params: Params, pick: Pick, context: Any, event_shape: tuple[int, ...]
 ) -> Any:

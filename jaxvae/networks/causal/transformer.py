@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.networks.causal.elements import check_levels, init_elements, row_of, rows_of
-from jaxvae.networks.causal.records import CausalNetwork, Params, Pick
+from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked
 from jaxvae.networks.causal.taps import product
 
 Array = jax.Array
@@ -111,7 +111,8 @@ def causal_transformer(
         ys = jax.lax.scan(element, nothing, jnp.arange(count))[1]
         return jax.tree.map(lambda y: y.reshape(*event_shape, *y.shape[1:]), ys)
 
-    return CausalNetwork(init, apply, visit, tuple(event_shape), size)
+    network = CausalNetwork(init, apply, visit, tuple(event_shape), size)
+    return checked(network, lambda params: params.get("context"))
 
 
 def _init_layer(key: Key, width: int) -> Params:
