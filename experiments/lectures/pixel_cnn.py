@@ -7,9 +7,9 @@ Each network scores the test pictures, draws some, and completes those of which 
 epoch that is best on a tenth of the training pictures. The digits are told apart by their 17 grey levels, MNIST and its
 like are black and white (dynamic in training, one fixed draw in the test).
 
-Time: 2.4 minutes of processor time for the digits. Expected: the more a pixel sees, and the fewer blind spots, the fewer
-nats. Obtained on 297 test digits, -log p exact: MADE 86.3 +- 0.8 nats, masked 84.8 +- 0.7, residual 84.6 +- 0.7, gated
-80.9 +- 0.7; all levels alike would cost 181.3.
+Time: 2.4 minutes of processor time for the digits. Expected: the more a pixel sees, and the fewer blind spots, the
+fewer nats. Obtained on 297 test digits, -log p exact: MADE 86.3 +- 0.8 nats, masked 84.8 +- 0.7, residual 84.6 +- 0.7,
+gated 80.9 +- 0.7; all levels alike would cost 181.3.
 """
 
 from dataclasses import dataclass
