@@ -1,13 +1,17 @@
 """A run of a diffusion looked at: its bound and the parts, draws by three samplers, how one comes about, completions.
 
     python -m experiments.train digits --data.levels 17 --model.kind diffusion --model.prediction levels \\
-        --model.hidden 128 128 128 --epochs 150 --optim.lr 2e-3 --optim.ema 0.997 --batch-size 64 \\
-        --test-samples 20 --workdir runs/diffusion
+        --model.noise-start -9 --model.network conv --model.features 12 24 --model.dense 48 --model.activation silu \\
+        --epochs 110 --batch-size 32 --optim.lr 4e-3 --optim.schedule cosine --optim.ema 0.997 --test-samples 30 \\
+        --evaluate-every 55 --save-every 110 --workdir runs/diffusion
     python -m experiments.diffusion runs/diffusion
 
 The bound is a mean over noise and times, and its Monte Carlo error is printed; no sharper one can be made of it. The
 pixels below the known rows are drawn by ancestral sampling in which the known ones are put back after every step: an
 approximation, where an autoregressive model completes exactly (`experiments.complete`).
+
+Time: 5 and a half minutes of processor time for the training, one for this script. Expected: at most 86 nats; DDIM and
+the probability flow lead from one noise to nearly one picture. Obtained: 77.08 +- 1.12 nats of 30 draws for each image.
 """
 
 from dataclasses import dataclass

@@ -361,3 +361,40 @@ def test_a_diffusion_of_codes_that_knows_the_prior_has_the_bound_of_the_vae():
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(plain.T), atol=0.2)
     with pytest.raises(ValueError, match="a diffusion of 'bernoulli', expected one of real codes"):
         diffusion.latent_diffusion(truth, diffusion.diffusion_model(White(), event_shape=(2,)))
+
+
+class Joint(NamedTuple):
+    """The best network for two elements of a known joint law: log p(level | the noisy value of the other one)."""
+
+    p: tuple
+    trust: float = 1.0
+
+    def init(self, key, z, gamma, context):
+        return {}
+
+    def apply(self, variables, z, gamma, context):
+        log_p = jnp.log(jnp.float32(self.p))  # [levels, levels]
+        levels = jnp.linspace(-1.0, 1.0, len(self.p))
+        seen = -0.5 * jnp.exp(-gamma) * (z[:, None] / diffusion.signal_scale(gamma) - levels[None]) ** 2
+        first = jax.nn.logsumexp(log_p + seen[1][None], axis=1)
+        return self.trust * jnp.concatenate([first, jax.nn.logsumexp(log_p + seen[0][:, None], axis=0)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trust", [1.0, -1.0])
+def test_the_exponentials_of_the_bounds_of_all_pictures_sum_to_1_for_the_best_network_and_to_less_for_another(trust):
+    p = np.random.default_rng(0).dirichlet(np.full(9, 0.7)).reshape(3, 3)
+    model = diffusion.diffusion_model(
+        Joint(tuple(map(tuple, p)), trust), jaxvae.models.observations.categorical(3), SCHEDULES["linear"],
+        event_shape=(2,), prediction="levels",
+    )  # fmt: skip
+    pictures, count = np.float32([(a, b) for a in range(3) for b in range(3)]), 4000
+    times = (jnp.arange(count) + 0.5) / count
+    terms = jax.vmap(lambda key, time, x: model.terms(BARE | {TIME: time}, key, x).log_weight, (0, 0, None))
+    weights = np.float64([jax.jit(terms)(jax.random.split(KEY, count), times, x) for x in pictures])
+    bounds, error = weights.mean(1), weights.std(1) / math.sqrt(count)
+    if trust < 0:  # it says the contrary
+        assert np.exp(bounds).sum() < 0.9
+        assert (p.ravel() * (np.log(p.ravel()) - bounds)).sum() > 0.1
+    else:
+        assert (np.abs(bounds - np.log(p.ravel())) < 4 * error + 2e-3).all()

@@ -55,7 +55,13 @@ OWN = {  # options that the kind alone reads
     "spline_flow": {"flows": 1, "flow_hidden": (4,)},
     "diffusion": {"prediction": "levels", "noise_schedule": "learned", "time_steps": 5, "draw_steps": 2},
     "diffusion_prior": {"flow_hidden": (4,), "draw_steps": 2},
-    "class_diffusion": {"prediction": "x0", "noise_schedule": "cosine", "noise_start": -9.0, "draw_steps": 2},
+    "class_diffusion": {
+        "prediction": "x0",
+        "noise_schedule": "cosine",
+        "noise_start": -9.0,
+        "noise_stop": 8.0,
+        "draw_steps": 2,
+    },
     "glow": {"flows": 1, "scales": 2, "pixel_features": 2},
 }
 # Kinds that differ from another one by a few lines: the long tier tries them.

@@ -9,10 +9,12 @@ from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options, Prot
 if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
 
-STOP = 5.0  # log noise over signal at the end: a signal of 0.08, a prior term of 0.003 nats for each element
 HIDDEN = 0.1  # the share of labels that are hidden, so that draws can be guided
 SCORED: tuple[Protocol, ...] = ("dynamic", "threshold", "levels", "standardize")
-READS = ("model.prediction", "model.noise_schedule", "model.noise_start", "model.time_steps", "model.draw_steps")
+READS = (
+    "model.prediction", "model.noise_schedule", "model.noise_start", "model.noise_stop", "model.time_steps",
+    "model.draw_steps",
+)  # fmt: skip
 TAKEN = ("model.hidden", "model.activation", "model.network")
 IGNORED = tuple(name for name in OWN if name not in TAKEN)
 
@@ -43,7 +45,7 @@ def _schedule(config: Options) -> Any:
     from jaxvae.models.diffusion import cosine_schedule, learned_schedule, linear_schedule
 
     schedules = {"linear": linear_schedule, "cosine": cosine_schedule, "learned": learned_schedule}
-    return schedules[config.noise_schedule](config.noise_start, STOP)
+    return schedules[config.noise_schedule](config.noise_start, config.noise_stop)
 
 
 def _diffusion(config: Options, given: Given, _: "Observation", *, told: bool = False) -> "Model":

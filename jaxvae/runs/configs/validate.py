@@ -72,6 +72,7 @@ RANGES: dict[str, Range] = {
     "model.width": _SIZE,
     "model.heads": _SIZE,
     "model.noise_start": Range(-40, 0),
+    "model.noise_stop": Range(0, 40),
     "model.time_steps": _SIZE,
     "model.draw_steps": _SIZE,
     "model.critic_rate": _POSITIVE,
