@@ -59,6 +59,7 @@ SPACES: dict[Support, str] = {
     "codebook": "the vectors of a codebook, probabilities",
     "simplex": "the probability simplex, densities by volume of all coordinates but the last",
     "integers": "whole numbers, probabilities",
+    "bins": "the gaps between whole numbers, densities by volume with a wall at each",
     "mixed": "several spaces at once",
     "none": "nowhere, since there is none",
 }

@@ -17,7 +17,7 @@ Array = jax.Array
 Key = jax.Array
 Params = dict[str, Any]
 Evidence = Literal["exact", "weights", "bound", "none"]
-Support = Literal["real", "sphere", "one_hot", "codebook", "simplex", "integers", "mixed", "none"]
+Support = Literal["real", "sphere", "one_hot", "codebook", "simplex", "integers", "bins", "mixed", "none"]
 
 
 class Network(Protocol):

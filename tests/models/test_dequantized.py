@@ -50,7 +50,7 @@ def wide():
 def test_many_draws_of_the_noise_give_the_probability_of_the_levels(noise):
     model = dequantized(density(), LEVELS, event_shape=(2, 1), noise=noise and noise())
     params = model.init(KEY, EVERY[0]) | PARAMS
-    assert model.evidence == "weights"
+    assert (model.evidence, model.prior.support) == ("weights", "bins")
     values = jaxvae.per_example(model, params, KEY, np.tile(EVERY, (10, 1, 1)), samples=(1, 2000))
     bounds = {name: values[name].reshape(10, 9).mean(0) for name in ("elbo", "iwae_2000")}
     np.testing.assert_allclose(bounds["iwae_2000"], truth(), atol=0.05)

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import jaxvae
+from jaxvae.evaluation.latents import generation
 from jaxvae.flows.autoregressive import autoregressive_flow, masked_autoregressive
 from jaxvae.flows.couplings import real_nvp
 from jaxvae.flows.elementary import affine
@@ -168,6 +169,24 @@ def test_a_kind_of_flow_scores_pixels_and_rows_and_starts_from_them(kind):
             assert log_p.mean() > -1.0  # the uniform density has 0
         again = quick_jit(build_model(config, raw.shape[1:]).init)(KEY, x[0])  # as a trained run opens it
         assert jax.tree.map(jnp.shape, again) == jax.tree.map(jnp.shape, params)
+
+
+@pytest.mark.slow
+def test_a_kind_of_flow_bounds_the_levels_of_pixels_in_their_nats():
+    config, images = ModelConfig(kind="maf", flows=1, flow_hidden=(4,)), np.arange(0, 256, 8).astype(np.uint8)
+    data, images = DataConfig(protocol="levels", levels=17), np.tile(images.reshape(8, 2, 2, 1), (4, 1, 1, 1))
+    assert bin_width(Config(data=data, model=config)) == 1.0
+    options = {"levels": 17, "protocol": "levels"}
+    model = build_model(config, (2, 2, 1), images, **options)
+    x = np.float32(np.round(images / 255 * 16))
+    params = quick_jit(model.init)(KEY, x[0])
+    values = jaxvae.per_example(model, params, KEY, x, samples=(1, 20))
+    density = build_model(config, (2, 2, 1), images, levels=17, protocol="dequantize")
+    middle = jaxvae.per_example(density, params, KEY, (x + 0.5) / 17)["log_p"] - 4 * np.log(17)
+    assert np.abs(values["iwae"] - middle).max() < 1.0
+    assert values["iwae_20"].mean() > values["elbo"].mean()
+    drawn = generation.draw(model, params, KEY, 20)
+    assert set(np.unique(drawn)) <= set(range(17))
 
 
 @pytest.mark.parametrize(

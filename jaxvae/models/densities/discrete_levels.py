@@ -72,7 +72,8 @@ def dequantized(p: Conditional, levels: int, *, event_shape: Any, noise: Conditi
         return mean(params, v), jnp.zeros((), v.dtype)
 
     bins = Conditional(lambda key, v: {}, sample, log_prob, mean, support="integers")
-    return latent_variable_model(posterior, p, bins, event_shape=shape, latent_dim=size, observation=seen)
+    q, prior = (part._replace(support="bins") for part in (posterior, p))  # no chain crosses from level to level
+    return latent_variable_model(q, prior, bins, event_shape=shape, latent_dim=size, observation=seen)
 
 
 def _uniform(levels: int, size: int) -> Conditional:

@@ -13,7 +13,8 @@ STARTED = 500  # examples that parameters start from
 MARGIN = 1e-6  # of the logits of pixels
 # A density of its own: no likelihood, no code.
 OWN = (*IGNORED, "model.likelihood", "model.scale", "model.std", "model.hidden", "model.activation")
-REAL: tuple[Protocol, ...] = ("dequantize", "standardize")
+PIXELS: tuple[Protocol, ...] = ("dequantize", "levels")
+REAL: tuple[Protocol, ...] = (*PIXELS, "standardize")
 
 
 def _of_vectors(make: Any, config: Options, given: Given, observation: "Observation") -> "Model":
@@ -44,11 +45,13 @@ def _glow(config: Options, given: Given, observation: "Observation") -> "Model":
 
 
 def _density(bijection: Any, given: Given) -> "Model":
+    """The density of dequantised pixels or of rows; of whole levels a bound, with the noise as its latent."""
     import jax
     import numpy as np
 
     from jaxvae.data.protocols import dequantize
     from jaxvae.data.splits import some_rows
+    from jaxvae.models.densities.discrete_levels import dequantized
     from jaxvae.models.densities.flow import flow_model
 
     data = given.raw
@@ -56,7 +59,10 @@ def _density(bijection: Any, given: Given) -> "Model":
         data = data[some_rows(len(data), min(STARTED, len(data)))]
         if data.dtype == np.uint8:
             data = dequantize(jax.random.key(0), data, given.levels)
-    return flow_model(bijection, event_shape=given.event_shape, data=data)
+    model = flow_model(bijection, event_shape=given.event_shape, data=data)
+    if given.protocol != "levels":
+        return model
+    return dequantized(model.likelihood, given.levels, event_shape=given.event_shape)
 
 
 def _affine(size: int, of_pixels: bool) -> tuple[Any, Any]:
@@ -93,7 +99,7 @@ FLOWS: dict[str, Kind] = {
         _glow,
         ("model.flows", "model.scales", "model.pixel_features"),
         OWN,
-        protocols=("dequantize",),
+        protocols=PIXELS,
         pictures=True,
     ),
 }
