@@ -51,8 +51,8 @@ def diffusion_model(
     Args:
         network: `.apply(variables, z, gamma [], context)` returns the prediction, of z's shape, or, where that is
             "levels", [..., C * levels]; the context is None, or what networks see of one.
-        observation: which x there are, and p(x | z_0): `bernoulli()`, the default, for x of 0 and 1; `categorical` or
-            `discretized_logistic` of as many levels as the data have; `normal` of a fixed or learned std.
+        observation: which x there are, and p(x | z_0): `bernoulli()`, the default, for x of 0 and 1; `categorical` of
+            as many levels as the data have; `normal` of a fixed or learned std.
         schedule: by default `linear_schedule()`; its ends fit 256 levels.
         event_shape: the shape [..., C] of one example.
         prediction: what the network predicts: "noise", "x0", "v" or "levels", see `predicted_noise`.

@@ -41,6 +41,15 @@ def inpaint(model: Model, params: Params, key: Key, x: Any, known: Any, *, steps
         ValueError, TypeError: for a model that is no diffusion, x that it cannot score, or a mask of another shape.
 
     Source: Song et al., 2021, arXiv 2011.13456, appendix I; repeats: Lugmayr et al., 2022, arXiv 2201.09865.
+
+    Example:
+        >>> from jaxvae.models.diffusion.bound import diffusion_model
+        >>> from jaxvae.networks.denoisers import MLPDenoiser
+        >>> model = diffusion_model(MLPDenoiser((2,), hidden=(4,)), event_shape=(2,), draw_steps=3)
+        >>> params = model.init(jax.random.key(0), jnp.zeros(2))
+        >>> x, known = jnp.ones((3, 2)), np.array([True, False])
+        >>> inpaint(model, params, jax.random.key(1), x, known, steps=3)[:, 0].tolist()
+        [1.0, 1.0, 1.0]
     """
     sampler = sampler_of(model)
     check_batch(model, x)

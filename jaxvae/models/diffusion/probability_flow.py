@@ -60,6 +60,17 @@ def flow_log_prob(
         densities agree where the network is the best possible one.
 
     Source: Song et al., 2021, arXiv 2011.13456; the estimate: Grathwohl et al., 2019, arXiv 1810.01367.
+
+    Example:
+        >>> from jaxvae.models.diffusion import diffusion_model, process_of
+        >>> class White:  # the best network for N(0, I), which noise leaves as it is
+        ...     def init(self, key, z, gamma, context):
+        ...         return {}
+        ...     def apply(self, variables, z, gamma, context):
+        ...         return noise_scale(gamma) * z
+        >>> model = diffusion_model(White(), event_shape=(2,), prediction="noise")
+        >>> round(float(flow_log_prob(process_of(model), {"denoiser": {}}, jnp.zeros(2), steps=4)), 4)  # -log(2 pi)
+        -1.8379
     """
     steps = positive_integer("steps", steps)
     probe = None if key is None else jax.random.rademacher(key, z.shape, z.dtype)

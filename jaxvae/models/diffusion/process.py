@@ -56,8 +56,8 @@ def reading(observation: Observation) -> tuple[Callable[[Array], Array], Callabl
     """How x becomes numbers about [-1, 1], and z_0 the outputs of the observation model of x.
 
     Discrete x: p(x | z_0) is the chance of each level by the noise at t = 0 alone, as in VDM; of `categorical` a
-    softmax over its levels, of `bernoulli` one over two, of `discretized_logistic` its bell in place of the Gaussian
-    one. Of `normal`, fixed or learned: N(z_0 / alpha_0, std^2), and x is left as it is.
+    softmax over its levels, of `bernoulli` one over two. Of `normal`, fixed or learned: N(z_0 / alpha_0, std^2), and x
+    is left as it is.
 
     Raises:
         ValueError: for another observation model, or one whose decoder would emit the width.
@@ -71,19 +71,11 @@ def reading(observation: Observation) -> tuple[Callable[[Array], Array], Callabl
         return _symmetric(observation), lambda z, gamma: level_log_likelihoods(z, gamma, levels).reshape(
             *z.shape[:-1], -1
         )
-    if name == "discretized_logistic":
-        return _symmetric(observation), _mean_and_scale
     raise ValueError(
         f"observation is {name!r} of {levels} number(s) for an element, expected bernoulli(), categorical(levels), "
-        f"discretized_logistic(levels), or normal of a fixed or learned std: what z_0 says of x, no decoder emits."
+        f"or normal of a fixed or learned std: what z_0 says of x, no decoder emits."
     )
 
 
 def _symmetric(observation: Observation) -> Callable[[Array], Array]:
     return lambda x: 2.0 * observation.to_unit(x) - 1.0
-
-
-def _mean_and_scale(z: Array, gamma: Array) -> Array:
-    """The logistic distribution of the variance that the noise has: sqrt(3) / pi of its standard deviation."""
-    log_scale = 0.5 * gamma + jnp.log(jnp.sqrt(3.0) / jnp.pi)
-    return jnp.concatenate([z / signal_scale(gamma), jnp.broadcast_to(log_scale, z.shape)], -1)

@@ -106,6 +106,16 @@ def with_sampler(model: Model, method: str = "ancestral", *, steps: int = 100, g
     Raises:
         ValueError, TypeError: for a model that is no diffusion, another method, impossible numbers, or guidance of a
             model that was not made for it.
+
+    Source: DDIM: Song, Meng and Ermon, 2021, arXiv 2010.02502; flow: Song et al., 2021, arXiv 2011.13456.
+
+    Example:
+        >>> from jaxvae.models.diffusion.bound import diffusion_model
+        >>> from jaxvae.networks.denoisers import MLPDenoiser
+        >>> model = diffusion_model(MLPDenoiser((2,), hidden=(4,)), event_shape=(2,), draw_steps=3)
+        >>> params = model.init(jax.random.key(0), jnp.zeros(2))
+        >>> with_sampler(model, "ddim", steps=2).draw(params, jax.random.key(1), None).shape
+        (2,)
     """
     sampler = sampler_of(model)
     if method not in ("ancestral", "ddim", "flow"):
@@ -152,6 +162,15 @@ def denoising_path(
         count: of the draws.
         context: of a conditional model, one for all.
         shown: moments.
+
+    Example:
+        >>> from jaxvae.models.diffusion.bound import diffusion_model
+        >>> from jaxvae.networks.denoisers import MLPDenoiser
+        >>> model = diffusion_model(MLPDenoiser((2,), hidden=(4,)), event_shape=(2,), draw_steps=3)
+        >>> params = model.init(jax.random.key(0), jnp.zeros(2))
+        >>> z, x = denoising_path(model, params, jax.random.key(1), 2, shown=3)
+        >>> z.shape, x.shape
+        ((2, 3, 2), (2, 3, 2))
     """
     sampler, count, shown = sampler_of(model), positive_integer("count", count), positive_integer("shown", shown)
     if sampler.method == "flow":

@@ -38,6 +38,16 @@ def even_times_loss(model: Model, *, hide_labels: float = 0.0) -> Loss:
         ValueError, TypeError: for a model that is no diffusion, a share outside [0, 1), labels that cannot be hidden.
 
     Source: Kingma et al., 2021, arXiv 2107.00630, appendix I.1; hidden labels: Ho and Salimans, 2022, arXiv 2207.12598.
+
+    Example:
+        >>> from jaxvae.models.diffusion.bound import diffusion_model
+        >>> from jaxvae.networks.denoisers import MLPDenoiser
+        >>> model = diffusion_model(MLPDenoiser((2,), hidden=(4,)), event_shape=(2,))
+        >>> params = model.init(jax.random.key(0), jnp.zeros(2))
+        >>> loss, keys = even_times_loss(model), jax.random.split(jax.random.key(1), 8)
+        >>> value, metrics = loss(params, keys, jnp.ones((8, 2)), jnp.int32(0))
+        >>> bool(jnp.isclose(value, -metrics["elbo"])), metrics["kl_per_latent"].shape
+        (True, (2,))
     """
     told = sampler_of(model).told
     finite_number("hide_labels", hide_labels, 0.0, 1.0, below=True)
