@@ -107,7 +107,9 @@ class ModelConfig:
     posterior: Posterior = "diagonal"  # q(z | x): Gaussian with that covariance, or a diagonal one through a flow.
     rank: int = 4  # Rank of the low_rank posterior.
     flows: int = 4  # Layers of a flow, in the prior, the posterior or as the model. Glow: steps at each scale.
-    flow_hidden: tuple[int, ...] = (100,)  # Units of the hidden layers of a flow's networks.
+    flow_hidden: tuple[int, ...] = (100,)
+    """Units of the hidden layers of a flow's networks. Maf, spline_flow: with fewer than an example has numbers, each
+    number is not told the few just before it; MNIST wants 784 or more, digits 64."""
     scales: int = 2  # Glow: how often the sides of the picture are halved.
     first_latents: int = 100  # Hierarchical, ladder: latents of the layer next to x; latent_dim is that of the top.
     upper_hidden: tuple[int, ...] = (100, 100)  # Hierarchical, ladder: hidden layers between the two layers of latents.
