@@ -101,7 +101,7 @@ DENSITIES: dict[str, Kind] = {
         (*IGNORED, "model.hidden", "model.activation"),
     ),
     "wavenet": Kind(
-        "WaveNet: dilated convolutions over the elements in their order",
+        "WaveNet: dilated convolutions over the elements in order",
         _wavenet,
         PIXELS,
         (*IGNORED, "model.hidden", "model.activation"),

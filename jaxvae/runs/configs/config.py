@@ -93,9 +93,8 @@ class ModelConfig:
     network: Literal["mlp", "conv"] = "mlp"  # Kind of encoder and decoder.
     hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
     features: tuple[int, ...] = (32, 64)  # Conv: channels of the encoder's layers, each of stride 2.
-    dense: int = (
-        256  # Conv: units of the dense layer between convolutions and latents; of what tells a U-Net the noise.
-    )
+    dense: int = 256
+    """Conv: units of the dense layer between convolutions and latents; of what tells a U-Net the noise."""
     activation: Activation = "relu"  # Non-linearity.
     latent_dim: int = 20  # Number of latents.
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
@@ -133,9 +132,8 @@ class ModelConfig:
     best where pixels have few levels; v, noise, x0: numbers."""
     noise_schedule: NoiseSchedule = "linear"  # Diffusion: how log noise over signal rises.
     noise_start: float = -13.3  # Diffusion: where it starts; -13.3 is for 256 levels, fewer may start later.
-    noise_stop: float = (
-        5.0  # Diffusion: where it ends; 5 costs 0.0033 nats for each number of x, 8 a twentieth of that.
-    )
+    noise_stop: float = 5.0
+    """Diffusion: where it ends; 5 costs 0.0033 nats for each number of x, 8 a twentieth of that."""
     time_steps: int | None = None  # Diffusion: of the bound; None is continuous time.
     draw_steps: int = 100  # Diffusion: of a draw.
     weight: float | None = None
