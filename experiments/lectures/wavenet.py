@@ -6,8 +6,9 @@ Each model gives every sample of the test recordings (at most 5,120 of each, on 
 exact probability, told those before it; WaveNet is told the digit too. The file is made of the Free Spoken Digit
 Dataset: 3,000 recordings of six speakers at 8 kHz, takes 0 to 4 of each the test.
 
-Time: 12 minutes of processor time. Expected: WaveNet below the linear predictor, which hears loudness and the last
-two thousandths of a second.
+Time: 6.5 minutes of processor time. Expected: WaveNet below the linear predictor, which hears loudness and the last two
+thousandths of a second. Obtained, bits a sample: histogram 7.855 +- 0.011, linear predictor 6.109 +- 0.028, WaveNet
+5.888 +- 0.030. What it draws has the colour of speech and no words: that takes longer than six minutes.
 """
 
 from dataclasses import dataclass

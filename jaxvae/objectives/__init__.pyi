@@ -4,7 +4,9 @@ from .adversarial import hinge as hinge
 from .adversarial import least_squares as least_squares
 from .adversarial import minimax as minimax
 from .adversarial import non_saturating as non_saturating
+from .adversarial import relativistic as relativistic
 from .adversarial import wasserstein as wasserstein
+from .adversarial import zero_centred_penalty as zero_centred_penalty
 from .bounds import elbo as elbo
 from .bounds import iwae_bound as iwae_bound
 from .codes import bernoulli_kl_penalty as bernoulli_kl_penalty

@@ -12,7 +12,9 @@ from jaxvae.objectives.adversarial import (
     least_squares,
     minimax,
     non_saturating,
+    relativistic,
     wasserstein,
+    zero_centred_penalty,
 )
 
 pytestmark = pytest.mark.quick_compile
@@ -55,6 +57,26 @@ def test_every_game_is_its_formula_up_to_logits_of_ten_thousand(make):
     several = game.critic(points, points[::-1])
     alone = [game.critic(a, b) for a, b in zip(points, points[::-1], strict=True)]
     assert float(several) == pytest.approx(np.mean(alone))
+
+
+def test_the_relativistic_game_is_the_formula_of_each_pair_and_wants_pairs():
+    game = relativistic()
+    real, fake = np.float32([-300.0, 0.3, 2.0, 1e4]), np.float32([-20.0, 0.3, -1e4, 30.0])
+    with mpmath.workdps(50):
+        apart = [mpmath.mpf(float(r)) - mpmath.mpf(float(f)) for r, f in zip(real, fake, strict=True)]
+        critic, generator = (float(-sum(log_sigmoid(sign * d) for d in apart) / 4) for sign in (1, -1))
+    assert float(game.critic(real, fake)) == pytest.approx(critic, rel=1e-6)
+    assert float(game.generator(fake, real)) == pytest.approx(generator, rel=1e-6)
+    assert game.pairs
+    with pytest.raises(ValueError, match="compares one with one"):
+        game.critic(real, fake[:3])
+
+
+def test_the_zero_centred_penalty_is_half_the_squared_slope():
+    x = jnp.array([0.3, -1.0, 2.0])
+    matrix = jnp.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 3.0]])
+    found = zero_centred_penalty(lambda x: 0.5 * x @ matrix @ x, x)
+    assert float(found) == pytest.approx(0.5 * float(((matrix @ x) ** 2).sum()), rel=1e-6)
 
 
 COUNTS = np.array([1, 4, 5, 10]), np.array([5, 5, 6, 4])  # two densities over four points, in twentieths

@@ -318,6 +318,9 @@ TABLE = {
         ),
         3.0,
     ),
+    "gan_loss.zero_centred_penalty_weight": (
+        of_loss(lambda m, n: losses.gan_loss(m, Critic(), zero_centred_penalty_weight=n), GAN), 3.0,
+    ),
     "vae_gan_loss.gamma": (of_loss(lambda m, n: losses.vae_gan_loss(m, Critic(), gamma=n), VAE_GAN), 3.0),
     "bound_loss.options": (of_loss(lambda m, n: losses.bound_loss(m, bounds.elbo, beta=n)), 3.0),
     "batch_bound_loss.options": (option(bounds.elbo, "beta"), 3.0),
@@ -398,6 +401,11 @@ def test_a_traced_number_is_the_constant(name):
 
 # Building blocks of what the table asks already, and shapes of a network's start.
 ASKED_THROUGH = {
+    "loss_of_critic.zero_centred_penalty_weight",
+    # What is decided before there is a program: the ends of a schedule or of an integral, and how a model draws.
+    "cosine_schedule.start", "cosine_schedule.stop", "learned_schedule.start", "learned_schedule.stop",
+    "linear_schedule.start", "linear_schedule.stop", "solve.start", "solve.end", "from_logits.margin",
+    "guided.guidance", "with_sampler.guidance", "even_times_loss.hide_labels",
     "soft_bound.limit", "affine_transform.limit", "spline_transform.bound", "whitened.noise", "log_likelihood.noise",
     "follow.decay", "loss_of_critic.gradient_penalty_weight", "moving_averages.decay", "compile_steps.ema",
     "compile_steps.skip_above", "constant.values", "train_sweep.hyper",

@@ -78,9 +78,16 @@ def _gan(config: Options, given: Given, observation: "Observation") -> "Model":
 
 
 def _gan_loss(config: Options, model: "Model") -> Any:
+    """Wasserstein's critic has a slope of 1 (weight 10), all others a small one where the examples are (weight 0.1)."""
+    from jaxvae.objectives import adversarial
     from jaxvae.training.losses.adversarial_images import gan_loss
 
-    return gan_loss(model, _image_critic(config.model))
+    of_one = config.model.game == "wasserstein"
+    penalty = "gradient_penalty_weight" if of_one else "zero_centred_penalty_weight"
+    weight: Any = {penalty: weight_of(config.model, 10.0 if of_one else 0.1)}
+    return gan_loss(
+        model, _image_critic(config.model), adversarial_loss=getattr(adversarial, config.model.game)(), **weight
+    )
 
 
 def _optimizer(config: Options, make: Any) -> Any:
@@ -118,7 +125,7 @@ ADVERSARIAL: dict[str, Kind] = {
     "gan": Kind(
         "A generative adversarial network (GAN)",
         _gan,
-        CRITIC,
+        (*CRITIC, "model.weight", "model.game"),
         (*IGNORED, "validation_fraction", "patience"),  # it measures nothing that could choose an epoch
         loss=_gan_loss,
         optimizer=_optimizer,

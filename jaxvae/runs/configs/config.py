@@ -20,6 +20,7 @@ NoiseSchedule = Literal["linear", "cosine", "learned"]
 Scale = Literal["fixed", "learned", "per_pixel"]
 Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
 KLOver = Literal["minibatch", "example"]
+Game = Literal["relativistic", "non_saturating", "minimax", "hinge", "least_squares", "wasserstein"]
 Schedule = Literal["constant", "cosine", "linear", "burda"]
 Sampler = Literal["uniform", "rarity"]
 Parallel = Literal["auto", "jit", "pmap", "mesh"]
@@ -136,10 +137,12 @@ class ModelConfig:
     """Diffusion: where it ends; 5 costs 0.0033 nats for each number of x, 8 a twentieth of that."""
     time_steps: int | None = None  # Diffusion: of the bound; None is continuous time.
     draw_steps: int = 100  # Diffusion: of a draw.
+    game: Game = "relativistic"  # Gan: what the critic minimises, and what the generator.
     weight: float | None = None
     """Of what the kind adds to its loss, in nats: commitment (vq), L1 norm (sparse), squared Jacobian (contractive),
     half squared norm of the code (rae), MMD (wasserstein), classification (semi_supervised), total correlation
-    (factor), the critic's opinion (adversarial), its features in the decoder's loss (vae_gan). None: the usual one."""
+    (factor), the critic's opinion (adversarial), its features in the decoder's loss (vae_gan), its slope (gan).
+    None: the usual one."""
     decoder_penalty: Literal["l2", "gradient"] = "l2"  # Rae: squared weights of the decoder, or half its Jacobian's.
     decoder_weight: float = 1e-3  # Rae: of that penalty.
     output_bias: Literal["zero", "data_mean"] = "zero"  # Where the decoder's last bias starts (mlp; bernoulli, normal).

@@ -13,7 +13,7 @@ from jaxvae.objectives.adversarial import AdversarialLoss, minimax
 from jaxvae.objectives.total_correlation import permute_latents
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report, target_prior
 from jaxvae.training.losses.bound import Loss, Metrics
-from jaxvae.training.losses.critic import as_adversarial_loss, freeze, logits, loss_of_critic
+from jaxvae.training.losses.critic import as_adversarial_loss, freeze, logits, loss_of_critic, loss_of_generator
 from jaxvae.training.losses.whole_batch import gathered, own_rows, shared_key, shared_keys
 
 Array = jax.Array
@@ -126,7 +126,7 @@ def adversarial_autoencoder_loss(
         z = codes(terms)[0]
         key_draw, key_slope = jax.random.split(shared_key(keys))
         real = prior_draws(target, params, shared_keys(key_draw, z.shape[0]))
-        generator_loss = adversarial.generator(logits(network, frozen, keys, z, name))
+        generator_loss = loss_of_generator(network, frozen, keys, real, z, adversarial, name)
         critic_loss = loss_of_critic(
             network, params, keys, key_slope, real, z, adversarial, gradient_penalty_weight, name
         )

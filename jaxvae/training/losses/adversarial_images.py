@@ -11,7 +11,14 @@ from jaxvae.objectives.adversarial import AdversarialLoss
 from jaxvae.randomness import with_keys, without_keys
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report
 from jaxvae.training.losses.bound import Loss, Metrics
-from jaxvae.training.losses.critic import as_adversarial_loss, features, freeze, in_turn, logits, loss_of_critic
+from jaxvae.training.losses.critic import (
+    as_adversarial_loss,
+    features,
+    freeze,
+    in_turn,
+    loss_of_critic,
+    loss_of_generator,
+)
 from jaxvae.training.losses.whole_batch import shared_key, shared_keys
 
 Array = jax.Array
@@ -24,6 +31,7 @@ def gan_loss(
     *,
     adversarial_loss: AdversarialLoss | None = None,
     gradient_penalty_weight: float = 0.0,
+    zero_centred_penalty_weight: float = 0.0,
     name: str = "critic",
 ) -> Loss:
     r"""The loss of a GAN: the generator's and the critic's, over examples and decoded prior draws.
@@ -33,6 +41,8 @@ def gan_loss(
         network: the critic, `.apply(variables, x)` -> logit [] or (logit, features), of x as networks see it.
         adversarial_loss: by default `non_saturating()`.
         gradient_penalty_weight: of `gradient_penalty`, for `wasserstein()` (there 10); 0 leaves it out.
+        zero_centred_penalty_weight: of `zero_centred_penalty` at real and at generated examples (R1 and R2), for all
+            other losses; without it a generator tends to draw one thing only.
         name: of the critic's parameters.
 
     Returns:
@@ -40,8 +50,8 @@ def gan_loss(
         the sum. A falling loss says nothing of the pictures.
 
     Raises:
-        ValueError, TypeError: for a gradient_penalty_weight that is negative or not finite, an adversarial_loss or
-            network that is none; later, for parameters without a critic.
+        ValueError, TypeError: for a weight that is negative or not finite, an adversarial_loss or network that is
+            none; later, for parameters without a critic.
         NotImplementedError: for a model with a context.
 
     Source: Goodfellow et al., 2014, arXiv 1406.2661.
@@ -55,6 +65,7 @@ def gan_loss(
         >>> loss = gan_loss(with_critic(model, critic, sees="example"), critic)
     """
     finite_number("gradient_penalty_weight", gradient_penalty_weight)
+    finite_number("zero_centred_penalty_weight", zero_centred_penalty_weight)
     check_network(network)
     _unconditional(model)
     adversarial = as_adversarial_loss(adversarial_loss)
@@ -64,10 +75,9 @@ def gan_loss(
         frozen, x = freeze(params, name), model.to_unit(batch)
         key_draw, key_slope = jax.random.split(shared_key(keys))
         fake = _decode(model, params, keys, prior_draws(model.prior, params, shared_keys(key_draw, x.shape[0])))
-        generator_loss = adversarial.generator(logits(network, frozen, keys, fake, name))
-        critic_loss = loss_of_critic(
-            network, params, keys, key_slope, x, fake, adversarial, gradient_penalty_weight, name
-        )
+        generator_loss = loss_of_generator(network, frozen, keys, x, fake, adversarial, name)
+        slopes = gradient_penalty_weight, name, zero_centred_penalty_weight
+        critic_loss = loss_of_critic(network, params, keys, key_slope, x, fake, adversarial, *slopes)
         value = generator_loss + critic_loss
         return value, {"loss": value, "generator_loss": generator_loss, "critic_loss": critic_loss}
 
@@ -135,7 +145,7 @@ def vae_gan_loss(
         apart = -jax.vmap(normal_log_prob)(seen, rebuilt, jnp.zeros_like(rebuilt)).mean()
         drawn = prior_draws(model.prior, params, shared_keys(key_draw, z.shape[0]))
         fakes = _decode(model, params, keys, stop(jnp.concatenate([z, drawn])))
-        generator_loss = adversarial.generator(logits(network, frozen, keys, fakes, name))
+        generator_loss = loss_of_generator(network, frozen, keys, x, fakes, adversarial, name)
         critic_loss = loss_of_critic(network, params, keys, key_slope, x, fakes, adversarial, 0.0, name)
         value = terms.penalty.mean() + terms.kl.mean((0, 1)).sum() + apart + generator_loss + critic_loss
         return value, report(terms, value, feature_loss=apart, generator_loss=generator_loss, critic_loss=critic_loss)

@@ -7,7 +7,12 @@ import jax.numpy as jnp
 
 from jaxvae.models.players.critic import critic_outputs
 from jaxvae.models.records import Key, Network, Params
-from jaxvae.objectives.adversarial import AdversarialLoss, gradient_penalty, non_saturating
+from jaxvae.objectives.adversarial import (
+    AdversarialLoss,
+    gradient_penalty,
+    non_saturating,
+    zero_centred_penalty,
+)
 from jaxvae.randomness import with_keys
 from jaxvae.traced import surely
 from jaxvae.training.losses.whole_batch import shared_keys
@@ -34,8 +39,8 @@ def logits(network: Network, params: Params, keys: Key, x: Array, name: str) -> 
     return jax.vmap(logit)(in_turn(keys, x.shape[0]), x)
 
 
-def in_turn(keys: Key, size: int) -> Key:
-    """Keys [size]: as many as there are, and then the first again."""
+def in_turn(keys: Array, size: int) -> Array:
+    """Keys, or logits, [size]: as many as there are, and then the first again."""
     return keys if keys.shape[0] == size else keys[jnp.arange(size) % keys.shape[0]]
 
 
@@ -64,6 +69,7 @@ def loss_of_critic(
     adversarial_loss: AdversarialLoss,
     gradient_penalty_weight: float,
     name: str,
+    zero_centred_penalty_weight: float = 0.0,
 ) -> Array:
     """[] what the critic minimises, constant in all other parameters; the key is consumed.
 
@@ -77,10 +83,20 @@ def loss_of_critic(
         adversarial_loss: which of them.
         gradient_penalty_weight: of `gradient_penalty`; 0 leaves it out.
         name: of the critic's parameters.
+        zero_centred_penalty_weight: of `zero_centred_penalty` at real and at generated examples; 0 leaves it out.
     """
     real, fake = jax.lax.stop_gradient((real, fake))
-    seen = (logits(network, params, keys, x, name) for x in (real, fake))
+    seen = [logits(network, params, keys, x, name) for x in (real, fake)]
+    if adversarial_loss.pairs:
+        seen[0] = in_turn(seen[0], fake.shape[0])
     loss = adversarial_loss.critic(*seen)
+    if not surely(zero_centred_penalty_weight == 0):
+
+        def steep(own: Key, x: Array) -> Array:
+            return zero_centred_penalty(lambda x: critic_outputs(network, with_keys(params, own), x, name)[0], x)
+
+        steepness = sum(jax.vmap(steep)(in_turn(keys, x.shape[0]), x).mean() for x in (real, fake))
+        loss += zero_centred_penalty_weight * steepness
     if key is None or surely(gradient_penalty_weight == 0):
         return loss
 
@@ -89,6 +105,17 @@ def loss_of_critic(
 
     slopes = jax.vmap(slope)(keys, shared_keys(key, real.shape[0]), real, fake)
     return loss + gradient_penalty_weight * jnp.mean(slopes)
+
+
+def loss_of_generator(
+    network: Network, frozen: Params, keys: Key, real: Array, fake: Array, adversarial_loss: AdversarialLoss, name: str
+) -> Array:
+    """[] what the generator minimises: `frozen` are the parameters, constant in the critic's, see `loss_of_critic`."""
+    seen = logits(network, frozen, keys, fake, name)
+    if not adversarial_loss.pairs:
+        return adversarial_loss.generator(seen)
+    beside = logits(network, frozen, keys, jax.lax.stop_gradient(real), name)
+    return adversarial_loss.generator(seen, in_turn(beside, fake.shape[0]))
 
 
 def as_adversarial_loss(adversarial_loss: Any) -> AdversarialLoss:
