@@ -268,6 +268,8 @@ TRAINING = {
         )
         for rate in (-1.0, 0.0, NAN, INFINITY)
     },
+    "a b1 of one": value(lambda: jaxvae.make_optimizer("adam", b1=1.0), "b1 is 1.0", "below 1"),
+    "a b1 of none": value(lambda: jaxvae.make_optimizer("sgd", b1=0.5), "b1 is 0.5", "Use 'adam', or None"),
     "a learning rate in words": kind(lambda: jaxvae.make_optimizer("adam", "fast"), "learning_rate is 'fast'"),
     "a clip of 0": value(lambda: jaxvae.make_optimizer(clip=0.0), "clip is 0.0", "above 0"),
     "weight decay that nothing uses": value(

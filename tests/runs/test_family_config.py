@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxvae
-from jaxvae.runs.builders.from_config import build_model, build_training
+from jaxvae.runs.builders.from_config import build_model, build_recipe, build_training
 from jaxvae.runs.choices.densities import DENSITIES
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.configs import config as configs
@@ -202,3 +202,16 @@ def test_options_that_nothing_reads_or_that_do_not_fit_are_named(model, objectiv
         tiny(model, objective)
     assert found in str(caught.value)
     assert mend in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "asked", "remembers"), [("gan", None, False), ("gan", 0.9, True), ("vae", 0.0, False)])
+def test_a_game_keeps_no_gradients_of_before_unless_it_is_asked(kind, asked, remembers):
+    """After a step of a gradient, one of no gradient: an optimizer with a memory moves on."""
+    model = ModelConfig(kind=kind, hidden=(2,), latent_dim=2, critic_hidden=(2,))
+    config = Config(model=model, optim=OptimConfig(b1=asked))
+    made = build_recipe(config, build_model(model, (2, 2, 1)), 1)
+    params = made.model.init(jax.random.key(0), np.zeros((2, 2, 1), np.float32))
+    ones, zeros = (jax.tree.map(lambda leaf, v=v: v + 0 * leaf, params) for v in (1.0, 0.0))
+    state = made.optimizer.update(ones, made.optimizer.init(params), params)[1]
+    moved = made.optimizer.update(zeros, state, params)[0]
+    assert any(np.abs(leaf).max() > 1e-6 for leaf in jax.tree.leaves(moved)) == remembers

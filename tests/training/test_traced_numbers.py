@@ -297,6 +297,7 @@ TABLE = {
     "make_optimizer.learning_rate, clipped": (of_optimizer(lambda n: jaxvae.make_optimizer("sgd", n, clip=1.0)), 0.1),
     "make_optimizer.clip": (of_optimizer(lambda n: jaxvae.make_optimizer("sgd", 0.1, clip=n)), 0.5),
     "make_optimizer.weight_decay": (of_optimizer(lambda n: jaxvae.make_optimizer("adamw", 0.1, weight_decay=n)), 0.5),
+    "make_optimizer.b1": (of_optimizer(lambda n: jaxvae.make_optimizer("adam", 0.1, b1=n)), 0.5),
     "make_optimizer.eps": (of_optimizer(lambda n: jaxvae.make_optimizer("rmsprop", 0.1, eps=n)), 0.5),
     "learning_rate_schedule.peak": (
         of_optimizer(lambda n: optax.sgd(optimizers.learning_rate_schedule("cosine", n, 5, 2))), 0.1,

@@ -85,11 +85,14 @@ def build_recipe(config: Config, model: Model, steps_per_epoch: int) -> Recipe:
     return Recipe(model, config.data, config.data.protocol, loss, optimizer, optim.ema)
 
 
-def _optimizer(optim: OptimConfig, schedule: optax.Schedule, rate: float = 1.0) -> optax.GradientTransformation:
-    """The optimizer of a config, at a multiple of its learning rate."""
+def _optimizer(
+    optim: OptimConfig, schedule: optax.Schedule, rate: float = 1.0, b1: float | None = None
+) -> optax.GradientTransformation:
+    """The optimizer of a config, at a multiple of its learning rate; `b1` is a kind's, where the config names none."""
     eps = None if optim.name == "sgd" else optim.eps
+    b1 = None if optim.name == "sgd" else b1 if optim.b1 is None else optim.b1
     at = schedule if rate == 1.0 else lambda step: rate * schedule(step)
-    return make_optimizer(optim.name, at, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps)
+    return make_optimizer(optim.name, at, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps, b1=b1)
 
 
 def build_training(config: Config, model: Model, steps_per_epoch: int) -> Training:

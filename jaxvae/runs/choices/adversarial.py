@@ -97,6 +97,13 @@ def _optimizer(config: Options, make: Any) -> Any:
     return optimizer_by_part({"critic": make(config.model.critic_rate)}, make())
 
 
+def _gan_optimizer(config: Options, make: Any) -> Any:
+    """The same without a memory of the gradients before, which were those of another game."""
+    from jaxvae.training.engine.optimizers import optimizer_by_part
+
+    return optimizer_by_part({"critic": make(config.model.critic_rate, b1=0.0)}, make(b1=0.0))
+
+
 ADVERSARIAL: dict[str, Kind] = {
     "factor": Kind(
         "A VAE with independent latents (FactorVAE)",
@@ -128,6 +135,6 @@ ADVERSARIAL: dict[str, Kind] = {
         (*CRITIC, "model.weight", "model.game"),
         (*IGNORED, "validation_fraction", "patience"),  # it measures nothing that could choose an epoch
         loss=_gan_loss,
-        optimizer=_optimizer,
+        optimizer=_gan_optimizer,
     ),
 }

@@ -17,6 +17,7 @@ READERS: dict[str, dict[str, tuple[str, ...]]] = {
     **{f"sampler.{field.name}": {"sampler.kind": ("rarity",)} for field in fields(SamplerConfig)[1:]},
     **readers(),
     "optim.eps": {"optim.name": ("adam", "adamw")},
+    "optim.b1": {"optim.name": ("adam", "adamw")},
 }
 
 

@@ -91,6 +91,7 @@ RANGES: dict[str, Range] = {
     "objective.warmup_epochs": Range(0),
     "optim.lr": _POSITIVE,
     "optim.eps": _POSITIVE,
+    "optim.b1": Range(0, 0.9999),
     "optim.weight_decay": Range(0),
     "optim.warmup_epochs": Range(0),
     "optim.clip": _POSITIVE,

@@ -28,14 +28,16 @@ def make_optimizer(
     clip: float | None = None,
     weight_decay: float = 0.0,
     eps: float | None = None,
+    b1: float | None = None,
 ) -> optax.GradientTransformation:
     """An Optax optimiser; with `clip`, the gradient is first scaled down to that global norm.
 
-    `eps` is what an adaptive optimiser adds to its denominator, by default Optax's own.
+    `eps` is what an adaptive optimiser adds to its denominator, `b1` in [0, 1) how much the Adams keep of the gradients
+    before; both by default Optax's own. Two players in one game want a b1 of 0: what the other did before says little.
 
     Raises:
-        ValueError: for an unknown name, a learning rate, clip or eps that is not a positive number, a negative weight
-            decay, or one for an optimiser other than adamw, which alone decouples it.
+        ValueError: for an unknown name, a learning rate, clip or eps that is not a positive number, a b1 outside [0, 1),
+            a negative weight decay, or one for an optimiser other than adamw, which alone decouples it.
 
     Example:
         >>> optimizer = make_optimizer("adam", 1e-3, clip=10.0)
@@ -53,6 +55,11 @@ def make_optimizer(
         if name == "sgd":
             raise ValueError(f"eps is {eps} but the optimizer is 'sgd', which has none. Use 'adam', or None.")
         options["eps"] = eps
+    if b1 is not None:
+        finite_number("b1", b1, 0.0, 1.0, below=True)
+        if not name.startswith("adam"):
+            raise ValueError(f"b1 is {b1} but the optimizer is {name!r}, which has none. Use 'adam', or None.")
+        options["b1"] = b1
     optimizer = OPTIMIZERS[name](learning_rate, **options)
     if clip is None:
         return optimizer
