@@ -48,6 +48,7 @@ def main(options: PixelCnnOptions) -> None:
     from jaxvae.evaluation.bounds.likelihood import bits_per_dimension, per_example
     from jaxvae.evaluation.latents import draw
     from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.plots import figures
     from jaxvae.evaluation.samples import complete
     from jaxvae.evaluation.statistics import Estimate
     from jaxvae.files import make_folder
@@ -75,7 +76,7 @@ def main(options: PixelCnnOptions) -> None:
     title = f"{options.data}: {len(test.x)} test pictures, {test.protocol}, {options.epochs} epoch(s)"
     print_table(title, ("network", "parameters", "-log p, nats", "bits per pixel"), rows, "exact")
     make_folder(path.parent)
-    plots.compare(shown | completed, columns=options.count)[0].savefig(path)
+    figures.save(plots.compare(shown | completed, columns=options.count)[0], path)
     print(path)
 
 

@@ -142,7 +142,7 @@ def _scored(sounds: Sounds, weights: Array, width: tuple[float, float]) -> Array
 
 def write_wave(path: Any, s: Array) -> None:
     """Samples in [-1, 1] as a sound file of 16 bits that any player plays."""
-    with whole_file(path) as file, wave.open(file, "wb") as sound:
+    with whole_file(path) as file, wave.Wave_write(file) as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(RATE)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float
+from jaxvae.checks import as_float, refuse_state
 
 Array = jax.Array
 Key = jax.Array
@@ -97,6 +97,7 @@ def chain(*bijections: Bijection) -> Bijection:
         found = {}
         for k, (name, layer) in zip(jax.random.split(key, len(layers)), layers, strict=True):
             found[name] = layer.init(k, u, context)
+            refuse_state(found[name], name)
             shape = jax.eval_shape(layer.forward, found[name], u, context)[0].shape
             u = u if shape == u.shape else jnp.zeros(shape, u.dtype)  # what the next layer is made for
         return {name: params for name, params in found.items() if params}  # weights files hold no empty dict

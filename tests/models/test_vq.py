@@ -288,6 +288,7 @@ def with_prior(codes=3, grid=(2, 2)):
     return model, params | {"code_prior": tree.unflatten(moved)}
 
 
+@pytest.mark.slow
 def test_a_learned_prior_of_codes_is_a_distribution_over_all_of_them_and_the_rate_is_its_nats():
     model, params = with_prior()
     numbers = jnp.asarray(list(itertools.product(range(3), repeat=4))).reshape(-1, 2, 2)

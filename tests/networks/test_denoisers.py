@@ -15,6 +15,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.rows(slow=["u-net"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_denoiser_starts_at_zero_and_then_sees_the_data_the_noise_and_the_context(name):
     network, z, gamma, context = NETWORKS[name], jax.random.normal(KEY, (4, 8, 2)), jnp.float32(-1.0), jnp.eye(3)[1]

@@ -180,7 +180,7 @@ def test_every_number_has_a_range_and_every_likelihood_its_protocols() -> None:
     numbers = {path for path, value in flatten(Config()) if isinstance(value, int | float | tuple)}
     optional = {"optim.clip", "optim.ema", "optim.skip_above", "data.image_shape", "micro_batch", "patience"}
     optional |= {"data.size", "data.crop", "data.channels", "data.background", "data.classes", "model.weight"}
-    optional |= {"data.mean", "data.std", "model.time_steps"}
+    optional |= {"data.mean", "data.std", "model.time_steps", "optim.b1"}
     assert set(RANGES) == (numbers | optional) - {"progress", "data.flip", "data.drop", "recipe.options"}
     fitting = {name for likelihood in LIKELIHOODS.values() for name in likelihood.protocols}
     assert fitting == set(typing.get_args(configs.Protocol)) - {"auto"}

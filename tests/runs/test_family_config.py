@@ -204,7 +204,9 @@ def test_options_that_nothing_reads_or_that_do_not_fit_are_named(model, objectiv
     assert mend in str(caught.value)
 
 
-@pytest.mark.parametrize(("kind", "asked", "remembers"), [("gan", None, False), ("gan", 0.9, True), ("vae", 0.0, False)])
+@pytest.mark.parametrize(
+    ("kind", "asked", "remembers"), [("gan", None, False), ("gan", 0.9, True), ("vae", 0.0, False)]
+)
 def test_a_game_keeps_no_gradients_of_before_unless_it_is_asked(kind, asked, remembers):
     """After a step of a gradient, one of no gradient: an optimizer with a memory moves on."""
     model = ModelConfig(kind=kind, hidden=(2,), latent_dim=2, critic_hidden=(2,))

@@ -247,6 +247,7 @@ def test_no_command_takes_the_first_images_for_all():
     assert not found, "take .some(count): the first images of a folder are all of one class"
 
 
+@pytest.mark.slow
 def test_a_run_of_few_grey_levels_is_told_so_and_scores_those_alone(tmp_path):
     """At the start of training 17 levels alike cost log 17 nats a pixel, and 256 of them log 256."""
     model = replace(MODEL, likelihood="categorical")

@@ -12,10 +12,12 @@ from test_adversarial import Critic
 
 from jaxvae.data.protocols import as_it_is
 from jaxvae.models.contexts import Labelled
+from jaxvae.models.diffusion.bound import diffusion_model
 from jaxvae.models.incomplete import Incomplete
 from jaxvae.models.players.critic import with_critic
 from jaxvae.models.variational import vae
 from jaxvae.models.vq import vq_vae
+from jaxvae.networks.denoisers import MLPDenoiser
 from jaxvae.networks.deterministic import MLPClassifier
 from jaxvae.networks.rngs import with_rngs
 from jaxvae.objectives import estimators
@@ -143,6 +145,9 @@ TABLE = {
         lambda m: losses.micro_batches(losses.bound_loss(m, batch_penalty=losses.mmd_penalty(m, 10.0)), 8)
     ),
     "own": lambda: of_vae(own_loss),
+    "even_times_loss": lambda: of_vae(
+        losses.even_times_loss, model=lambda: diffusion_model(MLPDenoiser(SHAPE, hidden=(8,)), event_shape=SHAPE)
+    ),
     "factor_vae_loss, dropout": lambda: with_dropout("factor vae"),
     "adversarial_autoencoder_loss, dropout": lambda: with_dropout("aae, wasserstein"),
     "vae_gan_loss, dropout": lambda: with_dropout("vae-gan"),

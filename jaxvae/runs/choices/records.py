@@ -164,8 +164,8 @@ class Kind(NamedTuple):
         labels: whether it is told the class of "all" examples, of "some" (model.labelled), or of "none".
         pictures: whether it takes pictures alone, for their height and width.
         loss: (Config, Model) -> a loss of its own; None for the bound and the penalty of the objective.
-        optimizer: (Config, make) -> an optimizer of its own, of those that make(rate=1.0, b1=None) gives at a multiple of
-            the learning rate; None for make().
+        optimizer: (Config, make) -> an optimizer of its own, of those that make(rate=1.0, b1=None) gives at a multiple
+            of the learning rate; None for make().
     """
 
     about: str

@@ -36,8 +36,8 @@ def make_optimizer(
     before; both by default Optax's own. Two players in one game want a b1 of 0: what the other did before says little.
 
     Raises:
-        ValueError: for an unknown name, a learning rate, clip or eps that is not a positive number, a b1 outside [0, 1),
-            a negative weight decay, or one for an optimiser other than adamw, which alone decouples it.
+        ValueError: for an unknown name, a learning rate, clip or eps that is not a positive number, a b1 outside
+            [0, 1), a negative weight decay, or one for an optimiser other than adamw, which alone decouples it.
 
     Example:
         >>> optimizer = make_optimizer("adam", 1e-3, clip=10.0)
