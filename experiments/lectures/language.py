@@ -84,7 +84,12 @@ def tabulated(options: LanguageOptions) -> list[tuple[Any, ...]]:
         row(f"{order}-gram, Witten-Bell", f"{order - 1}", ngrams.nats(counted, test)[half:])
 
     observation, shape = categorical(symbols), (options.window,)
-    sizes = {"width": options.width, "layers": options.layers, "heads": options.heads, "levels": symbols}
+    sizes: dict[str, Any] = {
+        "width": options.width,
+        "layers": options.layers,
+        "heads": options.heads,
+        "levels": symbols,
+    }
     networks = {
         "GRU": gated_recurrent(shape, symbols, width=options.recurrent, levels=symbols),
         "causal Transformer": causal_transformer(shape, symbols, **sizes),

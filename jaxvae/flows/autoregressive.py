@@ -10,6 +10,7 @@ from jaxvae.checks import as_float, positive_integer
 from jaxvae.flows.elementary import affine, reverse_order
 from jaxvae.flows.records import Bijection, Conditioner, Key, Params, chain, vector
 from jaxvae.flows.transforms import Transform, affine_transform, check_transform
+from jaxvae.networks.causal.records import CausalNetwork
 from jaxvae.randomness import applied
 
 Array = jax.Array
@@ -26,7 +27,8 @@ def masked_autoregressive(network: Conditioner, latent_dim: int, transform: Tran
     Args:
         network: `.apply(variables, v [Z])`, or `(variables, v, context)` where there is a context, returns
             [Z, transform.size]; row i must not depend on v_i or any later element, as in `MADE`. With another
-            network the density is wrong, and nothing can notice.
+            network the density is wrong, and nothing can notice. A causal network, such as `causal_transformer((Z,),
+            transform.size, zero_start=True)`, keeps what it has seen, and the scan costs one element each.
         latent_dim: the number of dimensions Z.
         transform: how one element is moved, by default `affine_transform()`.
 
@@ -103,6 +105,14 @@ def _passes(network: Conditioner, latent_dim: int, transform: Transform | None) 
     def sequential(move: Move) -> Callable[..., tuple[Array, Array]]:
         def apply(params: Params, known: Array, context: Any) -> tuple[Array, Array]:
             known = vector(known, latent_dim)
+            if isinstance(network, CausalNetwork):
+
+                def pick(index: Array, raw: Array) -> tuple[Array, tuple[Array, Array]]:
+                    found = move(raw, known[index])
+                    return found[0], found
+
+                made, log_slopes = network.visit(params["network"], pick, context)
+                return made, log_slopes.sum()
 
             def step(made: Array, index: Array) -> tuple[Array, Array]:
                 element, log_slope = move(emitted(params, made, context)[index], known[index])

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from jaxvae.flows.radial_flow import radial
 from jaxvae.flows.records import chain, invert
 from jaxvae.flows.spline import spline_transform
 from jaxvae.flows.transforms import affine_transform
+from jaxvae.networks.causal import causal_transformer
 from jaxvae.networks.conditioner import ConditionerMLP
 from jaxvae.networks.made import MADE
 
@@ -32,6 +34,10 @@ SPLINE = spline_transform(bins=4, bound=3.0)
 
 def masked(size, latent_dim=Z):
     return MADE(latent_dim, size, hidden=(8,))
+
+
+def attention():
+    return causal_transformer((Z,), 2, width=4, layers=1, heads=2)
 
 
 # name -> (bijection, number of dimensions, whether it is given a context)
@@ -53,6 +59,7 @@ FLOWS = {
     "real_nvp": (real_nvp(Z, small, 3), Z, False),
     "neural_spline": (neural_spline(4, small, 2, bins=4), 4, False),
     "masked_autoregressive": (masked_autoregressive(masked(2), Z), Z, False),
+    "attention": (masked_autoregressive(attention(), Z), Z, True),
     "inverse_autoregressive": (inverse_autoregressive(masked(2), Z), Z, True),
     "masked spline": (masked_autoregressive(masked(SPLINE.size), Z, SPLINE), Z, True),
     "one-dimensional autoregressive": (inverse_autoregressive(masked(2, 1), 1), 1, False),
@@ -62,7 +69,7 @@ FLOWS = {
 }
 # The long tier, since they take long to compile and are made of what the others try.
 SLOW = {"neural_spline", "masked spline", "inverse autoregressive flow", "affine_coupling swapped", "inverted"}
-SLOW |= {"one-dimensional planar", "one-dimensional radial", "masked_autoregressive", "real_nvp"}
+SLOW |= {"attention", "one-dimensional planar", "one-dimensional radial", "masked_autoregressive", "real_nvp"}
 NAMES = [pytest.param(name, marks=pytest.mark.full) if name in SLOW else name for name in FLOWS]
 FIXED = {"affine", "lu_linear", "permutation", "reverse_order", "linear_map", "smooth_map"}  # the same at every key
 IDENTITY = {"affine_coupling", "affine_coupling swapped", "spline_coupling", "real_nvp", "masked_autoregressive"}
@@ -349,6 +356,23 @@ def test_the_masked_network_sees_exactly_the_past(latent_dim, hidden):
     if min(hidden, default=latent_dim) >= latent_dim:
         assert (by_u[np.tril_indices(latent_dim, -1)] > 0.0).all()
     assert (by_context > 0.0).all()
+
+
+def test_a_causal_network_makes_one_element_after_the_other_as_whole_passes_of_it_do():
+    class ByPasses(NamedTuple):
+        init: Any
+        apply: Any
+
+    network, u, context = attention(), jnp.array([0.5, -1.0, 2.0]), jnp.ones(CONTEXT)
+    layers = [masked_autoregressive(n, Z) for n in (network, ByPasses(network.init, network.apply))]
+    params = layers[0].init(jax.random.key(0), u, context)
+    (v, log_det), (expected, log_det_expected) = (quick_jit(layer.forward)(params, u, context) for layer in layers)
+    np.testing.assert_allclose(v, expected, rtol=1e-5)
+    assert float(log_det) == pytest.approx(float(log_det_expected), rel=1e-5)
+    assert float(jnp.abs(v - u).max()) > 0.1
+    back, log_det_back = quick_jit(layers[0].inverse)(params, v, context)
+    np.testing.assert_allclose(back, u, atol=1e-5)
+    assert float(log_det_back) == pytest.approx(-float(log_det), rel=1e-4)
 
 
 @pytest.mark.slow

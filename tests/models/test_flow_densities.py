@@ -152,9 +152,11 @@ def test_logits_keep_their_digits_at_both_ends():
     np.testing.assert_allclose(log_det_back, -log_det, atol=0.02)  # 2^-24 is the last digit of white
 
 
-@pytest.mark.parametrize("kind", ["maf", "spline_flow"])
+@pytest.mark.rows(slow=["attention_flow"])
+@pytest.mark.parametrize("kind", ["maf", "spline_flow", "attention_flow"])
 def test_a_kind_of_flow_scores_pixels_and_rows_and_starts_from_them(kind):
-    config = ModelConfig(kind=kind, flows=1, flow_hidden=(4,))
+    sizes = {"width": 4, "heads": 1, "pixel_layers": 1} if kind == "attention_flow" else {"flow_hidden": (4,)}
+    config = ModelConfig(kind=kind, flows=1, **sizes)
     assert bin_width(Config(data=DataConfig(protocol="dequantize"), model=config)) == 1 / 256
     assert bin_width(Config(data=DataConfig(kind="table", protocol="standardize"), model=config)) is None
     rng = np.random.default_rng(0)

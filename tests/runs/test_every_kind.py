@@ -53,6 +53,7 @@ OWN = {  # options that the kind alone reads
     "class_pixel_cnn": {"pixel_features": 2, "pixel_layers": 2},
     "maf": {"flows": 1, "flow_hidden": (4,)},
     "spline_flow": {"flows": 1, "flow_hidden": (4,)},
+    "attention_flow": {"flows": 1, "width": 4, "heads": 2, "pixel_layers": 1},
     "diffusion": {"prediction": "levels", "noise_schedule": "learned", "time_steps": 5, "draw_steps": 2},
     "diffusion_prior": {"flow_hidden": (4,), "draw_steps": 2},
     "class_diffusion": {
@@ -67,8 +68,8 @@ OWN = {  # options that the kind alone reads
 # Kinds that differ from another one by a few lines: the long tier tries them.
 LONG = [
     "hierarchical", "ladder", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse", "contractive",
-    "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "wavenet", "vq_transformer", "class_diffusion",
-    "glow", "diffusion_prior",
+    "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "attention_flow", "wavenet", "vq_transformer",
+    "class_diffusion", "glow", "diffusion_prior",
 ]  # fmt: skip
 ANNEALED = {"vae", "hierarchical", "ladder", "conditional", "factor", "vae_gan", "pixel_vae"}
 LOOKING = {

@@ -25,6 +25,7 @@ def causal_transformer(
     layers: int = 4,
     heads: int = 4,
     levels: int | None = None,
+    zero_start: bool = False,
 ) -> CausalNetwork:
     """A Transformer over the elements of an event of any shape, in their order.
 
@@ -39,6 +40,7 @@ def causal_transformer(
         layers, heads: how many.
         levels: elements are one of so many values, each with a vector of its own, as characters have; None: they are
             numbers, and enter as such.
+        zero_start: whether all outputs start at 0, as those of a flow's conditioner should.
 
     Raises:
         ValueError: for sizes that are no positive integers, or a width that the heads do not divide.
@@ -63,7 +65,8 @@ def causal_transformer(
         made: dict[str, Any] = {f"layer_{n}": _init_layer(keys[n], width) for n in range(layers)}
         made["value"] = init_elements(keys[-4], width, levels)
         made["position"] = table(keys[-3], (count, width))
-        made["norm"], made["out"] = jnp.ones(width), start(keys[-2], (width, size))
+        made["norm"] = jnp.ones(width)
+        made["out"] = jnp.zeros((width, size)) if zero_start else start(keys[-2], (width, size))
         made["out_bias"] = jnp.zeros(size)
         if context is not None:
             made["context"] = start(keys[-1], (context.shape[-1], width))

@@ -24,10 +24,20 @@ def _of_vectors(make: Any, config: Options, given: Given, observation: "Observat
     from jaxvae.flows.autoregressive import autoregressive_flow, masked_autoregressive
     from jaxvae.flows.events import from_logits, unflatten
     from jaxvae.flows.records import chain
+    from jaxvae.networks.causal import causal_transformer
     from jaxvae.networks.made import MADE
 
     size, of_pixels = math.prod(given.event_shape), len(given.event_shape) > 1
-    network = functools.partial(MADE, size, hidden=config.flow_hidden)
+    network: Any = functools.partial(MADE, size, hidden=config.flow_hidden)
+    if config.kind == "attention_flow":
+        network = functools.partial(
+            causal_transformer,
+            (size,),
+            width=config.width,
+            layers=config.pixel_layers,
+            heads=config.heads,
+            zero_start=True,
+        )
     transform, between = make(size, of_pixels)
     flow = autoregressive_flow(masked_autoregressive, size, network, transform, config.flows, between=between)
     return _density(chain(flow, unflatten(given.event_shape), from_logits(MARGIN)) if of_pixels else flow, given)
@@ -84,6 +94,13 @@ FLOWS: dict[str, Kind] = {
         "A masked autoregressive flow (MAF)",
         functools.partial(_of_vectors, _affine),
         VECTORS,
+        OWN,
+        protocols=REAL,
+    ),
+    "attention_flow": Kind(
+        "A flow of causal Transformers (TarFlow's, with elements for patches)",
+        functools.partial(_of_vectors, _affine),
+        ("model.flows", "model.width", "model.heads", "model.pixel_layers"),
         OWN,
         protocols=REAL,
     ),
