@@ -48,7 +48,19 @@ if _WORKER and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {_CORES[int(_WORKER.removeprefix("gw")) % len(_CORES)]})
 
 
-LONG_NOTEBOOKS = ("01", "04", "06", "07", "08", "09", "10", "11", "12", "13")  # half a minute and more; others: slow
+LONG_NOTEBOOKS = (
+    "01",
+    "04",
+    "05",
+    "06",
+    "07",
+    "08",
+    "09",
+    "10",
+    "11",
+    "12",
+    "13",
+)  # half a minute and more; others: slow
 
 
 @pytest.hookimpl(tryfirst=True)

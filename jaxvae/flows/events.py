@@ -44,6 +44,9 @@ def from_logits(margin: float = 1e-6) -> Bijection:
     Args:
         margin: a, at least 0 and below 1/2. Papamakarios et al. took 1e-6 for MNIST and 0.05 for CIFAR-10.
 
+    Raises:
+        ValueError, TypeError: for a margin outside [0, 1/2).
+
     Source: Dinh, Sohl-Dickstein and Bengio, 2017, arXiv 1605.08803, section 4.1.
 
     Example:

@@ -27,6 +27,9 @@ def lu_linear(channels: int, *, seed: int = 0) -> Bijection:
         channels: C.
         seed: of the rotation: they are part of the layer, like the order of a `permutation`, and no parameters.
 
+    Raises:
+        ValueError, TypeError: for impossible channels or seed, and later for u whose last axis has another length.
+
     Source: Kingma and Dhariwal, 2018, arXiv 1807.03039, section 3.2.
 
     Example:

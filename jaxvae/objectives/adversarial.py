@@ -75,6 +75,9 @@ def relativistic() -> AdversarialLoss:
     Returns:
         `AdversarialLoss` with pairs, in nats; log 2 each where the critic knows nothing.
 
+    Raises:
+        ValueError: later, for another number of real than of generated examples.
+
     Source: Jolicoeur-Martineau, 2019, arXiv 1807.00734, the paired form; Huang et al., 2024, arXiv 2501.05441.
 
     Example:

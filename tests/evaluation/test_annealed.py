@@ -267,6 +267,11 @@ def test_noise_between_levels_is_annealed_from_its_bins_and_refused_from_where_t
     model = dequantized(standard_normal(2), 2, event_shape=(2,))
     x = jnp.array([[1.0, 0.0], [1.0, 1.0]])
     options = {"temperatures": 50, "chains": 4, "leapfrog_steps": 3}
+    with pytest.raises(ValueError, match=r"the values here are on 'bins'"):
+        annealed_bounds(model, {}, jax.random.key(0), x, **options)
+    # Who takes them for real numbers meets the walls.
+    parts = {name: getattr(model, name)._replace(support="real") for name in ("posterior", "prior")}
+    model = model._replace(**parts)
     with pytest.raises(ValueError, match=r"no chain of 1 of the 2 examples came from the prior.*Start at the post"):
         annealed_bounds(model, {}, jax.random.key(0), x, **options)
     found = annealed_bounds(model, {}, jax.random.key(0), x, start="posterior", **options)

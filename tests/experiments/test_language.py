@@ -41,7 +41,7 @@ def test_a_text_gives_a_row_for_every_model_and_samples_in_its_letters(tmp_path,
         "recurrent": 24,
         "layers": 1,
         "heads": 2,
-        "epochs": 8,
+        "epochs": 5,
         "letters": 40,
         "orders": (1, 3),
     }

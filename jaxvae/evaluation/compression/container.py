@@ -34,7 +34,11 @@ def pack(stream: Stream, made: Mapping[str, Any]) -> bytes:
 
 
 def unpack(name: str, data: bytes) -> tuple[Stream, dict[str, Any]]:
-    """The stream, and what was said of how it was made; raises `ValueError` for what is no such file, or damaged."""
+    """The stream, and what was said of how it was made.
+
+    Raises:
+        ValueError: for what is no such file, or damaged.
+    """
     if not data.startswith(MAGIC):
         raise ValueError(f"{name} is no file of compressed images, expected one that experiments.compress wrote.")
     body, told = data[:-SUM], data[-SUM:]
@@ -84,7 +88,10 @@ def versions() -> dict[str, str]:
 
 
 def check_made(name: str, made: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raises `ValueError` unless a file was made by what is here: another digit of a probability spells other images.
+    """Compares what made a file with what is here: another digit of a probability spells other images.
+
+    Raises:
+        ValueError: naming the first that differs.
 
     Example:
         >>> check_made("a", {"jax": "1"}, {"jax": "2"})

@@ -78,6 +78,9 @@ def masked_coupling(network: Conditioner, mask: Any, transform: Transform | None
         mask: bool [H, W, C], such as `checkerboard((H, W, C))`; some elements true and some false.
         transform: how one element is moved, by default `affine_transform()`.
 
+    Raises:
+        ValueError, TypeError: for another mask or transform, and later, when the network emits another shape.
+
     Source: Dinh, Sohl-Dickstein and Bengio, 2017, arXiv 1605.08803, section 3.4.
 
     Example:

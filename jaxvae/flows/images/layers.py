@@ -60,6 +60,9 @@ def actnorm(channels: int) -> Bijection:
     Args:
         channels: C.
 
+    Raises:
+        ValueError, TypeError: for impossible channels, and later for u whose last axis has another length.
+
     Source: Kingma and Dhariwal, 2018, arXiv 1807.03039, section 3.1.
 
     Example:

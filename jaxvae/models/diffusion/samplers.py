@@ -163,6 +163,9 @@ def denoising_path(
         context: of a conditional model, one for all.
         shown: moments.
 
+    Raises:
+        ValueError, TypeError: for a model that is no diffusion, the method "flow", impossible numbers.
+
     Example:
         >>> from jaxvae.models.diffusion.bound import diffusion_model
         >>> from jaxvae.networks.denoisers import MLPDenoiser
