@@ -48,19 +48,7 @@ if _WORKER and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {_CORES[int(_WORKER.removeprefix("gw")) % len(_CORES)]})
 
 
-LONG_NOTEBOOKS = (
-    "01",
-    "04",
-    "05",
-    "06",
-    "07",
-    "08",
-    "09",
-    "10",
-    "11",
-    "12",
-    "13",
-)  # half a minute and more; others: slow
+SHORT_NOTEBOOKS = ("02", "03")  # the others take half a minute and more each: the long tier
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -75,7 +63,7 @@ def pytest_collection_modifyitems(config, items):
     named, found, seen = set(), set(), collections.Counter()
     for item in items:
         if item.path.suffix == ".ipynb":
-            item.add_marker("full" if item.path.stem[:2] in LONG_NOTEBOOKS else "slow")
+            item.add_marker("slow" if item.path.stem[:2] in SHORT_NOTEBOOKS else "full")
         table, every_slow = item.nodeid.partition("[")[0], 1
         for mark in item.iter_markers("rows"):
             row, tiers = item.callspec.id, dict(mark.kwargs)

@@ -68,8 +68,8 @@ OWN = {  # options that the kind alone reads
 # Kinds that differ from another one by a few lines: the long tier tries them.
 LONG = [
     "hierarchical", "ladder", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse", "contractive",
-    "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "attention_flow", "wavenet", "transformer", "vq_transformer",
-    "class_diffusion", "glow", "diffusion_prior",
+    "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "attention_flow", "wavenet", "transformer",
+    "vq_transformer", "class_diffusion", "glow", "diffusion_prior",
 ]  # fmt: skip
 ANNEALED = {"vae", "hierarchical", "ladder", "conditional", "factor", "vae_gan", "pixel_vae"}
 LOOKING = {

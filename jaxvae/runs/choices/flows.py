@@ -98,7 +98,7 @@ FLOWS: dict[str, Kind] = {
         protocols=REAL,
     ),
     "attention_flow": Kind(
-        "A flow of causal Transformers (TarFlow's, with elements for patches)",
+        "A flow of causal Transformers",
         functools.partial(_of_vectors, _affine),
         ("model.flows", "model.width", "model.heads", "model.pixel_layers"),
         OWN,
