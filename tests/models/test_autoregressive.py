@@ -93,6 +93,7 @@ def test_the_density_is_the_product_of_the_conditionals_of_one_element_each():
         assert (np.asarray(x).ravel()[:known] == examples[11].ravel()[:known]).all()
 
 
+@pytest.mark.slow
 def test_a_label_makes_another_distribution_and_each_sums_to_one():
     p = autoregressive(gated_pixel_cnn((2, 2, 1), features=3, layers=2))
     model = density_model(p, bernoulli(), event_shape=(2, 2, 1), context=3)
@@ -175,6 +176,7 @@ def test_completions_keep_what_is_known_and_follow_its_posterior_whatever_the_ma
     assert found.x[0, :, 0].mean() == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / 1500))
 
 
+@pytest.mark.slow
 def test_a_decoder_of_codes_is_told_by_a_vae_and_its_importance_bound_reaches_the_evidence():
     """The evidence of a picture as a sum over a grid of codes, with a posterior that is none too good."""
     shape = (2, 2, 1)

@@ -50,7 +50,7 @@ def made(name):
     return network, jax.tree.map(np.asarray, tree.unflatten(moved)), u, context  # as a run or `fit` returns them
 
 
-@pytest.mark.rows(every=3)
+@pytest.mark.rows(every=5)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_output_sees_its_own_element_or_a_later_one(name):
     network, variables, u, context = made(name)
