@@ -75,6 +75,19 @@ def from_logits(margin: float = 1e-6) -> Bijection:
     return Bijection(lambda key, u, context: {}, forward, inverse)
 
 
+def rows_of(value: Array, channels: int) -> Array:
+    """The value [..., C] as rows [N, C]; raises `ValueError` for another last axis.
+
+    Example:
+        >>> rows_of(jnp.zeros((2, 3, 4)), 4).shape
+        (6, 4)
+    """
+    value = as_float("the flow's input", value)
+    if value.ndim == 0 or value.shape[-1] != channels:
+        raise ValueError(f"the flow's input has shape {value.shape}, expected a last axis of {channels}.")
+    return value.reshape(-1, channels)
+
+
 def event(value: Array, event_shape: tuple[int, ...]) -> Array:
     """The value as a float array of the event's shape; raises `ValueError` for another shape.
 

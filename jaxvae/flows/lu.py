@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 
-from jaxvae.checks import as_float, as_seed, positive_integer
+from jaxvae.checks import as_seed, positive_integer
+from jaxvae.flows.events import rows_of
 from jaxvae.flows.records import Bijection, Key, Params
 from jaxvae.networks.rows import matmul_rows
 
@@ -55,10 +56,7 @@ def lu_linear(channels: int, *, seed: int = 0) -> Bijection:
         return low, jnp.triu(params["upper"], 1) + jnp.diag(jnp.asarray(sign, scale.dtype) * scale)
 
     def rows(value: Array) -> Array:
-        value = as_float("the flow's input", value)
-        if value.ndim == 0 or value.shape[-1] != channels:
-            raise ValueError(f"the flow's input has shape {value.shape}, expected a last axis of {channels}.")
-        return value.reshape(-1, channels)
+        return rows_of(value, channels)
 
     def forward(params: Params, u: Array, context: Any) -> tuple[Array, Array]:
         low, up = factors(params)

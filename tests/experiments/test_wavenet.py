@@ -3,10 +3,12 @@
 import json
 import wave
 
+import jax
 import numpy as np
 import pytest
 
 from experiments.lectures import sounds, wavenet
+from jaxvae.models.contexts import Labelled
 
 
 def process(rows, count, seed=0):
@@ -68,6 +70,18 @@ def test_a_file_of_sounds_gives_the_table_sounds_and_their_picture(tmp_path):
         assert (file.getframerate(), file.getnframes(), file.getsampwidth()) == (8000, 80, 2)
     assert not (tmp_path / "out" / "drawn_2.wav").exists()
     assert (tmp_path / "out" / "sounds.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_samples_of_a_sound_cost_its_density(tmp_path):
+    """What the table scores one sample at a time, told before by the model of another length."""
+    options = wavenet.WavenetOptions(longest=24, features=3, layers=2, hidden=4, components=2)
+    model = wavenet.density(24, 2, options)
+    levels = process(1, 24).levels
+    x = Labelled(np.float32(levels[0]), np.int32(1))
+    params = model.init(jax.random.key(0), x)
+    found = wavenet.scored(params, sounds.Sounds(levels, np.array([24]), np.array([1])), 2, options)
+    assert found.sum() == pytest.approx(-float(model.terms(params, jax.random.key(1), x).log_weight), rel=1e-5)
 
 
 def test_other_files_are_refused_by_what_they_lack(tmp_path):

@@ -561,3 +561,9 @@ def test_a_config_written_before_free_bits_had_two_rules_keeps_the_rule_it_had()
     plain = json.loads(serialize.to_json(changed()))
     del plain["objective"]["kl_over"]
     assert serialize.from_json(json.dumps(plain)) == changed()
+
+
+def test_levels_that_the_protocol_of_a_recipe_does_not_tell_apart_are_refused_too() -> None:
+    config = Config(data=DataConfig(protocol="grey", levels=17), recipe=configs.RecipeConfig("mine.py:make"))
+    with pytest.raises(ValueError, match=r"data\.levels is 17, but the protocol 'grey' tells no levels apart"):
+        validate(config)

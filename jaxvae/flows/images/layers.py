@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, positive_integer
+from jaxvae.checks import positive_integer
 from jaxvae.flows.elementary import LEAST
-from jaxvae.flows.events import event
+from jaxvae.flows.events import event, rows_of
 from jaxvae.flows.records import Bijection, Key, Params
 
 Array = jax.Array
@@ -77,10 +77,7 @@ def actnorm(channels: int) -> Bijection:
         return {name: jnp.zeros(channels, jnp.float32) for name in ("log_scale", "shift")}
 
     def rows(value: Array) -> Array:
-        value = as_float("the flow's input", value)
-        if value.ndim == 0 or value.shape[-1] != channels:
-            raise ValueError(f"the flow's input has shape {value.shape}, expected a last axis of {channels}.")
-        return value.reshape(-1, channels)
+        return rows_of(value, channels)
 
     def forward(params: Params, u: Array, context: Any) -> tuple[Array, Array]:
         v = jnp.exp(params["log_scale"])[None] * rows(u) + params["shift"][None]

@@ -27,6 +27,10 @@ def code_prior(network: CausalNetwork, code_shape: tuple[int, ...], codes: int) 
         code_shape: (..., D) of the VQ-VAE.
         codes: K, the size of the codebook.
 
+    Returns:
+        A `Conditional` over z; its `mean` is the codebook's at every position, as with all codes alike, and no
+        expectation under p, which has no closed form.
+
     Raises:
         ValueError: for a network on another number of elements, or that emits another number than `codes`.
 

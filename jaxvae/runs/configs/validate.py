@@ -7,7 +7,7 @@ from jaxvae.runs.choices.data import EXAMPLES, PROTOCOLS, fitting
 from jaxvae.runs.choices.kinds import KINDS, protocols_of
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.configs.combinations import check_parts
-from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.config import Config, DataConfig
 from jaxvae.runs.configs.fields import flatten, mend, typed, words
 from jaxvae.runs.configs.names import show
 
@@ -191,11 +191,7 @@ def _check_protocol(config: Config) -> None:
             f"{others}, or --data.kind to what the data are."
         )
     usual = mine[0] if data.protocol == "auto" else data.protocol
-    if data.levels != 256 and not PROTOCOLS[usual].levels:
-        raise ValueError(
-            f"data.levels is {data.levels}, but the protocol {usual!r} tells no levels apart. Set --data.protocol "
-            f"levels or dequantize and a likelihood that scores them, such as --model.likelihood discretized_logistic."
-        )
+    _check_levels(data, usual)
     if data.protocol in ("auto", *mine):  # which becomes the first of them that fits the data
         return
     if PROTOCOLS[data.protocol].kind != data.kind:
@@ -215,6 +211,15 @@ def _check_protocol(config: Config) -> None:
     )
 
 
+def _check_levels(data: DataConfig, protocol: str) -> None:
+    """Raises where fewer grey levels are asked of a protocol that tells none apart."""
+    if data.levels != 256 and not PROTOCOLS[protocol].levels:
+        raise ValueError(
+            f"data.levels is {data.levels}, but the protocol {protocol!r} tells no levels apart. Set --data.protocol "
+            f"levels or dequantize and a likelihood that scores them, such as --model.likelihood discretized_logistic."
+        )
+
+
 def _check_recipe(config: Config) -> None:
     """Raises where an option was changed that a run of a recipe does not read."""
     defaults = dict(flatten(Config()))
@@ -226,3 +231,4 @@ def _check_recipe(config: Config) -> None:
             )
     if config.data.protocol == "auto":
         raise ValueError(f"data.protocol is 'auto', but {config.recipe.name} names none: expected one by name.")
+    _check_levels(config.data, config.data.protocol)
