@@ -76,6 +76,23 @@ def test_a_visit_gives_the_outputs_of_the_whole_pass(name):
     np.testing.assert_allclose(found, naive, atol=2e-6)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_float32_stays_float32_where_float64_is_enabled(name):
+    network, told = NETWORKS[name]
+    u, context = jnp.zeros(network.event_shape), None if told is None else jnp.zeros(told)
+    with jax.enable_x64(True):
+        variables = jax.eval_shape(network.init, jax.random.key(0), u, context)
+        made = [variables, jax.eval_shape(network.apply, variables, u, context)]
+        for dtype in ("float32", "float64"):  # what a pick answers in another precision is no fault of the network
+            echo = jax.eval_shape(
+                lambda v, c, dtype=dtype: network.visit(v, lambda i, output: (output.sum().astype(dtype), output), c),
+                variables,
+                context,
+            )
+            made.append(echo)
+    assert {leaf.dtype for leaf in jax.tree.leaves(made)} == {jnp.dtype("float32")}
+
+
 @pytest.mark.parametrize("name", [name for name in NETWORKS if "told" in name])
 def test_two_contexts_differ_in_every_element(name):
     network, variables, u, context = made(name)

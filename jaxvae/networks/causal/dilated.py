@@ -9,12 +9,12 @@ import jax.numpy as jnp
 from jaxvae.checks import positive_integer
 from jaxvae.networks.causal.elements import check_levels, init_elements, row_of, rows_of
 from jaxvae.networks.causal.pixel_stacks import gate
-from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked
+from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked, nothing
 from jaxvae.networks.causal.taps import product
 
 Array = jax.Array
 Key = jax.Array
-start = jax.nn.initializers.lecun_normal()
+start = jax.nn.initializers.lecun_normal(dtype=jnp.float32)
 
 
 def wavenet(
@@ -67,13 +67,13 @@ def wavenet(
         told = None if context is None else context.shape[-1]
         made: dict[str, Any] = {f"layer_{n}": _init_layer(keys[n], features, hidden, told) for n in range(layers)}
         made["value"] = init_elements(keys[-3], features, levels)
-        made["in"], made["in_bias"] = start(keys[-2], (hidden, hidden)), jnp.zeros(hidden)
-        made["out"], made["out_bias"] = start(keys[-1], (hidden, size)), jnp.zeros(size)
+        made["in"], made["in_bias"] = start(keys[-2], (hidden, hidden)), jnp.zeros(hidden, jnp.float32)
+        made["out"], made["out_bias"] = start(keys[-1], (hidden, size)), jnp.zeros(size, jnp.float32)
         return {"params": made}
 
     def outputs(params: Params, h: Array, earlier: Any, context: Any) -> Array:
         """[n, size] of rows h [n, features], where earlier(n, h) are the rows of layer n that came before them."""
-        summed = jnp.zeros((len(h), hidden))
+        summed = nothing(params, len(h), hidden)
         for n in range(layers):
             layer = params[f"layer_{n}"]
             pair = jnp.concatenate([earlier(n, h), h], axis=-1)
@@ -111,8 +111,8 @@ def wavenet(
             value, y = pick(index, output)
             return (value, after), y
 
-        nothing = jnp.zeros(()), [jnp.zeros((distance, features)) for distance in distances]
-        ys = jax.lax.scan(element, nothing, jnp.arange(count))[1]
+        kept = [nothing(params, distance, features) for distance in distances]
+        ys = jax.lax.scan(element, (nothing(params), kept), jnp.arange(count))[1]
         return jax.tree.map(lambda y: y.reshape(*event_shape, *y.shape[1:]), ys)
 
     return checked(
@@ -133,4 +133,4 @@ def _init_layer(key: Key, features: int, hidden: int, told: int | None) -> Param
     if told is not None:
         shapes["context"] = (told, 2 * features)
     made = {name: start(k, shapes[name]) for name, k in zip(shapes, jax.random.split(key, len(shapes)), strict=True)}
-    return {**made, "taps_bias": jnp.zeros(2 * features)}
+    return {**made, "taps_bias": jnp.zeros(2 * features, jnp.float32)}

@@ -7,8 +7,8 @@ from jaxvae.checks import positive_integer
 from jaxvae.networks.causal.taps import product
 
 Array = jax.Array
-start = jax.nn.initializers.lecun_normal()
-table = jax.nn.initializers.normal(0.02)
+start = jax.nn.initializers.lecun_normal(dtype=jnp.float32)
+table = jax.nn.initializers.normal(0.02, jnp.float32)
 
 
 def init_elements(key: Array, width: int, levels: int | None) -> Array:

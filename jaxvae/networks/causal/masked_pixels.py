@@ -7,12 +7,12 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.networks.causal.pixel_stacks import channel_outputs, init_head, with_ones
-from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked
+from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked, nothing
 from jaxvae.networks.causal.taps import product
 
 Array = jax.Array
 Key = jax.Array
-start = jax.nn.initializers.lecun_normal()
+start = jax.nn.initializers.lecun_normal(dtype=jnp.float32)
 
 
 def masked_pixel_cnn(
@@ -73,7 +73,7 @@ def masked_pixel_cnn(
         for n in range(layers):
             key_taps, key_told = jax.random.split(keys[n])
             inputs = seen(n) * (features if n else channels + 1)
-            layer = {"taps": start(key_taps, (inputs, features)), "bias": jnp.zeros(features)}
+            layer = {"taps": start(key_taps, (inputs, features)), "bias": jnp.zeros(features, jnp.float32)}
             if context is not None:
                 layer["context"] = start(key_told, (context.shape[-1], features))
             made[f"layer_{n}"] = layer
@@ -101,7 +101,7 @@ def masked_pixel_cnn(
         def pixel(kept: list[Array], place: Array) -> tuple[list[Array], Any]:
             row, column = place // width, place % width
             here = context[row, column][None, None] if context is not None and context.ndim == 3 else context
-            after, h = [kept[0]], jnp.zeros(())
+            after, h = [kept[0]], nothing(params)
             for n in range(layers):
                 side = reaches[n]
                 if n:  # what the layer below has here is new, and this one sees it
@@ -111,7 +111,7 @@ def masked_pixel_cnn(
                 window = jax.lax.dynamic_slice(after[n], (row, column, 0), (side + 1, 2 * side + 1, depth))
                 taps = window.reshape(-1, depth)[: seen(n)].reshape(1, 1, -1)
                 h = layer_of(params, n, taps, h, here)
-            values, ys = jnp.zeros(0), list[Any]()
+            values, ys = nothing(params, 0), list[Any]()
             for c in range(channels):
                 value, y = pick(place * channels + c, channel_outputs(params, h[0, 0], values))
                 values = jnp.append(values, value)
@@ -121,8 +121,8 @@ def masked_pixel_cnn(
             return after, jax.tree.map(lambda *parts: jnp.stack(parts), *ys)
 
         depths = [channels + 1] + [features] * (layers - 1)
-        nothing = [jnp.zeros((height + r, width + 2 * r, d)) for r, d in zip(reaches, depths, strict=True)]
-        ys = jax.lax.scan(pixel, nothing, jnp.arange(height * width))[1]
+        kept = [nothing(params, height + r, width + 2 * r, d) for r, d in zip(reaches, depths, strict=True)]
+        ys = jax.lax.scan(pixel, kept, jnp.arange(height * width))[1]
         return jax.tree.map(lambda y: y.reshape(height, width, *y.shape[1:]), ys)
 
     return checked(

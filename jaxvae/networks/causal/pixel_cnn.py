@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.networks.causal.pixel_stacks import Sizes, channel_outputs, init_stacks, stack_above, stack_left, with_ones
-from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked
+from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked, nothing
 
 Array = jax.Array
 Key = jax.Array
@@ -73,7 +73,7 @@ def gated_pixel_cnn(
             (above, before), (number, told) = carry, at
             after: list[Array] = []
             links = stack_above(params, sizes, above, _kept(before, after, 0), told)
-            start = jnp.zeros((1, first, channels + 1)), [jnp.zeros((1, reach, features))] * (layers - 1)
+            start = nothing(params, 1, first, channels + 1), [nothing(params, 1, reach, features)] * (layers - 1)
             by_column = [link.swapaxes(0, 1)[:, None] for link in links]  # [W, 1, 1, 2 features]
             places = number * width + jnp.arange(width)
             pixels, ys = jax.lax.scan(pixel, start, (places, by_column))[1]
@@ -83,7 +83,7 @@ def gated_pixel_cnn(
             (left, before), (place, links) = carry, at
             after: list[Array] = []
             summed = stack_left(params, sizes, left, _kept(before, after, 1), links)[0, 0]
-            values = jnp.zeros(0)
+            values = nothing(params, 0)
             ys: list[Any] = []
             for c in range(channels):
                 value, y = pick(place * channels + c, channel_outputs(params, summed, values))
@@ -92,7 +92,7 @@ def gated_pixel_cnn(
             left = jnp.concatenate([left[:, 1:], with_ones(values)[None, None]], axis=1)
             return (left, after), (values, jax.tree.map(lambda *parts: jnp.stack(parts), *ys))
 
-        start = jnp.zeros((first, width, channels + 1)), [jnp.zeros((reach, width, features))] * (layers - 1)
+        start = nothing(params, first, width, channels + 1), [nothing(params, reach, width, features)] * (layers - 1)
         told = None
         if context is not None:  # one row of a map, or the vector again
             told = context[:, None] if context.ndim == 3 else jnp.broadcast_to(context, (height, *context.shape))

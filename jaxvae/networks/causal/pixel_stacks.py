@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxvae.networks.causal.records import nothing
 from jaxvae.networks.causal.taps import above_taps, left_taps, product
 
 Array = jax.Array
@@ -19,7 +20,7 @@ Key = jax.Array
 Layer = dict[str, Array]
 # (n, what layer n - 1 emitted) -> the same after what came before it, which layer n sees too
 History = Callable[[int, Array], Array]
-start = jax.nn.initializers.lecun_normal()
+start = jax.nn.initializers.lecun_normal(dtype=jnp.float32)
 
 
 class Sizes(NamedTuple):
@@ -57,7 +58,7 @@ def _init_layer(key: Key, sizes: Sizes, number: int, told: int | None) -> Layer:
     if told is not None:
         shapes["context"] = (told, 4 * width)
     made = {name: start(k, shapes[name]) for name, k in zip(shapes, jax.random.split(key, len(shapes)), strict=True)}
-    return {**made, "above_bias": jnp.zeros(2 * width), "left_bias": jnp.zeros(2 * width)}
+    return {**made, "above_bias": jnp.zeros(2 * width, jnp.float32), "left_bias": jnp.zeros(2 * width, jnp.float32)}
 
 
 def init_head(key: Key, channels: int, inputs: int, hidden: int, size: int) -> dict[str, Layer]:
@@ -67,9 +68,9 @@ def init_head(key: Key, channels: int, inputs: int, hidden: int, size: int) -> d
         keys = jax.random.split(key_channel)
         made[f"channel_{channel}"] = {
             "in": start(keys[0], (inputs + channel, hidden)),
-            "in_bias": jnp.zeros(hidden),
+            "in_bias": jnp.zeros(hidden, jnp.float32),
             "out": start(keys[1], (hidden, size)),
-            "out_bias": jnp.zeros(size),
+            "out_bias": jnp.zeros(size, jnp.float32),
         }
     return made
 
@@ -96,7 +97,7 @@ def stack_above(params: dict[str, Any], sizes: Sizes, block: Array, history: His
 
 def stack_left(params: dict[str, Any], sizes: Sizes, block: Array, history: History, links: list[Array]) -> Array:
     """The features of each pixel [H, W, hidden], of what is left of it and of the links of its rows above."""
-    summed, h = jnp.zeros(()), block
+    summed, h = nothing(params), block
     for n, link in enumerate(links):
         layer = params[f"layer_{n}"]
         seen = left_taps(history(n, h), sizes.reach + 1) if n else left_taps(block, sizes.first)
@@ -126,7 +127,7 @@ def channel_outputs(params: dict[str, Any], features: Array, before: Array) -> A
 def _told(layer: Layer, context: Any) -> tuple[Any, Any]:
     """What the context adds to either stack: [1, 1, 2 F] for a vector, [H, W, 2 F] for a map."""
     if context is None:
-        return jnp.zeros(()), jnp.zeros(())
+        return 0.0, 0.0
     told = product(context, layer["context"])
     above, left = jnp.split(told if told.ndim == 3 else told[None, None], 2, axis=-1)
     return above, left

@@ -71,9 +71,29 @@ def checked(network: CausalNetwork, kernel: Callable[[Params], Any]) -> CausalNe
 
     def visit(variables: Params, pick: Pick, context: Any = None) -> Any:
         check(variables, context)
-        return network.visit(variables, pick, context)
+
+        def pick_in_precision(index: Array, output: Array) -> tuple[Array, Any]:
+            value, y = pick(index, output)
+            return jnp.asarray(value, _precision(variables)), y
+
+        return network.visit(variables, pick_in_precision, context)
 
     return network._replace(init=init, apply=apply, visit=visit)
+
+
+def nothing(params: Params, *shape: int) -> Array:
+    """Zeros in the precision of the weights, which may not be the widest that is enabled: what a visit begins with.
+
+    Example:
+        >>> nothing({"bias": jnp.zeros(2, jnp.float16)}, 3).dtype
+        dtype('float16')
+    """
+    return jnp.zeros(shape, _precision(params))
+
+
+def _precision(params: Params) -> Any:
+    leaves = jax.tree.leaves(params)
+    return jnp.result_type(*leaves) if leaves else jnp.float32
 
 
 def _length(count: int | None) -> str:
@@ -97,7 +117,7 @@ def visit_by_passes(
         return u.at[index].set(value), y
 
     count = math.prod(event_shape)
-    ys = jax.lax.scan(element, jnp.zeros(count), jnp.arange(count))[1]
+    ys = jax.lax.scan(element, nothing(params, count), jnp.arange(count))[1]
     return jax.tree.map(lambda y: y.reshape(*event_shape, *y.shape[1:]), ys)
 
 

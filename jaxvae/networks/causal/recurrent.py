@@ -8,13 +8,13 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.networks.causal.elements import check_levels, init_elements, row_of, rows_of
-from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked
+from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked, nothing
 from jaxvae.networks.causal.taps import product
 
 Array = jax.Array
 Key = jax.Array
-start = jax.nn.initializers.lecun_normal()
-turn = jax.nn.initializers.orthogonal()
+start = jax.nn.initializers.lecun_normal(dtype=jnp.float32)
+turn = jax.nn.initializers.orthogonal(dtype=jnp.float32)
 
 
 def gated_recurrent(
@@ -52,11 +52,11 @@ def gated_recurrent(
         made = {
             "value": init_elements(keys[0], width, levels),
             "in": start(keys[1], (width, 3 * width)),
-            "in_bias": jnp.zeros(3 * width),
+            "in_bias": jnp.zeros(3 * width, jnp.float32),
             "state": jnp.concatenate([turn(k, (width, width)) for k in jax.random.split(keys[2], 3)], axis=1),
-            "state_bias": jnp.zeros(width),
+            "state_bias": jnp.zeros(width, jnp.float32),
             "out": start(keys[3], (width, size)),
-            "out_bias": jnp.zeros(size),
+            "out_bias": jnp.zeros(size, jnp.float32),
         }
         if context is not None:
             made["context"] = start(keys[4], (context.shape[-1], 3 * width))
@@ -89,13 +89,14 @@ def gated_recurrent(
             return h, h
 
         given = inputs(params, rows_of(params["value"], u, levels), context)
-        states = jax.lax.scan(element, jnp.zeros(width), given)[1]
+        states = jax.lax.scan(element, nothing(params, width), given)[1]
         return read(params, states).reshape(*event_shape, size)
 
     def visit(variables: Params, pick: Pick, context: Any = None) -> Any:
         params = variables["params"]
-        nothing = jnp.zeros((count, width))
-        beside = inputs(params, nothing, context) - params["in_bias"][None]  # what the context brings to each
+        beside = (
+            inputs(params, nothing(params, count, width), context) - params["in_bias"][None]
+        )  # what the context brings to each
 
         def element(carry: Any, index: Array) -> tuple[Any, Any]:
             before, h = carry
@@ -104,7 +105,7 @@ def gated_recurrent(
             value, y = pick(index, read(params, h[None])[0])
             return (value, h), y
 
-        ys = jax.lax.scan(element, (jnp.zeros(()), jnp.zeros(width)), jnp.arange(count))[1]
+        ys = jax.lax.scan(element, (nothing(params), nothing(params, width)), jnp.arange(count))[1]
         return jax.tree.map(lambda y: y.reshape(*event_shape, *y.shape[1:]), ys)
 
     network = CausalNetwork(init, apply, visit, tuple(event_shape), size)

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.networks.causal.elements import check_levels, init_elements, row_of, rows_of
-from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked
+from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked, nothing
 from jaxvae.networks.causal.taps import product
 
 Array = jax.Array
 Key = jax.Array
-start = jax.nn.initializers.lecun_normal()
-table = jax.nn.initializers.normal(0.02)
+start = jax.nn.initializers.lecun_normal(dtype=jnp.float32)
+table = jax.nn.initializers.normal(0.02, jnp.float32)
 
 
 def causal_transformer(
@@ -65,9 +65,9 @@ def causal_transformer(
         made: dict[str, Any] = {f"layer_{n}": _init_layer(keys[n], width) for n in range(layers)}
         made["value"] = init_elements(keys[-4], width, levels)
         made["position"] = table(keys[-3], (count, width))
-        made["norm"] = jnp.ones(width)
-        made["out"] = jnp.zeros((width, size)) if zero_start else start(keys[-2], (width, size))
-        made["out_bias"] = jnp.zeros(size)
+        made["norm"] = jnp.ones(width, jnp.float32)
+        made["out"] = jnp.zeros((width, size), jnp.float32) if zero_start else start(keys[-2], (width, size))
+        made["out_bias"] = jnp.zeros(size, jnp.float32)
         if context is not None:
             made["context"] = start(keys[-1], (context.shape[-1], width))
         return {"params": made}
@@ -75,7 +75,7 @@ def causal_transformer(
     def told(params: Params, context: Any) -> Any:
         """What the context adds to every row: [1, width], or of a map, the same for all channels, [N, width]."""
         if context is None:
-            return jnp.zeros((1, width))
+            return nothing(params, 1, width)
         rows = product(context.reshape(-1, context.shape[-1]), params["context"])
         return rows if context.ndim == 1 else jnp.repeat(rows, count // len(rows), axis=0)
 
@@ -109,9 +109,8 @@ def causal_transformer(
             value, y = pick(index, _out(params, h)[0])
             return (value, after), y
 
-        empty = jnp.zeros((heads, count, width // heads))
-        nothing = jnp.zeros(()), [(empty, empty)] * layers
-        ys = jax.lax.scan(element, nothing, jnp.arange(count))[1]
+        empty = nothing(params, heads, count, width // heads)
+        ys = jax.lax.scan(element, (nothing(params), [(empty, empty)] * layers), jnp.arange(count))[1]
         return jax.tree.map(lambda y: y.reshape(*event_shape, *y.shape[1:]), ys)
 
     network = CausalNetwork(init, apply, visit, tuple(event_shape), size)
@@ -127,7 +126,12 @@ def _init_layer(key: Key, width: int) -> Params:
         "back": (4 * width, width),
     }
     made = {name: start(k, shape) for k, (name, shape) in zip(keys, shapes.items(), strict=True)}
-    return {**made, "wide_bias": jnp.zeros(4 * width), "norm": jnp.ones(width), "mlp_norm": jnp.ones(width)}
+    return {
+        **made,
+        "wide_bias": jnp.zeros(4 * width, jnp.float32),
+        "norm": jnp.ones(width, jnp.float32),
+        "mlp_norm": jnp.ones(width, jnp.float32),
+    }
 
 
 def _norm(h: Array, scale: Array) -> Array:
