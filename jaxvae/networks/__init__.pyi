@@ -19,6 +19,9 @@ from .mlp import MLPDecoder as MLPDecoder
 from .mlp import MLPEncoder as MLPEncoder
 from .nnx import from_nnx as from_nnx
 from .precision import matmul_precision as matmul_precision
+from .residual.resnet import ResNetDecoder as ResNetDecoder
+from .residual.resnet import ResNetDeterministicEncoder as ResNetDeterministicEncoder
+from .residual.resnet import ResNetEncoder as ResNetEncoder
 from .rngs import with_rngs as with_rngs
 from .vq import ConvGridDecoder as ConvGridDecoder
 from .vq import ConvGridEncoder as ConvGridEncoder

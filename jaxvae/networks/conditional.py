@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
 from jaxvae.networks.conv import ConvEncoder
+from jaxvae.networks.residual.resnet import ResNetEncoder
 
 Array = jax.Array
 
@@ -63,8 +64,8 @@ def with_context(network: Any, *, channels: bool | None = None, embedding: int |
     channels, a vector the same at every pixel.
 
     Args:
-        network: such as `MLPEncoder`, `MLPDecoder` or `ConvDecoder`; with `channels`, `ConvEncoder`.
-        channels: whether x is an image [H, W, C] that the network must see as one; by default of a `ConvEncoder` only.
+        network: such as `MLPEncoder`, `MLPDecoder` or `ConvDecoder`; with `channels`, `ConvEncoder` or `ResNetEncoder`.
+        channels: whether x is an image [H, W, C] that the network must see as one; by default of those two only.
         embedding: the length of a learned linear embedding of the context, or None to append the context itself.
 
     Raises:
@@ -80,5 +81,5 @@ def with_context(network: Any, *, channels: bool | None = None, embedding: int |
     """
     if not (hasattr(network, "init") and hasattr(network, "apply")):
         raise TypeError(f"network is {network!r}, expected an object with .init and .apply, such as MLPEncoder(2).")
-    image = isinstance(network, ConvEncoder) if channels is None else bool(channels)
+    image = isinstance(network, ConvEncoder | ResNetEncoder) if channels is None else bool(channels)
     return WithContext(network, image, None if embedding is None else positive_integer("embedding", embedding))

@@ -15,7 +15,7 @@ from jaxvae.networks.convolution import Conv, ConvTranspose
 from jaxvae.networks.rows import Dense
 
 Array = jax.Array
-POSITIVE = ("latent_dim", "size", "classes", "channels", "dense", "kernel_size")
+POSITIVE = ("latent_dim", "size", "classes", "channels", "dense", "kernel_size", "blocks")
 SIZES = ("hidden", "features", "event_shape")
 
 

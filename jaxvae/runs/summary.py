@@ -68,6 +68,18 @@ def machine_in_words(machine: Mapping[str, Any]) -> str:
     )
 
 
+def parameters_in_words(params: Params) -> str:
+    """How many numbers are trained, and in which parts.
+
+    Example:
+        >>> parameters_in_words({"encoder": jnp.zeros((30, 50)), "decoder": jnp.zeros(10)})
+        '1,510 parameters: encoder 1,500, decoder 10'
+    """
+    sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(part)) for name, part in params.items()}
+    parts = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
+    return f"{sum(sizes.values()):,} parameters: {parts}"
+
+
 def line_of(
     step: int, epoch: float, estimates: Mapping[str, Estimate], use: Mapping[str, Any], split: str = "test"
 ) -> dict[str, Any]:

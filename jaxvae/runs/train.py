@@ -35,7 +35,7 @@ from jaxvae.runs.held_out import load_run_data
 from jaxvae.runs.profiling import profile_steps
 from jaxvae.runs.running import Running
 from jaxvae.runs.selection import kept_params
-from jaxvae.runs.summary import machine_in_words, machine_of
+from jaxvae.runs.summary import machine_in_words, machine_of, parameters_in_words
 from jaxvae.runs.tables.columns import describe_columns
 from jaxvae.runs.testing import Testing, selection_of
 from jaxvae.runs.tracking.services import Start
@@ -174,6 +174,7 @@ def _train_locked(
     machine = machine_of(compiled.devices, config.precision)
     say(f"On {machine_in_words(machine)}.")
     if not resumed:
+        say(f"{parameters_in_words(state.params)}.")
         say(describe_protocol(asked, config))
         say_levels(config, raw, say)
         if test.columns is not None:

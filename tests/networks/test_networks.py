@@ -12,7 +12,7 @@ from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as Spec
 
 from jaxvae.models.variational import vae
-from jaxvae.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, from_nnx
+from jaxvae.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, ResNetDecoder, ResNetEncoder, from_nnx
 from jaxvae.networks.convolution import conv, conv_transpose
 from jaxvae.networks.precision import at_precision
 from jaxvae.networks.rows import Dense, dense_product, matmul_rows
@@ -41,7 +41,7 @@ quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimizati
 @pytest.mark.parametrize("function", [conv, conv_transpose])
 @pytest.mark.parametrize(
     ("size", "stride", "height", "width"),
-    [(3, 2, 8, 8), (3, 2, 7, 10), (4, 2, 7, 10), (5, 3, 8, 7), (3, 1, 1, 5), (2, 3, 7, 5)],
+    [(3, 2, 8, 8), (3, 2, 7, 10), (4, 2, 7, 10), (5, 3, 8, 7), (3, 1, 1, 5), (4, 1, 6, 5), (2, 3, 7, 5)],
 )
 def test_the_matrix_product_is_the_native_convolution_in_value_and_gradient(function, size, stride, height, width):
     channels = 3 if function is conv else 4
@@ -216,6 +216,7 @@ PAIRS = {
     "mlp": (MLPEncoder(3, (8, 6)), lambda shape, channels: MLPDecoder(shape, channels, (6, 8))),
     "linear": (MLPEncoder(3, ()), lambda shape, channels: MLPDecoder(shape, channels, ())),
     "conv": (ConvEncoder(3, (4, 6), 8), lambda shape, channels: ConvDecoder(shape, channels, (4, 6), 8)),
+    "resnet": (ResNetEncoder(3, (4, 6), 8), lambda shape, channels: ResNetDecoder(shape, channels, (4, 6), 8)),
     "one conv layer": (ConvEncoder(3, (4,), 8), lambda shape, channels: ConvDecoder(shape, channels, (4,), 8)),
 }
 
@@ -249,6 +250,8 @@ def test_encoders_give_mean_and_log_var_and_decoders_the_channels_asked_for(name
         (lambda: ConvEncoder(2, (4, -4)), ValueError, "features is -4"),
         (lambda: ConvEncoder(2, dense=0), ValueError, "dense is 0"),
         (lambda: ConvEncoder(2, kernel_size=0), ValueError, "kernel_size is 0"),
+        (lambda: ResNetEncoder(2, blocks=0), ValueError, "blocks is 0"),
+        (lambda: ResNetDecoder((12, 8, 3)), ValueError, r"\(12, 8, 3\).*multiples of 8.*16 x 8"),
         (lambda: ConvDecoder((28, 28)), ValueError, r"\(28, 28\), expected one image \(H, W, C\)"),
         (lambda: ConvDecoder((30, 28, 1)), ValueError, r"\(30, 28, 1\).*multiples of 4.*32 x 28"),
     ],
@@ -272,6 +275,16 @@ def test_an_image_that_does_not_fit_the_parameters_is_named(encoder, shape):
         jax.eval_shape(encoder.apply, variables, jnp.zeros(shape))
 
 
+@pytest.mark.parametrize("name", [name for name in PAIRS if "conv" in name or name == "resnet"])
+def test_weights_and_outputs_of_convolutions_stay_float32_where_float64_is_enabled(name):
+    encoder, make = PAIRS[name]
+    with jax.enable_x64(True):
+        for network, one in ((encoder, jnp.zeros((8, 4, 1), "float32")), (make((8, 4, 1), 1), jnp.zeros(3, "float32"))):
+            variables = jax.eval_shape(network.init, jax.random.key(0), one)
+            made = variables, jax.eval_shape(network.apply, variables, one)
+            assert {leaf.dtype for leaf in jax.tree.leaves(made)} == {jnp.dtype("float32")}
+
+
 @pytest.mark.parametrize("decoder", [MLPDecoder((4, 4, 1), 1, (4,)), ConvDecoder((4, 4, 1), 1, (4,), 8)])
 def test_latents_that_do_not_fit_the_parameters_are_named(decoder):
     variables = jax.eval_shape(decoder.init, jax.random.key(0), jnp.zeros(3))
@@ -287,6 +300,23 @@ def test_the_size_of_the_kernel_is_an_option_of_both_networks():
     assert down["params"]["Conv_0"]["kernel"].shape == (4, 4, 1, 4)
     assert up["params"]["ConvTranspose_0"]["kernel"].shape == (5, 5, 1, 4)
     assert {leaf.dtype for leaf in jax.tree.leaves((down, up))} == {jnp.dtype("float32")}
+
+
+@pytest.mark.slow
+@pytest.mark.quick_compile
+def test_a_residual_network_starts_as_its_skips_and_then_sees_every_pixel_and_latent():
+    options = {"features": (4, 6), "dense": 8, "attention": True}
+    encoder, decoder = ResNetEncoder(2, **options), ResNetDecoder((4, 8, 1), 2, **options)
+    x, z = jax.random.normal(jax.random.key(0), (4, 8, 1)), jnp.ones(2)
+    for network, one, corner in ((encoder, x, x.at[-1, -1].add(1.0)), (decoder, z, z.at[1].add(1.0))):
+        variables, apply = jax.jit(network.init)(jax.random.key(0), one), jax.jit(network.apply)
+        bare = jax.tree_util.tree_map_with_path(
+            lambda path, leaf: jnp.zeros_like(leaf) if "Conv_1" in str(path) else leaf, variables
+        )
+        jax.tree.map(np.testing.assert_array_equal, apply(variables, one), apply(bare, one))
+        moved = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(1), leaf.shape), variables)
+        for found, other in zip(*(jax.tree.leaves(apply(moved, at)) for at in (one, corner)), strict=True):
+            assert (np.abs(found - other) > 1e-6).all()
 
 
 @pytest.mark.full

@@ -71,6 +71,7 @@ BAD_CONFIGS = [
     ({"model__hidden": 400}, "model.hidden is 400 (int), a list of integers"),
     ({"model__hidden": "400"}, "model.hidden is '400' (str), a list of integers"),
     ({"model__features": (), "model__network": "conv"}, "model.features is empty, --model.features 32 64"),
+    ({"model__blocks": 2}, "model.blocks is 2, nothing reads it here, --model.network resnet"),
     ({"model__network": "cnn"}, "model.network, unknown name 'cnn', mlp, conv"),
     ({"model__network": None}, "model.network is None, one of mlp, conv"),
     ({"model__likelihood": "bernouli"}, "model.likelihood, did you mean 'bernoulli', discretized_logistic"),
@@ -181,7 +182,13 @@ def test_every_number_has_a_range_and_every_likelihood_its_protocols() -> None:
     optional = {"optim.clip", "optim.ema", "optim.skip_above", "data.image_shape", "micro_batch", "patience"}
     optional |= {"data.size", "data.crop", "data.channels", "data.background", "data.classes", "model.weight"}
     optional |= {"data.mean", "data.std", "model.time_steps", "optim.b1"}
-    assert set(RANGES) == (numbers | optional) - {"progress", "data.flip", "data.drop", "recipe.options"}
+    assert set(RANGES) == (numbers | optional) - {
+        "progress",
+        "data.flip",
+        "data.drop",
+        "model.attention",
+        "recipe.options",
+    }
     fitting = {name for likelihood in LIKELIHOODS.values() for name in likelihood.protocols}
     assert fitting == set(typing.get_args(configs.Protocol)) - {"auto"}
 

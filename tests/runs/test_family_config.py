@@ -175,6 +175,18 @@ def test_the_decoder_starts_at_the_mean_image():
     np.testing.assert_allclose(means.mean(0), np.clip(IMAGES.mean(0) / 255, 1 / 510, 1), atol=0.02)
 
 
+@pytest.mark.parametrize("network", ["conv", "resnet"])
+def test_pictures_too_small_for_the_depth_are_told_the_options(network):
+    build_model(replace(TINY, network=network, features=(2, 2)), (12, 8, 3))
+    for shape, words in [
+        ((12, 8, 3), "12 x 8 pixels.*multiples of 8. Set --model.features 2 3 .*--data.size 16 8"),
+        ((6, 4, 1), "Set --model.features 2 .1 number., or .*--data.size 8 8"),
+        ((5, 8, 1), "Set --model.network mlp, or"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            build_model(replace(TINY, network=network, features=(2, 3, 4)), shape)
+
+
 UNREAD = [
     ({"rank": 3}, {}, "model.rank is 3", "--model.posterior"),
     ({"flows": 2}, {}, "model.flows is 2", "real_nvp"),

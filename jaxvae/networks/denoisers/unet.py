@@ -1,7 +1,5 @@
 """A U-Net of one picture: residual blocks down to a coarse one and up again, each beside the block of its size."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,6 +8,7 @@ from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.convolution import Conv, ConvTranspose
 from jaxvae.networks.denoisers.told import conditioning
+from jaxvae.networks.residual.blocks import Attention, GroupNorm, residual_block
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
 from jaxvae.networks.trunks import check_fields
@@ -63,52 +62,16 @@ class UNet(nn.Module):
                     h = Conv(width, 3, 2, self.native)(h)
                     kept.append(h)
                 for _ in range(self.blocks):
-                    h = self._block(h, told, width)
+                    h = residual_block(h, width, self, told)
                     kept.append(h)
-            h = self._block(h, told, self.features[-1])
+            h = residual_block(h, self.features[-1], self, told)
             if self.attention:
                 h = h + Attention()(GroupNorm()(h))
-                h = self._block(h, told, self.features[-1])
+                h = residual_block(h, self.features[-1], self, told)
             for level, width in reversed(list(enumerate(self.features))):
                 for _ in range(self.blocks + 1):
-                    h = self._block(jnp.concatenate([h, kept.pop()], -1), told, width)
+                    h = residual_block(jnp.concatenate([h, kept.pop()], -1), width, self, told)
                 if level:
                     h = ConvTranspose(self.features[level - 1], 3, 2, self.native)(h)
             h = activation_named(self.activation)(GroupNorm()(h))
             return Dense(self.event_shape[2] * self.channels, kernel_init=nn.initializers.zeros)(h)
-
-    def _block(self, x: Array, told: Array, width: int) -> Array:
-        """x + conv(act(norm(conv(act(norm(x))) + told))), the last at 0 where training starts."""
-        act = activation_named(self.activation)
-        h = Conv(width, 3, 1, self.native)(act(GroupNorm()(x)))
-        h = h + Dense(width)(told)[None, None]
-        h = Conv(width, 3, 1, self.native, nn.initializers.zeros)(act(GroupNorm()(h)))
-        return h + (x if x.shape[-1] == width else Dense(width)(x))
-
-
-class GroupNorm(nn.Module):
-    """h [H, W, C] with mean 0 and variance 1 over each group of channels, at most eight groups; scaled and moved.
-
-    Source: Wu and He, 2018, arXiv 1803.08494.
-    """
-
-    @nn.compact
-    def __call__(self, h: Array) -> Array:
-        shape = h.shape
-        scale = self.param("scale", nn.initializers.ones, (shape[-1],))
-        bias = self.param("bias", nn.initializers.zeros, (shape[-1],))
-        grouped = h.reshape(-1, math.gcd(shape[-1], 8), shape[-1] // math.gcd(shape[-1], 8))
-        grouped = grouped - grouped.mean((0, 2), keepdims=True)
-        grouped = grouped * jax.lax.rsqrt((grouped**2).mean((0, 2), keepdims=True) + 1e-5)
-        return grouped.reshape(shape) * scale[None, None] + bias[None, None]
-
-
-class Attention(nn.Module):
-    """h [H, W, C] -> softmax(q k^T / sqrt(C)) v over all pixels, [H, W, C]; it starts at 0."""
-
-    @nn.compact
-    def __call__(self, h: Array) -> Array:
-        width = h.shape[-1]
-        query, key, value = jnp.split(Dense(3 * width)(h.reshape(-1, width)), 3, axis=-1)
-        weights = jax.nn.softmax(query @ key.T / math.sqrt(width))
-        return Dense(width, kernel_init=nn.initializers.zeros)(weights @ value).reshape(h.shape)

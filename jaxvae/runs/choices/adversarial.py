@@ -23,7 +23,7 @@ def _image_critic(config: Options) -> "Network":
     """Of the convolutions of the networks it plays against, where they have some."""
     from jaxvae.networks.discriminator import ConvCritic
 
-    if config.network == "conv":
+    if config.network != "mlp":
         return ConvCritic(config.features, config.dense)
     return _code_critic(config)
 

@@ -36,8 +36,10 @@ def _observation(config: Options, given: Given) -> "Observation":
 def _network(config: Options, given: Given, channels: int) -> Any:
     from jaxvae.networks.denoisers import MLPDenoiser, UNet
 
-    if config.network == "conv":
-        return UNet(given.event_shape, channels, config.features, config.dense, activation=config.activation)
+    if config.network != "mlp":
+        blocks = {"blocks": config.blocks, "attention": config.attention}
+        sizes = (config.features, config.dense)
+        return UNet(given.event_shape, channels, *sizes, activation=config.activation, **blocks)
     return MLPDenoiser(given.event_shape, channels, config.hidden, config.activation)
 
 

@@ -15,7 +15,7 @@ def _conditional(config: Options, given: Given, observation: "Observation") -> "
     from jaxvae.runs.choices.networks import build_decoder, build_encoder
 
     return conditional_vae(
-        with_context(build_encoder(config), channels=config.network == "conv"),
+        with_context(build_encoder(config), channels=config.network != "mlp"),
         with_context(build_decoder(config, given, observation)),
         event_shape=given.event_shape,
         latent_dim=config.latent_dim,
@@ -32,7 +32,7 @@ def _semi_supervised(config: Options, given: Given, observation: "Observation") 
 
     classes = given.known_classes()
     return semi_supervised_vae(
-        with_context(build_encoder(config), channels=config.network == "conv"),
+        with_context(build_encoder(config), channels=config.network != "mlp"),
         with_context(build_decoder(config, given, observation)),
         build_code_encoder(config, classes),
         event_shape=given.event_shape,

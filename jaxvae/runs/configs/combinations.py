@@ -16,6 +16,8 @@ from jaxvae.runs.configs.names import show
 READERS: dict[str, dict[str, tuple[str, ...]]] = {
     **{f"sampler.{field.name}": {"sampler.kind": ("rarity",)} for field in fields(SamplerConfig)[1:]},
     **readers(),
+    "model.blocks": {"model.network": ("resnet",)},
+    "model.attention": {"model.network": ("resnet",)},
     "optim.eps": {"optim.name": ("adam", "adamw")},
     "optim.b1": {"optim.name": ("adam", "adamw")},
 }
@@ -70,7 +72,7 @@ def _check_model(config: Config) -> None:
             f"model.kind is {model.kind!r}, which goes from pixel to pixel of a picture, but data.kind is "
             f"{config.data.kind!r}. Set --model.kind {others}."
         )
-    if model.network == "conv" and not model.features:
+    if model.network != "mlp" and not model.features:
         raise ValueError("model.features is empty, expected at least one layer. Set --model.features 32 64.")
     if posterior.most is not None and model.latent_dim > posterior.most[0]:
         most, why = posterior.most

@@ -91,11 +91,13 @@ class ModelConfig:
     """Encoder q(z | x), decoder and likelihood p(x | z), prior p(z)."""
 
     kind: Kind = "vae"  # What is trained; `experiments.train --help` says what each kind is.
-    network: Literal["mlp", "conv"] = "mlp"  # Kind of encoder and decoder.
+    network: Literal["mlp", "conv", "resnet"] = "mlp"  # Kind of encoder and decoder.
     hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
-    features: tuple[int, ...] = (32, 64)  # Conv: channels of the encoder's layers, each of stride 2.
+    features: tuple[int, ...] = (32, 64)  # Conv, resnet: channels; each layer halves the sides of the picture.
+    blocks: int = 1  # Resnet: residual blocks at each resolution.
+    attention: bool = False  # Resnet: whether all pixels of the coarsest resolution see each other.
     dense: int = 256
-    """Conv: units of the dense layer between convolutions and latents; of what tells a U-Net the noise."""
+    """Conv, resnet: units of the dense layer between convolutions and latents; of what tells a U-Net the noise."""
     activation: Activation = "relu"  # Non-linearity.
     latent_dim: int = 20  # Number of latents.
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.

@@ -50,6 +50,7 @@ RANGES: dict[str, Range] = {
     "model.hidden": _SIZE,
     "model.features": _SIZE,
     "model.dense": _SIZE,
+    "model.blocks": Range(1, 100),
     "model.latent_dim": _SIZE,
     "model.std": _POSITIVE,
     "model.components": _SIZE,

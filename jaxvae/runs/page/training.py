@@ -42,7 +42,8 @@ def head(facts: Facts) -> Html:
 def _parts(model: ModelConfig) -> list[str]:
     """What it is made of: its networks, its latents, its likelihood, as far as the kind takes them."""
     ignored, own = KINDS[model.kind].ignores, KINDS[model.kind].protocols
-    name, widths = ("MLP", model.hidden) if model.network == "mlp" else ("convolutions", model.features)
+    layers = {"mlp": "MLP", "conv": "convolutions", "resnet": "residual blocks"}
+    name, widths = layers[model.network], model.hidden if model.network == "mlp" else model.features
     found = [] if "model.hidden" in ignored else [f"{name} {'-'.join(map(str, widths))}"]
     found += [] if "model.latent_dim" in ignored else [f"{model.latent_dim} latents"]
     return [*found, "a density of its own" if own else f"{model.likelihood.replace('_', ' ')} likelihood"]

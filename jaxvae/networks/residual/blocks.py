@@ -1,0 +1,85 @@
+"""Residual blocks of one picture, its norm and its attention; a U-Net and a residual network are made of them."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxvae.networks.activations import activation_named
+from jaxvae.networks.convolution import Conv, ConvTranspose
+from jaxvae.networks.rows import Dense
+from jaxvae.networks.trunks import check_image_shape
+
+Array = jax.Array
+
+
+class GroupNorm(nn.Module):
+    """h [H, W, C] with mean 0 and variance 1 over each group of channels, at most eight groups; scaled and moved.
+
+    Source: Wu and He, 2018, arXiv 1803.08494.
+    """
+
+    @nn.compact
+    def __call__(self, h: Array) -> Array:
+        shape = h.shape
+        scale = self.param("scale", nn.initializers.ones, (shape[-1],), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (shape[-1],), jnp.float32)
+        grouped = h.reshape(-1, math.gcd(shape[-1], 8), shape[-1] // math.gcd(shape[-1], 8))
+        grouped = grouped - grouped.mean((0, 2), keepdims=True)
+        grouped = grouped * jax.lax.rsqrt((grouped**2).mean((0, 2), keepdims=True) + 1e-5)
+        return grouped.reshape(shape) * scale[None, None] + bias[None, None]
+
+
+class Attention(nn.Module):
+    """h [H, W, C] -> softmax(q k^T / sqrt(C)) v over all pixels, [H, W, C]; it starts at 0."""
+
+    @nn.compact
+    def __call__(self, h: Array) -> Array:
+        width = h.shape[-1]
+        query, key, value = jnp.split(Dense(3 * width)(h.reshape(-1, width)), 3, axis=-1)
+        weights = jax.nn.softmax(query @ key.T / math.sqrt(width))
+        return Dense(width, kernel_init=nn.initializers.zeros)(weights @ value).reshape(h.shape)
+
+
+def residual_block(x: Array, width: int, module: Any, told: Array | None = None) -> Array:
+    """x + conv(act(norm(conv(act(norm(x))) + told))), the last at 0 where training starts; in a compact module.
+
+    Source: He et al., 2016, arXiv 1603.05027 (norm and activation before the convolution).
+    """
+    act = activation_named(module.activation)
+    h = Conv(width, 3, 1, module.native)(act(GroupNorm()(x)))
+    if told is not None:
+        h = h + Dense(width)(told)[None, None]
+    h = Conv(width, 3, 1, module.native, nn.initializers.zeros)(act(GroupNorm()(h)))
+    return h + (x if x.shape[-1] == width else Dense(width)(x))
+
+
+def residual_trunk(x: Array, module: Any) -> Array:
+    """x [H, W, C] -> [H / 2^n, W / 2^n, D]: for each of module.features a convolution of stride 2 and the blocks."""
+    check_image_shape("x", x.shape, len(module.features))
+    for width in module.features:
+        x = Conv(width, 3, 2, module.native)(x)
+        for _ in range(module.blocks):
+            x = residual_block(x, width, module)
+    return activation_named(module.activation)(GroupNorm()(_attended(x, module)))
+
+
+def reverse_residual_trunk(h: Array, module: Any) -> Array:
+    """h [H / 2^n, W / 2^n, D] -> [H, W, C * channels]: blocks, each pixel made four, and so on; the last is linear.
+
+    Its kernel of 4 x 4 and stride 2 lies on every output pixel as often as on any other, so that no grid is seen.
+    """
+    h = _attended(h, module)
+    for level, width in reversed(list(enumerate(module.features))):
+        for _ in range(module.blocks):
+            h = residual_block(h, width, module)
+        if level:
+            h = Dense(module.features[level - 1])(h).repeat(2, 0).repeat(2, 1)
+    h = activation_named(module.activation)(GroupNorm()(h))
+    return ConvTranspose(module.event_shape[2] * module.channels, 4, 2, module.native)(h)
+
+
+def _attended(h: Array, module: Any) -> Array:
+    return h + Attention()(GroupNorm()(h)) if module.attention else h
