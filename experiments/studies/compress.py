@@ -6,7 +6,8 @@
 
 Time: 20 s on two busy cores. Expected: bits per dimension within 1 % of -ELBO / log 2 of the same images.
 Obtained: 0.1900 of 0.1898 bits per dimension after 288 initial bits, where bz2 needs 0.284 and PNG 0.375; all images
-come back. A hierarchy of 100 and 20 latents 0.1976 of 0.1977, MADE 0.1987 of 0.1986.
+come back. A hierarchy of 100 and 20 latents 0.1976 of 0.1977, MADE 0.1987 of 0.1986; Glow of the digits' 17 levels
+2.227 of 2.221 (28 s).
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class CompressOptions:
 
     run: RunFolder
     images: int = 1000  # Test images, picked by a fixed permutation.
-    bits: int = 12  # Each latent is cut into 2^bits buckets.
+    bits: int | None = None  # Each latent is cut into 2^bits buckets, by default 2^12; a level of a flow, 2^16.
     group: int | None = None  # Images coded side by side; by default 1 with latents and 100 without.
     samples: int = 20  # Posterior samples of the -ELBO that the bits are compared with.
     decode: str | None = None  # A file written before: restore its images, and do nothing else.

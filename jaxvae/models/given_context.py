@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxvae.models.contexts import Labelled, split_context
+from jaxvae.models.priors.flow import Flow
 from jaxvae.models.records import Conditional, Model, as_model
 
 
@@ -56,7 +57,7 @@ def given(part: Conditional, context_of: Callable[[Any], Any]) -> Conditional:
         -1.8379
     """
     distribution, with_kl, observed = part.distribution, part.sample_with_kl, part.log_prob_observed
-    complete, levels, visit = part.complete, part.level_log_probs, part.visit
+    complete, levels, visit, flow = part.complete, part.level_log_probs, part.visit, part.flow
     return Conditional(
         lambda key, c: part.init(key, context_of(c)),
         lambda params, key, c: part.sample(params, key, context_of(c)),
@@ -69,4 +70,10 @@ def given(part: Conditional, context_of: Callable[[Any], Any]) -> Conditional:
         complete and (lambda params, key, v, c, mask: complete(params, key, v, context_of(c), mask)),
         levels and (lambda params, c: levels(params, context_of(c))),
         visit and (lambda params, pick, c: visit(params, pick, context_of(c))),
+        flow=flow
+        and Flow(
+            given(flow.base, context_of),
+            lambda params, v, c: flow.inverse(params, v, context_of(c)),
+            lambda params, u, c: flow.forward(params, u, context_of(c)),
+        ),
     )

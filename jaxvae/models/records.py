@@ -56,6 +56,7 @@ class Conditional(NamedTuple):
             that are whole numbers 0 .. L-1; or None.
         groups: of a chain of values (v_1, ..., v_n), drawn one given the other, the conditional of each of them, each
             told the one that was drawn before. None where the value is no chain.
+        flow: of a base pushed through a bijection, the `Flow` of both; or None.
     """
 
     init: Callable[[Key, Any], Params]
@@ -70,6 +71,7 @@ class Conditional(NamedTuple):
     level_log_probs: Callable[[Params, Any], Array] | None = None
     visit: Callable[[Params, Callable[[Array, Array], Array], Any], Array] | None = None
     groups: tuple[Any, ...] | None = None
+    flow: Any = None
 
 
 class Observation(NamedTuple):
@@ -150,12 +152,11 @@ def as_model(name: str, model: Any) -> Model:
     """
     if isinstance(model, Model):
         return model
+    fix = ""
     if hasattr(model, "model") and hasattr(model, "params"):
         fix = f"Unpack it: model, params, config = jaxvae.load(...), or pass {name}.model."
     elif callable(model):
         fix = f"Call it first, as in {name} = jaxvae.vae(...)."
-    else:
-        fix = ""
     raise TypeError(f"{name} is {shown(model)}, expected a Model, as jaxvae.vae(...) returns it. {fix}".rstrip())
 
 

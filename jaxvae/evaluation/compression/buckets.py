@@ -3,13 +3,12 @@
 Narrow buckets cost nothing: what a finer bucket adds to the code of z under the prior, the posterior gives back.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from jaxvae.evaluation.compression.grids import Grid
 from jaxvae.evaluation.compression.stack import Stack
-
-LEAST = 1e-30  # of a mass: where all are 0 in float64, as far off the mean, all are alike
 
 
 class Buckets(NamedTuple):
@@ -57,24 +56,15 @@ class Buckets(NamedTuple):
 
     def pop(self, stack: Stack, mean: np.ndarray, log_var: np.ndarray) -> np.ndarray:
         """The buckets [N, Z] that were pushed under N(mean, exp(log_var)) [N, Z], or a draw from it."""
-        block = stack.pop(self._masses(None, mean, log_var)).reshape(mean.shape)
-        within = stack.pop(self._masses(block, mean, log_var)).reshape(mean.shape)
-        return block * self.block + within
+        return self._grid(len(mean)).pop(stack, mean.ravel(), np.exp(0.5 * log_var).ravel()).reshape(mean.shape)
 
     def push(self, stack: Stack, k: np.ndarray, mean: np.ndarray, log_var: np.ndarray) -> None:
         """Puts buckets [N, Z] back under N(mean, exp(log_var)) [N, Z]."""
-        block, within = np.divmod(k, self.block)
-        stack.push(within.ravel(), self._masses(block, mean, log_var))
-        stack.push(block.ravel(), self._masses(None, mean, log_var))
+        self._grid(len(mean)).push(stack, k.ravel(), mean.ravel(), np.exp(0.5 * log_var).ravel())
 
-    def _masses(self, block: np.ndarray | None, mean: np.ndarray, log_var: np.ndarray) -> np.ndarray:
-        """How much of N(mean, exp(log_var)) each block holds, or each bucket of one block of each: [N * Z, ...]."""
-        from scipy.special import ndtr, ndtri
+    def _grid(self, count: int) -> Grid:
+        """The same buckets for so many codes, all their latents in one row."""
+        from scipy.special import ndtri
 
-        if block is None:
-            edges: Any = np.arange(0, self.number + 1, self.block)
-        else:
-            edges = block[..., None] * self.block + np.arange(self.block + 1)
-        borders = self.mean[:, None] + self.std[:, None] * ndtri(edges / self.number)
-        below = ndtr((borders - mean[..., None]) / np.exp(0.5 * log_var[..., None]))
-        return np.maximum(np.diff(below), LEAST).reshape(mean.size, -1)
+        mean, std = np.tile(self.mean, count)[:, None], np.tile(self.std, count)[:, None]
+        return Grid((self.number // self.block, self.block), lambda k: mean + std * ndtri(k / self.number))

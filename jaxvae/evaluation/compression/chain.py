@@ -9,6 +9,7 @@ import numpy as np
 from jaxvae.checks import positive_integer
 from jaxvae.evaluation.compression.buckets import Buckets
 from jaxvae.evaluation.compression.pixels import Pixels, levels_of
+from jaxvae.evaluation.compression.stack import Stack
 from jaxvae.models.records import Conditional, Model, Params, as_model
 
 LEAST_BITS, MOST_BITS = 2, 20  # of a latent
@@ -46,6 +47,43 @@ class Chain(NamedTuple):
         """z_1 as the likelihood is told of it."""
         return (z,) if self.grouped else z
 
+    def push(self, stack: Stack, x: np.ndarray, start: int) -> None:
+        """Images [G, ...] from number `start` on."""
+        if not self.buckets:
+            self.pixels.push(stack, x, ())
+            return
+        below: np.ndarray = x
+        k_below = None
+        for level, (q, buckets) in enumerate(zip(self.q, self.buckets, strict=True)):
+            k = buckets.pop(stack, *normal(q, self.params, below))
+            z = buckets.codes(k)
+            if k_below is None:
+                self.pixels.push(stack, x, self.code(z))
+            else:
+                self.buckets[level - 1].push(stack, k_below, *normal(self.p[level - 1], self.params, z))
+            below, k_below = z, k
+        assert k_below is not None
+        top = self.buckets[-1].number
+        stack.push_even((k_below + _offsets(start, k_below.shape, top)).ravel() % top, top)
+
+    def pop(self, stack: Stack, count: int, start: int) -> np.ndarray:
+        """The steps of `push` backwards, each undone: images [count, *event_shape]."""
+        if not self.buckets:
+            return self.pixels.pop(stack, (), count, self.event_shape)
+        top = self.buckets[-1]
+        k = stack.pop_even(count * len(top.mean), top.number).reshape(count, -1)
+        k = (k - _offsets(start, k.shape, top.number)) % top.number
+        for level in reversed(range(len(self.buckets))):
+            buckets, popped = self.buckets[level], k
+            z = buckets.codes(k)
+            if level:
+                k = self.buckets[level - 1].pop(stack, *normal(self.p[level - 1], self.params, z))
+                below = self.buckets[level - 1].codes(k)
+            else:
+                below = self.pixels.pop(stack, self.code(z), count, self.event_shape)
+            buckets.push(stack, popped, *normal(self.q[level], self.params, below))
+        return below
+
 
 def chain_of(model: Model, params: Params, bits: int) -> Chain:
     """The chain of a model; raises `ValueError` for one that cannot be a coder, saying why.
@@ -60,6 +98,11 @@ def chain_of(model: Model, params: Params, bits: int) -> Chain:
     p_x = model.likelihood
     if model.context is not None:
         raise ValueError("the model is told a context, expected one without: the receiver would have to know it.")
+    if p_x.flow is not None:
+        raise ValueError(
+            "the pixels of this flow are real numbers, expected levels, which are finite in number: train it with the "
+            "protocol 'levels', or make it with dequantized(p, levels, ...)."
+        )
     if p_x.level_log_probs is None and p_x.visit is None:
         raise ValueError(
             "the pixels of this model are no whole numbers with an end, or all of them are scored together, expected "
@@ -113,3 +156,13 @@ def _moments(prior: Conditional, params: Params) -> list[tuple[np.ndarray, np.nd
 @functools.partial(jax.jit, static_argnums=0)
 def _ancestors(prior: Conditional, params: Params, key: Any) -> Any:
     return jax.vmap(lambda k: prior.sample(params, k, None)[0])(jax.random.split(key, ANCESTORS))
+
+
+def _offsets(start: int, shape: tuple[int, ...], count: int) -> np.ndarray:
+    """What is added to the buckets of the last code, all of them alike likely, of the group that begins with an image.
+
+    The next code is drawn out of the bits on top, which are those of this one: where the posterior is near the prior
+    it would be the same code again, image after image, and no average of many.
+    """
+    raw = np.random.Philox(key=start).random_raw(int(np.prod(shape))) >> np.uint64(32)
+    return (raw % np.uint64(count)).astype(np.int64).reshape(shape)

@@ -1,6 +1,7 @@
 """Densities made by pushing a simple one through a bijection, and the trained prior that is one of them."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,20 @@ from jaxvae.models.priors.standard import standard_normal
 from jaxvae.models.records import Conditional, Key, Params, merge
 
 Array = jax.Array
+
+
+class Flow(NamedTuple):
+    """What a density v = f(u), with u of the base, is made of: its exact code u, and the way back.
+
+    Attributes:
+        base: a `Conditional` over u [D].
+        inverse: (params, v, context) -> u.
+        forward: (params, u, context) -> v.
+    """
+
+    base: Conditional
+    inverse: Callable[[Params, Array, Any], Array]
+    forward: Callable[[Params, Array, Any], Array]
 
 
 def transformed(base: Conditional, bijection: Bijection, latent_dim: int, *, name: str = "flow") -> Conditional:
@@ -58,10 +73,16 @@ def transformed(base: Conditional, bijection: Bijection, latent_dim: int, *, nam
         u, log_det = bijection.inverse(params.get(name, {}), v, context)
         return base.log_prob(params, u, context) + log_det
 
-    def mean(params: Params, context: Any) -> Array:
-        return bijection.forward(params.get(name, {}), base.mean(params, context), context)[0]
+    def to_base(params: Params, v: Array, context: Any) -> Array:
+        return bijection.inverse(params.get(name, {}), v, context)[0]
 
-    return Conditional(init, sample, log_prob, mean)
+    def from_base(params: Params, u: Array, context: Any) -> Array:
+        return bijection.forward(params.get(name, {}), u, context)[0]
+
+    def mean(params: Params, context: Any) -> Array:
+        return from_base(params, base.mean(params, context), context)
+
+    return Conditional(init, sample, log_prob, mean, flow=Flow(base, to_base, from_base))
 
 
 def flow_prior(bijection: Bijection, latent_dim: int, *, name: str = "prior") -> Conditional:
