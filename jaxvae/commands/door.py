@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "bounds on log p(x) of the test images, with errors",
     "annealed": "log p(x) from both sides, and where the ELBO is lost",
     "compare": "runs side by side, and how they differ image by image",
+    "scoreboard": "one contender of each family, trained and scored alike",
     "report": "one HTML page of a run: numbers, curves, pictures",
     "export": "encoder and decoder as StableHLO, which need no jaxvae",
     "sample": "draw images from the prior",

@@ -10,6 +10,7 @@ from . import local as local
 from . import plots as plots
 from . import probes as probes
 from . import samples as samples
+from . import scoreboard as scoreboard
 from .measured import Measured as Measured
 from .measured import SampleSetting as SampleSetting
 from .measured import Setting as Setting

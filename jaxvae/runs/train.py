@@ -4,21 +4,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxvae.checks import one_process
 from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
+from jaxvae.runs.builders.assembled import assemble
 from jaxvae.runs.builders.described import describe_protocol, describe_validation, say_levels
-from jaxvae.runs.builders.from_config import build_model, build_recipe
-from jaxvae.runs.builders.recipe import Make, Recipe, as_described, check_fits, told_labels, training_of
+from jaxvae.runs.builders.recipe import Make, Recipe, as_described
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten
 from jaxvae.runs.configs.recipes import say_changed
 from jaxvae.runs.configs.serialize import read_config
-from jaxvae.runs.examples import blank_example
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.metrics import last_step, truncate_after
 from jaxvae.runs.folder.pictures import draw_pictures
@@ -31,7 +29,6 @@ from jaxvae.runs.folder.saved_config import (
     resuming,
     with_noted,
 )
-from jaxvae.runs.held_out import load_run_data
 from jaxvae.runs.profiling import profile_steps
 from jaxvae.runs.running import Running
 from jaxvae.runs.selection import kept_params
@@ -43,8 +40,6 @@ from jaxvae.runs.tracking.trackers import Trackers, as_trackers, no_longer
 from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.folders import lock_folder
 from jaxvae.training.checkpoints.weights import save_weights
-from jaxvae.training.engine.parallel import compile_steps
-from jaxvae.training.engine.state import compiled_init
 from jaxvae.training.engine.windows import Windows
 from jaxvae.waiting import at_work
 
@@ -124,34 +119,13 @@ def _train_locked(
 ) -> Outcome:
     asked = config.data.protocol
     config = config if overwrite else with_noted(config, folder / run_folder.CONFIG)
-    config, raw, examples, validation, test = load_run_data(config, told_labels(own))
-    shape = raw.shape[1:]
-    per_epoch = len(raw) // config.batch_size
+    work = assemble(config, own)
+    config, raw, examples, validation, test = work.data
+    model, compiled, per_epoch = work.recipe.model, work.compiled, work.per_epoch
     steps = config.epochs * per_epoch
-
-    recipe = own
-    if recipe is None:
-        data = config.data
-        model = build_model(config.model, shape, raw, classes=data.classes, levels=data.levels, protocol=data.protocol)
-        recipe = build_recipe(config, model, per_epoch)
-    model = recipe.model
-    check_fits(recipe, config)
-    if model.context is not None:
-        model.context.check(examples.context, f"the labels of {config.data.name}")
-    sampled(config, model, examples)  # refuses what cannot be sampled before the folder is claimed
-    parts, average = training_of(recipe, config), recipe.ema is not None
-    compiled = compile_steps(
-        *parts,
-        batch_size=config.batch_size,
-        steps_per_call=min(per_epoch, 2000),
-        ema=recipe.ema,
-        mode=config.parallel,
-        skip_above=config.optim.skip_above,
-    )
     resumed = run_folder.check(folder, config, allow_changes=allow_changes, overwrite=overwrite)
 
-    init = compiled_init(model, parts.optimizer, ema=average)
-    state = init(jax.random.key(config.seed), blank_example(model))
+    state = work.start()
     selection = selection_of(config, model, validation)
     anchor, pending, start = None, None, 0
     changes = run_folder.changes(folder, config) if resumed else []

@@ -241,7 +241,8 @@ def everything_in(folder):
 @pytest.mark.parametrize("fault", ["another architecture", "a loss that does not compile", "no memory for the state"])
 def test_a_change_that_cannot_work_leaves_the_run_as_it_was(finished, monkeypatch, fault, overwrite):
     """It is refused before a byte of the folder is written, such as a config.json with which it would open no more."""
-    from jaxvae.runs import running, train
+    from jaxvae.runs import running
+    from jaxvae.runs.builders import assembled
 
     def fail(*_, **__):
         raise ValueError("it cannot work")
@@ -253,7 +254,7 @@ def test_a_change_that_cannot_work_leaves_the_run_as_it_was(finished, monkeypatc
     elif fault == "a loss that does not compile":
         monkeypatch.setattr(running, "train", fail)
     else:
-        monkeypatch.setattr(train, "compiled_init", lambda *_, **__: fail)
+        monkeypatch.setattr(assembled, "compiled_init", lambda *_, **__: fail)
     if fault == "another architecture" and overwrite:
         monkeypatch.setattr(running, "train", fail)
     with pytest.raises(ValueError, match=r"it cannot work|of another model"):

@@ -1,6 +1,7 @@
 from .closed_form import draw_codes as draw_codes
 from .closed_form import fit_gaussian_mixture as fit_gaussian_mixture
 from .closed_form import fit_normal as fit_normal
+from .closed_form import fit_ppca as fit_ppca
 from .histogram import fit_histogram as fit_histogram
 from .kernel_density import fit_kde as fit_kde
 from .maximum_likelihood import train_density as train_density

@@ -71,6 +71,37 @@ def fit_normal(codes: Codes, *, regularization: float = 1e-6) -> Conditional:
     return _mixture(np.ones(1), codes.mean(0)[None], np.linalg.cholesky(cov)[None])
 
 
+def fit_ppca(codes: Codes, components: int) -> Conditional:
+    r"""Probabilistic PCA: N(mean, W W^T + s^2 I), the likeliest Gaussian that is round but in so many directions.
+
+    W = U (L - s^2 I)^{1/2}, U and L the first eigenvectors and eigenvalues of the covariance, s^2 the others' mean
+
+    Args:
+        codes: [N, Z] floats.
+        components: columns of W, fewer than Z.
+
+    Raises:
+        ValueError, TypeError: for impossible codes, or as many components as there are numbers in a code.
+
+    Source: Tipping and Bishop, 1999, Probabilistic Principal Component Analysis, equations 7 and 8.
+
+    Example:
+        >>> density = fit_ppca(np.random.default_rng(0).normal(size=(100, 3)), 1)
+        >>> density.log_prob({}, jnp.zeros(3), None).shape
+        ()
+    """
+    codes, components = as_codes(codes), positive_integer("components", components)
+    size = codes.shape[1]
+    if components >= size:
+        raise ValueError(f"components is {components}, expected fewer than {size}, the numbers in a code.")
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(codes.T, bias=True)))
+    noise = max(values[: size - components].mean(), 1e-6)
+    directions = vectors[:, size - components :]
+    inside = (directions * (values[size - components :] - noise)) @ directions.T
+    scale = np.linalg.cholesky(inside + noise * np.eye(size))
+    return _mixture(np.ones(1), codes.mean(0)[None], scale[None])
+
+
 def fit_gaussian_mixture(
     codes: Codes,
     components: int = 10,

@@ -1,4 +1,5 @@
 from .animations import save_gif as save_gif
+from .board_charts import board_chart as board_chart
 from .charts import kl_per_latent as kl_per_latent
 from .charts import loss_curves as loss_curves
 from .code_charts import codes as codes

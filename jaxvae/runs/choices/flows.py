@@ -13,7 +13,8 @@ STARTED = 500  # examples that parameters start from
 MARGIN = 1e-6  # of the logits of pixels
 # A density of its own: no likelihood, no code.
 OWN = (*IGNORED, "model.likelihood", "model.scale", "model.std", "model.hidden", "model.activation")
-PIXELS: tuple[Protocol, ...] = ("dequantize", "levels")
+PIXELS: tuple[Protocol, ...] = ("dequantize", "levels", "dynamic", "threshold")
+WHOLE: tuple[Protocol, ...] = ("levels", "dynamic", "threshold")  # x of them are whole numbers, with noise between
 REAL: tuple[Protocol, ...] = (*PIXELS, "standardize")
 
 
@@ -64,15 +65,15 @@ def _density(bijection: Any, given: Given) -> "Model":
     from jaxvae.models.densities.discrete_levels import dequantized
     from jaxvae.models.densities.flow import flow_model
 
-    data = given.raw
+    data, levels = given.raw, given.levels if given.protocol in ("dequantize", "levels") else 2
     if data is not None:
         data = data[some_rows(len(data), min(STARTED, len(data)))]
         if data.dtype == np.uint8:
-            data = dequantize(jax.random.key(0), data, given.levels)
+            data = dequantize(jax.random.key(0), data, levels)
     model = flow_model(bijection, event_shape=given.event_shape, data=data)
-    if given.protocol != "levels":
+    if given.protocol not in WHOLE:
         return model
-    return dequantized(model.likelihood, given.levels, event_shape=given.event_shape)
+    return dequantized(model.likelihood, levels, event_shape=given.event_shape)
 
 
 def _affine(size: int, of_pixels: bool) -> tuple[Any, Any]:

@@ -22,6 +22,6 @@ def protocols_of(model: Options) -> tuple[Protocol, ...]:
     Example:
         >>> from jaxvae.runs.configs.config import ModelConfig
         >>> protocols_of(ModelConfig(kind="maf")), protocols_of(ModelConfig(likelihood="poisson"))
-        (('dequantize', 'levels', 'standardize'), ('levels', 'counts'))
+        (('dequantize', 'levels', 'dynamic', 'threshold', 'standardize'), ('levels', 'counts'))
     """
     return KINDS[model.kind].protocols or LIKELIHOODS[model.likelihood].protocols

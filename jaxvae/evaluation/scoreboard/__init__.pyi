@@ -1,0 +1,11 @@
+from .copying import copied_share as copied_share
+from .draws import draw_many as draw_many
+from .draws import score_draws as score_draws
+from .judged import Judged as Judged
+from .paths import Paths as Paths
+from .paths import decoded_paths as decoded_paths
+from .records import COLUMNS as COLUMNS
+from .records import Cell as Cell
+from .records import Column as Column
+from .records import Standing as Standing
+from .scoring import score_model as score_model

@@ -1,0 +1,134 @@
+"""A contender made ready: a density fitted, or a run trained for the epochs that its processor time buys."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxvae.evaluation.scoreboard.judged import DRAWS, Judged
+from jaxvae.evaluation.scoreboard.records import Cell
+from jaxvae.evaluation.scoreboard.scoring import Codes
+from jaxvae.models.records import Model, Params
+from jaxvae.runs.builders.recipe import Recipe, as_described
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.recipes import import_function
+from jaxvae.runs.configs.serialize import read_config
+from jaxvae.runs.configs.validate import validate
+from jaxvae.runs.folder import run_folder
+from jaxvae.runs.held_out import HeldOut, load_run_data
+from jaxvae.runs.scoreboard.budget import Clock, seconds_per_epoch
+from jaxvae.runs.scoreboard.contenders import Contender
+from jaxvae.runs.scoreboard.fitted import fitted, with_mixture
+from jaxvae.runs.train import train_run
+
+TIME = "processor_time.json"
+SAVES = 8  # checkpoints of a run, from which it goes on
+
+
+class Rules(NamedTuple):
+    """What all contenders of a board have in common.
+
+    Attributes:
+        data: one of `BOARDS`.
+        seconds: of processor time for the training of each.
+        seed: of everything random.
+        limit: so many test images are scored for log P, by a fixed permutation.
+        samples: posterior samples of a bound.
+        draws: of each contender.
+        progress: whether a training shows a bar.
+    """
+
+    data: str
+    seconds: float
+    seed: int = 0
+    limit: int = 1000
+    samples: int = 50
+    draws: int = DRAWS
+    progress: bool = True
+
+
+class Trained(NamedTuple):
+    """A contender that is ready to be scored; with the signal that interrupted it, if one did."""
+
+    model: Model
+    params: Params
+    cells: dict[str, Cell]
+    codes: Codes | None = None
+    signal: int = 0
+
+
+class Interrupted(Exception):
+    """A training was ended by a signal, whose number this has; what it did is on the disk."""
+
+    def __init__(self, signal: int):
+        super().__init__(signal)
+        self.signal = signal
+
+
+def by_density(one: Contender, rules: Rules, judged: Judged) -> Trained:
+    """A contender that is fitted in closed form."""
+    start = time.process_time()
+    found = fitted(str(one.fit), judged.train, judged.levels, rules.seed)
+    minutes = (time.process_time() - start) / 60
+    cells = {
+        "minutes": Cell(minutes, setting=found.setting),
+        "parameters": Cell(float(found.numbers), setting="numbers that the density keeps"),
+    }
+    return Trained(found.model, {}, cells, found.codes)
+
+
+def by_run(
+    one: Contender, rules: Rules, judged: Judged, test: HeldOut, folder: Path, say: Callable[[str], None]
+) -> Trained:
+    """A contender that is a run in its folder, trained to the end or gone on with."""
+    make = import_function(one.recipe) if one.recipe else None
+    config = replace(one.config or Config(), seed=rules.seed, progress=rules.progress)
+    described, own = as_described(config, folder, make)
+    if make is not None:
+        _check_same(described, test, one)
+    epochs = _epochs(described, own, rules, folder)
+    run = replace(config, epochs=epochs, evaluate_every=epochs, save_every=max(1, epochs // SAVES))
+    say(f"{one.name}: {epochs} epochs in about {rules.seconds:g} s of processor time")
+    clock = Clock(folder / TIME)
+    outcome = train_run(
+        validate(run), folder, recipe=make, trackers=[clock], say=lambda line: say(f"{one.name}: {line}")
+    )
+    model, params = outcome.model, outcome.params
+    if outcome.signal:
+        return Trained(model, params, {}, None, outcome.signal)
+    seconds = clock.seconds(outcome.step)
+    words = f"{epochs} epochs of {run.batch_size} images a step; without compiling"
+    cells = {"minutes": Cell(None if seconds is None else seconds / 60, setting=words)}
+    if one.on_codes:
+        found = with_mixture(model, params, judged.train, rules.seed)
+        model = found.model
+        cells["minutes"] = cells["minutes"]._replace(setting=f"{words}; then {found.setting}")
+    return Trained(model, params, cells)
+
+
+def _check_same(config: Config, test: HeldOut, one: Contender) -> None:
+    """Raises `ValueError` where a contender of the user's own is of other data than the board."""
+    theirs = load_run_data(config, "none").test
+    if theirs.sha256 != test.sha256:
+        raise ValueError(
+            f"{one.recipe} scores other numbers than this board: {config.data.name}, protocol {theirs.protocol}, "
+            f"expected the test images under {test.protocol}. Let the recipe name the board's data and protocol."
+        )
+
+
+def _epochs(config: Config, own: Recipe | None, rules: Rules, folder: Path) -> int:
+    """Those of the run in the folder, or as many as the budget pays for.
+
+    Raises:
+        ValueError: for a budget that is too short for one.
+    """
+    if (folder / run_folder.CONFIG).is_file():
+        return read_config(folder / run_folder.CONFIG).epochs
+    each = seconds_per_epoch(validate(config), own)
+    if each > rules.seconds:
+        raise ValueError(
+            f"an epoch takes some {each:.0f} s of processor time, more than the budget of {rules.seconds:g} s. Set "
+            f"--budget {each * 1.2:.0f}s or more."
+        )
+    return int(rules.seconds / each)

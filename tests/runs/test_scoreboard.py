@@ -1,0 +1,147 @@
+"""A board: what its budget buys, what fails alone, what is read back, and what is written."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxvae.commands.scoreboard import ScoreboardOptions, chosen_of, main
+from jaxvae.evaluation.scoreboard import COLUMNS
+from jaxvae.runs.builders.from_config import build_model
+from jaxvae.runs.configs.config import ModelConfig
+from jaxvae.runs.configs.validate import validate
+from jaxvae.runs.scoreboard import board, ready
+from jaxvae.runs.scoreboard.budget import Clock, seconds_of
+from jaxvae.runs.scoreboard.contenders import BOARDS, contenders_of, data_of
+from jaxvae.runs.scoreboard.words import PARTS
+
+pytestmark = pytest.mark.quick_compile
+
+
+@pytest.mark.parametrize("text", ["", "2", "-2m", "0s", "2 minutes", "1e3s"])
+def test_a_budget_in_other_words_is_refused(text):
+    with pytest.raises(ValueError, match=r"budget is .*, expected processor time .* such as 90s"):
+        seconds_of(text)
+    assert seconds_of("1.5h") == 5400
+
+
+def test_the_clock_goes_on_after_a_kill_and_pays_once_for_steps_trained_twice(tmp_path, monkeypatch):
+    now = iter([10.0, 13.0, 100.0, 103.0])
+    monkeypatch.setattr("jaxvae.runs.scoreboard.budget.time.process_time", lambda: next(now))
+    first = Clock(tmp_path / "time.json")
+    assert first.seconds(10) is None
+    for step in (10, 40):  # the first ten steps compile
+        first.write({"step": step})
+    first.close()
+    second = Clock(tmp_path / "time.json")
+    for step in (30, 60):
+        second.write({"step": step})
+    assert second.seconds(60) == pytest.approx(6.0)  # a tenth of a second for each of 60 steps, however often
+
+
+@pytest.mark.parametrize("data", BOARDS)
+def test_every_contender_is_a_run_of_the_boards_own_numbers(data):
+    for one in contenders_of(data).values():
+        assert (one.config is None) != (one.fit is None)
+        if one.config is not None:
+            assert validate(one.config).data == data_of(data)
+
+
+def test_a_flow_of_black_and_white_pictures_is_that_of_two_levels():
+    x, config = np.float32([[[0.0], [1.0]], [[1.0], [1.0]]]), ModelConfig("maf", flows=1, flow_hidden=(4,))
+    given = [{"protocol": "levels", "levels": 2}, {"protocol": "dynamic"}, {"protocol": "threshold"}]
+    models = [build_model(config, (2, 2, 1), **options) for options in given]
+    params = models[0].init(jax.random.key(0), x)
+    found = [model.terms(params, jax.random.key(1), x).log_weight for model in models]
+    assert models[1].evidence == "weights"
+    assert found[1:] == [found[0], found[0]]
+
+
+def test_every_column_is_printed_once():
+    assert sorted(name for names in PARTS.values() for name in names) == sorted(COLUMNS)
+
+
+def test_an_unknown_contender_or_file_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(ValueError, match="unknown contender 'vea', did you mean 'vae'"):
+        chosen_of(ScoreboardOptions(only=("vea",)))
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        chosen_of(ScoreboardOptions(also=(f"{tmp_path}/mine.py:make",)))
+    assert [one.name for one in chosen_of(ScoreboardOptions(only=("vae", "kde")))] == ["kde", "vae"]
+
+
+SMALL = {"limit": 20, "samples": 2, "draws": 40, "progress": False}
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(board, "STEPS", 5)
+    monkeypatch.setattr(board, "PASSES", 0)
+
+
+@pytest.mark.slow
+def test_one_that_fails_is_a_row_that_says_why_and_the_rest_is_kept_and_read_back(tmp_path, quick, monkeypatch, capsys):
+    monkeypatch.setattr(ready, "seconds_per_epoch", lambda config, own: 7.0)
+    options = ScoreboardOptions(budget="5s", only=("ppca", "vae"), workdir=str(tmp_path / "b"), **SMALL)
+    assert main(options) == 0
+    printed = capsys.readouterr().out
+    assert "an epoch takes some 7 s of processor time, more than the budget of 5 s. Set --budget 8s" in printed
+    rows = {row["name"]: row for row in json.loads((tmp_path / "b" / "scoreboard.json").read_text())}
+    assert list(rows) == ["real", "ppca", "vae"]
+    assert rows["vae"]["columns"] == {}
+    assert rows["vae"]["failed"].startswith("an epoch takes")
+    nats = rows["ppca"]["columns"]["nats"]
+    assert (nats["evidence"], nats["value"] > 100) == ("importance bound", True)
+    assert rows["real"]["columns"]["copied"]["value"] == 1.0
+    page = (tmp_path / "b" / "scoreboard.html").read_text()
+    assert page.count("<script>") == 1
+    assert "http" not in page.replace("http-equiv", "")
+    assert "an epoch takes some" in (tmp_path / "b" / "scoreboard.md").read_text()
+
+    def not_again(*_):
+        raise AssertionError("it was scored before")
+
+    monkeypatch.setattr(ready, "fitted", not_again)
+    assert main(options) == 0
+    again = {row["name"]: row for row in json.loads((tmp_path / "b" / "scoreboard.json").read_text())}
+    assert again == rows
+    with pytest.raises(ValueError, match=r"holds another board \(seconds: 5.0 there, 6.0 now\)"):
+        main(ScoreboardOptions(budget="6s", only=("ppca",), workdir=str(tmp_path / "b"), **SMALL))
+
+
+RECIPE = """
+import jaxvae
+from jaxvae.runs import DataConfig, Recipe
+
+def make(levels: int = {levels}):
+    network = jaxvae.networks.causal.masked_network((8, 8, 1), levels, hidden=(8,))
+    p = jaxvae.models.densities.autoregressive(network, jaxvae.observations.categorical(levels))
+    model = jaxvae.models.densities.density_model(p, jaxvae.observations.categorical(levels), event_shape=(8, 8, 1))
+    return Recipe(model, DataConfig("digits", protocol="levels", levels=levels), "levels")
+"""
+
+
+@pytest.mark.slow
+def test_a_recipe_of_ones_own_takes_part_and_a_run_that_was_interrupted_goes_on(tmp_path, quick, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text(RECIPE.format(levels=17))
+    monkeypatch.setattr(ready, "seconds_per_epoch", lambda config, own: 1.0)
+    options = ScoreboardOptions(budget="2s", also=(f"{file}:make",), workdir=str(tmp_path / "b"), **SMALL)
+    mine = chosen_of(options)[-1]
+    rules = ready.Rules("digits", 2.0, 0, *(SMALL[name] for name in ("limit", "samples", "draws", "progress")))
+    train = ready.train_run
+
+    def interrupted(*args, **more):
+        return train(*args, **more)._replace(signal=15)
+
+    monkeypatch.setattr(ready, "train_run", interrupted)
+    with pytest.raises(ready.Interrupted):
+        board.run_scoreboard(rules, [mine], tmp_path / "b", say=lambda line: None)
+    monkeypatch.setattr(ready, "train_run", train)
+    _, row = board.run_scoreboard(rules, [mine], tmp_path / "b", say=lambda line: None)
+    assert (row.name, row.failed, row.columns["nats"].evidence) == ("mine_make", "", "exact")
+    assert row.draws.shape == (16, 8, 8, 1)
+    assert np.isfinite(row.columns["bytes"].value)
+    file.write_text(RECIPE.format(levels=16))
+    _, row = board.run_scoreboard(rules, [mine], tmp_path / "other", say=lambda line: None)
+    assert "scores other numbers than this board" in row.failed
