@@ -93,7 +93,10 @@ def main(options: GenerationOptions) -> None:
     }
     print_scores(scores, f"{options.data}, {options.epochs} epochs, codes of {options.latent_dim}")
     write_scores(path.with_suffix(".json"), {options.features: scores}, epochs=options.epochs, hidden=options.hidden)
-    numbers = {label: found[0].number for label, found in scores.items()}
+    numbers = {
+        label: next(score.number for score in found if score.name == "Frechet distance")
+        for label, found in scores.items()
+    }
     pictures = {f"{label}: {numbers[label]}": images[:12] for label, images in rows.items()}
     title = "Draws of an autoencoder and of a VAE, and their Frechet distance to test images"
     print(plots.save(plots.compare(pictures, 12, title=title)[0], path))

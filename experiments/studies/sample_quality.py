@@ -1,4 +1,4 @@
-"""Scores a run's samples: Frechet and kernel distance, Inception Score, precision and recall, density and coverage.
+"""Scores a run's samples: recall, coverage, precision, density, Frechet and kernel distance, Inception Score.
 
     python -m experiments.sample_quality runs/digits
     python -m experiments.sample_quality runs/mnist --features classifier pca
@@ -88,10 +88,13 @@ def main(options: SampleOptions) -> None:
         }
         print_scores(tables[name], f"{options.run} ({config.data.protocol})")
     write_scores(path, tables, run=folder_name(options.run), protocol=config.data.protocol, sha256=test.sha256)
-    frechet = {label: scores[0].number for label, scores in next(iter(tables.values())).items()}
+    covered = {
+        label: next(score.number for score in scores if score.name == "coverage")
+        for label, scores in next(iter(tables.values())).items()
+    }
     pictures = {"test images": unit(reference)[:14]}
-    pictures |= {f"{label}, {frechet[label]}": images[:14] for label, images in rows.items()}
-    title = f"Frechet distance to test images: {options.features[0]} features, {count} samples"
+    pictures |= {f"{label}, {covered[label]}": images[:14] for label, images in rows.items()}
+    title = f"Coverage of the test images: {options.features[0]} features, {count} samples"
     print(plots.save(plots.compare(pictures, 14, title=title)[0], path.with_suffix(".png")))
 
 

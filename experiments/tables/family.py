@@ -7,8 +7,8 @@ Time: 4 to 40 s for each member and 100 epochs on two cores, a minute or two for
 all beside other work. Expected: bounds within some 10 nats of the plain VAE's; autoencoders reconstruct best and have
 no bound. Obtained, in nats, +- 1.2 (vq 2.1, vae_gan 1.5): vae 161.6, conditional 156.3, semi_supervised 162.1,
 hierarchical and ladder 158.9, categorical 164.8, vamp_prior 158.9, spline_prior 158.1, iwae 161.3, beta 169.4, vq
-187.8; vae_gan, which is not trained for it, 213; autoencoder no bound, and 150.8 of reconstruction. The plain GAN
-draws one digit only.
+187.8; vae_gan, which is not trained for it, 213; autoencoder no bound, and 150.8 of reconstruction. The GAN draws
+several digits, roughly; without pairs and the penalty of the critic's slope it drew one only.
 
 Prints a table and draws a picture with a row of samples from each; `model_zoo.py`, beside this file, shows how each is
 made. Autoencoders have no prior to draw from: a Gaussian mixture is fitted to their codes afterwards.

@@ -132,11 +132,16 @@ MODEL_ZOO: dict[str, tuple[str, Callable[[], ZooModel]]] = {
     "dip_ii": ("DIP-VAE II", lambda: penalised(plain(), jaxvae.losses.dip_vae_penalty(kind="II"))),
     "vae_gan": ("VAE-GAN", lambda: adversarial(plain(), jaxvae.losses.vae_gan_loss, "example")),
     "gan": (
-        "GAN",
+        "GAN, real against generated in pairs",
         lambda: adversarial(
             jaxvae.gan(decoder(), event_shape=SHAPE, latent_dim=LATENTS, observation=OBSERVATION),
-            jaxvae.losses.gan_loss,
+            functools.partial(
+                jaxvae.losses.gan_loss,
+                adversarial_loss=jaxvae.objectives.relativistic(),
+                zero_centred_penalty_weight=0.1,
+            ),
             "example",
+            b1=0.0,
         ),
     ),
     "autoencoder": ("no distribution over codes", lambda: ZooModel(code())),

@@ -57,10 +57,10 @@ def penalised(model: Any, penalty: Callable[..., Any], **options: Any) -> ZooMod
     return ZooModel(model, jaxvae.bound_loss(model, jaxvae.elbo, batch_penalty=penalty, **options))
 
 
-def adversarial(model: Any, make_loss: Callable[..., Any], sees: str) -> ZooModel:
+def adversarial(model: Any, make_loss: Callable[..., Any], sees: str, **options: Any) -> ZooModel:
     critic = jaxvae.networks.MLPCritic((128,))
     model = jaxvae.models.players.with_critic(model, critic, sees=sees)
-    adam = functools.partial(jaxvae.make_optimizer, "adam")
+    adam: Any = functools.partial(jaxvae.make_optimizer, "adam", **options)
     return ZooModel(
         model, make_loss(model, critic), jaxvae.training.optimizer_by_part({"critic": adam(3e-4)}, adam(1e-3))
     )

@@ -34,8 +34,12 @@ def make_features(name: FeatureName, data: str, train: tuple[Any, Any], test: tu
 
 
 def print_scores(rows: Mapping[str, Sequence["Measured"]], title: str) -> None:
-    """A column for each set of samples; the setting, one for all but for the name, stands above and below."""
+    """A column for each set of samples; the setting, one for all but for the name, stands above and below.
+
+    Below it stands too which of them have collapsed, in words.
+    """
     from jaxvae.evaluation.measured import print_table
+    from jaxvae.evaluation.samples.variety import collapse_in_words
     from jaxvae.evaluation.written import written
 
     first = next(iter(rows.values()))
@@ -48,6 +52,7 @@ def print_scores(rows: Mapping[str, Sequence["Measured"]], title: str) -> None:
     counts = f"{setting.samples} samples a column against {setting.references} of {setting.reference}"
     caption = f"{counts}, seed {setting.seed}; \N{PLUS-MINUS SIGN} is one standard error"
     remarks = {one.name: one.remark for scores in rows.values() for one in scores if one.remark}
+    remarks |= {label: words for label, scores in rows.items() if (words := collapse_in_words(scores))}
     caption += "".join(f"\n{name}: {remark}" for name, remark in remarks.items())
     print_table(f"{title}\nfeatures: {setting.features}", ("score", *rows), lines, caption)
 

@@ -1,4 +1,4 @@
-"""Looking at the latents while a model trains, and a warning where they have collapsed."""
+"""Looking at latents while a model trains, at draws afterwards, and a word where they have collapsed."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -100,6 +100,42 @@ def seen(model: Model, data: Any, preprocess: Preprocess) -> Any:
     raw = some.value if isinstance(some, Labelled) else some
     x = jax.vmap(preprocess)(jax.random.split(jax.random.key(0), len(raw)), raw)
     return Labelled(x, some.context) if model.context is not None else x
+
+
+def look_at_draws(model: Model, params: Params, test: HeldOut, say: Callable[[str], None]) -> dict[str, Any]:
+    """Recall and coverage of draws at the test pictures, of a model that says nothing else of them, a GAN; else {}.
+
+    Of a generator that draws one picture only, no loss tells it; a collapse is said in words.
+
+    Args:
+        model, params: what is judged.
+        test: the test images, of which at most `EXAMPLES` are taken, and as many draws.
+        say: is given a line.
+    """
+    picture = test.columns is None and test.raw.shape[-1] in (1, 3)
+    draws = model.draw is not None or model.prior.support != "none"
+    silent = model.evidence == "none" and model.posterior.support == "none"
+    if not (picture and draws and silent and len(test.x) >= 20):
+        return {}
+    from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.latents.decoding import contexts_in_turn
+    from jaxvae.evaluation.samples.features import pixel_features
+    from jaxvae.evaluation.samples.scores import sample_scores
+    from jaxvae.evaluation.samples.variety import collapse_in_words
+
+    shown = test.some(EXAMPLES)
+    count, key = len(shown.x), jax.random.key(test.seed)
+    drawn = generation.means_or_draws(model, params, key, count, context=contexts_in_turn(model, count))
+    images, real = (np.clip(np.asarray(model.to_unit(x), np.float32), 0, 1) for x in (drawn, shown.x))
+    scores = sample_scores(images, real, pixel_features(), names=("draws", "test"), seed=test.seed)
+    found = {score.name: score for score in scores[:4]}
+    of = f"of {count} draws at {count} test {test.noun}s, by their pixels"
+    say(f"{', '.join(f'{name} {score.number}' for name, score in found.items())} {of}.")
+    if words := collapse_in_words(scores):
+        say(f"Warning: {words}.")
+    rows = {name: score.as_row() for name, score in found.items()}
+    numbers = {name: {"value": one.value, "standard_error": one.standard_error} for name, one in rows.items()}
+    return {"draws": {"count": count, "features": "pixels", **numbers, "collapse": words}}
 
 
 def _options(objective: ObjectiveConfig) -> tuple[str, ...]:

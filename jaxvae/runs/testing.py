@@ -83,6 +83,7 @@ class Testing(NamedTuple):
         values, step, decay = self.per_example(params), int(state.step), self.config.optim.ema
         use, samples = self.watch.look(params, values, int(epochs), step), self.config.test_samples
         summary = make_summary(params, values, use, self.test, step=step, epochs=epochs, samples=samples)
+        summary.update(measure.look_at_draws(self.model, params, self.test, say))
         summary.update(rounded(self.config.model, self.model, params, jax.random.key(self.test.seed), say))
         if selection is not None:
             summary["validation"] = chosen(selection, self.config, epochs)

@@ -19,6 +19,7 @@ from jaxvae.evaluation.samples.classifiers import (
 from jaxvae.evaluation.samples.features import Features, check_labels, pca_features, pixel_features
 from jaxvae.evaluation.samples.frechet import frechet_estimate
 from jaxvae.evaluation.samples.scores import sample_scores
+from jaxvae.evaluation.samples.variety import class_variety, collapse_in_words
 from jaxvae.evaluation.statistics import Estimate
 
 pytestmark = pytest.mark.quick_compile
@@ -100,7 +101,9 @@ def test_a_score_says_its_features_their_accuracy_the_counts_and_the_seed(classi
     scores = {
         score.name: score for score in sample_scores(x, y, features, names=("training digits", "digits/test"), seed=7)
     }
-    assert set(scores) >= {"Frechet distance", "kernel distance", "precision", "recall", "Inception Score"}
+    assert list(scores)[:4] == ["recall", "coverage", "precision", "density"]
+    assert set(scores) >= {"Frechet distance", "kernel distance", "class variety", "Inception Score"}
+    assert 0.9 < scores["class variety"].estimate.mean < 1.05
     for score in scores.values():
         for words in ("200 training digits", "297 of digits/test", "classifier of digits", "accuracy 9", "seed 7"):
             assert words in str(score)
@@ -126,6 +129,38 @@ def test_a_distance_that_seems_to_contradict_itself_says_what_it_means(capsys):
     assert "estimated bias" in printed
     assert "Frechet distance: the estimated bias is no smaller" in printed
     assert "kernel distance: an estimate without bias" in printed
+
+
+def test_draws_that_have_collapsed_are_called_so_in_words(capsys):
+    """One picture over and over, with noise no eye sees, against 60 of three classes: a closed form for each number."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    data = np.eye(3)[labels][:, None, :, None] + 0.01 * rng.normal(size=(60, 1, 3, 1))
+    one = np.repeat(data[:1], 60, 0) + 1e-4 * rng.normal(size=(60, 1, 3, 1))
+    features = Features("sides", lambda x: x.reshape(len(x), -1), lambda x: np.eye(3)[x.reshape(len(x), 3).argmax(1)])
+    good, bad = (
+        sample_scores(x.clip(0, 1), data.clip(0, 1), features, names=(name, "sides"), seed=0)
+        for name, x in (("all", data[::-1]), ("one", one))
+    )
+    found = {score.name: score.estimate.mean for score in bad}
+    assert found["class variety"] == pytest.approx(1 / 3)
+    assert (found["recall"], found["precision"]) == (pytest.approx(1 / 60), 1)  # of the one that is copied
+    words = collapse_in_words(bad)
+    assert words.startswith("collapsed to a few pictures: recall 0.02")
+    assert "few classes hold nearly all draws: as many as 33 % of those of the data" in words
+    assert collapse_in_words(good) == ""
+    assert {score.name: score.estimate.mean for score in good}["class variety"] == 1
+    far = [score for score in bad if score.name in ("recall", "coverage")]
+    assert collapse_in_words(far).startswith("next to nothing of the data is near a draw")
+    score_table.print_scores({"good": good, "bad": bad}, "scores")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"bad: {words[:30]}" in printed
+    assert "good: " not in printed
+    # Shares 3/4 and 1/4 of two classes are exp H = 4 / 3^(3/4) classes.
+    share = np.eye(2)[[0, 0, 0, 1] * 20]
+    assert class_variety(share, np.eye(2)[[0, 1] * 20]).mean == pytest.approx(2 / 3**0.75)
+    with pytest.raises(ValueError, match=r"shapes \(80, 2\) and \(4, 3\)"):
+        class_variety(share, np.eye(3)[[0, 1, 2, 0]])
 
 
 def test_without_a_classifier_there_is_no_inception_score_and_any_function_will_do():

@@ -38,7 +38,8 @@ def test_sample_quality_scores_draws_beside_the_floor(folder, capsys):
     found = json.loads((folder / "sample_quality.json").read_text())
     rows = found["scores"]["pixels"]
     assert set(rows) == {"training images", "their reconstructions", "prior draws of x", "prior means of x"}
-    frechet = {name: scores[0] for name, scores in rows.items()}
+    frechet = {name: scores[4] for name, scores in rows.items()}
+    assert frechet["training images"]["name"] == "Frechet distance"
     assert frechet["training images"]["value"] < frechet["prior draws of x"]["value"]
     assert frechet["prior draws of x"]["setting"]["samples"] == 60
     assert frechet["prior draws of x"]["standard_error"] > 0

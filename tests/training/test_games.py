@@ -67,6 +67,11 @@ def test_the_relativistic_game_is_the_formula_of_each_pair_and_wants_pairs():
         critic, generator = (float(-sum(log_sigmoid(sign * d) for d in apart) / 4) for sign in (1, -1))
     assert float(game.critic(real, fake)) == pytest.approx(critic, rel=1e-6)
     assert float(game.generator(fake, real)) == pytest.approx(generator, rel=1e-6)
+    slopes = [float(mpmath.exp(log_sigmoid(-d))) / 4 for d in apart]  # sigmoid(fake - real), a share of the mean
+    found = jax.jit(jax.grad(game.critic, (0, 1)))(real, fake)
+    np.testing.assert_allclose(found, [np.negative(slopes), slopes], rtol=1e-5, atol=1e-30)
+    behind = [float(mpmath.exp(log_sigmoid(d))) / 4 for d in apart]
+    np.testing.assert_allclose(jax.grad(game.generator)(fake, real), np.negative(behind), rtol=1e-5, atol=1e-30)
     assert game.pairs
     with pytest.raises(ValueError, match="compares one with one"):
         game.critic(real, fake[:3])

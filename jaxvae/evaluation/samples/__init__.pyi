@@ -20,3 +20,5 @@ from .manifolds import Manifolds as Manifolds
 from .manifolds import density_coverage as density_coverage
 from .manifolds import precision_recall as precision_recall
 from .scores import sample_scores as sample_scores
+from .variety import class_variety as class_variety
+from .variety import collapse_in_words as collapse_in_words

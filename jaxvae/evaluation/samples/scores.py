@@ -11,6 +11,7 @@ from jaxvae.evaluation.samples.frechet import frechet_estimate
 from jaxvae.evaluation.samples.inception import inception_score
 from jaxvae.evaluation.samples.kernel import kernel_distance
 from jaxvae.evaluation.samples.manifolds import density_coverage, precision_recall
+from jaxvae.evaluation.samples.variety import class_variety
 from jaxvae.evaluation.statistics import Estimate, Jackknife
 
 BLOCKS = 10
@@ -24,7 +25,9 @@ def sample_scores(
     names: Sequence[str] = ("samples", "data"),
     seed: int,
 ) -> list[Measured]:
-    """Frechet and kernel distance, precision and recall, density and coverage, and the Inception Score if it can be.
+    """Recall, coverage, precision, density, Frechet and kernel distance; where there are classes, their variety too.
+
+    Recall and coverage come first: a generator that draws one good picture has the best precision and density.
 
     Args:
         generated: [N, H, W, C] images on [0, 1], from `model.to_unit(draw(...))`.
@@ -34,7 +37,8 @@ def sample_scores(
         seed: that the images were drawn with, for the setting.
 
     Returns:
-        Scores with standard errors; the Inception Score of the generated images alone, last.
+        Scores with standard errors; where the features have probabilities, `class_variety` and the Inception Score,
+        which looks at the generated images alone, last. `collapse_in_words` reads them.
 
     Raises:
         ValueError, TypeError: for images of another shape or scale, fewer than 20 of either, or features that are not
@@ -44,7 +48,7 @@ def sample_scores(
         >>> from jaxvae.evaluation.samples.features import pixel_features
         >>> x, y = np.random.default_rng(0).uniform(size=(2, 40, 4, 4, 1))
         >>> [score.name for score in sample_scores(x, y, pixel_features(), seed=0)]
-        ['Frechet distance', 'kernel distance', 'precision', 'recall', 'density', 'coverage']
+        ['recall', 'coverage', 'precision', 'density', 'Frechet distance', 'kernel distance']
     """
     for name, images in (("generated", generated), ("reference", reference)):
         if len(images) < 2 * BLOCKS:
@@ -56,14 +60,22 @@ def sample_scores(
     frechet, kernel = frechet_estimate(x, y, blocks=BLOCKS), kernel_distance(x, y, blocks=BLOCKS)
     improved, dense = precision_recall(x, y), density_coverage(x, y)
 
-    def distance(name: str, found: Jackknife, bias: float = 0.0) -> Measured:
-        return Measured(name, Estimate(found.value, found.standard_error, len(x)), "", setting, "lower", bias)
+    def score(name: str, found: Estimate | Jackknife, better: str = "higher", bias: float = 0.0) -> Measured:
+        estimate = Estimate(found.value, found.standard_error, len(x)) if isinstance(found, Jackknife) else found
+        return Measured(name, estimate, "", setting, better, bias)
 
-    scores = [distance("Frechet distance", frechet, frechet.bias), distance("kernel distance", kernel)]
-    shares = {"precision": improved.fidelity, "recall": improved.diversity}
-    shares |= {"density": dense.fidelity, "coverage": dense.diversity}
+    scores = [
+        score("recall", improved.diversity),
+        score("coverage", dense.diversity),
+        score("precision", improved.fidelity),
+        score("density", dense.fidelity, "near 1"),
+        score("Frechet distance", frechet, "lower", frechet.bias),
+        score("kernel distance", kernel, "lower"),
+    ]
     if features.probabilities is not None:
-        shares["Inception Score"] = inception_score(features.probabilities(generated), splits=BLOCKS)
-    for name, found in shares.items():
-        scores.append(Measured(name, found, "", setting, "near 1" if name == "density" else "higher"))
+        drawn = features.probabilities(generated)
+        scores += [
+            score("class variety", class_variety(drawn, features.probabilities(reference)), "near 1"),
+            score("Inception Score", inception_score(drawn, splits=BLOCKS)),
+        ]
     return scores
