@@ -90,29 +90,42 @@ def conditional_vae(
     if isinstance(decoder, Conditional):
         p_x = given(decoder, encoded)
     else:
-        p_x = decoder_likelihood(_Told(decoder, told), seen, event_shape)
+        p_x = decoder_likelihood(Told(decoder, told), seen, event_shape)
     if prior is None:
         p_z = standard_normal(latent_dim)
     else:
         p_z = gaussian_posterior(prior, latent_dim, name="prior", to_input=told.encode)
-    q_z = posterior(_Told(encoder, told), latent_dim, to_input=to_input)
+    q_z = posterior(Told(encoder, told), latent_dim, to_input=to_input)
     sizes: dict[str, Any] = {"event_shape": event_shape, "latent_dim": latent_dim}
     return latent_variable_model(q_z, p_z, p_x, **sizes, observation=seen, context=told)
 
 
-class _Told(NamedTuple):
-    """A network of `Labelled(value, c)`: one of two inputs, given the value and what networks see of c."""
+class Told(NamedTuple):
+    """A network of `Labelled(value, c)`: one of two inputs, given the value and what networks see of c.
+
+    Example:
+        >>> from jaxvae.models.contexts import class_labels
+        >>> from jaxvae.networks.conditional import with_context
+        >>> from jaxvae.networks.mlp import MLPDecoder
+        >>> decoder = Told(with_context(MLPDecoder((4, 4, 1))), class_labels(3))
+        >>> z = Labelled(jax.numpy.zeros(2), jax.numpy.int32(1))
+        >>> decoder.apply(decoder.init(jax.random.key(0), z), z).shape
+        (4, 4, 1)
+    """
 
     network: Any
     told: Context
 
     def init(self, key: Key, /, *inputs: Any) -> Any:
-        return _explained(self.network.init, key, *self._both(*inputs))
+        """(key, Labelled(value, c)) -> the network's variables."""
+        return explained(self.network.init, key, *self._both(*inputs))
 
     def apply(self, variables: Any, /, *inputs: Any) -> Any:
-        return _explained(self.network.apply, variables, *self._both(*inputs))
+        """(variables, Labelled(value, c)) -> what the network makes of the value and what is seen of c."""
+        return explained(self.network.apply, variables, *self._both(*inputs))
 
-    def with_outputs(self, latent_dim: int, outputs: int) -> "_Told":
+    def with_outputs(self, latent_dim: int, outputs: int) -> "Told":
+        """The same of the network for a posterior that reads so many numbers, if it can be asked."""
         return self._replace(network=asked_for(self.network, latent_dim, outputs))
 
     def _both(self, pair: Any) -> tuple[Any, Array]:
@@ -120,13 +133,21 @@ class _Told(NamedTuple):
         return value, self.told.encode(c)
 
 
-def _explained(function: Callable[..., Any], *arguments: Any) -> Any:
+def explained(
+    function: Callable[..., Any], *arguments: Any, fix: str = "Wrap one of a single input: with_context(network)."
+) -> Any:
+    """function(*arguments), where a network is given a context too; one that takes none is named, with the remedy.
+
+    Raises:
+        TypeError: for a network of another number of inputs.
+
+    Example:
+        >>> explained(lambda value, context: value + context, 1, 2)
+        3
+    """
     try:
         return function(*arguments)
     except TypeError as error:
         if "positional argument" not in str(error):
             raise
-        raise TypeError(
-            f"a network of a conditional model does not take a context ({error}). Wrap one of a single input: "
-            f"with_context(network)."
-        ) from error
+        raise TypeError(f"a network of a conditional model does not take a context ({error}). {fix}") from error

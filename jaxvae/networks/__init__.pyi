@@ -13,6 +13,7 @@ from .deterministic import MLPDeterministicEncoder as MLPDeterministicEncoder
 from .deterministic import Reshaped as Reshaped
 from .discriminator import ConvCritic as ConvCritic
 from .discriminator import MLPCritic as MLPCritic
+from .discriminator import projection_critic as projection_critic
 from .hierarchical import MLPLevel as MLPLevel
 from .made import MADE as MADE
 from .mlp import MLPDecoder as MLPDecoder

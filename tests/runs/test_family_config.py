@@ -26,7 +26,17 @@ IMAGES = jaxvae.data.load("digits").images[:200]
 FLOWS = {"flows": 2, "flow_hidden": (8,)}
 # Kinds that are told the class, games, whose losses need not fall, and densities: test_every_kind.py trains them.
 OF_THEIR_OWN = [name for name, kind in KINDS.items() if kind.protocols]
-NOT_ALONE = ("conditional", "semi_supervised", "factor", "adversarial", "vae_gan", "gan", *DENSITIES, *OF_THEIR_OWN)
+NOT_ALONE = (
+    "conditional",
+    "semi_supervised",
+    "factor",
+    "adversarial",
+    "vae_gan",
+    "gan",
+    "class_gan",
+    *DENSITIES,
+    *OF_THEIR_OWN,
+)
 MODELS = {
     **{f"prior {name}": {"prior": name} for name in typing.get_args(configs.Prior)},
     **{f"posterior {name}": {"posterior": name} for name in typing.get_args(configs.Posterior)},

@@ -372,7 +372,7 @@ BAD = {
         ValueError,
         ["critics", "the parameters are critic"],
     ),
-    "context": (lambda: gan_loss(VAE._replace(context=3), Critic()), NotImplementedError, ["takes a context"]),
+    "context": (lambda: vae_gan_loss(VAE._replace(context=3), Critic()), NotImplementedError, ["takes a context"]),
     "a gan's terms": (
         lambda: small_gan().terms({}, KEY, jnp.zeros(SHAPE)), ValueError, ["no likelihood", "gan_loss"],
     ),

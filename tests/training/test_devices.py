@@ -15,10 +15,13 @@ from jaxvae.models.contexts import Labelled
 from jaxvae.models.diffusion.bound import diffusion_model
 from jaxvae.models.incomplete import Incomplete
 from jaxvae.models.players.critic import with_critic
+from jaxvae.models.players.generator import gan
 from jaxvae.models.variational import vae
 from jaxvae.models.vq import vq_vae
+from jaxvae.networks.conditional import with_context
 from jaxvae.networks.denoisers import MLPDenoiser
 from jaxvae.networks.deterministic import MLPClassifier
+from jaxvae.networks.discriminator import projection_critic
 from jaxvae.networks.rngs import with_rngs
 from jaxvae.objectives import estimators
 from jaxvae.objectives.bounds import elbo, iwae_bound
@@ -89,6 +92,7 @@ def own_loss(model):
     return loss
 
 
+TOLD_CRITIC = projection_critic(Critic())
 outliers = jnp.float32(images(3, seed=9) > 100)
 # name of the constructor, and which of its kinds: what to train
 TABLE = {
@@ -119,6 +123,15 @@ TABLE = {
     "adversarial_autoencoder_loss": lambda: of_game("aae"),
     "adversarial_autoencoder_loss, wasserstein": lambda: of_game("aae, wasserstein"),
     "gan_loss": lambda: of_game("gan"),
+    "gan_loss, told the class": lambda: of_vae(
+        lambda m: losses.gan_loss(m, TOLD_CRITIC, zero_centred_penalty_weight=0.3),
+        lambda x: Labelled(x, jnp.arange(B) % 2),
+        lambda: with_critic(
+            gan(with_context(Linear(16, SHAPE)), event_shape=SHAPE, latent_dim=2, context=2),
+            TOLD_CRITIC,
+            sees="example",
+        ),
+    ),
     "gan_loss, wasserstein": lambda: of_game("gan, wasserstein"),
     "vae_gan_loss": lambda: of_game("vae-gan"),
     "vq_loss": lambda: of_vae(losses.vq_loss, model=quantised),
@@ -154,12 +167,19 @@ TABLE = {
 }
 
 
+def first(model, batch):
+    """An example of the batch, as the model sees it: with its label where it takes one."""
+    if isinstance(batch, Labelled | Incomplete) and model.context is None:
+        return batch.value[0]
+    return jax.tree.map(lambda leaf: leaf[0], batch)
+
+
 @pytest.mark.rows(every_slow=3)
 @pytest.mark.rows(quick=["bound_loss", "own"])
 @pytest.mark.parametrize("name", TABLE)
 def test_every_loss_is_the_same_on_one_device_and_on_two(name):
     model, loss, batch = TABLE[name]()
-    example = batch.value[0] if isinstance(batch, Labelled | Incomplete) else batch[0]
+    example = first(model, batch)
     optimizer = optax.sgd(1e-2)
     params = jax.jit(model.init)(jax.random.key(0), example)
     start = TrainState(jnp.int32(3), params, optimizer.init(params), jax.random.key(7), None)
@@ -178,7 +198,7 @@ def test_every_loss_is_the_same_on_one_device_and_on_two(name):
 @pytest.mark.parametrize("name", TABLE)
 def test_every_loss_may_be_swept_over_seeds_in_one_program(name):
     model, loss, batch = TABLE[name]()
-    example = batch.value[0] if isinstance(batch, Labelled | Incomplete) else batch[0]
+    example = first(model, batch)
     optimizer = optax.sgd(1e-2)
     step = make_step(loss, optimizer, as_it_is)
 

@@ -1,16 +1,20 @@
 """A critic's parameters beside a model's, under their own name."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import as_function
+from jaxvae.models.conditional import explained
+from jaxvae.models.contexts import Labelled, split_context
 from jaxvae.models.records import Key, Model, Network, Params, as_model, as_network, merge
 from jaxvae.randomness import applied
 
 Array = jax.Array
 SEEN = ("code", "example")
+BOTH = "The critic of a conditional model is told the context too: projection_critic(network)."
 
 
 def add_parameters(model: Model, init: Callable[[Key, Array, Params], Params]) -> Model:
@@ -48,13 +52,14 @@ def with_critic(model: Model, network: Network, *, sees: str = "code", name: str
 
     Args:
         model: what the critic plays against.
-        network: `.apply(variables, input)` returns a logit [] or (logit [], features [...]).
+        network: `.apply(variables, input)` returns a logit [] or (logit [], features [...]); of a model with a context
+            that sees examples `.apply(variables, input, what networks see of the context)`, see `projection_critic`.
         sees: "code" (FactorVAE, adversarial autoencoder), or "example", in the units that networks see (GAN, VAE-GAN).
         name: the name of the critic's parameters; `optimizer_by_part({"critic": ...})` can then address them.
 
     Raises:
         ValueError: for another `sees`; later, where the model already has parameters of that name.
-        TypeError: for a network without `init` and `apply`.
+        TypeError: for a network without `init` and `apply`; later, for one that takes no context where there is one.
 
     Example:
         >>> from jaxvae.models.variational import vae
@@ -74,7 +79,11 @@ def with_critic(model: Model, network: Network, *, sees: str = "code", name: str
             shape = jax.eval_shape(lambda key: model.terms(params, key, x).z, key).shape
         else:
             shape = model.event_shape
-        return {name: network.init(key, jnp.zeros(shape, jnp.float32))}
+        blank = jnp.zeros(shape, jnp.float32)
+        if sees == "code" or model.context is None:
+            return {name: network.init(key, blank)}
+        context = model.context.encode(split_context(model.context, x, "x")[1])
+        return {name: explained(network.init, key, blank, context, fix=BOTH)}
 
     return add_parameters(model, init)
 
@@ -84,17 +93,22 @@ def check_network(network: Network) -> None:
     as_network("network", network, "MLPCritic()")
 
 
-def critic_outputs(network: Network, params: Params, x: Array, name: str = "critic") -> tuple[Array, Array | None]:
-    """(logit [], features or None) of one input.
+def critic_outputs(network: Network, params: Params, x: Any, name: str = "critic") -> tuple[Array, Array | None]:
+    """(logit [], features or None) of one input; or of `Labelled(input, c)`, for a critic that is told c as well.
 
     Raises:
         ValueError: where the network emits no scalar logit.
     """
-    outputs = applied(network, params[name], x)
+    inputs = x if isinstance(x, Labelled) else (x,)
+    outputs = (
+        explained(applied, network, params[name], *inputs, fix=BOTH)
+        if len(inputs) > 1
+        else (applied(network, params[name], *inputs))
+    )
     logit, features = outputs if isinstance(outputs, tuple) else (outputs, None)
     if jnp.shape(logit) != ():
         raise ValueError(
-            f"the critic returned a logit of shape {jnp.shape(logit)} for one input of shape {jnp.shape(x)}, expected "
-            f"(): a scalar, or (scalar, features). Index its last layer's output with [0]."
+            f"the critic returned a logit of shape {jnp.shape(logit)} for one input of shape {jnp.shape(inputs[0])}, "
+            f"expected (): a scalar, or (scalar, features). Index its last layer's output with [0]."
         )
     return logit, features

@@ -1,5 +1,6 @@
 """Kinds of model that are trained against a critic, by name."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from jaxvae.runs.choices.autoencoders import build_autoencoder
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 CRITIC = ("model.critic_hidden", "model.critic_rate")
 IGNORED = (*PARTS, *BOUND)  # the game is the objective
+UNMEASURED = (*IGNORED, "validation_fraction", "patience")  # nothing is measured that could choose an epoch
 
 
 def _code_critic(config: Options) -> "Network":
@@ -67,14 +69,42 @@ def _vae_gan_loss(config: Options, model: "Model") -> Any:
     return vae_gan_loss(model, _image_critic(config.model), gamma=weight_of(config.model, 1.0))
 
 
-def _gan(config: Options, given: Given, observation: "Observation") -> "Model":
+def _gan(config: Options, given: Given, observation: "Observation", *, told: bool = False) -> "Model":
     from jaxvae.models.players.critic import with_critic
     from jaxvae.models.players.generator import gan
+    from jaxvae.networks.conditional import with_context
     from jaxvae.runs.choices.networks import build_decoder
 
-    decoder, latents = build_decoder(config, given, observation), config.latent_dim
-    model = gan(decoder, event_shape=given.event_shape, latent_dim=latents, observation=observation)
-    return with_critic(model, _image_critic(config), sees="example")
+    means = _means_alone(observation)
+    decoder = build_decoder(config, given, means)
+    network: Any = with_context(decoder) if told else decoder
+    model = gan(
+        network,
+        event_shape=given.event_shape,
+        latent_dim=config.latent_dim,
+        observation=means,
+        context=given.known_classes() if told else None,
+    )
+    return with_critic(model, _gan_critic(config, model), sees="example")
+
+
+def _gan_critic(config: Options, model: "Model") -> Any:
+    """A critic that is told what the generator is."""
+    from jaxvae.networks.discriminator import projection_critic
+
+    critic = _image_critic(config)
+    return critic if model.context is None else projection_critic(critic)
+
+
+def _means_alone(observation: "Observation") -> "Observation":
+    """Of whole numbers 0 .. L - 1 the mean (L - 1) sigmoid(output): a GAN reads no more, and the sum over all levels
+    that is the mean of a likelihood would be eight tenths of the time of its training."""
+    import jax
+
+    if observation.levels is None:
+        return observation
+    top = observation.levels - 1
+    return observation._replace(channels=1, init=dict, mean=lambda params, outputs: top * jax.nn.sigmoid(outputs))
 
 
 def _gan_loss(config: Options, model: "Model") -> Any:
@@ -85,9 +115,8 @@ def _gan_loss(config: Options, model: "Model") -> Any:
     of_one = config.model.game == "wasserstein"
     penalty = "gradient_penalty_weight" if of_one else "zero_centred_penalty_weight"
     weight: Any = {penalty: weight_of(config.model, 10.0 if of_one else 0.1)}
-    return gan_loss(
-        model, _image_critic(config.model), adversarial_loss=getattr(adversarial, config.model.game)(), **weight
-    )
+    game = getattr(adversarial, config.model.game)()
+    return gan_loss(model, _gan_critic(config.model, model), adversarial_loss=game, **weight)
 
 
 def _optimizer(config: Options, make: Any) -> Any:
@@ -133,7 +162,16 @@ ADVERSARIAL: dict[str, Kind] = {
         "A generative adversarial network (GAN)",
         _gan,
         (*CRITIC, "model.weight", "model.game"),
-        (*IGNORED, "validation_fraction", "patience"),  # it measures nothing that could choose an epoch
+        UNMEASURED,
+        loss=_gan_loss,
+        optimizer=_gan_optimizer,
+    ),
+    "class_gan": Kind(
+        "A GAN whose players are both told the class",
+        functools.partial(_gan, told=True),
+        (*CRITIC, "model.weight", "model.game"),
+        UNMEASURED,
+        labels="all",
         loss=_gan_loss,
         optimizer=_gan_optimizer,
     ),

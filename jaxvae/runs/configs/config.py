@@ -122,7 +122,9 @@ class ModelConfig:
     labelled: float = 0.1  # Semi_supervised: the share of the training labels that it is told.
     corruption: Corruption = "masking"  # Denoising: what is done to the input.
     noise: float = 0.25  # Denoising: the share of pixels that are spoilt, or the standard deviation of gaussian.
-    critic_hidden: tuple[int, ...] = (128,)  # Factor, adversarial, vae_gan, gan: hidden layers of the critic (mlp).
+    critic_hidden: tuple[int, ...] = (
+        128,
+    )  # Factor, adversarial, games (vae_gan, gan, class_gan): of the critic (mlp).
     critic_rate: float = 0.3  # The same: learning rate of the critic, as a multiple of optim.lr.
     pixel_features: int = 16  # Pixel_cnn: channels of each stack. Wavenet: of its rows. Glow: of its networks.
     pixel_layers: int = 5
@@ -139,11 +141,12 @@ class ModelConfig:
     """Diffusion: where it ends; 5 costs 0.0033 nats for each number of x, 8 a twentieth of that."""
     time_steps: int | None = None  # Diffusion: of the bound; None is continuous time.
     draw_steps: int = 100  # Diffusion: of a draw.
-    game: Game = "relativistic"  # Gan: what the critic minimises, and what the generator.
+    game: Game = "relativistic"  # Gan, class_gan: what the critic minimises, and what the generator.
     weight: float | None = None
     """Of what the kind adds to its loss, in nats: commitment (vq), L1 norm (sparse), squared Jacobian (contractive),
     half squared norm of the code (rae), MMD (wasserstein), classification (semi_supervised), total correlation
-    (factor), the critic's opinion (adversarial), its features in the decoder's loss (vae_gan), its slope (gan).
+    (factor), the critic's opinion (adversarial), its features in the decoder's loss (vae_gan), its slope (gan,
+    class_gan).
     None: the usual one."""
     decoder_penalty: Literal["l2", "gradient"] = "l2"  # Rae: squared weights of the decoder, or half its Jacobian's.
     decoder_weight: float = 1e-3  # Rae: of that penalty.
@@ -179,7 +182,7 @@ class OptimConfig:
     name: Literal["adam", "adamw", "sgd"] = "adam"  # Optax optimizer.
     lr: float = 1e-3  # Learning rate after the warm-up.
     eps: float = 1e-8  # Adam's epsilon.
-    b1: float | None = None  # Adam's: how much it keeps of the gradients before. None: 0.9, and 0 for a gan.
+    b1: float | None = None  # Adam's: how much it keeps of the gradients before. None: 0.9, and 0 for gan, class_gan.
     weight_decay: float = 0.0  # Decoupled weight decay (adamw only).
     schedule: Schedule = "constant"  # After the warm-up: stays, falls to 0, or in Burda's stages to a tenth.
     warmup_epochs: float = 0.0  # Epochs over which the learning rate rises from 0 to lr.

@@ -1,10 +1,13 @@
 """Adversarial losses over examples: GAN and VAE-GAN, generator and critic in one step, each with its own gradient."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import finite_number
 from jaxvae.math.normal import normal_log_prob
+from jaxvae.models.contexts import Labelled, count_examples
 from jaxvae.models.players.critic import check_network
 from jaxvae.models.records import Key, Model, Network, Params, as_model, check_batch
 from jaxvae.objectives.adversarial import AdversarialLoss
@@ -37,8 +40,10 @@ def gan_loss(
     r"""The loss of a GAN: the generator's and the critic's, over examples and decoded prior draws.
 
     Args:
-        model: `with_critic(gan(...), network, sees="example")`; or any model, whose prior and decoder are trained.
-        network: the critic, `.apply(variables, x)` -> logit [] or (logit, features), of x as networks see it.
+        model: `with_critic(gan(...), network, sees="example")`; or any model, whose prior and decoder are trained. With
+            a context (a conditional GAN) the draws have the labels of the batch, and both players are told them.
+        network: the critic, `.apply(variables, x)` -> logit [] or (logit, features), of x as networks see it; with a
+            context `.apply(variables, x, c)`, see `projection_critic`.
         adversarial_loss: by default `non_saturating()`.
         gradient_penalty_weight: of `gradient_penalty`, for `wasserstein()` (there 10); 0 leaves it out.
         zero_centred_penalty_weight: of `zero_centred_penalty` at real and at generated examples (R1 and R2), for all
@@ -51,10 +56,10 @@ def gan_loss(
 
     Raises:
         ValueError, TypeError: for a weight that is negative or not finite, an adversarial_loss or network that is
-            none; later, for parameters without a critic.
-        NotImplementedError: for a model with a context.
+            none; later, for parameters without a critic, for examples without the labels that a conditional model
+            needs, or for a critic that is not told them.
 
-    Source: Goodfellow et al., 2014, arXiv 1406.2661.
+    Source: Goodfellow et al., 2014, arXiv 1406.2661; told the class: Mirza and Osindero, 2014, arXiv 1411.1784.
 
     Example:
         >>> from jaxvae.models.players.critic import with_critic
@@ -67,17 +72,20 @@ def gan_loss(
     finite_number("gradient_penalty_weight", gradient_penalty_weight)
     finite_number("zero_centred_penalty_weight", zero_centred_penalty_weight)
     check_network(network)
-    _unconditional(model)
+    as_model("model", model)
     adversarial = as_adversarial_loss(adversarial_loss)
 
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
         check_batch(model, batch)
-        frozen, x = freeze(params, name), model.to_unit(batch)
+        frozen, (x, told) = freeze(params, name), _as_seen(model, batch)
         key_draw, key_slope = jax.random.split(shared_key(keys))
-        fake = _decode(model, params, keys, prior_draws(model.prior, params, shared_keys(key_draw, x.shape[0])))
-        generator_loss = loss_of_generator(network, frozen, keys, x, fake, adversarial, name)
+        context = batch.context if isinstance(batch, Labelled) else None
+        z = prior_draws(model.prior, params, shared_keys(key_draw, x.shape[0]), context)
+        fake = _decode(model, params, keys, z if context is None else Labelled(z, context))
+        real, drawn = (x, fake) if told is None else (Labelled(x, told), Labelled(fake, told))
+        generator_loss = loss_of_generator(network, frozen, keys, real, drawn, adversarial, name)
         slopes = gradient_penalty_weight, name, zero_centred_penalty_weight
-        critic_loss = loss_of_critic(network, params, keys, key_slope, x, fake, adversarial, *slopes)
+        critic_loss = loss_of_critic(network, params, keys, key_slope, real, drawn, adversarial, *slopes)
         value = generator_loss + critic_loss
         return value, {"loss": value, "generator_loss": generator_loss, "critic_loss": critic_loss}
 
@@ -153,6 +161,13 @@ def vae_gan_loss(
     return loss
 
 
+def _as_seen(model: Model, batch: Any) -> tuple[Array, Array | None]:
+    """Examples and contexts as networks see them; None for a model without a context."""
+    if model.context is None:
+        return model.to_unit(batch), None
+    return model.to_unit(batch.value), jax.vmap(model.context.encode)(batch.context)
+
+
 def _unconditional(model: Model) -> None:
     if as_model("model", model).context is not None:
         raise NotImplementedError(
@@ -161,7 +176,8 @@ def _unconditional(model: Model) -> None:
         )
 
 
-def _decode(model: Model, params: Params, keys: Key, z: Array) -> Array:
-    """Decoded means [N, ...] of codes [N, Z], as networks see examples; keys as in `logits`."""
-    means = jax.vmap(lambda key, z: model.likelihood.mean(with_keys(params, key), z))(in_turn(keys, z.shape[0]), z)
+def _decode(model: Model, params: Params, keys: Key, z: Any) -> Array:
+    """Decoded means [N, ...] of codes [N, Z], or `Labelled` ones, as networks see examples; keys as in `logits`."""
+    own = in_turn(keys, count_examples(z))
+    means = jax.vmap(lambda key, z: model.likelihood.mean(with_keys(params, key), z))(own, z)
     return model.to_unit(means)

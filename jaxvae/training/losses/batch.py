@@ -62,9 +62,9 @@ def codes(terms: Terms) -> Array:
     return jnp.moveaxis(z.reshape(*z.shape[:2], -1), 1, 0)
 
 
-def prior_draws(prior: Conditional, params: Params, keys: Key) -> Array:
-    """Codes [N, Z] of the prior; the keys [N] are consumed."""
-    draws = jax.vmap(lambda k: prior.sample(with_keys(params, k), k, None)[0])(keys)
+def prior_draws(prior: Conditional, params: Params, keys: Key, context: Any = None) -> Array:
+    """Codes [N, Z] of the prior, given contexts [N, ...] if there are any; the keys [N] are consumed."""
+    draws = jax.vmap(lambda k, c: prior.sample(with_keys(params, k), k, c)[0])(keys, context)
     return draws.reshape(keys.shape[0], -1)
 
 
