@@ -6,29 +6,45 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.checks import as_float, finite_number
+from jaxvae.checks import as_float, finite_number, positive_integer
 from jaxvae.flows.records import Bijection, Params, vector
 
 Array = jax.Array
 
 
-def unflatten(event_shape: tuple[int, ...]) -> Bijection:
+def unflatten(event_shape: tuple[int, ...], patch: int = 1) -> Bijection:
     """v = u in the shape of an event, from a vector in the order of `v.ravel()`; its log-determinant is 0.
 
     Args:
         event_shape: of v.
+        patch: of a picture, the vector holds one square after the other, of so many pixels a side.
+
+    Raises:
+        ValueError: for a patch that does not divide the sides of a picture, or of another event.
 
     Example:
         >>> unflatten((2, 1)).forward({}, jnp.array([1.0, 2.0]), None)[0].tolist()
         [[1.0], [2.0]]
+        >>> unflatten((2, 4, 1), patch=2).forward({}, jnp.arange(8.0), None)[0][..., 0].tolist()
+        [[0.0, 1.0, 4.0, 5.0], [2.0, 3.0, 6.0, 7.0]]
     """
     size = math.prod(event_shape)
+    if positive_integer("patch", patch) > 1 and (len(event_shape) != 3 or any(n % patch for n in event_shape[:2])):
+        raise ValueError(f"patch is {patch}, expected a divisor of both sides of a picture, here {event_shape}.")
+    height, width, channels = event_shape if patch > 1 else (1, size, 1)
+    squares = height // patch, width // patch, patch, patch, channels
 
     def forward(params: Params, u: Array, context: Any) -> tuple[Array, Array]:
-        return vector(u, size).reshape(event_shape), jnp.zeros((), u.dtype)
+        u = vector(u, size)
+        if patch > 1:
+            u = u.reshape(squares).transpose(0, 2, 1, 3, 4)
+        return u.reshape(event_shape), jnp.zeros((), u.dtype)
 
     def inverse(params: Params, v: Array, context: Any) -> tuple[Array, Array]:
-        return event(v, event_shape).reshape(-1), jnp.zeros((), v.dtype)
+        v = event(v, event_shape)
+        if patch > 1:
+            v = v.reshape(squares[0], patch, squares[1], patch, channels).transpose(0, 2, 1, 3, 4)
+        return v.reshape(-1), jnp.zeros((), v.dtype)
 
     return Bijection(lambda key, u, context: {}, forward, inverse)
 

@@ -27,6 +27,7 @@ FLOWS = {
     "actnorm": (actnorm(3), (2, 2, 3), (2, 2, 3), False),
     "lu_linear": (lu_linear(3), (2, 2, 3), (2, 2, 3), False),
     "unflatten": (unflatten((2, 2, 1)), (4,), (2, 2, 1), False),
+    "unflatten patches": (unflatten((2, 6, 2), patch=2), (24,), (2, 6, 2), False),
     "from_logits": (from_logits(0.05), (2, 2, 1), (2, 2, 1), False),
     "channel_coupling": (channel_coupling(small(4), (2, 2, 3)), (2, 2, 3), (2, 2, 3), True),
     "masked_coupling": (masked_coupling(small(1 * 2), checkerboard((3, 2, 1))), (3, 2, 1), (3, 2, 1), False),
@@ -145,6 +146,10 @@ def start(bijection, shape):
     [
         (lambda: squeezed((7, 8, 1)), "sides are not both even"),
         (lambda: squeezed((8, 8)), "expected that of a picture"),
+        (
+            lambda: unflatten((6, 4, 1), patch=4),
+            "patch is 4, expected a divisor of both sides of a picture, here (6, 4, 1)",
+        ),
         (lambda: glow((28, 28, 1), small, scales=3), "(28, 28, 1), whose sides do not halve 3 times"),
         (lambda: glow((4, 4, 1), small, scales=0), "scales is 0"),
         (lambda: channel_coupling(small(2), (4, 4, 1)), "at least 2 channels"),

@@ -24,6 +24,10 @@ NETWORKS = {
     "transformer": (causal_transformer((2, 3), 2, width=8, layers=2, heads=2), None),
     "transformer of levels, told a vector": (causal_transformer((6,), width=4, layers=1, heads=1, levels=3), (4,)),
     "transformer, told a map": (causal_transformer((2, 2, 2), width=4, layers=2, heads=2), (2, 2, 3)),
+    "transformer of patches, told a vector": (
+        causal_transformer((4, 2), 2, width=4, layers=2, heads=2, patch=2),
+        (4,),
+    ),
     "masked pixel cnn": (masked_pixel_cnn((4, 3, 1), 2, features=2, layers=3, first=1, hidden=3), None),
     "masked pixel cnn, colour, told a map": (
         masked_pixel_cnn((3, 3, 2), features=8, layers=2, first=2, hidden=16, residual=False),
@@ -135,6 +139,8 @@ def test_a_network_that_looks_ahead_is_found_out():
         (lambda: gated_pixel_cnn((8, 8)), "event_shape is \\(8, 8\\), expected that of a picture"),
         (lambda: gated_pixel_cnn((8, 8, 1), layers=0), "layers is 0, expected an integer of at least 1"),
         (lambda: causal_transformer((4,), width=6, heads=4), "width is 6, expected a multiple of the 4 heads"),
+        (lambda: causal_transformer((9,), patch=2), "patch is 2 .*, expected a patch that divides the 9 elements"),
+        (lambda: causal_transformer((8,), patch=2, levels=3), "patch is 2 and levels 3, expected .* are numbers"),
         (lambda: masked_pixel_cnn((8, 8)), "event_shape is \\(8, 8\\), expected that of a picture"),
         (lambda: wavenet((8,), cycle=0), "cycle is 0, expected an integer of at least 1"),
         (lambda: gated_recurrent((8,), levels=1), "levels is 1, expected an integer of at least 2"),

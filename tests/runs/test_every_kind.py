@@ -54,7 +54,7 @@ OWN = {  # options that the kind alone reads
     "class_pixel_cnn": {"pixel_features": 2, "pixel_layers": 2},
     "maf": {"flows": 1, "flow_hidden": (4,)},
     "spline_flow": {"flows": 1, "flow_hidden": (4,)},
-    "attention_flow": {"flows": 1, "width": 4, "heads": 2, "pixel_layers": 1},
+    "attention_flow": {"flows": 1, "width": 4, "heads": 2, "pixel_layers": 1, "patch": 2},
     "diffusion": {"prediction": "levels", "noise_schedule": "learned", "time_steps": 5, "draw_steps": 2},
     "diffusion_prior": {"flow_hidden": (4,), "draw_steps": 2},
     "class_diffusion": {

@@ -90,7 +90,7 @@ def wavenet(
         def earlier(n: int, h: Array) -> Array:
             return jnp.pad(h, ((min(distances[n], count), 0), (0, 0)))[:count]
 
-        found = outputs(params, rows_of(params["value"], u, levels), earlier, _by_element(context, count))
+        found = outputs(params, rows_of(params["value"], u.reshape(-1), levels), earlier, _by_element(context, count))
         return found.reshape(*event_shape, size)
 
     def visit(variables: Params, pick: Pick, context: Any = None) -> Any:

@@ -11,14 +11,14 @@ start = jax.nn.initializers.lecun_normal(dtype=jnp.float32)
 table = jax.nn.initializers.normal(0.02, jnp.float32)
 
 
-def init_elements(key: Array, width: int, levels: int | None) -> Array:
-    """[2, width] for numbers, which enter beside a one; [levels, width] for levels, each with a vector of its own.
+def init_elements(key: Array, width: int, levels: int | None, patch: int = 1) -> Array:
+    """[patch + 1, width] for numbers, which enter beside a one; [levels, width] for levels, a vector for each.
 
     Example:
         >>> init_elements(jax.random.key(0), 4, None).shape, init_elements(jax.random.key(0), 4, 17).shape
         ((2, 4), (17, 4))
     """
-    return start(key, (2, width)) if levels is None else table(key, (levels, width))
+    return start(key, (patch + 1, width)) if levels is None else table(key, (levels, width))
 
 
 def check_levels(levels: int | None) -> None:
@@ -28,7 +28,7 @@ def check_levels(levels: int | None) -> None:
 
 
 def embedded(kernel: Array, before: Array, levels: int | None) -> Array:
-    """Rows [n, width] of the elements before [n], numbers on [-1, 1].
+    """Rows [n, width] of the elements before [n], or of the patches before [n, patch]; numbers on [-1, 1].
 
     Example:
         >>> embedded(jnp.array([[1.0], [0.5]]), jnp.array([-1.0, 1.0]), None).tolist()
@@ -37,24 +37,25 @@ def embedded(kernel: Array, before: Array, levels: int | None) -> Array:
         [[5.0], [6.0], [7.0]]
     """
     if levels is None:
-        return product(jnp.stack([before, jnp.ones_like(before)], -1), kernel)
-    index = jnp.round((before + 1.0) / 2.0 * (levels - 1)).astype(jnp.int32)
+        rows = before.reshape(len(before), -1)
+        return product(jnp.concatenate([rows, jnp.ones_like(rows[:, :1])], -1), kernel)
+    index = jnp.round((before.reshape(len(before)) + 1.0) / 2.0 * (levels - 1)).astype(jnp.int32)
     found: Array = jnp.asarray(kernel)[jnp.clip(index, 0, levels - 1)]
     return found
 
 
 def rows_of(kernel: Array, u: Array, levels: int | None) -> Array:
-    """The row [N, width] of every element: that of the element before it, and of the first one 0.
+    """The row [N, width] of every element or patch of u [N] or [N, patch]: that of the one before, of the first 0.
 
     Example:
         >>> rows_of(jnp.array([[1.0], [0.5]]), jnp.array([-1.0, 1.0]), None).tolist()
         [[0.0], [-0.5]]
     """
-    return jnp.pad(embedded(kernel, u.reshape(-1)[:-1], levels), ((1, 0), (0, 0)))
+    return jnp.pad(embedded(kernel, u[:-1], levels), ((1, 0), (0, 0)))
 
 
 def row_of(kernel: Array, before: Array, index: Array, levels: int | None) -> Array:
-    """One of these rows [1, width], of the element before [] that stands at `index`.
+    """One of these rows [1, width], that stands at `index`, of the element [] or the patch [patch] before it.
 
     Example:
         >>> row_of(jnp.array([[1.0], [0.5]]), jnp.float32(-1.0), jnp.int32(1), None).tolist()

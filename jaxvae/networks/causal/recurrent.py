@@ -88,7 +88,7 @@ def gated_recurrent(
             h = moved(params, h, given)
             return h, h
 
-        given = inputs(params, rows_of(params["value"], u, levels), context)
+        given = inputs(params, rows_of(params["value"], u.reshape(-1), levels), context)
         states = jax.lax.scan(element, nothing(params, width), given)[1]
         return read(params, states).reshape(*event_shape, size)
 

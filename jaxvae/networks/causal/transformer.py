@@ -25,6 +25,7 @@ def causal_transformer(
     layers: int = 4,
     heads: int = 4,
     levels: int | None = None,
+    patch: int = 1,
     zero_start: bool = False,
 ) -> CausalNetwork:
     """A Transformer over the elements of an event of any shape, in their order.
@@ -40,12 +41,16 @@ def causal_transformer(
         layers, heads: how many.
         levels: elements are one of so many values, each with a vector of its own, as characters have; None: they are
             numbers, and enter as such.
+        patch: so many elements in a row are told of all those before their patch and not of each other, as a flow's may
+            be: N / patch rows, and attention costs its square less.
         zero_start: whether all outputs start at 0, as those of a flow's conditioner should.
 
     Raises:
-        ValueError: for sizes that are no positive integers, or a width that the heads do not divide.
+        ValueError: for sizes that are no positive integers, a width that the heads do not divide, elements that patches
+            do not divide, or patches of levels or beside a map.
 
-    Source: Vaswani et al., 2017, arXiv 1706.03762; norms before the layers: Xiong et al., 2020, arXiv 2002.04745.
+    Source: Vaswani et al., 2017, arXiv 1706.03762; norms before the layers: Xiong et al., 2020, arXiv 2002.04745;
+        patches of a flow: Zhai et al., 2024, arXiv 2412.06329 (TarFlow).
 
     Example:
         >>> network = causal_transformer((5,), 3, width=8, layers=1, heads=2, levels=3)
@@ -53,21 +58,29 @@ def causal_transformer(
         >>> network.apply(network.init(jax.random.key(0), u, None), u, None).shape
         (5, 3)
     """
-    count = math.prod(event_shape)
-    for name, value in {"size": size, "width": width, "layers": layers, "heads": heads}.items():
+    for name, value in {"size": size, "width": width, "layers": layers, "heads": heads, "patch": patch}.items():
         positive_integer(name, value)
     check_levels(levels)
     if width % heads:
         raise ValueError(f"width is {width}, expected a multiple of the {heads} heads.")
+    elements = math.prod(event_shape)
+    if elements % patch or (patch > 1 and levels is not None):
+        raise ValueError(
+            f"patch is {patch} and levels {levels}, expected a patch that divides the {elements} elements, which are "
+            f"numbers (levels None)."
+        )
+    count = elements // patch  # rows
 
     def init(key: Key, u: Array, context: Any = None) -> Params:
         keys = jax.random.split(key, layers + 4)
         made: dict[str, Any] = {f"layer_{n}": _init_layer(keys[n], width) for n in range(layers)}
-        made["value"] = init_elements(keys[-4], width, levels)
+        made["value"] = init_elements(keys[-4], width, levels, patch)
         made["position"] = table(keys[-3], (count, width))
         made["norm"] = jnp.ones(width, jnp.float32)
-        made["out"] = jnp.zeros((width, size), jnp.float32) if zero_start else start(keys[-2], (width, size))
-        made["out_bias"] = jnp.zeros(size, jnp.float32)
+        made["out"] = (
+            jnp.zeros((width, patch * size), jnp.float32) if zero_start else start(keys[-2], (width, patch * size))
+        )
+        made["out_bias"] = jnp.zeros(patch * size, jnp.float32)
         if context is not None:
             made["context"] = start(keys[-1], (context.shape[-1], width))
         return {"params": made}
@@ -76,13 +89,15 @@ def causal_transformer(
         """What the context adds to every row: [1, width], or of a map, the same for all channels, [N, width]."""
         if context is None:
             return nothing(params, 1, width)
+        if context.ndim > 1 and patch > 1:
+            raise ValueError("the context is a map, expected a vector: a patch has no single place in it.")
         rows = product(context.reshape(-1, context.shape[-1]), params["context"])
         return rows if context.ndim == 1 else jnp.repeat(rows, count // len(rows), axis=0)
 
     def apply(variables: Params, u: Array, context: Any = None) -> Array:
         params = variables["params"]
         # The first element has none before it: its row is position and context alone.
-        h = rows_of(params["value"], u, levels) + params["position"] + told(params, context)
+        h = rows_of(params["value"], u.reshape(count, patch), levels) + params["position"] + told(params, context)
         seen = jnp.tril(jnp.ones((count, count), bool))
         for n in range(layers):
             layer = params[f"layer_{n}"]
@@ -106,12 +121,14 @@ def causal_transformer(
                 after.append((keys, values))
                 h = h + _attend(layer, query, keys, values, seen)
                 h = h + _mlp(layer, h)
-            value, y = pick(index, _out(params, h)[0])
-            return (value, after), y
+            outputs = _out(params, h).reshape(patch, size)
+            picked = [pick(index * patch + place, outputs[place]) for place in range(patch)]
+            y = jax.tree.map(lambda *parts: jnp.stack(parts), *(y for _, y in picked))
+            return (jnp.stack([value for value, _ in picked]), after), y
 
         empty = nothing(params, heads, count, width // heads)
-        ys = jax.lax.scan(element, (nothing(params), [(empty, empty)] * layers), jnp.arange(count))[1]
-        return jax.tree.map(lambda y: y.reshape(*event_shape, *y.shape[1:]), ys)
+        ys = jax.lax.scan(element, (nothing(params, patch), [(empty, empty)] * layers), jnp.arange(count))[1]
+        return jax.tree.map(lambda y: y.reshape(*event_shape, *y.shape[2:]), ys)
 
     network = CausalNetwork(init, apply, visit, tuple(event_shape), size)
     return checked(network, lambda params: params.get("context"))

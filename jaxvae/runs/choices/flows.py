@@ -37,11 +37,15 @@ def _of_vectors(make: Any, config: Options, given: Given, observation: "Observat
             width=config.width,
             layers=config.pixel_layers,
             heads=config.heads,
+            patch=config.patch**2 * given.event_shape[2] if of_pixels else config.patch,
             zero_start=True,
         )
     transform, between = make(size, of_pixels)
     flow = autoregressive_flow(masked_autoregressive, size, network, transform, config.flows, between=between)
-    return _density(chain(flow, unflatten(given.event_shape), from_logits(MARGIN)) if of_pixels else flow, given)
+    if not of_pixels:
+        return _density(flow, given)
+    in_shape = unflatten(given.event_shape, config.patch)
+    return _density(chain(flow, in_shape, from_logits(MARGIN)), given)
 
 
 def _glow(config: Options, given: Given, observation: "Observation") -> "Model":
@@ -101,7 +105,7 @@ FLOWS: dict[str, Kind] = {
     "attention_flow": Kind(
         "A flow of causal Transformers",
         functools.partial(_of_vectors, _affine),
-        ("model.flows", "model.width", "model.heads", "model.pixel_layers"),
+        ("model.flows", "model.width", "model.heads", "model.pixel_layers", "model.patch"),
         OWN,
         protocols=REAL,
     ),

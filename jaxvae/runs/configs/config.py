@@ -132,6 +132,7 @@ class ModelConfig:
     as far as the last. Transformer: layers."""
     width: int = 64  # Transformer: numbers in the row of each element.
     heads: int = 4  # Transformer: heads of attention, of which width is a multiple.
+    patch: int = 1  # Flow of Transformers: side of the squares of pixels that are moved at once; of tables, columns.
     prediction: Prediction = "v"
     """Diffusion: what the network predicts of noisy data. levels: the chances of each level by the rest of the picture,
     best where pixels have few levels; v, noise, x0: numbers."""

@@ -72,6 +72,7 @@ RANGES: dict[str, Range] = {
     "model.pixel_layers": _SIZE,
     "model.width": _SIZE,
     "model.heads": _SIZE,
+    "model.patch": _SIZE,
     "model.noise_start": Range(-40, 0),
     "model.noise_stop": Range(0, 40),
     "model.time_steps": _SIZE,
