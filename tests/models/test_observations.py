@@ -16,7 +16,8 @@ from oracles import user_jit
 from scipy import special, stats
 
 from jaxvae.models.observations.continuous import Observation, bernoulli, continuous_bernoulli, laplace, normal
-from jaxvae.models.observations.discrete import bounded_log_scale, categorical, discretized_logistic, logistic_mixture
+from jaxvae.models.observations.discrete import categorical, discretized_logistic, logistic_mixture
+from jaxvae.models.observations.levels import bounded_log_scale
 
 FLOOR = 1 / 256
 LOGITS, LOCATIONS, RAW = (-6.0, 6.0), (-1.2, 1.2), (-9.0, 2.0)

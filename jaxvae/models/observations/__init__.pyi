@@ -1,3 +1,4 @@
+from .colours import coupled_logistic_mixture as coupled_logistic_mixture
 from .continuous import bernoulli as bernoulli
 from .continuous import continuous_bernoulli as continuous_bernoulli
 from .continuous import laplace as laplace

@@ -37,6 +37,20 @@ def discrete(name: str, *options: Any) -> "Observation":
     return made
 
 
+def coupled(config: Any, levels: int) -> "Observation":
+    """The mixture of models/observations/colours.py."""
+    from jaxvae.models.observations.colours import coupled_logistic_mixture
+
+    return coupled_logistic_mixture(config.components, levels)
+
+
+def marginal(config: Any, levels: int) -> "Observation":
+    """The Gaussian of models/observations/marginal.py, whose scale each example finds for itself."""
+    from jaxvae.models.observations.marginal import marginal_normal
+
+    return marginal_normal(config.std)
+
+
 LIKELIHOODS: dict[str, Likelihood] = {
     "bernoulli": Likelihood(
         lambda config, levels: continuous("bernoulli"),
@@ -49,6 +63,7 @@ LIKELIHOODS: dict[str, Likelihood] = {
     ),
     "normal": Likelihood(lambda config, levels: continuous("normal", config.scale, config.std), REAL, one_output=True),
     "laplace": Likelihood(lambda config, levels: continuous("laplace", config.scale, config.std), REAL),
+    "marginal_normal": Likelihood(marginal, REAL, ignores=WITHOUT_SCALE),
     "discretized_logistic": Likelihood(
         lambda config, levels: discrete("discretized_logistic", levels), ("levels",), ignores=WITHOUT_SCALE
     ),
@@ -58,6 +73,7 @@ LIKELIHOODS: dict[str, Likelihood] = {
         reads=("model.components",),
         ignores=WITHOUT_SCALE,
     ),
+    "coupled_logistic_mixture": Likelihood(coupled, ("levels",), reads=("model.components",), ignores=WITHOUT_SCALE),
     # Grey levels as counts; a count distribution says nothing of its end at 255.
     "poisson": Likelihood(lambda config, levels: counts("poisson"), WHOLE, ignores=WITHOUT_SCALE),
     "negative_binomial": Likelihood(lambda config, levels: counts("negative_binomial"), WHOLE, ignores=WITHOUT_SCALE),

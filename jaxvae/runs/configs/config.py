@@ -103,7 +103,7 @@ class ModelConfig:
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
     scale: Scale = "fixed"  # Of normal and laplace: fixed, learned as one number, or decoded for each pixel.
     std: float = 0.1  # Fixed or initial standard deviation of normal (width of laplace), for x on [0, 1].
-    components: int = 5  # Components of logistic_mixture.
+    components: int = 5  # Components of logistic_mixture and its coupled form.
     prior: Prior = "standard_normal"  # p(z): N(0, I), a Gaussian mixture, a VampPrior, or a flow.
     prior_components: int = 500  # Components of mixture, pseudo-inputs of vamp.
     posterior: Posterior = "diagonal"  # q(z | x): Gaussian with that covariance, or a diagonal one through a flow.
