@@ -1,19 +1,25 @@
 """A board: what its budget buys, what fails alone, what is read back, and what is written."""
 
 import json
+import re
 
 import jax
 import numpy as np
 import pytest
 
 from jaxvae.commands.scoreboard import ScoreboardOptions, chosen_of, main
-from jaxvae.evaluation.scoreboard import COLUMNS
+from jaxvae.evaluation.measured import Setting
+from jaxvae.evaluation.plots import board_chart
+from jaxvae.evaluation.samples import pixel_features
+from jaxvae.evaluation.scoreboard import COLUMNS, Cell, Judged, score_draws
 from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.configs.config import ModelConfig
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.scoreboard import board, ready
+from jaxvae.runs.scoreboard.beside import published, scored_draws
 from jaxvae.runs.scoreboard.budget import Clock, seconds_of
 from jaxvae.runs.scoreboard.contenders import BOARDS, contenders_of, data_of
+from jaxvae.runs.scoreboard.page import board_page
 from jaxvae.runs.scoreboard.words import PARTS
 
 pytestmark = pytest.mark.quick_compile
@@ -56,6 +62,61 @@ def test_a_flow_of_black_and_white_pictures_is_that_of_two_levels():
     found = [model.terms(params, jax.random.key(1), x).log_weight for model in models]
     assert models[1].evidence == "weights"
     assert found[1:] == [found[0], found[0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "has no rows under a header"),
+        ("nats\n1\n", "has no rows under a header"),
+        ("name,nast\na,1\n", "has the column 'nast', did you mean nats?"),
+        ("name,nats\na,some\n", "nats of a is 'some', expected a number"),
+        ("name,nats,evidence\na,1,sure\n", "evidence of a is 'sure', expected exact, importance bound"),
+        ("name,nats\na,inf\n", "nats of a is 'inf', expected a number"),
+    ],
+)
+def test_a_table_of_published_numbers_that_cannot_be_read_is_refused(text, words, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        published(tmp_path / "a.csv")
+
+
+def test_published_numbers_stand_beside_the_others_and_are_never_the_best(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "name,nats,nats_error,coverage,about,evidence\nours,,,0.5,,\nDRAW,80,1,,a paper,bound\n"
+    )
+    rows = published(tmp_path / "a.csv")
+    assert [(row.name, row.family, row.about) for row in rows] == [
+        ("ours", "published", "of a.csv"),
+        ("DRAW", "published", "a paper"),
+    ]
+    assert rows[1].columns == {"nats": Cell(80.0, 1.0, "bound", "as a.csv says; not measured here")}
+    _, axes = board_chart(rows, columns=("nats",))
+    assert not [line for line in axes[1].lines if line.get_markersize() == 12]
+    assert "not measured here" in board_page("t", "l", rows)
+
+
+def judged_of(x):
+    setting = Setting("noise", len(x), len(x), "levels (5)", 0, "c0ffee")
+    return Judged(x, x[::-1], None, None, 5, pixel_features(), setting, draws=30)
+
+
+def test_the_draws_of_another_program_are_rounded_to_the_boards_levels_and_judged_alike(tmp_path):
+    x = np.random.default_rng(0).integers(0, 5, size=(40, 3, 3, 1)).astype(np.float32)
+    np.save(tmp_path / "theirs.npy", np.round(x[:35] * 255 / 4).astype(np.uint8))
+    row = scored_draws(str(tmp_path / "theirs.npy"), judged_of(x))
+    assert (row.name, row.family, row.failed) == ("theirs", "drawn", "")
+    assert row.columns == score_draws(x[:30], judged_of(x))
+    np.save(tmp_path / "few.npy", np.zeros((3, 3, 3), np.uint8))
+    np.save(tmp_path / "large.npy", np.zeros((40, 4, 4), np.uint8))
+    for name, words in {
+        "few": "has 3 images, expected 30",
+        "large": "has images of (4, 4, 1)",
+        "none": "none.npy",
+    }.items():
+        row = scored_draws(str(tmp_path / f"{name}.npy"), judged_of(x))
+        assert words in row.failed
+        assert not row.columns
 
 
 def test_every_column_is_printed_once():

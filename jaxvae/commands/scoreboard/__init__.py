@@ -33,6 +33,8 @@ class ScoreboardOptions:
     only: tuple[str, ...] = ()  # These contenders alone, by name.
     skip: tuple[str, ...] = ()  # All but these.
     also: tuple[str, ...] = ()  # More contenders, FILE.py:FUNCTION, each of which returns a jaxvae.runs.Recipe.
+    beside: str | None = None  # A .csv of published numbers to show beside them: name, nats, nats_error, ...
+    drawn: tuple[str, ...] = ()  # .npy files of draws of other programs, judged as all draws are.
     limit: int = 1000  # Only so many test images are scored for log P, picked by a fixed permutation.
     samples: int = 50  # Posterior samples of a bound.
     draws: int = 1000  # Of each contender, which are judged.
@@ -45,6 +47,7 @@ def main(options: ScoreboardOptions) -> int:
     """Trains, scores, prints the table and writes it as scoreboard.json, .md, .html and .png."""
     from pathlib import Path
 
+    from jaxvae.runs.scoreboard.beside import published
     from jaxvae.runs.scoreboard.board import run_scoreboard
     from jaxvae.runs.scoreboard.budget import seconds_of
     from jaxvae.runs.scoreboard.ready import Interrupted, Rules
@@ -58,14 +61,14 @@ def main(options: ScoreboardOptions) -> int:
         options.draws,
         options.progress,
     )
-    chosen = chosen_of(options)
+    chosen, others = chosen_of(options), [] if options.beside is None else published(options.beside)
     folder = Path(options.workdir or f"runs/scoreboard/{options.data}-{options.budget}")
     try:
-        rows = run_scoreboard(rules, chosen, folder)
+        rows = run_scoreboard(rules, chosen, folder, drawn=options.drawn)
     except Interrupted as stop:
         print(f"Stopped by a signal; what is done is in {folder}. The same command goes on.")
         return 128 + stop.signal
-    write_board(folder, rules, rows)
+    write_board(folder, rules, rows + others)
     return 0
 
 

@@ -14,7 +14,7 @@ from jaxvae.evaluation.scoreboard.records import Cell, cell
 from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.models.records import Model, Params
 
-BATCH, TURNS = 100, 5
+BATCH, TURNS, STRIP = 100, 5, 16
 # What `sample_scores` calls them, and the column.
 SCORES = {
     "recall": "recall",
@@ -56,3 +56,13 @@ def score_draws(x: np.ndarray, judged: Judged) -> dict[str, Cell]:
     flat = [flat_pixels(as_pictures(part, judged.levels)) for part in (x, judged.train, judged.test)]
     words = f"{len(x)} draws, distance of pixels to {len(flat[1])} training and {len(flat[2])} test images"
     return {**found, "copied": cell(copied_share(*flat), words)}
+
+
+def strip_of(x: np.ndarray, levels: int) -> np.ndarray:
+    """The first draws as uint8 pixels [16, ...], to be looked at.
+
+    Example:
+        >>> strip_of(np.full((20, 1, 1, 1), 16.0), 17).shape
+        (16, 1, 1, 1)
+    """
+    return np.round(255 * as_pictures(x[:STRIP], levels)).astype(np.uint8)

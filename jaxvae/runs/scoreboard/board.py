@@ -12,20 +12,21 @@ from jaxvae.data.splits import some_rows
 from jaxvae.evaluation.probes.probes import linear_probe
 from jaxvae.evaluation.samples.classifiers import classifier_features, train_classifier
 from jaxvae.evaluation.samples.features import flat_pixels
-from jaxvae.evaluation.scoreboard.draws import score_draws
+from jaxvae.evaluation.scoreboard.draws import score_draws, strip_of
 from jaxvae.evaluation.scoreboard.judged import Judged, as_pictures
 from jaxvae.evaluation.scoreboard.records import Cell, Standing, cell
 from jaxvae.evaluation.scoreboard.scoring import findings, score_model
 from jaxvae.files import make_folder, write_json
 from jaxvae.runs.configs.config import Config
-from jaxvae.runs.configs.serialize import to_json
+from jaxvae.runs.configs.fields import flatten
 from jaxvae.runs.held_out import BINARY, HeldOut, load_held_out, load_run_data, setting_of
+from jaxvae.runs.scoreboard.beside import scored_draws
 from jaxvae.runs.scoreboard.budget import read_object
 from jaxvae.runs.scoreboard.contenders import Contender, data_of
 from jaxvae.runs.scoreboard.ready import Interrupted, Rules, by_density, by_run
 
 BOARD, ROW = "board.json", "row.json"
-STRIP, STEPS, PASSES = 16, 1000, 5
+STEPS, PASSES = 1000, 5
 
 
 def run_scoreboard(
@@ -33,8 +34,8 @@ def run_scoreboard(
     contenders: Sequence[Contender],
     workdir: str | Path,
     *,
+    drawn: Sequence[str] = (),
     say: Callable[[str], None] = print,
-    shown: Callable[[list[Standing]], None] = lambda rows: None,
 ) -> list[Standing]:
     """Trains and scores the contenders one after the other; the first row is that of real training images.
 
@@ -45,8 +46,8 @@ def run_scoreboard(
         rules: of the board.
         contenders: who takes part, see `contenders_of`.
         workdir: the board's folder; a contender lies in workdir/name, a run with its config like any other.
+        drawn: .npy files of draws of other programs, which are judged as the contenders' own are, see `scored_draws`.
         say: is given a line for each thing worth saying.
-        shown: is given the rows so far after each.
 
     Raises:
         ValueError: for a folder with a board of other rules. Interrupted: with the signal that ended a training.
@@ -58,8 +59,7 @@ def run_scoreboard(
     for one in contenders:
         say(f"{one.name}: {one.about}")
         rows.append(_standing(one, rules, judged, test, folder / one.name, say))
-        shown(rows)
-    return rows
+    return rows + [scored_draws(path, judged) for path in drawn]
 
 
 def _claimed(folder: Path, rules: Rules) -> Path:
@@ -107,7 +107,7 @@ def _real_images(judged: Judged) -> Standing:
     labels = np.asarray(judged.train_labels)[:count], np.asarray(judged.test_labels)
     probe = linear_probe((flat[0], labels[0]), (flat[1], labels[1]))
     cells["probe"] = cell(probe, f"logistic regression on the pixels of {count} training images")
-    return Standing("real", "data", "training images in the place of draws", cells, draws=_strip(x, judged))
+    return Standing("real", "data", "training images in the place of draws", cells, draws=strip_of(x, judged.levels))
 
 
 def _standing(
@@ -130,7 +130,7 @@ def _standing(
         why = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
         say(f"{one.name} has no numbers: {why}")
         return found._replace(failed=why)
-    found = found._replace(columns={**cells, **ready.cells}, notes=findings(cells), draws=_strip(x, judged))
+    found = found._replace(columns={**cells, **ready.cells}, notes=findings(cells), draws=strip_of(x, judged.levels))
     make_folder(folder)
     write_json(folder / ROW, {"key": key, **found.as_json(), "draws": found.draws.tolist()})
     return found
@@ -138,7 +138,8 @@ def _standing(
 
 def _key(one: Contender, rules: Rules, judged: Judged) -> str:
     """What a row was made of: another config, other rules or other data make another row."""
-    config = "" if one.config is None else to_json(one.config)
+    usual = dict(flatten(Config()))  # options that a later version adds change no row
+    config = [] if one.config is None else [pair for pair in flatten(one.config) if pair[1] != usual[pair[0]]]
     own = hashlib.sha256(Path(one.recipe.rpartition(":")[0]).read_bytes()).hexdigest() if one.recipe else ""
     told = [one._replace(config=None), config, own, rules._replace(progress=True), judged.setting]
     return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()
@@ -147,7 +148,3 @@ def _key(one: Contender, rules: Rules, judged: Judged) -> str:
 def _read(found: Standing, known: dict[str, Any]) -> Standing:
     cells = {name: Cell(**each) for name, each in known["columns"].items()}
     return found._replace(columns=cells, notes=tuple(known["notes"]), draws=np.array(known["draws"], np.uint8))
-
-
-def _strip(x: np.ndarray, judged: Judged) -> np.ndarray:
-    return np.round(255 * as_pictures(x[:STRIP], judged.levels)).astype(np.uint8)
