@@ -9,7 +9,7 @@ from jaxvae.networks.activations import activation_named
 from jaxvae.networks.mlp import posterior_layers
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
-from jaxvae.networks.trunks import check_fields, conv_trunk, reverse_conv_trunk
+from jaxvae.networks.trunks import check_fields, conv_trunk, from_bias, reverse_conv_trunk
 
 Array = jax.Array
 
@@ -59,7 +59,9 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """z [Z] -> outputs [H, W, C * channels], unconstrained: the encoder's layers in reverse.
 
-    `features` are listed as the encoder's, the widest last; `native` is the encoder's.
+    `features` are listed as the encoder's, the widest last; `native` is the encoder's. An `output_bias`, one number for
+    each output in the order of the flat event, makes a learned picture that starts at it and is added to all outputs:
+    where it starts at the mean image, no latent has to learn the background that all images share.
 
     Example:
         >>> decoder = ConvDecoder((8, 8, 1), features=(4, 8), dense=16)
@@ -75,6 +77,7 @@ class ConvDecoder(nn.Module):
     activation: str = "relu"
     kernel_size: int = 3
     native: bool | None = None
+    output_bias: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -89,4 +92,4 @@ class ConvDecoder(nn.Module):
         with fitting("z", z):
             h = activation(Dense(self.dense)(z))
             h = activation(Dense(math.prod(start))(h)).reshape(start)
-            return reverse_conv_trunk(h, self)
+            return from_bias(reverse_conv_trunk(h, self), self)

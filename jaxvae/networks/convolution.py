@@ -155,16 +155,17 @@ class Conv(nn.Module):
 
 
 class ConvTranspose(nn.Module):
-    """`conv_transpose` with its kernel and a bias; weights start as LeCun normal."""
+    """`conv_transpose` with its kernel and a bias; weights start as LeCun normal, or as `kernel_init` says."""
 
     features: int
     kernel_size: int = 3
     stride: int = 2
     native: bool | None = None
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         shape = (self.kernel_size, self.kernel_size, self.features, x.shape[-1])
-        kernel = self.param("kernel", nn.initializers.lecun_normal(in_axis=-1, out_axis=-2), shape, jnp.float32)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return conv_transpose(x, kernel, self.stride, native=self.native) + bias[None, None]

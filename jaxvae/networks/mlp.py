@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
-from jaxvae.networks.trunks import check_fields, mlp_trunk
+from jaxvae.networks.trunks import check_fields, constant, mlp_trunk
 
 Array = jax.Array
 
@@ -71,12 +71,6 @@ class MLPDecoder(nn.Module):
 
     def __post_init__(self) -> None:
         check_fields(self)
-        size = math.prod(self.event_shape) * self.channels
-        if self.output_bias is not None and len(self.output_bias) != size:
-            raise ValueError(
-                f"output_bias has {len(self.output_bias)} numbers, expected {size}: one for each output of an event of "
-                f"shape {tuple(self.event_shape)} with {self.channels} number(s) per channel."
-            )
         super().__post_init__()
 
     @nn.compact
@@ -86,13 +80,6 @@ class MLPDecoder(nn.Module):
         with fitting("z", z):
             h = mlp_trunk(z, self)
             return Dense(math.prod(shape), bias_init=constant(self.output_bias))(h).reshape(shape)
-
-
-def constant(values: tuple[float, ...] | None) -> nn.initializers.Initializer:
-    """An initialiser that gives these numbers, or zeros."""
-    if values is None:
-        return nn.initializers.zeros_init()
-    return lambda key, shape, dtype=jnp.float32: jnp.asarray(values, dtype).reshape(shape)
 
 
 def posterior_layers(h: Array, latent_dim: int, outputs: int | None) -> tuple[Array, ...]:

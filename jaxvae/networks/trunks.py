@@ -3,9 +3,11 @@
 A trunk is called inside a compact module, whose fields say how many layers there are and of what kind.
 """
 
+import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 from jax.flatten_util import ravel_pytree
 
@@ -39,6 +41,8 @@ def check_fields(module: nn.Module) -> None:
     if given.get("outputs") is not None:
         positive_integer("outputs", given["outputs"], 2 * given["latent_dim"])
     activation_named(given["activation"])
+    if given.get("output_bias") is not None:
+        _check_output_bias(given["output_bias"], given["event_shape"], given["channels"])
     if "features" in given and not given["features"]:
         raise ValueError("features is (), expected the channels of at least one layer. For none use an MLP.")
     if "features" in given and "event_shape" in given:
@@ -57,6 +61,29 @@ def check_image_shape(name: str, shape: tuple[int, ...], layers: int) -> None:
             f"{name} has shape {tuple(shape)}, but {layers} layers of stride 2 need sides that are multiples of "
             f"{factor}. Pad or resize the images to {near}, or use fewer layers."
         )
+
+
+def _check_output_bias(bias: tuple[float, ...], event_shape: tuple[int, ...], channels: int) -> None:
+    size = math.prod(event_shape) * channels
+    if len(bias) != size:
+        raise ValueError(
+            f"output_bias has {len(bias)} numbers, expected {size}: one for each output of an event of shape "
+            f"{tuple(event_shape)} with {channels} number(s) per channel."
+        )
+
+
+def constant(values: tuple[float, ...] | None) -> nn.initializers.Initializer:
+    """An initialiser that gives these numbers, or zeros."""
+    if values is None:
+        return nn.initializers.zeros_init()
+    return lambda key, shape, dtype=jnp.float32: jnp.asarray(values, dtype).reshape(shape)
+
+
+def from_bias(outputs: Array, module: Any) -> Array:
+    """outputs [H, W, D] plus a learned picture that starts at module.output_bias; as they are where that is None."""
+    if module.output_bias is None:
+        return outputs
+    return outputs + module.param("output_bias", constant(module.output_bias), outputs.shape, jnp.float32)
 
 
 def mlp_trunk(x: Array, module: Any) -> Array:

@@ -57,17 +57,20 @@ def residual_block(x: Array, width: int, module: Any, told: Array | None = None)
 
 
 def residual_trunk(x: Array, module: Any) -> Array:
-    """x [H, W, C] -> [H / 2^n, W / 2^n, D]: for each of module.features a convolution of stride 2 and the blocks."""
+    """x [H, W, C] -> [H / 2^n, W / 2^n, D]: for each of module.features a convolution of stride 2 and the blocks.
+
+    The first is a stem without blocks, unless it is the only one: there they would cost the most and see the least.
+    """
     check_image_shape("x", x.shape, len(module.features))
-    for width in module.features:
+    for level, width in enumerate(module.features):
         x = Conv(width, 3, 2, module.native)(x)
-        for _ in range(module.blocks):
+        for _ in range(module.blocks if level or len(module.features) == 1 else 0):
             x = residual_block(x, width, module)
     return activation_named(module.activation)(GroupNorm()(_attended(x, module)))
 
 
 def reverse_residual_trunk(h: Array, module: Any) -> Array:
-    """h [H / 2^n, W / 2^n, D] -> [H, W, C * channels]: blocks, each pixel made four, and so on; the last is linear.
+    """h [H / 2^n, W / 2^n, D] -> [H, W, C * channels]: blocks, each pixel made four, and so on; the last starts at 0.
 
     Its kernel of 4 x 4 and stride 2 lies on every output pixel as often as on any other, so that no grid is seen.
     """
@@ -78,7 +81,7 @@ def reverse_residual_trunk(h: Array, module: Any) -> Array:
         if level:
             h = Dense(module.features[level - 1])(h).repeat(2, 0).repeat(2, 1)
     h = activation_named(module.activation)(GroupNorm()(h))
-    return ConvTranspose(module.event_shape[2] * module.channels, 4, 2, module.native)(h)
+    return ConvTranspose(module.event_shape[2] * module.channels, 4, 2, module.native, nn.initializers.zeros)(h)
 
 
 def _attended(h: Array, module: Any) -> Array:

@@ -10,7 +10,7 @@ from jaxvae.networks.mlp import posterior_layers
 from jaxvae.networks.residual.blocks import residual_trunk, reverse_residual_trunk
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
-from jaxvae.networks.trunks import check_fields
+from jaxvae.networks.trunks import check_fields, from_bias
 
 Array = jax.Array
 
@@ -19,7 +19,8 @@ class ResNetEncoder(nn.Module):
     """x [H, W, C] -> (mean [latent_dim], log_var [latent_dim]): residual blocks, then a dense layer.
 
     For each of `features` a convolution of stride 2 and so many `blocks`, x + conv(act(norm(conv(act(norm(x)))))),
-    with norms over groups of channels, so that no example sees another. H and W must be multiples of 2 to the number
+    with norms over groups of channels, so that no example sees another; the first of several is a stem without blocks,
+    where they would cost the most and see the least. H and W must be multiples of 2 to the number
     of `features`. `attention` lets all pixels of the coarsest resolution see each other; `outputs` and `native` as
     `ConvEncoder` has them.
 
@@ -93,7 +94,7 @@ class ResNetDecoder(nn.Module):
     """z [Z] -> outputs [H, W, C * channels], unconstrained: the encoder's blocks in reverse.
 
     A picture grows by making each pixel four, which the next blocks tell apart. `features` are listed as the encoder's,
-    the widest last.
+    the widest last; the finest has blocks too. `output_bias` as `ConvDecoder` has it.
 
     Example:
         >>> decoder = ResNetDecoder((8, 8, 3), channels=2, features=(4, 8), dense=16)
@@ -109,6 +110,7 @@ class ResNetDecoder(nn.Module):
     blocks: int = 1
     attention: bool = False
     activation: str = "silu"
+    output_bias: tuple[float, ...] | None = None
     native: bool | None = None
 
     def __post_init__(self) -> None:
@@ -123,4 +125,4 @@ class ResNetDecoder(nn.Module):
         with fitting("z", z):
             h = activation_named(self.activation)(Dense(self.dense)(z))
             h = Dense(math.prod(start))(h).reshape(start)
-            return reverse_residual_trunk(h, self)
+            return from_bias(reverse_residual_trunk(h, self), self)

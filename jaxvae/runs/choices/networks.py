@@ -39,11 +39,11 @@ def build_decoder(config: Options, given: Given, observation: Observation) -> Ne
     if config.network == "conv":
         from jaxvae.networks.conv import ConvDecoder
 
-        return ConvDecoder(shape, channels, config.features, config.dense, config.activation)
+        return ConvDecoder(shape, channels, config.features, config.dense, config.activation, output_bias=given.bias)
     if config.network == "resnet":
         from jaxvae.networks.residual.resnet import ResNetDecoder
 
-        return ResNetDecoder(shape, channels, *_residual(config))
+        return ResNetDecoder(shape, channels, *_residual(config), output_bias=given.bias)
     return MLPDecoder(shape, channels, config.hidden[::-1], config.activation, given.bias)
 
 

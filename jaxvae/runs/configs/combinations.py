@@ -81,11 +81,10 @@ def _check_model(config: Config) -> None:
             f"{model.posterior!r}, {why}. Set --model.posterior low_rank, or a smaller --model.latent-dim."
         )
     one_output = LIKELIHOODS[model.likelihood].one_output and model.scale != "per_pixel"
-    if model.output_bias != "zero" and not (model.network == "mlp" and one_output):
+    if model.output_bias != "zero" and not one_output:
         raise ValueError(
-            f"model.output_bias is {model.output_bias!r}, which needs model.network 'mlp' and model.likelihood "
-            f"'bernoulli', or 'normal' of one scale, not {model.network!r}, {model.likelihood!r} and "
-            f"{model.scale!r}. Set --model.output-bias zero."
+            f"model.output_bias is {model.output_bias!r}, which needs model.likelihood 'bernoulli', or "
+            f"'normal' of one scale, not {model.likelihood!r} and {model.scale!r}. Set --model.output-bias zero."
         )
 
 

@@ -151,7 +151,7 @@ class ModelConfig:
     None: the usual one."""
     decoder_penalty: Literal["l2", "gradient"] = "l2"  # Rae: squared weights of the decoder, or half its Jacobian's.
     decoder_weight: float = 1e-3  # Rae: of that penalty.
-    output_bias: Literal["zero", "data_mean"] = "zero"  # Where the decoder's last bias starts (mlp; bernoulli, normal).
+    output_bias: Literal["zero", "data_mean"] = "zero"  # Where the decoder's last bias starts (bernoulli, normal).
 
 
 @dataclass(frozen=True)
