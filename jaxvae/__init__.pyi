@@ -50,6 +50,7 @@ from .objectives.bounds import iwae_bound as iwae_bound
 from .objectives.terms import Terms as Terms
 from .runs.fitting import fit as fit
 from .runs.loading import load as load
+from .runs.sweeps.sweeping import sweep as sweep
 from .training import losses as losses
 from .training.engine.loop import train as train
 from .training.engine.optimizers import make_optimizer as make_optimizer

@@ -17,6 +17,8 @@ from .fitting import Fit as Fit
 from .fitting import fit as fit
 from .loading import Run as Run
 from .loading import load as load
+from .sweeps.sweeping import Swept as Swept
+from .sweeps.sweeping import sweep as sweep
 from .tables.columns import Columns as Columns
 from .tables.columns import columns_of as columns_of
 from .tracking.services import JSONLines as JSONLines

@@ -12,6 +12,7 @@ from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.configs.recipes import import_function
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.folder import run_folder
+from jaxvae.runs.folder.run_folder import MEMBERS
 from jaxvae.runs.folder.sampling import restore
 from jaxvae.runs.folder.saved_config import check_opened
 from jaxvae.training.engine.state import averaged_params
@@ -26,7 +27,12 @@ class Run(NamedTuple):
 
 
 def load(
-    workdir: str | Path, *, step: int | None = None, allow_changes: bool = False, recipe: Make | str | None = None
+    workdir: str | Path,
+    *,
+    step: int | None = None,
+    allow_changes: bool = False,
+    recipe: Make | str | None = None,
+    member: str | None = None,
 ) -> Run:
     """Opens a run folder: the model its config.json names and the parameters of a checkpoint. Nothing is executed.
 
@@ -39,6 +45,7 @@ def load(
             parameters; summary.json has the -ELBO of both.
         allow_changes: go on where config.json is no longer that of the checkpoint.
         recipe: of a run of your own function that function, or "my_file.py:make"; a folder runs no code by itself.
+        member: of a sweep's folder the name of one, such as "beta=4,seed=0".
 
     Raises:
         FileNotFoundError: if there is no run or no checkpoint there.
@@ -48,7 +55,7 @@ def load(
     Example:
         >>> model, params, config = load("runs/a")  # doctest: +SKIP
     """
-    folder = run_folder.find(workdir)
+    folder = run_folder.find(workdir if member is None else Path(workdir) / MEMBERS / member)
     config = read_config(folder / run_folder.CONFIG)
     shape, data = config.data.image_shape, config.data
     if shape is None:

@@ -1,6 +1,6 @@
 """The loop of a run: steps, records, checkpoints, until the end, a signal, or the end of patience."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxvae.evaluation.statistics import Estimate
+from jaxvae.files import write_json
 from jaxvae.models.records import Params
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.folder import run_folder
@@ -15,16 +16,18 @@ from jaxvae.runs.folder.metrics import append_metrics
 from jaxvae.runs.folder.sampling import to_save
 from jaxvae.runs.folder.saved_config import to_metadata
 from jaxvae.runs.progress import progress_bar
-from jaxvae.runs.selection import Selection
+from jaxvae.runs.selection import Selection, kept_params
 from jaxvae.runs.summary import line_of
 from jaxvae.runs.testing import Testing
 from jaxvae.runs.tracking.trackers import Trackers
 from jaxvae.training.checkpoints import checkpoint
+from jaxvae.training.checkpoints.weights import save_weights
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.parallel import CompiledSteps
 from jaxvae.training.engine.signals import stop_on_signals
 from jaxvae.training.engine.state import TrainState, averaged_params
 from jaxvae.training.engine.windows import Windows
+from jaxvae.waiting import at_work
 
 
 class Running(NamedTuple):
@@ -56,8 +59,8 @@ class Running(NamedTuple):
         The folder is claimed after the first steps, when it is known that model and loss compile and fit into memory.
         """
         saved, last, anchor, claimed = int(state.step), int(state.step), None, False
-        self._judge(last, state)  # of a run that was killed before it could
-        if last >= self.steps or self._over():
+        self.judge(last, state)  # of a run that was killed before it could
+        if last >= self.steps or self.over():
             claim()
             return state, 0
         show_progress = progress_bar(self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress)
@@ -69,24 +72,25 @@ class Running(NamedTuple):
                         claim()
                         claimed = True
                     state, last, anchor = report.state, report.step, report.anchor
-                    show(report, self._measure(last, state, report.metrics))
-                    over = self._over()
-                    if stop.signal or over or last == self.steps or self._due(last):
+                    self.note(last, report.metrics)
+                    show(report, None if last % self.per_epoch else self.after_epoch(last, state))
+                    over = self.over()
+                    if stop.signal or over or last == self.steps or self.due(last):
                         saved = last  # before saving: a save that fails is not tried again below
-                        self._save(state, anchor)
+                        self.save(state, anchor)
                     if stop.signal or over:
                         break
             except BaseException:
                 # Whatever went wrong, the last finished step is worth keeping, unless its arrays are gone.
                 if saved != last and not any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
-                    self._save(state, anchor)
+                    self.save(state, anchor)
                 raise
         return state, stop.signal
 
-    def _due(self, step: int) -> bool:
+    def due(self, step: int) -> bool:
         return step % (self.config.save_every * self.per_epoch) == 0
 
-    def _judge(self, step: int, state: TrainState) -> None:
+    def judge(self, step: int, state: TrainState) -> None:
         """Measures the validation images after an epoch, once, and logs it."""
         epoch, selection = step // self.per_epoch, self.selection
         if selection is None or step % self.per_epoch or epoch <= selection.seen:
@@ -94,16 +98,17 @@ class Running(NamedTuple):
         estimates = selection.look(averaged_params(state), epoch, step)
         self._record(line_of(step, epoch, estimates, {}, "validation"))
 
-    def _over(self) -> bool:
+    def over(self) -> bool:
         return self.selection is not None and self.selection.over
 
-    def _measure(self, step: int, state: TrainState, metrics: dict[str, np.ndarray]) -> dict[str, Estimate] | None:
-        """Logs the windows that closed and, at the end of an epoch that asks for it, the test images."""
+    def note(self, step: int, metrics: dict[str, np.ndarray]) -> None:
+        """Logs the windows that closed."""
         for at, means in self.log.add(step, metrics):
             self._record({"step": at, "epoch": at / self.per_epoch, "split": "train", **means})
-        self._judge(step, state)
-        if step % self.per_epoch:
-            return None
+
+    def after_epoch(self, step: int, state: TrainState) -> dict[str, Estimate] | None:
+        """Measures the validation images and, where the epoch asks for it, the test images; logs both."""
+        self.judge(step, state)
         found = self.testing.after_epoch(averaged_params(state), step // self.per_epoch, step)
         if found is None:
             return None
@@ -117,7 +122,20 @@ class Running(NamedTuple):
         append_metrics(self.folder / run_folder.METRICS, record)
         self.trackers.write(record)
 
-    def _save(self, state: TrainState, anchor: Params | None) -> Path:
+    def finish(
+        self, last: TrainState, machine: Mapping[str, Any], say: Callable[[str], None]
+    ) -> tuple[Params, dict[str, Any]]:
+        """Measures what is kept of a run at its end, and writes it: (parameters, summary)."""
+        params = kept_params(self.selection, last)
+        with at_work("measuring", self.config.progress):
+            epochs = int(last.step) / self.per_epoch
+            summary = self.testing.summarize(last, params, epochs, self.selection, say)
+        summary["machine"] = machine
+        write_json(self.folder / run_folder.SUMMARY, summary)
+        save_weights(self.folder / run_folder.WEIGHTS, params)
+        return params, summary
+
+    def save(self, state: TrainState, anchor: Params | None = None) -> Path:
         metadata = {"window": self.log.pending, "devices": self.compiled.devices, **to_metadata(self.config)}
         best = None if self.selection is None else self.selection.best
         if self.selection is not None:

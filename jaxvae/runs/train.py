@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.checks import one_process
-from jaxvae.files import write_json
 from jaxvae.models.records import Model, Params
 from jaxvae.runs import measure
 from jaxvae.runs.builders.assembled import assemble
@@ -39,7 +38,6 @@ from jaxvae.runs.tracking.services import Start
 from jaxvae.runs.tracking.trackers import Trackers, as_trackers, no_longer
 from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.folders import lock_folder
-from jaxvae.training.checkpoints.weights import save_weights
 from jaxvae.training.engine.windows import Windows
 from jaxvae.waiting import at_work
 
@@ -174,14 +172,10 @@ def _train_locked(
     testing = Testing(config, model, test, measure.CollapseWatch(model, objective, test, say))
     run = Running(config, folder, compiled, log, testing, selection, trackers, per_epoch, steps)
     last, signal = run.train(state, drawn, claim)
-    params, step = kept_params(selection, last), int(last.step)
+    step = int(last.step)
     if signal:
-        return Outcome(folder, model, params, {}, signal, step)
-    with at_work("measuring", config.progress):
-        summary = testing.summarize(last, params, step / per_epoch, selection, say)
-    summary["machine"] = machine
-    write_json(folder / run_folder.SUMMARY, summary)
-    save_weights(folder / run_folder.WEIGHTS, params)
+        return Outcome(folder, model, kept_params(selection, last), {}, signal, step)
+    params, summary = run.finish(last, machine, say)
     kl = np.asarray(summary["kl_per_latent"])
     metrics = folder / run_folder.METRICS
     with at_work("drawing", config.progress):

@@ -152,6 +152,19 @@ def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
+def holds_several(path: str) -> bool:
+    """Whether a dotted field is a tuple, or one or None.
+
+    Example:
+        >>> holds_several("model.hidden"), holds_several("data.size"), holds_several("optim.lr")
+        (True, True, False)
+    """
+    hint: Any = Config
+    for name in path.split("."):
+        hint = _hints(hint)[name]
+    return tuple in (typing.get_origin(part) for part in (hint, *typing.get_args(hint)))
+
+
 @cache
 def _defaults() -> dict[str, Any]:
     return dict(flatten(Config()))

@@ -17,6 +17,7 @@ CONFIG, METRICS, SUMMARY = "config.json", "metrics.jsonl", "summary.json"
 CHECKPOINTS, PICTURES, WEIGHTS, REPORT = "checkpoints", "pictures", "weights.safetensors", "report.html"
 TENSORBOARD, TRACKERS, PROFILE = "tensorboard", "trackers.json", "profile"
 MEASURED, EXPORT = "measured", "export"  # of the commands that opened the run
+MEMBERS = "members"  # of a sweep: the folders of its runs
 # The config comes last: while it is there, the folder is a run that can be removed.
 _OURS = (CHECKPOINTS, PICTURES, METRICS, SUMMARY, WEIGHTS, REPORT, TENSORBOARD, TRACKERS, PROFILE, CONFIG)
 _NUMBERS = (

@@ -110,7 +110,7 @@ def train(
         if epoch is not None:
             metrics["effective_examples"] = np.full(count, epoch.effective)
         yield Report(state, step, metrics, seconds, None if epoch is None else epoch.anchor)
-        in_a_row = _longest_run(metrics["skipped"], in_a_row, max_skipped)
+        in_a_row = longest_run(metrics["skipped"], in_a_row, max_skipped)
         if in_a_row >= max_skipped:
             raise FloatingPointError(
                 f"{in_a_row} steps in a row, up to step {step}, were not finite and were skipped: "
@@ -123,7 +123,7 @@ def train(
         warm = True
 
 
-def _longest_run(skipped: np.ndarray, before: int, enough: int) -> int:
+def longest_run(skipped: np.ndarray, before: int, enough: int) -> int:
     """Skipped steps in a row at the end, counting those `before`; stops early at `enough`."""
     run = before
     for flag in skipped:

@@ -1,0 +1,64 @@
+"""A number against an option: a line for each combination of the others."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jaxvae.evaluation.plots.figures import BRIGHT, MUTED, SMALL, WIDTH, new_axes, style
+from jaxvae.evaluation.statistics import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDE = 20.0  # values that lie further apart than by this factor are drawn on a logarithmic axis
+
+
+def value_lines(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[Estimate]]],
+    *,
+    x: str,
+    y: str,
+    title: str | None = None,
+    ax: "Axes | None" = None,
+) -> tuple["Figure", "Axes"]:
+    """Estimates with their errors against the values of one option; less is better.
+
+    Args:
+        lines: {name: (values, estimates)}, each with as many of both.
+        x: the option. y: the number, with its unit.
+        title: by default the best value.
+        ax: where to draw, by default in a new figure.
+
+    Raises:
+        ValueError: for no lines, or values and estimates of different length.
+
+    Example:
+        >>> figure, ax = value_lines({"": ([1, 2], [Estimate(3.0, 0.1, 5), Estimate(2.0, 0.1, 5)])}, x="beta", y="nats")
+        >>> ax.get_title(loc="left")
+        'Best at beta = 2: 2.00 ± 0.10'
+    """
+    if not lines or any(len(values) != len(found) or not values for values, found in lines.values()):
+        raise ValueError(f"lines is {dict(lines)!r}, expected at least one, with as many values as estimates.")
+    if ax is None:
+        _, ax = new_axes(WIDTH * 0.8, 4.0)
+    points = [
+        (value, found) for values, estimates in lines.values() for value, found in zip(values, estimates, strict=True)
+    ]
+    best = min(points, key=lambda point: point[1].mean)
+    for index, (name, (values, estimates)) in enumerate(lines.items()):
+        colour = BRIGHT[index % len(BRIGHT)]
+        means = [estimate.mean for estimate in estimates]
+        errors = [estimate.standard_error if estimate.standard_error >= 0 else 0.0 for estimate in estimates]
+        ax.errorbar(values, means, errors, fmt="o-", color=colour, markersize=5, linewidth=1.4, capsize=3, label=name)
+    low, high = min(value for value, _ in points), max(value for value, _ in points)
+    if low > 0 and high / low >= WIDE:
+        ax.set_xscale("log")
+    ticks = sorted({value for value, _ in points})
+    if len(ticks) <= 8:
+        ax.set_xticks(ticks, [f"{value:g}" for value in ticks])
+        ax.minorticks_off()
+    if len(lines) > 1:
+        ax.legend(fontsize=SMALL, labelcolor=MUTED, frameon=False)
+    style(ax, title=title or f"Best at {x.rpartition('.')[2]} = {best[0]:g}: {best[1]}", x=x, y=y)
+    figure: Any = ax.figure
+    return figure, ax

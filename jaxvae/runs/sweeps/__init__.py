@@ -1,0 +1,1 @@
+"""Sweeps: a grid of runs trained in one program, each of which is an ordinary run."""

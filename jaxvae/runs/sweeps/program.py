@@ -1,0 +1,69 @@
+"""Many runs as one program: the numbers in which they differ are arrays, and all the rest is compiled once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.runs.builders.assembled import Assembled
+from jaxvae.runs.builders.from_config import abstract_state, build_training
+from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.fields import flatten
+from jaxvae.runs.sweeps.grid import Member, with_values
+from jaxvae.training.engine.state import TrainState
+from jaxvae.training.engine.step import make_step, repeated
+
+Array = jax.Array
+# What building a loss or an optimizer raises where a number has to be known before it is compiled.
+NEEDED = (TypeError, ValueError, jax.errors.JAXTypeError, jax.errors.JAXIndexError)
+
+
+def program_of(work: Assembled) -> Callable[..., Any]:
+    """(numbers, state, images, count) -> (state, metrics [steps_per_call, ...]) of one member; numbers {field: []}."""
+    config, model = work.data.config, work.recipe.model
+
+    def run(numbers: dict[str, Array], state: TrainState, images: Any, count: Array) -> Any:
+        own = with_values(config, numbers)
+        step = make_step(
+            *build_training(own, model, work.per_epoch), ema=own.optim.ema, skip_above=own.optim.skip_above
+        )
+        return repeated(step, config.batch_size, work.compiled.steps_per_call)(state, images, count)
+
+    return run
+
+
+def compiled_together(work: Assembled) -> Callable[..., Any]:
+    """The same of all members at once, every number, state and metric with a leading axis; the states are donated."""
+    return jax.jit(jax.vmap(program_of(work), (0, 0, None, None)), donate_argnums=1)
+
+
+def candidates(members: Sequence[Member]) -> tuple[str, ...]:
+    """The fields whose values may be numbers of one program: those of objective and optimizer that are floats."""
+    first = dict(flatten(members[0].config))
+    return tuple(
+        path
+        for path in members[0].values
+        if path.startswith(("objective.", "optim.")) and isinstance(first[path], float)
+    )
+
+
+def is_traceable(work: Assembled, path: str) -> bool:
+    """Whether loss and optimizer can be built from a number that is not known yet; nothing is compiled."""
+    images = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), work.data.examples)
+    state = abstract_state(work.data.config, work.recipe.model, work.parts.optimizer)
+    number, count = jax.ShapeDtypeStruct((), jnp.float32), jnp.int32(1)
+    try:
+        jax.eval_shape(program_of(work), {path: number}, state, images, count)
+    except NEEDED:
+        return False
+    return True
+
+
+def alike(members: Sequence[Member], numbers: Sequence[str]) -> list[list[Member]]:
+    """Members in groups that differ in these numbers and in the seed alone, so that one program serves each group."""
+    found: dict[Config, list[Member]] = {}
+    for member in members:
+        rest = with_values(member.config, {**dict.fromkeys(numbers), "seed": 0})
+        found.setdefault(rest, []).append(member)
+    return list(found.values())
