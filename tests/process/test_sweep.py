@@ -131,6 +131,7 @@ def test_numbers_that_must_be_known_get_a_program_each(tmp_path):
 def test_members_share_a_program_unless_they_differ_in_more_than_numbers():
     members = members_of(TINY, {"model.latent_dim": (2, 3), "optim.lr": (1e-3, 3e-3), "seed": range(3)})
     assert candidates(members) == ("optim.lr",)
+    assert candidates(members_of(TINY, {"optim.ema": (None, 0.9)})) == ()
     groups = alike(members, candidates(members))
     assert [len(group) for group in groups] == [6, 6]
     assert {member.config.model.latent_dim for member in groups[1]} == {3}
@@ -153,6 +154,13 @@ def test_members_share_a_program_unless_they_differ_in_more_than_numbers():
 def test_impossible_grids_are_named(grid, words):
     with pytest.raises((ValueError, TypeError), match=words):
         members_of(Config(), grid)
+
+
+def test_settings_that_a_sweep_does_not_follow_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="parallel is mesh, expected auto or jit"):
+        sweep(replace(TINY, parallel="mesh"), GRID, tmp_path)
+    with pytest.raises(NotImplementedError, match="sampler.kind is rarity, expected uniform"):
+        sweep(replace(TINY, sampler=replace(TINY.sampler, kind="rarity")), GRID, tmp_path)
 
 
 @pytest.mark.parametrize(

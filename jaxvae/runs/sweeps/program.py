@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jaxvae.runs.builders.assembled import Assembled
 from jaxvae.runs.builders.from_config import abstract_state, build_training
 from jaxvae.runs.configs.config import Config
-from jaxvae.runs.configs.fields import flatten
 from jaxvae.runs.sweeps.grid import Member, with_values
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.step import make_step, repeated
@@ -40,12 +39,11 @@ def compiled_together(work: Assembled) -> Callable[..., Any]:
 
 def candidates(members: Sequence[Member]) -> tuple[str, ...]:
     """The fields whose values may be numbers of one program: those of objective and optimizer that are floats."""
-    first = dict(flatten(members[0].config))
-    return tuple(
-        path
-        for path in members[0].values
-        if path.startswith(("objective.", "optim.")) and isinstance(first[path], float)
-    )
+
+    def is_number(path: str) -> bool:
+        return all(isinstance(member.values[path], float) for member in members)  # and never None, which is no number
+
+    return tuple(path for path in members[0].values if path.startswith(("objective.", "optim.")) and is_number(path))
 
 
 def is_traceable(work: Assembled, path: str) -> bool:

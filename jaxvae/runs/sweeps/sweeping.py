@@ -74,6 +74,10 @@ def sweep(
         raise NotImplementedError(
             f"sampler.kind is {config.sampler.kind}, expected uniform in a sweep. Train such runs alone."
         )
+    if config.parallel not in ("auto", "jit"):
+        raise ValueError(
+            f"parallel is {config.parallel}, expected auto or jit: a member stays on one device, and several share them."
+        )
     members = members_of(config, grid)
     folder = run_folder.create(workdir)
     with lock_folder(folder), stop_on_signals() as stop:
