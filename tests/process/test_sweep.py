@@ -159,7 +159,7 @@ def test_impossible_grids_are_named(grid, words):
 def test_settings_that_a_sweep_does_not_follow_are_refused(tmp_path):
     with pytest.raises(ValueError, match="parallel is mesh, expected auto or jit"):
         sweep(replace(TINY, parallel="mesh"), GRID, tmp_path)
-    with pytest.raises(NotImplementedError, match="sampler.kind is rarity, expected uniform"):
+    with pytest.raises(NotImplementedError, match=r"sampler\.kind is rarity, expected uniform"):
         sweep(replace(TINY, sampler=replace(TINY.sampler, kind="rarity")), GRID, tmp_path)
 
 

@@ -76,7 +76,7 @@ def sweep(
         )
     if config.parallel not in ("auto", "jit"):
         raise ValueError(
-            f"parallel is {config.parallel}, expected auto or jit: a member stays on one device, and several share them."
+            f"parallel is {config.parallel}, expected auto or jit: several devices share the members of a sweep."
         )
     members = members_of(config, grid)
     folder = run_folder.create(workdir)
