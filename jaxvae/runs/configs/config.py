@@ -122,9 +122,7 @@ class ModelConfig:
     labelled: float = 0.1  # Semi_supervised: the share of the training labels that it is told.
     corruption: Corruption = "masking"  # Denoising: what is done to the input.
     noise: float = 0.25  # Denoising: the share of pixels that are spoilt, or the standard deviation of gaussian.
-    critic_hidden: tuple[int, ...] = (
-        128,
-    )  # Factor, adversarial, games (vae_gan, gan, class_gan): of the critic (mlp).
+    critic_hidden: tuple[int, ...] = (128,)  # Factor, adversarial, vae_gan, gan, class_gan: of the critic (mlp).
     critic_rate: float = 0.3  # The same: learning rate of the critic, as a multiple of optim.lr.
     pixel_features: int = 16  # Pixel_cnn: channels of each stack. Wavenet: of its rows. Glow: of its networks.
     pixel_layers: int = 5
