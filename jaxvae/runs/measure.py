@@ -119,16 +119,18 @@ def look_at_draws(model: Model, params: Params, test: HeldOut, say: Callable[[st
         return {}
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.latents.decoding import contexts_in_turn
-    from jaxvae.evaluation.samples.features import pixel_features
-    from jaxvae.evaluation.samples.scores import sample_scores
+    from jaxvae.evaluation.measured import SampleSetting
+    from jaxvae.evaluation.samples.features import flat_pixels
+    from jaxvae.evaluation.samples.scores import manifold_scores
     from jaxvae.evaluation.samples.variety import collapse_in_words
 
     shown = test.some(EXAMPLES)
     count, key = len(shown.x), jax.random.key(test.seed)
     drawn = generation.means_or_draws(model, params, key, count, context=contexts_in_turn(model, count))
-    images, real = (np.clip(np.asarray(model.to_unit(x), np.float32), 0, 1) for x in (drawn, shown.x))
-    scores = sample_scores(images, real, pixel_features(), names=("draws", "test"), seed=test.seed)
-    found = {score.name: score for score in scores[:4]}
+    images, real = (flat_pixels(np.clip(np.asarray(model.to_unit(x), np.float32), 0, 1)) for x in (drawn, shown.x))
+    setting = SampleSetting("pixels", "draws", count, "test", count, test.seed)
+    scores = manifold_scores(images, real, setting)
+    found = {score.name: score for score in scores}
     of = f"of {count} draws at {count} test {test.noun}s, by their pixels"
     say(f"{', '.join(f'{name} {score.number}' for name, score in found.items())} {of}.")
     if words := collapse_in_words(scores):

@@ -19,6 +19,7 @@ from .kernel import polynomial_kernel as polynomial_kernel
 from .manifolds import Manifolds as Manifolds
 from .manifolds import density_coverage as density_coverage
 from .manifolds import precision_recall as precision_recall
+from .scores import manifold_scores as manifold_scores
 from .scores import sample_scores as sample_scores
 from .variety import class_variety as class_variety
 from .variety import collapse_in_words as collapse_in_words

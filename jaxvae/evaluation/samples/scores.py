@@ -58,17 +58,13 @@ def sample_scores(
     setting = SampleSetting(looked_at, names[0], len(generated), names[1], len(reference), seed)
     x, y = features.vectors(generated), features.vectors(reference)
     frechet, kernel = frechet_estimate(x, y, blocks=BLOCKS), kernel_distance(x, y, blocks=BLOCKS)
-    improved, dense = precision_recall(x, y), density_coverage(x, y)
 
     def score(name: str, found: Estimate | Jackknife, better: str = "higher", bias: float = 0.0) -> Measured:
         estimate = Estimate(found.value, found.standard_error, len(x)) if isinstance(found, Jackknife) else found
         return Measured(name, estimate, "", setting, better, bias)
 
     scores = [
-        score("recall", improved.diversity),
-        score("coverage", dense.diversity),
-        score("precision", improved.fidelity),
-        score("density", dense.fidelity, "near 1"),
+        *manifold_scores(x, y, setting),
         score("Frechet distance", frechet, "lower", frechet.bias),
         score("kernel distance", kernel, "lower"),
     ]
@@ -79,3 +75,24 @@ def sample_scores(
             score("Inception Score", inception_score(drawn, splits=BLOCKS)),
         ]
     return scores
+
+
+def manifold_scores(x: np.ndarray, y: np.ndarray, setting: SampleSetting) -> list[Measured]:
+    """Recall, coverage, precision and density, the quick ones of `sample_scores`.
+
+    Args:
+        x: [N, F] features of samples. y: [M, F] of data.
+        setting: what is said with them.
+
+    Example:
+        >>> line = np.arange(10.0)[:, None]
+        >>> [score.number for score in manifold_scores(line, line, SampleSetting("a line", "it", 10, "it", 10, 0))][:2]
+        ['1.00 ± 0.09', '1.00 ± 0.09']
+    """
+    improved, dense = precision_recall(x, y), density_coverage(x, y)
+    return [
+        Measured("recall", improved.diversity, "", setting, "higher"),
+        Measured("coverage", dense.diversity, "", setting, "higher"),
+        Measured("precision", improved.fidelity, "", setting, "higher"),
+        Measured("density", dense.fidelity, "", setting, "near 1"),
+    ]
