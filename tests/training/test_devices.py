@@ -15,6 +15,7 @@ from jaxvae.models.contexts import Labelled
 from jaxvae.models.diffusion.bound import diffusion_model
 from jaxvae.models.incomplete import Incomplete
 from jaxvae.models.players.critic import with_critic
+from jaxvae.models.players.cycle import cycle_gan
 from jaxvae.models.players.generator import gan
 from jaxvae.models.variational import vae
 from jaxvae.models.vq import vq_vae
@@ -92,6 +93,7 @@ def own_loss(model):
     return loss
 
 
+PLAYERS = cycle_gan(Linear(16, SHAPE), Linear(16, SHAPE), critics=(Critic(), Critic()), event_shape=SHAPE)
 TOLD_CRITIC = projection_critic(Critic())
 outliers = jnp.float32(images(3, seed=9) > 100)
 # name of the constructor, and which of its kinds: what to train
@@ -134,6 +136,11 @@ TABLE = {
     ),
     "gan_loss, wasserstein": lambda: of_game("gan, wasserstein"),
     "vae_gan_loss": lambda: of_game("vae-gan"),
+    "cycle_gan_loss": lambda: of_vae(
+        lambda m: losses.cycle_gan_loss(PLAYERS, zero_centred_penalty_weight=0.3),
+        lambda x: {"a": x, "b": 1.0 - x},
+        lambda: PLAYERS.model,
+    ),
     "vq_loss": lambda: of_vae(losses.vq_loss, model=quantised),
     "incomplete_loss": lambda: of_vae(
         lambda m: losses.incomplete_loss(m, samples=2),

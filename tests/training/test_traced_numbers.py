@@ -12,7 +12,7 @@ import optax
 import pytest
 from small import LATENTS, SHAPE, Linear, images, small_vae
 from test_adversarial import Critic, coded_autoencoder, small_gan
-from test_devices import CLASSES, classified, quantised
+from test_devices import CLASSES, PLAYERS, classified, quantised
 
 import jaxvae
 from jaxvae import flows
@@ -95,6 +95,19 @@ CODED, PLAIN, GAN, VAE_GAN = (
         (small_vae, "example"),
     )
 )
+
+
+def of_cycle(name):
+    """Value and gradient of a CycleGAN's loss with that option."""
+
+    def value(number):
+        batch = {"a": X, "b": 1.0 - X}
+        params = PLAYERS.model.init(KEY, jax.tree.map(lambda leaf: leaf[0], batch))
+        loss = losses.cycle_gan_loss(PLAYERS, **{name: number})
+        (value, _), gradient = jax.value_and_grad(loss, has_aux=True)(params, KEYS, batch, jnp.int32(1))
+        return value, optax.tree.norm(gradient)
+
+    return value
 
 
 def of_observation(build, drawn=True):
@@ -322,6 +335,10 @@ TABLE = {
     "gan_loss.zero_centred_penalty_weight": (
         of_loss(lambda m, n: losses.gan_loss(m, Critic(), zero_centred_penalty_weight=n), GAN), 3.0,
     ),
+    **{
+        f"cycle_gan_loss.{name}": (of_cycle(name), 3.0)
+        for name in ("cycle_weight", "identity_weight", "zero_centred_penalty_weight")
+    },
     "vae_gan_loss.gamma": (of_loss(lambda m, n: losses.vae_gan_loss(m, Critic(), gamma=n), VAE_GAN), 3.0),
     "bound_loss.options": (of_loss(lambda m, n: losses.bound_loss(m, bounds.elbo, beta=n)), 3.0),
     "batch_bound_loss.options": (option(bounds.elbo, "beta"), 3.0),

@@ -16,6 +16,7 @@ from .penalties import mmd_penalty as mmd_penalty
 from .penalties import tc_vae_loss as tc_vae_loss
 from .schedules import schedule_loss as schedule_loss
 from .supervised import supervised_loss as supervised_loss
+from .unpaired import cycle_gan_loss as cycle_gan_loss
 from .whole_batch import even_draws as even_draws
 from .whole_batch import gathered as gathered
 from .whole_batch import own_rows as own_rows
