@@ -64,11 +64,15 @@ def paragraph(text: str) -> str:
 def heads(folder: str, app: Sphinx) -> str:
     """The scripts of a folder: how each is called, how long it takes, what is expected and what was obtained."""
     parts = []
-    for path in sorted((ROOT / folder).glob("*.py")):
+    own = ROOT / folder
+    named = {path.stem: path for path in own.glob("*.py")} | {
+        path.parent.name: path for path in own.glob("*/__init__.py")
+    }
+    for name, path in sorted(named.items()):
         app.env.note_dependency(path)  # so that a script that changed is read again
         text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
         if "python -m experiments." in text:
-            parts += [f"## {path.stem}", "", *map(paragraph, re.split(r"\n{2,}", text))]
+            parts += [f"## {name}", "", *map(paragraph, re.split(r"\n{2,}", text))]
     return "\n".join(parts)
 
 

@@ -110,6 +110,7 @@ def test_probabilistic_pca_is_that_of_scikit_learn():
 
 def test_a_limit_is_marked_and_a_collapse_is_said_in_words():
     assert Cell(91.04, 0.6, "bound").text.startswith("\N{LESS-THAN OR EQUAL TO} 91.0")
+    assert Cell(1234.5, 67.0).text == "1,234 \N{PLUS-MINUS SIGN} 67"
     assert (Cell(1234567.0).text, Cell(0.123).text, Cell(None).text) == ("1,234,567", "0.123", "")
     assert findings({"coverage": Cell(0.5, 0.1), "copied": Cell(0.1, 0.1)}) == ()
     said = findings({"coverage": Cell(0.004, 0.001), "copied": Cell(0.9, 0.1)})

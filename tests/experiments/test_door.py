@@ -52,7 +52,7 @@ def test_the_version_is_that_of_the_package(capsys):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("trian digits", "unknown command 'trian', did you mean 'train'? Valid: train, evaluate"),
+        ("trian digits", "unknown command 'trian', did you mean 'train'? Valid: train, "),
         ("digits", "digits is a preset, expected a command first. Try jaxvae train digits"),
         ("--epochs 3", "the command comes first, before '--epochs'. Valid: train"),
         ("train", "no preset given. Valid: digits"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxvae.evaluation.plots.figures import BRIGHT, DPI, FAINT, INK, MUTED, SMALL, TEXT, style
+from jaxvae.evaluation.plots.figures import BRIGHT, DPI, FAINT, GREY, INK, MUTED, SMALL, TEXT, style
 from jaxvae.evaluation.plots.image_grids import tile, unit_images
 from jaxvae.evaluation.scoreboard.records import COLUMNS, Standing
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SHOWN = ("nats", "coverage", "frechet", "copied", "many", "probe")
 LOGARITHMIC = ("frechet", "many", "one", "minutes", "parameters", "path", "jump")
+OUTSIDE = ("data", "published", "drawn")  # who stands beside the contenders, in grey
 STRIP, ROW = 8, 0.44  # draws of each; inches
 
 
@@ -23,7 +24,8 @@ def board_chart(
     """A row for each contender: draws, then a dot with its standard error in a panel for each column.
 
     A hollow dot is an upper limit of -log P, a full one is exact. Contenders of one family have one colour. The best of
-    a column, in the direction that its title says, has a ring; real images take no part.
+    a column, in the direction that its title says, has a ring; real images, and what other people drew or published,
+    are grey and take no part.
 
     Args:
         rows: of the board, the first at the top; those that failed have their name alone.
@@ -48,7 +50,7 @@ def board_chart(
     unknown = [name for name in columns if name not in COLUMNS]
     if not rows or unknown:
         raise ValueError(f"there are {len(rows)} rows and unknown columns {unknown}, expected some of {list(COLUMNS)}.")
-    families = list(dict.fromkeys(row.family for row in rows))
+    families = [name for name in dict.fromkeys(row.family for row in rows) if name not in OUTSIDE]
     widths = [3.1, *[1.35] * len(columns)]
     figure = Figure(
         figsize=(1.0 + sum(widths), 1.0 + ROW * len(rows)), dpi=DPI, layout="constrained", facecolor="white"
@@ -88,13 +90,14 @@ def _panel(ax: Any, name: str, rows: Sequence[Standing], families: Sequence[str]
     found = {place: row.columns[name] for place, row in enumerate(rows) if name in row.columns}
     numbers = {place: cell for place, cell in found.items() if cell.value is not None}
     for place, cell in numbers.items():
-        color = BRIGHT[families.index(rows[place].family) % len(BRIGHT)]
+        family = rows[place].family
+        color = GREY if family in OUTSIDE else BRIGHT[families.index(family) % len(BRIGHT)]
         face = "white" if cell.evidence.endswith("bound") else color
         ax.errorbar(
             cell.value, place, xerr=cell.standard_error or 0.0, fmt="o", color=color, markerfacecolor=face,
             markersize=5.5, elinewidth=1.5,
         )  # fmt: skip
-    best = _best(column.better, {p: c.value for p, c in numbers.items() if rows[p].family not in ("data", "published")})
+    best = _best(column.better, {p: c.value for p, c in numbers.items() if rows[p].family not in OUTSIDE})
     if best is not None:
         ax.plot(numbers[best].value, best, "o", markersize=12, markerfacecolor="none", markeredgecolor=MUTED)
     arrows = {"lower": " \N{DOWNWARDS ARROW}", "higher": " \N{UPWARDS ARROW}", "near 1": " \N{RIGHTWARDS ARROW}1"}

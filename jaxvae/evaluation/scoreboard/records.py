@@ -52,7 +52,7 @@ class Cell(NamedTuple):
             whole = float(self.value).is_integer() or abs(self.value) >= 1000
             return mark + (f"{self.value:,.0f}" if whole else f"{self.value:.3g}")
         if abs(self.value) >= 1000:
-            return f"{mark}{self.value:,.0f}"
+            return f"{mark}{self.value:,.0f} \N{PLUS-MINUS SIGN} {self.standard_error:,.0f}"
         decimals = min(max(math.ceil(-math.log10(self.standard_error / 3)), 0), 4)
         shown = Estimate(self.value, self.standard_error, 2).text(decimals)
         return mark + str(shown)
