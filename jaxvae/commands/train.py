@@ -70,7 +70,8 @@ def main(options: TrainOptions) -> int:
         rows.append((of, Estimate(last["nats"], last["standard_error"], test["images"])))
         print(f"of the {outcome.summary['weights']}; last weights: {last['nats']:.2f} +- {last['standard_error']:.2f}")
     if not rows:
-        print(f"this model says nothing of any {noun(kind)} that could be measured; all in {outcome.folder}")
+        other = ", only its draws can be judged" if "draws" in outcome.summary else ""
+        print(f"this model says nothing of any {noun(kind)} that could be measured{other}; all in {outcome.folder}")
         return 0
     setting = f"{test['images']} test {noun(kind, 2)} ({test['protocol']}, seed {test['seed']})"
     note(Table(f"{outcome.folder}: {setting}, sha256 {test['sha256']}", (f"on the test {noun(kind, 2)}", "nats"), rows))
