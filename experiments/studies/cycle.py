@@ -84,8 +84,10 @@ def main(options: CycleOptions) -> None:
     train, test = (jaxvae.data.load(options.data, split=split) for split in ("train", "test"))
     known, told = np.asarray(train.labels), np.asarray(test.labels)
     half = len(known) // 2
-    data = {"a": unit(train.images[:half]), "b": changed(unit(train.images[half : 2 * half]), options.change)}
-    labels = {"a": known[:half], "b": known[half : 2 * half]}
+    halves = np.arange(2 * half).reshape(2, half)  # no picture is in both; digits come in no order
+    straight, other = (unit(train.images[rows]) for rows in halves)
+    data = {"a": straight, "b": changed(other, options.change)}
+    labels = dict(zip(data, (known[rows] for rows in halves), strict=True))
     players = made(options, data["a"].shape[1:])
     params = trained(options, players, data)
     x = unit(test.images)

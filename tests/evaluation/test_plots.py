@@ -17,6 +17,7 @@ from jaxvae.evaluation.exact.grid import GridPosterior
 from jaxvae.evaluation.latents.projections import project
 from jaxvae.evaluation.plots import figures
 from jaxvae.evaluation.probes.probes import LabelCurve
+from jaxvae.evaluation.statistics import Estimate
 
 pytestmark = pytest.mark.quick_compile
 
@@ -64,6 +65,9 @@ def drawings():
         "precision_recall_curves": lambda ax: plots.precision_recall_curves({"a": PAIR}, ax=ax),
         "label_curves": lambda ax: plots.label_curves({"a": LabelCurve(np.array([10, 99]), np.eye(2))}, ax=ax),
         "rate_distortion_curve": lambda ax: plots.rate_distortion_curve([0.0, 5.0], [20.0, 8.0], ["8", "1"], ax=ax),
+        "value_lines": lambda ax: plots.value_lines(
+            {"lr 0.1": ([1.0, 4.0], [Estimate(3.0, 0.1, 5), Estimate(2.0, 0.2, 5)])}, x="beta", y="nats", ax=ax
+        ),
         "kl_over_training": lambda ax: plots.kl_over_training(steps, ax=ax),
         "score_dots": lambda ax: plots.score_dots(["vae"], ["MIG", "SAP", "UDR"], np.ones((1, 3, 2)), ax=ax),
         "information_map": lambda ax: plots.information_map(np.eye(2), ["shape", "x"], ax=ax),
@@ -81,7 +85,11 @@ def normal_grid():
 
 
 def test_every_plot_is_tried_and_every_chart_of_the_library_is_a_plot():
-    many = {"column_pairs", "column_reconstructions"}  # of as many axes as columns: figures of their own
+    many = {
+        "column_pairs",
+        "column_reconstructions",
+        "board_chart",
+    }  # of many axes, figures of their own; tried elsewhere
     assert set(drawings()) | many == set(plots.__all__) - {"save", "save_gif", "sliders", "most_varying"}
     found = set()
     for path in Path(figures.__file__).parent.glob("*.py"):

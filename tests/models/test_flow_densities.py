@@ -160,8 +160,9 @@ def test_a_kind_of_flow_scores_pixels_and_rows_and_starts_from_them(kind):
     assert bin_width(Config(data=DataConfig(protocol="dequantize"), model=config)) == 1 / 256
     assert bin_width(Config(data=DataConfig(kind="table", protocol="standardize"), model=config)) is None
     rng = np.random.default_rng(0)
-    for raw in (rng.integers(0, 256, (30, 2, 2, 1)).astype(np.uint8), rng.normal(3.0, 2.0, (30, 4)).astype(np.float32)):
-        model = build_model(config, raw.shape[1:], raw)
+    pixels, rows = rng.integers(0, 256, (30, 2, 2, 1)).astype(np.uint8), rng.normal(3.0, 2.0, (30, 4))
+    for protocol, raw in (("dequantize", pixels), ("standardize", rows.astype(np.float32))):
+        model = build_model(config, raw.shape[1:], raw, protocol=protocol)
         x = np.float32(raw / 256) if raw.dtype == np.uint8 else raw
         params = quick_jit(model.init)(KEY, x[0])
         log_p = jaxvae.per_example(model, params, KEY, x)["log_p"]
@@ -169,7 +170,8 @@ def test_a_kind_of_flow_scores_pixels_and_rows_and_starts_from_them(kind):
             assert log_p.mean() == pytest.approx(-2 * np.log(2 * np.pi) - 2.0 - np.log(x.std(0)).sum(), abs=1e-4)
         else:
             assert log_p.mean() > -1.0  # the uniform density has 0
-        again = quick_jit(build_model(config, raw.shape[1:]).init)(KEY, x[0])  # as a trained run opens it
+        opened = build_model(config, raw.shape[1:], protocol=protocol)  # as a trained run does
+        again = quick_jit(opened.init)(KEY, x[0])
         assert jax.tree.map(jnp.shape, again) == jax.tree.map(jnp.shape, params)
 
 
