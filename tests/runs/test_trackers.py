@@ -172,7 +172,7 @@ def test_a_run_that_was_cut_shows_in_tensorboard_as_the_unbroken_one(tmp_path, m
         raise Died
 
     monkeypatch.setattr(running, "train", dying)
-    monkeypatch.setattr(running.Running, "_due", lambda self, step: step == 6)
+    monkeypatch.setattr(running.Running, "due", lambda self, step: step == 6)
     monkeypatch.setattr(running.checkpoint, "save", lambda *a, save=running.checkpoint.save, **o: step_six(save, a, o))
 
     def step_six(save, arguments, options):
