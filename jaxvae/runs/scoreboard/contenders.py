@@ -128,6 +128,6 @@ def _black_and_white() -> list[tuple[str, str, str, dict[str, Any]]]:
          {"model": ModelConfig("diffusion", prediction="levels", noise_start=-6.0, hidden=(512, 512, 512),
                                activation="silu"), "optim": _falling(1e-3, ema=0.999)}),
         ("gan", "GAN", "a GAN of 64 latents, relativistic with gradient penalties",
-         {"model": ModelConfig("gan", hidden=(256, 512), latent_dim=64, critic_hidden=(512, 256)),
-          "optim": OptimConfig(lr=5e-4, ema=0.999)}),
+         {"model": ModelConfig("gan", hidden=(400,), latent_dim=64, critic_hidden=(256,)),
+          "optim": OptimConfig(lr=2e-3, ema=0.999)}),
     ]  # fmt: skip
