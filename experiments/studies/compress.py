@@ -24,7 +24,7 @@ class CompressOptions:
 
     run: RunFolder
     images: int = 1000  # Test images, picked by a fixed permutation.
-    bits: int | None = None  # Each latent is cut into 2^bits buckets, by default 2^12; a level of a flow, 2^16.
+    bits: int | None = None  # Each latent is cut into 2^bits buckets, by default 2^12; a level of a flow, 2^18.
     group: int | None = None  # Images coded side by side; by default 1 with latents and 100 without.
     samples: int = 20  # Posterior samples of the -ELBO that the bits are compared with.
     decode: str | None = None  # A file written before: restore its images, and do nothing else.

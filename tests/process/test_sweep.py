@@ -128,6 +128,21 @@ def test_numbers_that_must_be_known_get_a_program_each(tmp_path):
     assert len(results_of(done.folder, done.members)[1]) == 4
 
 
+def test_nats_that_are_not_alike_are_not_compared(tmp_path):
+    members = members_of(TINY, {"model.likelihood": ("discretized_logistic", "categorical"), "seed": range(2)})
+    for member in members:
+        folder = tmp_path / "members" / member.name
+        folder.mkdir(parents=True)
+        test = {"negative_elbo": {"nats": 5.0, "standard_error": 0.1}, "images": 9, "sha256": "c0ffee"}
+        (folder / "summary.json").write_text(json.dumps({"test": test, "epochs": 1.0}))
+    judged, found = results_of(tmp_path, members)
+    assert (judged, len(found)) == ("", 4)
+    assert results_of(tmp_path, members[:2])[0] == "-ELBO"
+    test = {"negative_log_p": {"nats": 5.0, "standard_error": 0.1}, "images": 9, "sha256": "c0ffee"}
+    (tmp_path / "members" / members[0].name / "summary.json").write_text(json.dumps({"test": test, "epochs": 1.0}))
+    assert results_of(tmp_path, members[:2])[0] == ""  # exact beside a bound
+
+
 def test_members_share_a_program_unless_they_differ_in_more_than_numbers():
     members = members_of(TINY, {"model.latent_dim": (2, 3), "optim.lr": (1e-3, 3e-3), "seed": range(3)})
     assert candidates(members) == ("optim.lr",)

@@ -37,6 +37,13 @@ def main(options: SweepOptions) -> int:
     if not results:
         print(f"no member says anything that could be compared; all runs are in {swept.folder}")
         return 0
+    write_json(swept.folder / "members.json", rows_of(results))
+    if not judged:
+        print(
+            f"The nats of these members are not alike: other test images, likelihoods, or bounds beside exact numbers. "
+            f"No table compares them; {swept.folder / 'members.json'} has those of each."
+        )
+        return 0
     rows = [
         (
             in_words(point.values),
@@ -51,7 +58,6 @@ def main(options: SweepOptions) -> int:
     caption = f"{of}; differences seed by seed; less is better"
     print_table(title, ("values", judged, "more than the first"), [(a, b, c or "") for a, b, c in rows], caption)
     print(best_in_words(results, judged))
-    write_json(swept.folder / "members.json", rows_of(results))
     for path in draw(swept.folder, results, judged):
         print(path)
     return 0

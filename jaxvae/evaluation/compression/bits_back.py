@@ -57,7 +57,7 @@ def compress(
             Jacobian of every image is computed, which a flow of thousands of pixels makes slow).
         x: [N, *event_shape], in the units of the likelihood.
         bits: each latent has 2^bits buckets, by default 2^12; more come nearer to the bound, and take longer. Of a
-            flow, each grey level has so many cells, by default 2^16.
+            flow, each grey level has so many cells, by default 2^18.
         group: images side by side, by default 1 with latents, since the first group's codes are drawn out of initial
             bits, and 100 without.
         progress: called with the number of images done.

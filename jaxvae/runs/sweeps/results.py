@@ -51,8 +51,11 @@ class Point(NamedTuple):
 
 
 def results_of(folder: Path, members: Sequence[Member]) -> tuple[str, list[Result]]:
-    """What the numbers are, and those of the members that are done; summaries without such a number are left out."""
-    judged, found = "", []
+    """What the numbers are, and those of the members that are done; summaries without such a number are left out.
+
+    It is "" where they are not alike: of other test images, of other likelihoods, or a bound beside an exact number.
+    """
+    judged, found = set(), []
     for member in members:
         path = folder / MEMBERS / member.name / SUMMARY
         if not path.is_file():
@@ -61,10 +64,11 @@ def results_of(folder: Path, members: Sequence[Member]) -> tuple[str, list[Resul
         name = next((name for name in JUDGED if name in summary["test"]), None)
         if name is None:
             continue
-        judged, test, chosen = JUDGED[name], summary["test"], summary.get("validation", {})
+        test, chosen = summary["test"], summary.get("validation", {})
+        judged.add((JUDGED[name], test["sha256"], member.config.model.likelihood))
         estimate = Estimate(test[name]["nats"], test[name]["standard_error"], test["images"])
         found.append(Result(member.name, member.values, estimate, chosen.get("nats"), summary["epochs"]))
-    return judged, found
+    return (next(iter(judged))[0] if len(judged) == 1 else ""), found
 
 
 def points_of(results: Sequence[Result]) -> list[Point]:
