@@ -3,7 +3,9 @@ r"""How well the latents of a run match the factors that made its images: eight 
     python -m experiments.train mnist --data.name shapes --data.protocol grey --model.latent-dim 6 --epochs 20 \
         --model.hidden 128 128 --objective.beta 4 --workdir runs/shapes
     python -m experiments.disentangle runs/shapes
+    python -m experiments.disentangle runs/toon-faces --categorical all
 
+The factors are those of the data: of shapes, or the arrays factors [N, F] and factor_names [F] of your own .npz.
 The codes are the posterior means of the test images. All scores go up to 1; what they ask differs, and seeds of one
 setting differ more than kinds of models do (Locatello et al., 2019, arXiv 1811.12359), so that one run shows little:
 `experiments.disentanglement` trains many.
@@ -26,7 +28,9 @@ class DisentangleOptions:
     run: RunFolder
     data: str | None = None  # Other data with factors and images of the same shape, such as shapes; default the run's.
     split: str | None = None  # Which of their splits; by default the run's test split.
-    categorical: tuple[str, ...] = ("shape",)  # Factors that are classes, whose numbers mean nothing.
+    categorical: tuple[str, ...] = ("shape",)
+    """Factors that are classes, whose numbers mean nothing, by name; all: every one. An ordered factor is predicted as
+    a number, a class as a class."""
     limit: int = 2000  # Only so many images, by a fixed permutation.
     seed: int = 0  # Of the draws in the scores.
     output: str | None = None  # Folder for results.json, .csv and .tex; default RUN/measured/disentangle.
@@ -61,7 +65,7 @@ def main(options: DisentangleOptions) -> None:
     if dataset.factors is None:
         raise ValueError(
             f"{dataset.name} has no known factors to compare the latents of {options.run} with, expected data that "
-            f"have, such as --data shapes."
+            f"have, such as --data shapes, or an .npz with the arrays factors [N, F] and factor_names [F]."
         )
     if dataset.examples.shape[1:] != model.event_shape:
         raise ValueError(
@@ -69,6 +73,12 @@ def main(options: DisentangleOptions) -> None:
             f"{model.event_shape}, expected the same."
         )
     dataset = dataset.take(some_rows(len(dataset.examples), options.limit))
+    classes = dataset.factor_names if options.categorical == ("all",) else options.categorical
+    if options.categorical != DisentangleOptions.categorical and set(classes) - set(dataset.factor_names):
+        raise ValueError(
+            f"categorical is {' '.join(options.categorical)}, expected some of the factors of {dataset.name}: "
+            f"{', '.join(dataset.factor_names)}; or all."
+        )
     varying = [i for i, column in enumerate(np.asarray(dataset.factors).T) if len(np.unique(column)) > 1]
     names = [dataset.factor_names[i] for i in varying]
     assert dataset.factors is not None
@@ -77,11 +87,12 @@ def main(options: DisentangleOptions) -> None:
         scores = disentanglement_scores(
             codes,
             dataset.factors[:, varying],
-            categorical=[i for i, name in enumerate(names) if name in options.categorical],
+            categorical=[i for i, name in enumerate(names) if name in classes],
             active=active_latents(codes),
             seed=options.seed,
         )
-    about = f"{codes.shape[1]} latents, {len(names)} factors ({', '.join(names)})"
+    words = ", ".join(f"{name} (classes)" if name in classes else name for name in names)
+    about = f"{codes.shape[1]} latents, {len(names)} factors: {words}"
     title = f"{about}; {len(codes)} images of {dataset.name}/{split}, seed {options.seed}"
     print_table(title, ("score", "value"), [(SCORES[name], number(value, ".3f")) for name, value in scores.items()])
 

@@ -90,13 +90,15 @@ def some_rows(count: int, limit: int) -> np.ndarray:
     return np.sort(stable_permutation(count, SOME)[:limit])
 
 
-def hold_out(data: Dataset, split: str, test_fraction: float) -> Dataset:
+def hold_out(data: Dataset, split: str, test_fraction: float, groups: np.ndarray | None = None) -> Dataset:
     """Takes one split of data that has none of its own; the test examples are the same every time.
 
     Args:
         data: all of it.
         split: "train", "test" or "all".
         test_fraction: in [0, 1); with 0 all examples are "train" and there is no "test".
+        groups: [N], the person or the thing that each example shows: examples of one group stay together, so that no
+            test example has a near copy in training. The fraction is then one of the groups.
 
     Raises:
         ValueError: another split, or a fraction that leaves no example on one side.
@@ -106,17 +108,25 @@ def hold_out(data: Dataset, split: str, test_fraction: float) -> Dataset:
         >>> data = from_array(np.zeros((10, 4, 4), np.uint8))
         >>> len(hold_out(data, "train", 0.2).images), len(hold_out(data, "test", 0.2).images)
         (8, 2)
+        >>> len(hold_out(data, "test", 0.3, groups=np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2])).images)
+        2
     """
     check_split(data.name, split, ("train", "test", "all"))
     if split == "all" or (split == "train" and test_fraction == 0):
         return data._replace(split=split)
-    count = count_rows(data.examples)
+    rows = count_rows(data.examples)
+    if groups is not None and np.shape(groups) != (rows,):
+        raise ValueError(
+            f"the groups of {data.name} have shape {np.shape(groups)}, expected ({rows},), one for each example."
+        )
+    member = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
+    count = int(member.max()) + 1
     test = round(count * test_fraction) if 0 < test_fraction < 1 else 0
     if not 0 < test < count:
-        what = "images" if data.kind == "images" else "examples"
+        what = "groups" if groups is not None else "images" if data.kind == "images" else "examples"
         raise ValueError(
             f"{data.name} has {count} {what} and no test split, and test_fraction is {test_fraction}: expected a "
             f"fraction between 0 and 1 that leaves one on either side, such as test_fraction=0.1."
         )
-    rows = np.sort(stable_permutation(count, seed=0)[held_out(count, test) == (split == "test")])
-    return data.take(rows)._replace(split=split)
+    chosen = stable_permutation(count, seed=0)[held_out(count, test) == (split == "test")]
+    return data.take(np.flatnonzero(np.isin(member, chosen)))._replace(split=split)

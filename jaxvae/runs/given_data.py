@@ -46,6 +46,8 @@ def load_split(config: DataConfig, split: str) -> data.Dataset:
         options["kind"] = config.kind
     if config.label_column is not None:
         options["labels"] = config.label_column
+    if config.group_column is not None:
+        options["groups"] = config.group_column
     if config.drop:
         options["drop"] = config.drop
     if config.size is not None:

@@ -56,6 +56,37 @@ def test_a_fraction_held_out_is_a_partition_and_always_the_same(tmp_path):
     np.testing.assert_array_equal(data.load(tmp_path / "mine.npz", "test", test_fraction=0.3).labels, test.labels)
 
 
+def test_groups_stay_on_one_side_of_a_split(tmp_path):
+    people = np.array([7, 7, 7, 3, 3, 9, 9, 9, 1, 1])
+    np.savez(tmp_path / "mine.npz", images=PIXELS, labels=np.arange(10), person=people)
+    path, told = tmp_path / "mine.npz", {"groups": "person", "test_fraction": 0.25}
+    train, test = (data.load(path, split, **told).labels for split in ("train", "test"))
+    assert sorted([*train, *test]) == list(range(10))
+    assert len({*people[test]}) == 1
+    assert not {*people[train]} & {*people[test]}
+    with pytest.raises(ValueError, match=r"4 groups and no test split.*test_fraction is 0\.1"):
+        data.load(path, "test", groups="person", test_fraction=0.1)
+    with pytest.raises(ValueError, match=r"no array 'persons', expected one of: .*person"):
+        data.load(path, "test", groups="persons", test_fraction=0.25)
+    np.savez(path, x_train=PIXELS, x_test=PIXELS, person=people)
+    with pytest.raises(ValueError, match=r"names its splits \(x_train\).*groups='person'"):
+        data.load(path, "train", groups="person")
+    np.savez(path, images=PIXELS, person=people[:9])
+    with pytest.raises(ValueError, match=r"groups of mine have shape \(9,\), expected \(10,\)"):
+        data.load(path, "train", **told)
+
+
+def test_known_factors_of_an_archive_go_with_their_images(tmp_path):
+    factors = np.stack([np.arange(10) % 2, np.arange(10)], 1)
+    np.savez(tmp_path / "mine.npz", images=PIXELS, factors=factors, factor_names=["parity", "number"])
+    test = data.load(tmp_path / "mine.npz", "test", test_fraction=0.3)
+    assert test.factor_names == ("parity", "number")
+    np.testing.assert_array_equal(test.images, PIXELS[test.factors[:, 1]])
+    np.savez(tmp_path / "mine.npz", images=PIXELS, factors=factors[:5], factor_names=["parity", "number"])
+    with pytest.raises(ValueError, match=r"mine\.npz: factors have shape \(5, 2\), expected \(10, 2\)"):
+        data.load(tmp_path / "mine.npz", "test", test_fraction=0.3)
+
+
 @pytest.mark.parametrize("fraction", [0, 0.01, 0.99, 1, -0.1, 2, float("nan")])
 def test_a_split_without_images_is_refused(tmp_path, fraction):
     np.save(tmp_path / "mine.npy", PIXELS)

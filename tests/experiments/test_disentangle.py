@@ -55,9 +55,20 @@ def test_the_scores_are_those_of_the_codes_of_the_test_images(runs, tmp_path, mo
     expected = disentanglement_scores(codes, data.factors, categorical=[0], active=active_latents(codes))
     rows = {row["name"]: row["value"] for row in json.loads((tmp_path / "results.json").read_text())}
     assert rows == pytest.approx({f"{SCORES[name]}: value": value for name, value in expected.items()}, abs=1e-6)
-    assert "5 factors (shape, scale, orientation, x, y); 300 images of shapes/test" in capsys.readouterr().out.replace(
-        "\n", " "
-    )
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "5 factors: shape (classes), scale, orientation, x, y; 300 images of shapes/test" in said
+
+
+@pytest.mark.slow
+def test_factors_of_an_archive_are_read_and_their_classes_named(runs, tmp_path, monkeypatch, capsys):
+    test = load("shapes", "test").take(np.arange(0, 1024, 5))
+    known = {"factors": test.factors[:, 3:], "factor_names": ["x", "y"]}
+    np.savez(tmp_path / "mine.npz", images=test.images, **known)
+    words = ("--data", tmp_path / "mine.npz", "--output", tmp_path / "all")
+    assert ended(monkeypatch, runs / "shapes", *words, "--split", "all", "--categorical", "all") == 0
+    assert "2 factors: x (classes), y (classes)" in capsys.readouterr().out.replace("\n", " ")
+    assert ended(monkeypatch, runs / "shapes", *words, "--split", "all", "--categorical", "colour") == 2
+    assert "categorical is colour, expected some of the factors of mine: x, y; or all." in capsys.readouterr().err
 
 
 @pytest.mark.slow

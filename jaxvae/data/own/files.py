@@ -1,6 +1,6 @@
 """A user's own `.npy`, `.npz`, table or folder of pictures as a data set."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ SPLIT_EXAMPLES = ("x_{}", "{}_x", "{}_images", "images_{}", "{}")
 SPLIT_LABELS = ("y_{}", "{}_y", "{}_labels", "labels_{}")
 EXAMPLES = ("images", "x", "data", "examples")
 LABELS = ("labels", "label", "y", "targets")
+FACTORS = ("factors", "factor_names")
 
 
 def reader_of(path: Path) -> Callable[..., Dataset]:
@@ -68,6 +69,7 @@ def load_npz(
     images: str | None = None,
     labels: str | None = None,
     class_names: str | None = None,
+    groups: str | None = None,
     kind: Kind = "images",
     test_fraction: float = 0.0,
     max_bytes: int = MAX_BYTES,
@@ -76,7 +78,8 @@ def load_npz(
 
     They are found by name, in any case: x_train and y_train (as Keras has it) or train_images and train_labels (as
     MedMNIST), for any split; else "images", "x", "data" or the only array of three or four axes (of two or more for
-    another kind), and "labels", "label", "y" or "targets". Names of the columns of a table are found as "columns".
+    another kind), and "labels", "label", "y" or "targets". Names of the columns of a table are found as "columns";
+    "factors" [N, F] with "factor_names" [F] are the known factors of images that no name gives to a split.
 
     Args:
         path: the `.npz` file.
@@ -84,6 +87,8 @@ def load_npz(
         images, labels: the names of the arrays, where they are others.
         class_names: the name of an array of words, one for each class, in the order of their numbers; by default
             that of the labels with "_names" at its end, where it is there.
+        groups: the name of an array [N] of what must stay on one side of the split, such as the person that a picture
+            shows, where no name gives the arrays to a split.
         kind: what the examples are: "images", "tokens", "counts" or "table".
         test_fraction: as in `load_npy`, for arrays that are not named by split.
         max_bytes: of one array, decompressed; more is refused before it is read.
@@ -99,17 +104,27 @@ def load_npz(
         label_name = labels or _find(_names(SPLIT_LABELS, split) if own else LABELS, members)
         if class_names is None and f"{label_name}_names" in members:
             class_names = f"{label_name}_names"
-        for name in (chosen, label_name, class_names):
+        if own and groups:
+            raise ValueError(f"{path} names its splits ({chosen}), so that groups={groups!r} hold nothing together.")
+        for name in (chosen, label_name, class_names, groups):
             if name and name not in members:
                 raise ValueError(f"{path} has no array {name!r}, expected one of: {', '.join(members)}.")
         array = read_member(path, archive, members[chosen], max_bytes)
         classes = read_member(path, archive, members[label_name], max_bytes) if label_name else None
         names = read_member(path, archive, members[class_names], max_bytes) if class_names else ()
         columns = read_member(path, archive, members["columns"], max_bytes) if _has_columns(kind, members) else ()
+        together = read_member(path, archive, members[groups], max_bytes) if groups else None
+        factors, factor_names = (
+            (read_member(path, archive, members[name], max_bytes) for name in FACTORS)
+            if not own and all(name in members for name in FACTORS)
+            else (None, ())
+        )
     if classes is not None and classes.ndim == 2 and classes.shape[1] == 1:
         classes = classes[:, 0]
-    data = _named(path, split, kind, array, classes, list(map(str, names)), list(map(str, columns)))
-    return data if own else hold_out(data, split, test_fraction)
+    called: dict[str, Any] = {"class_names": list(map(str, names)), "columns": list(map(str, columns))}
+    called |= {"factors": factors, "factor_names": list(map(str, factor_names))}
+    data = _named(path, split, kind, array, classes, **called)
+    return data if own else hold_out(data, split, test_fraction, together)
 
 
 def _has_columns(kind: Kind, members: Members) -> bool:
@@ -156,18 +171,9 @@ def _only(path: Path, split: str, kind: Kind, members: Collection[str], fitting:
     return fitting[0]
 
 
-def _named(
-    path: Path,
-    split: str,
-    kind: Kind,
-    array: Any,
-    labels: Any = None,
-    names: Sequence[str] = (),
-    columns: Sequence[str] = (),
-) -> Dataset:
+def _named(path: Path, split: str, kind: Kind, array: Any, labels: Any = None, **called: Any) -> Dataset:
     """`from_array`, with the path in its errors."""
-    options: dict[str, Any] = {"class_names": names, "columns": columns, "name": path.stem, "source": str(path)}
     try:
-        return from_array(array, kind=kind, labels=labels, split=split, **options)
+        return from_array(array, kind=kind, labels=labels, split=split, name=path.stem, source=str(path), **called)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

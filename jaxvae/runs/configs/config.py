@@ -55,6 +55,8 @@ class DataConfig:
     channels: int | None = None  # A folder of pictures: 1 makes them grey, 3 colour; needed where they are mixed.
     background: tuple[int, ...] | None = None  # A folder: the colour behind transparent pictures, RED GREEN BLUE.
     label_column: str | None = None  # The column of a .csv, or the array of an .npz, that holds the classes.
+    group_column: str | None = None
+    """The array of an .npz, such as the person in a picture, whose groups stay on one side of train and test."""
     drop: tuple[str, ...] = ()  # Columns of a .csv to leave out, such as an identifier.
     levels: int = 256
     """Grey levels that the protocols levels and dequantize tell apart, 2 to 256: the whole numbers 0 to levels - 1, the
