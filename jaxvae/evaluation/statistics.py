@@ -47,11 +47,12 @@ def mean_and_error(values: Any) -> Estimate:
     """The mean of values [N] and its standard error s / sqrt(N), in float64; of paired differences too.
 
     Example:
-        >>> mean_and_error([1.0, 3.0])
-        Estimate(mean=2.0, standard_error=1.0, examples=2)
+        >>> mean_and_error([1.0, 3.0]), mean_and_error([1.0, -np.inf]).standard_error
+        (Estimate(mean=2.0, standard_error=1.0, examples=2), nan)
     """
     array = np.asarray(values, np.float64)
-    error = array.std(ddof=1) / np.sqrt(len(array)) if len(array) > 1 else np.nan
+    with np.errstate(invalid="ignore"):  # the spread about an infinite mean is no number, and NumPy need not warn of it
+        error = array.std(ddof=1) / np.sqrt(len(array)) if len(array) > 1 else np.nan
     return Estimate(float(array.mean()), float(error), len(array))
 
 

@@ -16,7 +16,8 @@ from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.running import Running
 from jaxvae.runs.sweeps.grid import members_of
-from jaxvae.runs.sweeps.program import alike, candidates
+from jaxvae.runs.sweeps.program import alike, candidates, of_one_split
+from jaxvae.runs.sweeps.record import read_record
 from jaxvae.runs.sweeps.results import Result, best_in_words, lines_of, points_of, results_of, rows_of
 from jaxvae.runs.sweeps.sweeping import sweep
 
@@ -128,6 +129,60 @@ def test_numbers_that_must_be_known_get_a_program_each(tmp_path):
     assert len(results_of(done.folder, done.members)[1]) == 4
 
 
+HALVED = replace(TINY, epochs=4, batch_size=300, validation_fraction=0.2, optim=replace(TINY.optim, lr=1e-2))
+RACE = {"optim.lr": (1e-5, 1e-2, 1e30), "seed": range(2)}
+
+
+@pytest.mark.slow
+def test_halving_leaves_the_worst_behind_and_a_cut_race_ends_alike(tmp_path, monkeypatch):
+    lines = []
+    done = sweep(HALVED, RACE, tmp_path / "a", halving=2, say=lines.append)
+    assert done.dropped == {f"lr={lr},seed={seed}": e for e, lr in ((1, "1e+30"), (2, "1e-05")) for seed in range(2)}
+    assert [len(rung["kept"]) for rung in read_record(done.folder)["rungs"]] == [4, 2]
+    assert "After epoch 1 2 of 3 points go on" in " ".join(lines)
+    assert [result.name for result in results_of(done.folder, done.members)[1]] == ["lr=0.01,seed=0", "lr=0.01,seed=1"]
+    # those left behind can be looked at as they were, and say how far they went
+    waiting = jaxvae.load(done.folder, member="lr=1e-05,seed=0")
+    assert records(done.folder, done.members[0])[-1]["epoch"] == 2.0
+    assert np.isfinite(jax.tree.leaves(waiting.params)[0]).all()
+    # a member of a race is the run it would be alone: its validation images are those of its own seed
+    alone = train.train_run(done.members[3].config, tmp_path / "alone", say=lambda line: None)
+    same(alone.params, params_of(done.folder, done.members[3]), 1e-4)
+    saves, save = [], Running.save
+
+    def cut(self, state, anchor=None):
+        if len(saves) == 9:  # in the second stage: after the first, 6 members were saved
+            raise KeyboardInterrupt
+        saves.append(self.folder)
+        return save(self, state, anchor)
+
+    monkeypatch.setattr(Running, "save", cut)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(HALVED, RACE, tmp_path / "b", halving=2, say=lambda line: None)
+    monkeypatch.setattr(Running, "save", save)
+    again = sweep(HALVED, RACE, tmp_path / "b", halving=2, say=lambda line: None)
+    assert again.dropped == done.dropped
+    same(params_of(again.folder, done.members[2]), params_of(done.folder, done.members[2]), 1e-5)
+    with pytest.raises(ValueError, match="another sweep: halving is 2 there and None here"):
+        sweep(HALVED, RACE, tmp_path / "b")
+
+
+def test_halving_that_could_not_be_fair_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="expected a whole number of at least 2"):
+        sweep(HALVED, RACE, tmp_path, halving=1)
+    with pytest.raises(ValueError, match="on validation images, but there are none"):
+        sweep(TINY, RACE, tmp_path, halving=2)
+    with pytest.raises(ValueError, match=r"model\.likelihood is varied"):
+        sweep(HALVED, {"model.likelihood": ("categorical", "discretized_logistic")}, tmp_path, halving=2)
+    with pytest.raises(ValueError, match="2 rungs, which need at least 4 epochs, but epochs is 2"):
+        sweep(replace(HALVED, epochs=2), RACE, tmp_path, halving=2)
+
+
+def test_members_share_a_program_only_where_they_share_validation_images():
+    assert [len(part) for part in of_one_split(members_of(HALVED, RACE))] == [3, 3]
+    assert [len(part) for part in of_one_split(members_of(TINY, RACE))] == [6]
+
+
 def test_nats_that_are_not_alike_are_not_compared(tmp_path):
     members = members_of(TINY, {"model.likelihood": ("discretized_logistic", "categorical"), "seed": range(2)})
     for member in members:
@@ -184,6 +239,7 @@ def test_settings_that_a_sweep_does_not_follow_are_refused(tmp_path):
         (["digits"], "no option has several values"),
         (["digits", "--seed", "3:3"], "range '3:3' is empty"),
         (["digits", "--seed", "0:2", "--at-once", "0"], "--at-once is '0'"),
+        (["digits", "--seed", "0:2", "--halving", "1"], "--halving is '1', expected a whole number of at least 2"),
         (["digits", "--seed", "0:2", "--overwrite"], "--overwrite is an option of a training alone"),
         (["digits", "--sed", "0", "1"], "unknown option --sed"),
     ],
@@ -204,7 +260,9 @@ def test_results_are_means_over_seeds_and_differences_seed_by_seed():
     assert first.more is None
     assert second.more[:2] == pytest.approx((0.75, 0.25))  # of 1.0 and 0.5, not of 6 and 8.5
     assert (third.estimate.standard_error, third.more) == (0.5, None)
-    assert best_in_words(results, "-ELBO") == "Best of 5 by validation: 3.00, test -ELBO 9.0 ± 0.5 nats."
+    assert best_in_words(results, "-ELBO") == (
+        "Best of 3 by the validation images, means over seeds: beta 3.0, test -ELBO 9.0 ± 0.5 nats."
+    )
     assert "the number is flattered" in best_in_words([r._replace(validation=None) for r in results], "-ELBO")
     assert lines_of(results, "objective.beta")["all seeds"][0] == [1.0, 2.0, 3.0]
     assert [row["objective.beta"] for row in rows_of(results)] == [1.0, 1.0, 2.0, 2.0, 3.0]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jaxvae.runs.sweeps.results import Result
+    from jaxvae.runs.sweeps.sweeping import Swept
 
 
 def main(options: SweepOptions) -> int:
@@ -26,7 +27,7 @@ def main(options: SweepOptions) -> int:
     from jaxvae.runs.sweeps.results import best_in_words, in_words, points_of, results_of, rows_of
     from jaxvae.runs.sweeps.sweeping import sweep
 
-    swept = sweep(options.config, options.grid, options.workdir, at_once=options.at_once)
+    swept = sweep(options.config, options.grid, options.workdir, at_once=options.at_once, halving=options.halving)
     judged, results = results_of(swept.folder, swept.members)
     if swept.signal:
         done = f"{len(results)} of {len(swept.members)} members are done, and all that was trained is saved"
@@ -57,10 +58,27 @@ def main(options: SweepOptions) -> int:
     title = f"{swept.folder}: {judged} of the test {noun(options.config.data.kind, 2)}, nats"
     caption = f"{of}; differences seed by seed; less is better"
     print_table(title, ("values", judged, "more than the first"), [(a, b, c or "") for a, b, c in rows], caption)
-    print(best_in_words(results, judged))
+    behind = _print_left_behind(swept) if swept.dropped else 0
+    print(best_in_words(results, judged, behind))
     for path in draw(swept.folder, results, judged):
         print(path)
     return 0
+
+
+def _print_left_behind(swept: "Swept") -> int:
+    """Prints the points that halving left behind, those that went farthest first, and returns how many."""
+    from jaxvae.evaluation.measured import print_table
+    from jaxvae.runs.sweeps.halving import left_behind
+    from jaxvae.runs.sweeps.record import read_record
+    from jaxvae.runs.sweeps.results import in_words
+
+    rows = [
+        (in_words({path: value for path, value in some[0].values.items() if path != "seed"}), str(epoch), f"{nats:.2f}")
+        for epoch, nats, some in left_behind(read_record(swept.folder), swept.members)
+    ]
+    caption = "means over seeds; their runs wait in their folders, unmeasured"
+    print_table("left behind", ("values", "after epoch", "nats on the validation images"), rows, caption)
+    return len(rows)
 
 
 def draw(folder: "Path", results: "Sequence[Result]", judged: str) -> "list[Path]":

@@ -23,6 +23,7 @@ class SweepOptions(TrainOptions):
     """Trains every combination of some options' values, as many as possible in one program."""
 
     at_once: int = 16  # The most members in one program; all of them are in memory.
+    halving: int | None = None  # Of so many points one goes on, at some epochs, by the validation images.
     grid: Annotated[Any, tyro.conf.Suppress] = None  # {dotted field: values}
 
 
@@ -41,7 +42,8 @@ def parse_sweep(args: Sequence[str], program: str = SWEEP) -> SweepOptions:
     if not args or args[0] in ("-h", "--help"):
         print(sweep_help(program))
         raise SystemExit(0)
-    at_once, words = _at_once(args)
+    at_once, words = _taken(args, "at-once", 1)
+    halving, words = _taken(words, "halving", 2)
     grid, left = varied(words)
     options = parse_train(left, program)
     if options.recipe is not None:
@@ -54,7 +56,7 @@ def parse_sweep(args: Sequence[str], program: str = SWEEP) -> SweepOptions:
     plain = {field.name: getattr(options, field.name) for field in fields(TrainOptions)}
     if not any(word.split("=")[0] in ("--workdir", "--output") for word in words):
         plain["workdir"] = f"runs/sweep-{words[0].rpartition('/')[2].removesuffix('.json')}"
-    return SweepOptions(**plain, at_once=at_once, grid=grid)
+    return SweepOptions(**plain, at_once=at_once or 16, halving=halving, grid=grid)
 
 
 def varied(words: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
@@ -99,14 +101,15 @@ def _values(text: str) -> list[Any]:
     return [None if text == "None" else text]
 
 
-def _at_once(words: Sequence[str]) -> tuple[int, list[str]]:
-    left, found = list(words), 16
+def _taken(words: Sequence[str], name: str, least: int) -> tuple[int | None, list[str]]:
+    """The number of an option of sweeps alone, or None, and the other words."""
+    left, found = list(words), None
     for place, word in enumerate(left):
-        if word.partition("=")[0] in ("--at-once", "--at_once"):
+        if word.partition("=")[0].replace("_", "-") == f"--{name}":
             value = word.partition("=")[2] or (left[place + 1] if place + 1 < len(left) else "")
             del left[place : place + (1 if "=" in word else 2)]
-            if not value.isdigit() or int(value) < 1:
-                raise UsageError(f"--at-once is {show(value)}, expected a whole number of at least 1.")
+            if not value.isdigit() or int(value) < least:
+                raise UsageError(f"--{name} is {show(value)}, expected a whole number of at least {least}.")
             found = int(value)
             break
     return found, left
@@ -126,10 +129,14 @@ run in WORKDIR/members/NAME. The same command goes on after an interruption.
 
   --workdir FOLDER  by default runs/sweep-PRESET
   --at-once N       the most members in one program (16)
+  --halving N       successive halving: at some epochs, one point of N goes on,
+                    with all its seeds, chosen by the validation images
 
 examples:
   {program} digits --seed 0:8 --objective.beta 1 2 4 8 --workdir runs/sweep
   {program} mnist --optim.lr 3e-4 1e-3 3e-3 --validation-fraction 0.1
   {program} digits --model.latent-dim 4 8 16 --seed 0:3 --epochs 100
+  {program} digits --optim.lr 1e-4 3e-4 1e-3 3e-3 1e-2 --objective.beta 0.5 1 2 \
+    --validation-fraction 0.2 --epochs 81 --halving 3
 
 All other options, with their defaults: {program} digits --help"""

@@ -95,7 +95,8 @@ def active_latents(means: Array | np.ndarray, threshold: float = 0.01) -> np.nda
         [True, False]
     """
     finite_number("threshold", threshold)
-    return np.var(np.asarray(means, np.float64), axis=0) > threshold
+    with np.errstate(invalid="ignore"):  # infinite means, of a network that diverged, have no variance: not active
+        return np.var(np.asarray(means, np.float64), axis=0) > threshold
 
 
 def strongest_latents(kl_per_latent: Array | np.ndarray, count: int = 2) -> tuple[int, ...]:

@@ -65,3 +65,11 @@ def alike(members: Sequence[Member], numbers: Sequence[str]) -> list[list[Member
         rest = with_values(member.config, {**dict.fromkeys(numbers), "seed": 0})
         found.setdefault(rest, []).append(member)
     return list(found.values())
+
+
+def of_one_split(members: Sequence[Member]) -> list[list[Member]]:
+    """The same in groups that train on the same images: the seed chooses the validation images, where there are any."""
+    found: dict[int, list[Member]] = {}
+    for member in members:
+        found.setdefault(member.config.seed if member.config.validation_fraction else 0, []).append(member)
+    return list(found.values())

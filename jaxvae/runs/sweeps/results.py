@@ -84,8 +84,7 @@ def points_of(results: Sequence[Result]) -> list[Point]:
     """
     grouped: dict[tuple[Any, ...], list[Result]] = {}
     for result in results:
-        rest = tuple(item for item in result.values.items() if item[0] != "seed")
-        grouped.setdefault(rest, []).append(result)
+        grouped.setdefault(tuple(_without_seed(result).items()), []).append(result)
     ranked = sorted(grouped.items(), key=lambda item: np.mean([result.test.mean for result in item[1]]))
     points: list[Point] = []
     for rest, group in ranked:
@@ -121,16 +120,36 @@ def _apart(best: Sequence[Result], other: Sequence[Result]) -> Estimate | None:
     return None if len(common) < 2 else mean_and_error([second[seed] - first[seed] for seed in common])
 
 
-def best_in_words(results: Sequence[Result], judged: str) -> str:
-    """The best member, how it was chosen, and what that does to its number."""
-    if all(result.validation is not None for result in results):
-        best = min(results, key=lambda result: float(result.validation or 0.0))
-        return f"Best of {len(results)} by validation: {best.name}, test {judged} {best.test.text()} nats."
-    best = min(results, key=lambda result: result.test.mean)
+def best_in_words(results: Sequence[Result], judged: str, behind: int = 0) -> str:
+    """The best point, all seeds of it taken together, how it was chosen, and what that does to its number.
+
+    Args:
+        results: those that are done.
+        judged: what their numbers are.
+        behind: how many more points halving left behind.
+    """
+    points = points_of(results)
+    count = len(points) + behind
+    of = "" if len(results) == len(points) else ", means over seeds"
+    chosen: dict[str, list[float]] = {}
+    for result in results:
+        if result.validation is not None:
+            chosen.setdefault(in_words(_without_seed(result)), []).append(result.validation)
+    if len(results) == sum(map(len, chosen.values())):
+        best = min(points, key=lambda point: np.mean(chosen[in_words(point.values)]))
+        return (
+            f"Best of {count} by the validation images{of}: {in_words(best.values)}, test {judged} "
+            f"{best.estimate.text()} nats."
+        )
+    best = points[0]
     return (
-        f"Best of {len(results)}: {best.name}, {judged} {best.test.text()} nats, chosen by the very test images, so "
-        f"that the number is flattered. --validation-fraction 0.1 lets other images choose."
+        f"Best of {count}{of}: {in_words(best.values)}, {judged} {best.estimate.text()} nats, chosen by the very "
+        f"test images, so that the number is flattered. --validation-fraction 0.1 lets other images choose."
     )
+
+
+def _without_seed(result: Result) -> dict[str, Any]:
+    return {path: value for path, value in result.values.items() if path != "seed"}
 
 
 def rows_of(results: Sequence[Result]) -> list[dict[str, Any]]:

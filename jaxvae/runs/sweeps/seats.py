@@ -51,6 +51,12 @@ class Seat:
         """Whether its summary is written."""
         return (self.run.folder / run_folder.SUMMARY).is_file()
 
+    @property
+    def nats(self) -> float:
+        """Minus the best validation bound so far, per example; inf where there is none, or the member diverged."""
+        best = None if self.run.selection is None else self.run.selection.best
+        return float("inf") if best is None or self.diverged else -best.mean
+
     def say(self, say: Callable[[str], None]) -> Callable[[str], None]:
         """The same, with the member's name before every line."""
         return lambda line: say(f"{self.member.name}: {line}")

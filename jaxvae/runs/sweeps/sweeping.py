@@ -1,23 +1,24 @@
 """A whole sweep: a grid of runs trained in as few programs as there are, in one folder that is gone on with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxvae.checks import one_process, positive_integer
-from jaxvae.files import read_bytes, write_json
+from jaxvae.files import write_json
 from jaxvae.runs.builders.assembled import assemble
 from jaxvae.runs.configs.config import Config
-from jaxvae.runs.configs.fields import flatten, words
 from jaxvae.runs.folder import run_folder
+from jaxvae.runs.folder.summary import read_summary
 from jaxvae.runs.sweeps.grid import Grid, Member, members_of
-from jaxvae.runs.sweeps.program import alike, candidates, is_traceable
+from jaxvae.runs.sweeps.halving import Rung, check_halving, in_words, points_in, ranked, rung_record, rungs_of
+from jaxvae.runs.sweeps.program import alike, candidates, is_traceable, of_one_split
+from jaxvae.runs.sweeps.record import SWEEP, claim, dropped_in
 from jaxvae.runs.sweeps.seats import seats_of
 from jaxvae.runs.sweeps.together import train_together
 from jaxvae.training.checkpoints.folders import lock_folder
 from jaxvae.training.engine.signals import Stop, stop_on_signals
 
-SWEEP = "sweep.json"
 AT_ONCE = 16
 
 
@@ -28,12 +29,14 @@ class Swept(NamedTuple):
         folder: of the sweep; the run of a member is in members/NAME, an ordinary run folder.
         members: all of them.
         stopped: {name: why}, of those that diverged.
+        dropped: {name: after which epoch}, of those that halving left behind; their runs wait there.
         signal: that interrupted it, or 0.
     """
 
     folder: Path
     members: list[Member]
     stopped: dict[str, str]
+    dropped: dict[str, int]
     signal: int
 
 
@@ -43,6 +46,7 @@ def sweep(
     workdir: str | Path,
     *,
     at_once: int = AT_ONCE,
+    halving: int | None = None,
     say: Callable[[str], None] = print,
 ) -> Swept:
     """Trains every combination of some options' values; run again, it goes on where it was.
@@ -56,10 +60,13 @@ def sweep(
         grid: {dotted field: values}, such as {"objective.beta": (1, 2, 4), "seed": range(4)}.
         workdir: the folder.
         at_once: the most members in one program; they are all in memory, with their optimizers.
+        halving: of so many points, each with all its seeds, one goes on at each rung, chosen by the validation images
+            (`rungs_of`); None trains all to the end.
         say: is given a line for each thing worth saying.
 
     Raises:
-        ValueError, TypeError: as `members_of`; for a folder that holds another sweep or a run; and as `train_run`.
+        ValueError, TypeError: as `members_of` and `check_halving`; for a folder that holds another sweep or a run; and
+            as `train_run`.
         NotImplementedError: for images drawn by rarity, and in a job of several processes.
 
     Example:
@@ -79,28 +86,56 @@ def sweep(
             f"parallel is {config.parallel}, expected auto or jit: several devices share the members of a sweep."
         )
     members = members_of(config, grid)
+    rungs = []
+    if halving is not None:
+        rungs = rungs_of(len(points_in(members)), config.epochs, check_halving(halving, config, grid))
     folder = run_folder.create(workdir)
     with lock_folder(folder), stop_on_signals() as stop:
-        house = _House(folder, at_once, _claim(folder, config, grid, members), stop, say)
-        numbers = candidates(members)
-        for group in alike(members, numbers):
-            _train_group(house, group, numbers)
-    return Swept(folder, members, house.stopped, stop.signal)
+        record = claim(folder, config, grid, members, halving)
+        house = _House(folder, at_once, record, {}, stop, say)
+        numbers, racing = candidates(members), members
+        for rung in rungs:
+            racing = _race(house, racing, numbers, rung)
+        _train_all(house, racing, numbers, None)
+    return Swept(folder, members, record["stopped"], dropped_in(record), stop.signal)
 
 
 class _House(NamedTuple):
-    """What all groups of a sweep share."""
+    """What all groups of a sweep share; `nats` is {name: of the validation images} of those that were trained."""
 
     folder: Path
     at_once: int
-    stopped: dict[str, str]
+    record: dict[str, Any]
+    nats: dict[str, float]
     stop: Stop
     say: Callable[[str], None]
 
 
-def _train_group(house: _House, group: list[Member], numbers: Sequence[str]) -> None:
+def _race(house: _House, racing: list[Member], numbers: Sequence[str], rung: Rung) -> list[Member]:
+    """Trains to a rung, unless that was done; returns the members that go on."""
+    if all(done["epoch"] != rung.epoch for done in house.record["rungs"]):
+        _train_all(house, racing, numbers, rung.epoch)
+        if house.stop.signal:
+            return racing
+        order = ranked(racing, house.nats)
+        house.record["rungs"].append(rung_record(rung, order, house.nats))
+        write_json(house.folder / SWEEP, house.record)
+        house.say(in_words(rung, order))
+    dropped = dropped_in(house.record)
+    return [member for member in racing if member.name not in dropped]
+
+
+def _train_all(house: _House, members: Sequence[Member], numbers: Sequence[str], epochs: int | None) -> None:
+    for group in alike(members, numbers):
+        for part in of_one_split(group):
+            _train_group(house, part, numbers, epochs)
+
+
+def _train_group(house: _House, group: list[Member], numbers: Sequence[str], epochs: int | None) -> None:
     """Members that may share a program, if their numbers can be arrays; else those that do."""
-    left = [member for member in group if member.name not in house.stopped and not _done(house.folder, member)]
+    done = _done(house.folder, group)
+    house.nats.update(done)
+    left = [member for member in group if member.name not in done and member.name not in house.record["stopped"]]
     if not left or house.stop.signal:
         return
     work = assemble(left[0].config, None)
@@ -109,56 +144,26 @@ def _train_group(house: _House, group: list[Member], numbers: Sequence[str]) -> 
         house.say(f"{' and '.join(known)} must be known before compiling: a program for each value.")
         numbers = [path for path in numbers if path not in known]
         for part in alike(left, numbers):
-            _train_group(house, part, numbers)
+            _train_group(house, part, numbers, epochs)
         return
     for start in range(0, len(left), house.at_once):
         some = left[start : start + house.at_once]
-        house.say(f"{len(some)} members in one program: {some[0].name} to {some[-1].name}.")
+        house.say(
+            f"{len(some)} members in one program: {some[0].name} to {some[-1].name}."
+            if len(some) > 1
+            else f"{some[0].name} alone."
+        )
         seats = seats_of(work, some, house.folder, house.say)
-        train_together(work, seats, numbers, house.stop, house.say)
-        house.stopped.update({seat.member.name: seat.diverged for seat in seats if seat.diverged})
-        write_json(house.folder / SWEEP, {**_read(house.folder), "stopped": house.stopped})
+        train_together(work, seats, numbers, house.stop, house.say, epochs=epochs)
+        house.nats.update({seat.member.name: seat.nats for seat in seats})
+        house.record["stopped"].update({seat.member.name: seat.diverged for seat in seats if seat.diverged})
+        write_json(house.folder / SWEEP, house.record)
         if house.stop.signal:
             return
 
 
-def _done(folder: Path, member: Member) -> bool:
-    return (folder / run_folder.MEMBERS / member.name / run_folder.SUMMARY).is_file()
-
-
-def _claim(folder: Path, config: Config, grid: Grid, members: list[Member]) -> dict[str, str]:
-    """Writes what the sweep is, or compares it with what the folder holds; returns the members that diverged there."""
-    if (folder / run_folder.CONFIG).exists():
-        raise ValueError(f"{folder} holds a run, expected an empty folder or one of a sweep. Choose another --workdir.")
-    asked: dict[str, dict[str, Any]] = {
-        "grid": {path: [words(member) for member in values] for path, values in _values(members).items()},
-        "config": {path: words(value) for path, value in flatten(config) if path not in grid and path != "progress"},
-    }
-    if not (folder / SWEEP).exists():
-        write_json(folder / SWEEP, {**asked, "members": [member.name for member in members], "stopped": {}})
-        return {}
-    found = _read(folder)
-    for part, wanted in asked.items():
-        held: Mapping[str, Any] = found.get(part, {})
-        for path in {**wanted, **held}:
-            if held.get(path) != wanted.get(path):
-                raise ValueError(
-                    f"{folder} holds another sweep: {path} is {held.get(path)} there and {wanted.get(path)} here. "
-                    f"Choose another --workdir, or remove the folder."
-                )
-    stopped: dict[str, str] = found.get("stopped", {})
-    return stopped
-
-
-def _values(members: list[Member]) -> dict[str, list[Any]]:
-    return {path: list(dict.fromkeys(member.values[path] for member in members)) for path in members[0].values}
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    import json
-
-    try:
-        found: dict[str, Any] = json.loads(read_bytes(folder / SWEEP))
-    except ValueError as error:
-        raise ValueError(f"{folder / SWEEP} cannot be read ({error}). Choose another --workdir.") from error
-    return found
+def _done(folder: Path, members: Sequence[Member]) -> dict[str, float]:
+    """{name: validation nats, inf without validation images} of the members whose summary is written."""
+    paths = {member.name: folder / run_folder.MEMBERS / member.name / run_folder.SUMMARY for member in members}
+    found = {name: read_summary(path) for name, path in paths.items() if path.is_file()}
+    return {name: summary.get("validation", {}).get("nats", float("inf")) for name, summary in found.items()}

@@ -24,7 +24,13 @@ Array = jax.Array
 
 
 def train_together(
-    work: Assembled, seats: Sequence[Seat], numbers: Sequence[str], stop: Stop, say: Callable[[str], None]
+    work: Assembled,
+    seats: Sequence[Seat],
+    numbers: Sequence[str],
+    stop: Stop,
+    say: Callable[[str], None],
+    *,
+    epochs: int | None = None,
 ) -> None:
     """Trains all seats to their end, or to a signal; those that lag behind, after a kill, catch up first.
 
@@ -34,15 +40,16 @@ def train_together(
         numbers: the fields that are arrays of the program.
         stop: set by a signal; all states are then on disk.
         say: is given a line for a member that stops early.
+        epochs: where they wait, all on disk; by default at their end.
     """
     config, machine = work.data.config, machine_of(1, work.data.config.precision)
-    run, steps = compiled_together(work), seats[0].run.steps
+    run, steps = compiled_together(work), (epochs or config.epochs) * work.per_epoch
     with progress_bar(steps, work.per_epoch, config.batch_size * len(seats), enabled=config.progress) as show:
-        while (left := [seat for seat in seats if not seat.over]) and not stop.signal:
+        while (left := [seat for seat in seats if not seat.over and seat.step < steps]) and not stop.signal:
             low = min(seat.step for seat in left)
             cohort = [seat for seat in left if seat.step == low]
             until = min([seat.step for seat in left if seat.step > low], default=steps)
-            _advance(work, cohort, until, numbers, run, stop, show)
+            _advance(work, cohort, until, steps, numbers, run, stop, show)
     for seat in seats:
         if seat.diverged:
             say(f"{seat.member.name} stopped: {seat.diverged}; the others went on.")
@@ -54,12 +61,16 @@ def _advance(
     work: Assembled,
     cohort: Sequence[Seat],
     until: int,
+    end: int,
     numbers: Sequence[str],
     run: Callable[..., Any],
     stop: Stop,
     show: Callable[..., None],
 ) -> None:
-    """Trains seats at one step up to another, or until half of them are over: the rest goes on in a smaller program."""
+    """Trains seats at one step up to another, or until half of them are over: the rest goes on in a smaller program.
+
+    They are saved at `end`, where they wait for others.
+    """
     apart, everywhere = shardings(len(cohort))
     values = {path: np.array([seat.member.values[path] for seat in cohort], np.float32) for path in numbers}
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[seat.state for seat in cohort])
@@ -74,7 +85,7 @@ def _advance(
         seconds, step = time.perf_counter() - begun, step + count
         for index, seat in enumerate(cohort):
             if not seat.over:
-                _look(seat, step, {name: value[index] for name, value in metrics.items()}, states, index, stop)
+                _look(seat, step, {name: value[index] for name, value in metrics.items()}, states, index, stop, end)
         show(Report(states, step, {name: value[0] for name, value in metrics.items()}, seconds), None)
         if warm:  # the first call compiles, so its time says nothing
             limit = max(1, min(8 * limit, int(SECONDS_PER_CALL * count / seconds)))
@@ -97,7 +108,9 @@ def shardings(members: int) -> tuple[Sharding, Sharding]:
     return NamedSharding(mesh, PartitionSpec("member")), NamedSharding(mesh, PartitionSpec())
 
 
-def _look(seat: Seat, step: int, metrics: dict[str, np.ndarray], states: TrainState, index: int, stop: Stop) -> None:
+def _look(
+    seat: Seat, step: int, metrics: dict[str, np.ndarray], states: TrainState, index: int, stop: Stop, end: int
+) -> None:
     """What a run alone does after a call of its program."""
     seat.note(step, metrics)
     ends, last = step % seat.run.per_epoch == 0, step == seat.run.steps
@@ -107,7 +120,7 @@ def _look(seat: Seat, step: int, metrics: dict[str, np.ndarray], states: TrainSt
     if ends:
         seat.run.after_epoch(step, state)
     seat.over = last or seat.run.over()
-    if seat.over or stop.signal or seat.run.due(step):
+    if seat.over or stop.signal or step == end or seat.run.due(step):
         seat.run.save(state)
         seat.state = state
 
