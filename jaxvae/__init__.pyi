@@ -25,6 +25,7 @@ from .models.autoencoders.deterministic import autoencoder as autoencoder
 from .models.categorical_latents import categorical_vae as categorical_vae
 from .models.conditional import conditional_vae as conditional_vae
 from .models.contexts import Labelled as Labelled
+from .models.deep.top_down import top_down_vae as top_down_vae
 from .models.hierarchical import hierarchical_vae as hierarchical_vae
 from .models.ladder import ladder_vae as ladder_vae
 from .models.observations.continuous import bernoulli as bernoulli

@@ -1,4 +1,5 @@
 from . import autoencoders as autoencoders
+from . import deep as deep
 from . import densities as densities
 from . import diffusion as diffusion
 from . import exact as exact

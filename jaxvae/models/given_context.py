@@ -58,6 +58,7 @@ def given(part: Conditional, context_of: Callable[[Any], Any]) -> Conditional:
     """
     distribution, with_kl, observed = part.distribution, part.sample_with_kl, part.log_prob_observed
     complete, levels, visit, flow = part.complete, part.level_log_probs, part.visit, part.flow
+    redraw = part.redraw
     return Conditional(
         lambda key, c: part.init(key, context_of(c)),
         lambda params, key, c: part.sample(params, key, context_of(c)),
@@ -76,4 +77,5 @@ def given(part: Conditional, context_of: Callable[[Any], Any]) -> Conditional:
             lambda params, v, c: flow.inverse(params, v, context_of(c)),
             lambda params, u, c: flow.forward(params, u, context_of(c)),
         ),
+        redraw=redraw and (lambda params, key, v, n, t, c: redraw(params, key, v, n, t, context_of(c))),
     )

@@ -45,8 +45,7 @@ class Conditional(NamedTuple):
             where elements are not independent given the context.
         complete: (params, key, value, context, observed) -> (value, log weight [] nats): the elements that are not
             observed drawn anew, in an order of its own, each told the elements before it; the weight is the density of
-            the observed elements on that way. Draws weighted by it have the law p(value | observed elements); where
-            all observed elements come first in the order, all weights are alike. Or None.
+            the observed elements on that way; draws weighted by it have the law p(value | observed elements). Or None.
         support: the space of the values and the measure of the densities, see models/meaning.py; two conditionals
             whose densities are compared have the same. "none" where there is no such conditional, see `absent`.
         level_log_probs: (params, context) -> [*event_shape, L] nats, the log probability of each of the whole numbers
@@ -57,6 +56,7 @@ class Conditional(NamedTuple):
         groups: of a chain of values (v_1, ..., v_n), drawn one given the other, the conditional of each of them, each
             told the one that was drawn before. None where the value is no chain.
         flow: of a base pushed through a bijection, the `Flow` of both; or None.
+        redraw: (params, key, value, kept, temperature, context) -> value, see `top_down_vae`; or None.
     """
 
     init: Callable[[Key, Any], Params]
@@ -72,6 +72,7 @@ class Conditional(NamedTuple):
     visit: Callable[[Params, Callable[[Array, Array], Array], Any], Array] | None = None
     groups: tuple[Any, ...] | None = None
     flow: Any = None
+    redraw: Callable[[Params, Key, Any, Any, Any, Any], Any] | None = None
 
 
 class Observation(NamedTuple):
@@ -152,11 +153,9 @@ def as_model(name: str, model: Any) -> Model:
     """
     if isinstance(model, Model):
         return model
-    fix = ""
+    fix = f"Call it first, as in {name} = jaxvae.vae(...)." if callable(model) else ""
     if hasattr(model, "model") and hasattr(model, "params"):
         fix = f"Unpack it: model, params, config = jaxvae.load(...), or pass {name}.model."
-    elif callable(model):
-        fix = f"Call it first, as in {name} = jaxvae.vae(...)."
     raise TypeError(f"{name} is {shown(model)}, expected a Model, as jaxvae.vae(...) returns it. {fix}".rstrip())
 
 

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.quick_compile
 OWN = {  # options that the kind alone reads
     "hierarchical": {"first_latents": 4, "upper_hidden": (8,)},
     "ladder": {"first_latents": 4, "upper_hidden": (8,)},
+    "deep": {"groups": (2, 1), "features": (4, 4), "factors": (4, 2), "latent_dim": 2},
     "categorical": {"categories": 3, "temperature": 0.5},
     "vq": {"codes": 8, "code_size": 2, "weight": 0.5},
     "vq_transformer": {"codes": 8, "code_size": 2, "pixel_layers": 1, "width": 4, "heads": 2},
@@ -68,9 +69,9 @@ OWN = {  # options that the kind alone reads
 }
 # Kinds that differ from another one by a few lines: the long tier tries them.
 LONG = [
-    "hierarchical", "ladder", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse", "contractive",
-    "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "attention_flow", "wavenet", "transformer",
-    "vq_transformer", "class_diffusion", "class_gan", "glow", "diffusion_prior",
+    "hierarchical", "ladder", "deep", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse",
+    "contractive", "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "attention_flow", "wavenet",
+    "transformer", "vq_transformer", "class_diffusion", "class_gan", "glow", "diffusion_prior",
 ]  # fmt: skip
 SILENT = ("gan", "class_gan")  # of test images they say how many are near a draw, and nothing else
 ANNEALED = {"vae", "hierarchical", "ladder", "conditional", "factor", "vae_gan", "pixel_vae"}

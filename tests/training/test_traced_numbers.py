@@ -426,7 +426,7 @@ ASKED_THROUGH = {
     "guided.guidance", "with_sampler.guidance", "even_times_loss.hide_labels",
     "soft_bound.limit", "affine_transform.limit", "spline_transform.bound", "whitened.noise", "log_likelihood.noise",
     "follow.decay", "loss_of_critic.gradient_penalty_weight", "moving_averages.decay", "compile_steps.ema",
-    "compile_steps.skip_above", "constant.values", "train_sweep.hyper",
+    "compile_steps.skip_above", "constant.values", "train_sweep.hyper", "pyramid.output_bias",
 }  # fmt: skip
 
 

@@ -55,6 +55,35 @@ def _layered(make: Any, level: Any, config: Options, given: Given, observation: 
     return made
 
 
+def _deep(config: Options, given: Given, observation: "Observation") -> "Model":
+    import math
+
+    from jaxvae.models.deep import Level, top_down_vae
+    from jaxvae.networks.residual.groups import pyramid
+
+    whole, sides = math.prod(config.factors), given.event_shape[:2]
+    if any(side % whole for side in sides):
+        near = " ".join(str(max(1, round(side / whole)) * whole) for side in sides)
+        raise ValueError(
+            f"model.factors is {config.factors}, which make the sides {whole} times smaller, but the pictures have "
+            f"{sides[0]} x {sides[1]} pixels. Set --model.factors to numbers whose product divides both, or bring "
+            f"pictures in files to another size, --data.size {near}."
+        )
+    encoder, levels, decoder = pyramid(
+        given.event_shape,
+        groups=config.groups,
+        features=config.features,
+        factors=config.factors,
+        latent_dim=config.latent_dim,
+        channels=observation.channels,
+        blocks=config.blocks,
+        activation=config.activation,
+        output_bias=given.bias,
+    )
+    sizes: Any = {"event_shape": given.event_shape, "observation": observation}
+    return top_down_vae(encoder, [Level(*level) for level in levels], decoder, **sizes)
+
+
 def _hyperspherical(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.posteriors.hyperspherical import hyperspherical_posterior
     from jaxvae.models.priors.sphere import uniform_sphere
@@ -135,6 +164,13 @@ VARIATIONAL: dict[str, Kind] = {
         "A variational autoencoder with two layers of latents", _hierarchical, LAYERS, (*PARTS, "model.network")
     ),
     "ladder": Kind("A ladder variational autoencoder", _ladder, LAYERS, (*PARTS, "model.network")),
+    "deep": Kind(
+        "A deep hierarchy of latents that one network draws from the top down",
+        _deep,
+        ("model.groups", "model.factors", "model.blocks"),
+        (*PARTS, "model.network", "model.hidden"),
+        pictures=True,
+    ),
     "hyperspherical": Kind("A variational autoencoder with codes on a sphere", _hyperspherical, ignores=PARTS),
     "categorical": Kind(
         "A variational autoencoder with categorical latents",

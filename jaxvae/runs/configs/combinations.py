@@ -16,7 +16,7 @@ from jaxvae.runs.configs.names import show
 READERS: dict[str, dict[str, tuple[str, ...]]] = {
     **{f"sampler.{field.name}": {"sampler.kind": ("rarity",)} for field in fields(SamplerConfig)[1:]},
     **readers(),
-    "model.blocks": {"model.network": ("resnet",)},
+    "model.blocks": {"model.network": ("resnet",), "model.kind": ("deep",)},
     "model.attention": {"model.network": ("resnet",)},
     "optim.eps": {"optim.name": ("adam", "adamw")},
     "optim.b1": {"optim.name": ("adam", "adamw")},
@@ -74,6 +74,12 @@ def _check_model(config: Config) -> None:
         )
     if model.network != "mlp" and not model.features:
         raise ValueError("model.features is empty, expected at least one layer. Set --model.features 32 64.")
+    lists = {name: len(getattr(model, name)) for name in ("groups", "features", "factors")}
+    if model.kind == "deep" and (len(set(lists.values())) > 1 or not model.groups):
+        raise ValueError(
+            f"model.groups, features and factors have {', '.join(map(str, lists.values()))} numbers, expected as many "
+            f"in each: one for each resolution. Set --model.groups 2 2 --model.features 32 64 --model.factors 2 2."
+        )
     if posterior.most is not None and model.latent_dim > posterior.most[0]:
         most, why = posterior.most
         raise ValueError(

@@ -95,13 +95,13 @@ class ModelConfig:
     kind: Kind = "vae"  # What is trained; `experiments.train --help` says what each kind is.
     network: Literal["mlp", "conv", "resnet"] = "mlp"  # Kind of encoder and decoder.
     hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
-    features: tuple[int, ...] = (32, 64)  # Conv, resnet: channels; each layer halves the sides of the picture.
-    blocks: int = 1  # Resnet: residual blocks at each resolution.
+    features: tuple[int, ...] = (32, 64)  # Conv, resnet, deep: channels; each layer halves the sides of the picture.
+    blocks: int = 1  # Resnet, deep: residual blocks at each resolution (deep: of the encoder).
     attention: bool = False  # Resnet: whether all pixels of the coarsest resolution see each other.
     dense: int = 256
     """Conv, resnet: units of the dense layer between convolutions and latents; of what tells a U-Net the noise."""
     activation: Activation = "relu"  # Non-linearity.
-    latent_dim: int = 20  # Number of latents.
+    latent_dim: int = 20  # Number of latents. Deep: at each pixel of each group.
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
     scale: Scale = "fixed"  # Of normal and laplace: fixed, learned as one number, or decoded for each pixel.
     std: float = 0.1  # Fixed or initial standard deviation of normal (width of laplace), for x on [0, 1].
@@ -117,6 +117,8 @@ class ModelConfig:
     scales: int = 2  # Glow: how often the sides of the picture are halved.
     first_latents: int = 100  # Hierarchical, ladder: latents of the layer next to x; latent_dim is that of the top.
     upper_hidden: tuple[int, ...] = (100, 100)  # Hierarchical, ladder: hidden layers between the two layers of latents.
+    groups: tuple[int, ...] = (2, 2)  # Deep: groups of latents at each resolution, the finest first.
+    factors: tuple[int, ...] = (2, 2)  # Deep: of its sides, from the picture on: 4 7 makes 28 pixels 7 and then 1.
     categories: int = 8  # Categorical: classes of each of the latent_dim latents.
     temperature: float = 1.0  # Categorical: of the relaxed draw whose gradient is taken.
     codes: int = 64  # Vq: vectors in the codebook.

@@ -61,6 +61,8 @@ RANGES: dict[str, Range] = {
     "model.scales": Range(1, 20),
     "model.first_latents": _SIZE,
     "model.upper_hidden": _SIZE,
+    "model.groups": Range(1, 1000),
+    "model.factors": Range(1, 1000),
     "model.categories": Range(2, 1_000_000),
     "model.temperature": _POSITIVE,
     "model.codes": _SIZE,
