@@ -12,7 +12,7 @@ from jaxvae.files import write_json
 from jaxvae.models.records import Params
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.folder import run_folder
-from jaxvae.runs.folder.metrics import append_metrics
+from jaxvae.runs.folder.metrics import append_metrics, split_records
 from jaxvae.runs.folder.sampling import to_save
 from jaxvae.runs.folder.saved_config import to_metadata
 from jaxvae.runs.progress import progress_bar
@@ -131,6 +131,9 @@ class Running(NamedTuple):
             epochs = int(last.step) / self.per_epoch
             summary = self.testing.summarize(last, params, epochs, self.selection, say)
         summary["machine"] = machine
+        records = split_records(self.folder / run_folder.METRICS).train
+        if skipped := sum(record.get("skipped") or 0 for record in records):
+            say(f"{skipped:,} of {self.steps:,} steps were skipped: not finite, or gradients above the limit.")
         write_json(self.folder / run_folder.SUMMARY, summary)
         save_weights(self.folder / run_folder.WEIGHTS, params)
         return params, summary

@@ -13,6 +13,7 @@ from .engine.sampler import Reweighted as Reweighted
 from .engine.sampler import Weighted as Weighted
 from .engine.sampler import effective_examples as effective_examples
 from .engine.sampler import weighted as weighted
+from .engine.spikes import skip_spikes as skip_spikes
 from .engine.stages import burda_epochs as burda_epochs
 from .engine.stages import burda_schedule as burda_schedule
 from .engine.stages import burda_stages as burda_stages

@@ -34,7 +34,7 @@ from jaxvae.networks.conditioner import ConditionerMLP
 from jaxvae.objectives import bounds, codes, dip, importance, rates, renyi
 from jaxvae.objectives.adversarial import wasserstein
 from jaxvae.training import losses
-from jaxvae.training.engine import averages, optimizers, stages
+from jaxvae.training.engine import averages, optimizers, spikes, stages
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.step import make_step
 from jaxvae.training.search.local import fit_posterior
@@ -317,6 +317,7 @@ TABLE = {
     ),
     "kl_warmup.beta": (lambda n: optimizers.kl_warmup(10, n)(5), 3.0),
     "burda_schedule.rate": (of_optimizer(lambda n: optax.sgd(stages.burda_schedule(1, 3, n))), 0.1),
+    "skip_spikes.ratio": (of_optimizer(lambda n: spikes.skip_spikes(optax.sgd(1.0), n, window=3), steps=5), 3.9),
     "make_step.ema": (of_step(ema=0.9), 0.9),
     "make_step.skip_above": (of_step(skip_above=2.9), 2.9),
     "factor_vae_loss.gamma": (of_loss(lambda m, n: losses.factor_vae_loss(m, Critic(), gamma=n), PLAIN), 3.0),

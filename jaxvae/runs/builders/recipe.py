@@ -19,6 +19,7 @@ from jaxvae.runs.configs.recipes import file_digest, noted, options_of, say_chan
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.given_data import preprocess_of
 from jaxvae.training.engine.optimizers import as_optimizer, make_optimizer
+from jaxvae.training.engine.spikes import skip_spikes
 from jaxvae.training.engine.step import Preprocess, labelled
 from jaxvae.training.losses.accumulation import micro_batches
 from jaxvae.training.losses.bound import Loss, as_loss, bound_loss
@@ -174,6 +175,8 @@ def training_of(recipe: Recipe, config: Config) -> Training:
     if config.micro_batch is not None:
         loss = micro_batches(loss, config.micro_batch)
     optimizer = make_optimizer() if recipe.optimizer is None else recipe.optimizer
+    if config.optim.skip_ratio is not None:
+        optimizer = skip_spikes(optimizer, config.optim.skip_ratio)
     preprocess = preprocess_of(config.data.protocol, config.data.levels)
     if config.data.flip:
         preprocess = flipped(preprocess)

@@ -98,8 +98,7 @@ class ModelConfig:
     features: tuple[int, ...] = (32, 64)  # Conv, resnet, deep: channels; each layer halves the sides of the picture.
     blocks: int = 1  # Resnet, deep: residual blocks at each resolution (deep: of the encoder).
     attention: bool = False  # Resnet: whether all pixels of the coarsest resolution see each other.
-    dense: int = 256
-    """Conv, resnet: units of the dense layer between convolutions and latents; of what tells a U-Net the noise."""
+    dense: int = 256  # Conv, resnet: units between convolutions and latents; of what tells a U-Net the noise.
     activation: Activation = "relu"  # Non-linearity.
     latent_dim: int = 20  # Number of latents. Deep: at each pixel of each group.
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
@@ -140,8 +139,7 @@ class ModelConfig:
     best where pixels have few levels; v, noise, x0: numbers."""
     noise_schedule: NoiseSchedule = "linear"  # Diffusion: how log noise over signal rises.
     noise_start: float = -13.3  # Diffusion: where it starts; -13.3 is for 256 levels, fewer may start later.
-    noise_stop: float = 5.0
-    """Diffusion: where it ends; 5 costs 0.0033 nats for each number of x, 8 a twentieth of that."""
+    noise_stop: float = 5.0  # Diffusion: where it ends; 5 costs 0.0033 nats for each number of x, 8 a twentieth.
     time_steps: int | None = None  # Diffusion: of the bound; None is continuous time.
     draw_steps: int = 100  # Diffusion: of a draw.
     game: Game = "relativistic"  # Gan, class_gan: what the critic minimises, and what the generator.
@@ -194,6 +192,7 @@ class OptimConfig:
     """Decay per step of a moving average of the weights, smaller at the start: (1 + step) / (10 + step). What is
     measured, drawn and saved is then the average; the summary also has the numbers of the last weights. None: none."""
     skip_above: float | None = None  # Skip steps whose gradient has a larger norm; None: those not finite.
+    skip_ratio: float | None = None  # Skip those above so many times the median of the last 31, 15 in a row at most.
     max_skipped: int = 100  # Stop after so many steps in a row whose loss or gradient is not finite.
 
 

@@ -100,14 +100,16 @@ RANGES: dict[str, Range] = {
     "optim.warmup_epochs": Range(0),
     "optim.clip": _POSITIVE,
     "optim.skip_above": _POSITIVE,
+    "optim.skip_ratio": Range(1, open=True),
     "optim.ema": Range(0, 1, open=True),
     "optim.max_skipped": _COUNT,
 }
+_OFF = ("clip", "ema", "skip_above", "skip_ratio")
 UNREAD = ("model.", "objective.", "sampler.", "optim.")  # by a run of a recipe, which has its own
-READ = ("optim.ema", "optim.skip_above", "optim.max_skipped")
+READ = ("optim.ema", "optim.skip_above", "optim.skip_ratio", "optim.max_skipped")
 LAYERS = 100  # of a network
 PER_COLUMN = ("data.mean", "data.std")  # as many as a table has columns
-OPTIONAL = ("model.time_steps", "optim.clip", "optim.ema", "optim.skip_above", "micro_batch", "patience")
+OPTIONAL = ("model.time_steps", "micro_batch", "patience", *(f"optim.{name}" for name in _OFF))
 
 
 def validate(config: Config) -> Config:

@@ -167,5 +167,5 @@ def curves(facts: Facts) -> Html:
             "." if kept is None else f", of which epoch {kept} is kept."
         )
     if skipped:
-        bad.append(note(f"{skipped:,} steps were not finite and were skipped.", warning=True))
+        bad.append(note(f"{skipped:,} steps were skipped: not finite, or gradients above the limit.", warning=True))
     return section("Training", *bad, figures(*charts, columns=3), paragraph(tag("span", words, class_="caption")))

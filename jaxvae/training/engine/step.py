@@ -15,6 +15,7 @@ from jaxvae.models.records import Key, Params
 from jaxvae.training.engine.averages import follow
 from jaxvae.training.engine.optimizers import as_optimizer
 from jaxvae.training.engine.sampler import epoch_indices, examples_of
+from jaxvae.training.engine.spikes import held_back
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.streams import NOISE, PREPROCESS, example_keys
 from jaxvae.training.losses.bound import Loss, Metrics, as_loss
@@ -65,7 +66,8 @@ def make_step(
     """A step(state, raw) -> (state, metrics), to be compiled by the caller; raw is [B, ...], or a tree of such.
 
     The update is skipped, bit for bit, when the loss or the squared norm of the gradient is not finite; the metric
-    `skipped` is then 1. The step counter advances all the same, so that the next batch is another one.
+    `skipped` is then 1, as it is where `skip_spikes` holds the optimizer back. The step counter advances all the same,
+    so that the next batch is another one.
 
     Args:
         loss: (params, keys, batch, step) -> (scalar, metrics).
@@ -118,13 +120,18 @@ def make_step(
         def update() -> tuple[Params, Any, Params | None]:
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
             params = optax.apply_updates(state.params, updates)
-            return params, opt_state, follow(state.ema, params, ema, state.step)
+            average, held = follow(state.ema, params, ema, state.step), held_back(opt_state)
+            if held is not None:
+                average = jax.tree.map(functools.partial(jnp.where, held), state.ema, average)
+            return params, opt_state, average
 
         def skip() -> tuple[Params, Any, Params | None]:
             return state.params, state.opt_state, state.ema
 
         params, opt_state, average = jax.lax.cond(good, update, skip)
-        metrics = {**metrics, "gradient_norm": norm, "skipped": 1.0 - good}
+        held = held_back(opt_state)
+        skipped = 1.0 - good if held is None else jnp.where(good, 1.0 * held, 1.0)
+        metrics = {**metrics, "gradient_norm": norm, "skipped": skipped}
         return TrainState(state.step + 1, params, opt_state, state.key, average), metrics
 
     return step
@@ -167,7 +174,7 @@ def make_diagnosis(make_loss: Callable[[Any], Loss], preprocess: Preprocess, bat
             if not finite:
                 kind, *rest = (str(getattr(key, "key", key)) for key in path)
                 return f"the first bad leaf is the {kind[2:]} {'/'.join(rest)}".rstrip()
-        return "the norm of the gradient overflows, or is above the limit"
+        return "the norm of the gradient overflows, is above the limit, or far above those before it"
 
     return diagnose
 
