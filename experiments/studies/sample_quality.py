@@ -20,7 +20,6 @@ Small numbers of test images bias the Frechet distance upwards, by some 6 here: 
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.tables.score_table import FeatureName
 from jaxvae.commands.cli import RunFolder, Switch, parser
 from jaxvae.commands.parts.launch import launch
 from jaxvae.runs.configs.options import Numbers, output_path
@@ -33,7 +32,9 @@ class SampleOptions:
     run: RunFolder
     samples: int = 2000  # Images of each kind, at most as many as the training data has.
     references: int = 2000  # Test images that they are compared with, at most as many as there are.
-    features: tuple[FeatureName, ...] = ("classifier",)  # What the scores look at, a table for each.
+    features: tuple[str, ...] = ("classifier",)
+    """What the scores look at, a table for each: classifier (trained here and kept beside the numbers, to judge other
+    runs), pca, pixels, a file of a network's weights (.npz), or FILE.py:FUNCTION of images [N, H, W, C] on [0, 1]."""
     seed: int = 0  # Of the samples and of the classifier.
     output: Numbers = None  # A .json file; the picture lies beside it. By default in the run folder.
     allow_changes: Switch = False  # Go on although config.json or the images are not those of the run.
@@ -47,6 +48,7 @@ def main(options: SampleOptions) -> None:
     import numpy as np
 
     import jaxvae
+    from experiments.tables.copying import nearest_pictures, print_copying
     from experiments.tables.score_table import make_features, print_scores, write_scores
     from jaxvae.checks import positive_integer
     from jaxvae.commands.parts.requirements import need_images
@@ -78,16 +80,21 @@ def main(options: SampleOptions) -> None:
         "prior means of x": unit(generation.prior_means(model, params, key, count)),
     }
     tables: dict[str, Any] = {}
+    copies: dict[str, Any] = {}
     for name in options.features:
         pair = (unit(train.x), train.labels), (unit(test.x), test.labels)
-        features = make_features(name, config.data.name, *pair, options.seed)
+        keep = path.with_suffix(".npz")
+        features = make_features(name, config.data.name, *pair, options.seed, keep)
         names = f"{config.data.name}/{config.data.test_split}"
         tables[name] = {
             label: sample_scores(images, unit(reference), features, names=(label, names), seed=options.seed)
             for label, images in rows.items()
         }
         print_scores(tables[name], f"{options.run} ({config.data.protocol})")
-    write_scores(path, tables, run=folder_name(options.run), protocol=config.data.protocol, sha256=test.sha256)
+        judged = {label: images for label, images in rows.items() if label != "training images"}
+        copies[name] = print_copying(judged, pair[0][0], pair[1][0], features)
+    about = {"run": folder_name(options.run), "protocol": config.data.protocol, "sha256": test.sha256}
+    write_scores(path, tables, **about, copying=copies)
     covered = {
         label: next(score.number for score in scores if score.name == "coverage")
         for label, scores in next(iter(tables.values())).items()
@@ -96,6 +103,8 @@ def main(options: SampleOptions) -> None:
     pictures |= {f"{label}, {covered[label]}": images[:14] for label, images in rows.items()}
     title = f"Coverage of the test images: {options.features[0]} features, {count} samples"
     print(plots.save(plots.compare(pictures, 14, title=title)[0], path.with_suffix(".png")))
+    figure = nearest_pictures(rows["prior means of x"], unit(train.x), features)
+    print(plots.save(figure, path.with_name(f"{path.stem}_nearest.png")))
 
 
 def held_out(config: Any, allow_changes: bool = False) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from jaxvae.evaluation.measured import Measured
@@ -12,15 +12,36 @@ FeatureName = Literal["classifier", "pca", "pixels"]
 ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}", "near 1": "\N{RIGHTWARDS ARROW}1"}
 
 
-def make_features(name: FeatureName, data: str, train: tuple[Any, Any], test: tuple[Any, Any], seed: int) -> "Features":
+def make_features(
+    name: str, data: str, train: tuple[Any, Any], test: tuple[Any, Any], seed: int, keep: Path | None = None
+) -> "Features":
     """The features of that name, from training images on [0, 1] and their labels; a classifier is judged on the test.
 
-    Raises:
-        ValueError: for a classifier of data without labels.
-    """
-    from jaxvae.evaluation.samples.classifiers import classifier_features, train_classifier
-    from jaxvae.evaluation.samples.features import pca_features, pixel_features
+    Of pictures in colour it has convolutions, 32 and 64 channels of stride 2. A name that ends in .npz is the file of a
+    network's weights, see `read_features`, and FILE.py:FUNCTION a function of images [N, H, W, C] on [0, 1].
 
+    Args:
+        keep: where a classifier that is trained is written, to judge other runs; None: nowhere.
+
+    Raises:
+        ValueError: for a classifier of data without labels, or another name.
+    """
+    from jaxvae.evaluation.samples.classifiers import Rectified, classifier_features, train_classifier
+    from jaxvae.evaluation.samples.feature_files import read_features, write_features
+    from jaxvae.evaluation.samples.features import pca_features, pixel_features
+    from jaxvae.networks.deterministic import ConvDeterministicEncoder
+    from jaxvae.runs.configs.names import show
+    from jaxvae.runs.configs.recipes import is_function_name
+
+    if name.endswith(".npz"):
+        return read_features(name)
+    if is_function_name(name):
+        return _own_features(name)
+    if name not in get_args(FeatureName):
+        raise ValueError(
+            f"features is {show(name)}, expected {', '.join(get_args(FeatureName))}, a file of weights (.npz) or "
+            f"FILE.py:FUNCTION, which makes vectors [N, F] of images [N, H, W, C] on [0, 1]."
+        )
     if name == "pixels":
         return pixel_features()
     if name == "pca":
@@ -29,8 +50,35 @@ def make_features(name: FeatureName, data: str, train: tuple[Any, Any], test: tu
     if train[1] is None or test[1] is None:
         raise ValueError(f"{data} has no labels, so no classifier can give features. Pass --features pca, or pixels.")
     steps = max(1000, 5 * len(train[0]) // 100)  # at least five passes in batches of 100
-    classifier = train_classifier(train[0], train[1], test, seed=seed, steps=steps)
-    return classifier_features(classifier, f"classifier of {data}, 64 units")
+    colour = train[0].shape[-1] == 3 and not any(side % 4 for side in train[0].shape[1:3])
+    network = Rectified(ConvDeterministicEncoder(64)) if colour else None
+    classifier = train_classifier(train[0], train[1], test, seed=seed, steps=steps, network=network)
+    kind = "convolutional classifier" if colour else "classifier"
+    found = classifier_features(classifier, f"{kind} of {data}, 64 units")
+    if keep is not None:
+        write_features(keep, classifier, f"{found.name}, {found.note}")
+    return found
+
+
+def _own_features(name: str) -> "Features":
+    """FILE.py:FUNCTION as features, named with the digest of its file."""
+    import hashlib
+
+    import numpy as np
+
+    from jaxvae.evaluation.samples.features import Features
+    from jaxvae.runs.configs.recipes import import_function
+
+    function, file = import_function(name), Path(name.rpartition(":")[0]).expanduser()
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+
+    def vectors(images: Any) -> Any:
+        found = np.asarray(function(images))
+        if found.ndim != 2 or len(found) != len(images):
+            raise ValueError(f"{name} made features of shape {found.shape}, expected ({len(images)}, F).")
+        return found
+
+    return Features(f"{name.rpartition(':')[2]} of {file.name} (sha256 {digest})", vectors)
 
 
 def print_scores(rows: Mapping[str, Sequence["Measured"]], title: str) -> None:

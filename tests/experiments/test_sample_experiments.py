@@ -44,6 +44,11 @@ def test_sample_quality_scores_draws_beside_the_floor(folder, capsys):
     assert frechet["prior draws of x"]["setting"]["samples"] == 60
     assert frechet["prior draws of x"]["standard_error"] > 0
     assert (folder / "sample_quality.png").stat().st_size > 4000
+    assert "Nearer to one of 1500 training images than to any of 297 test images: pixels" in " ".join(printed.split())
+    copying = found["copying"]["pixels"]["prior means of x"]
+    assert copying["null"][0] == pytest.approx(1500 / 1797)
+    assert 0 <= copying["share"][0] <= 1
+    assert (folder / "sample_quality_nearest.png").stat().st_size > 4000
 
 
 @pytest.mark.slow

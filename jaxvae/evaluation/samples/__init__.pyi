@@ -7,6 +7,8 @@ from .classifiers import classifier_trainer as classifier_trainer
 from .classifiers import train_classifier as train_classifier
 from .completion import Completions as Completions
 from .completion import complete as complete
+from .feature_files import read_features as read_features
+from .feature_files import write_features as write_features
 from .features import Features as Features
 from .features import pca_features as pca_features
 from .features import pixel_features as pixel_features
@@ -19,6 +21,10 @@ from .kernel import polynomial_kernel as polynomial_kernel
 from .manifolds import Manifolds as Manifolds
 from .manifolds import density_coverage as density_coverage
 from .manifolds import precision_recall as precision_recall
+from .memorization import Copying as Copying
+from .memorization import Nearest as Nearest
+from .memorization import nearer_to_training as nearer_to_training
+from .memorization import nearest as nearest
 from .scores import manifold_scores as manifold_scores
 from .scores import sample_scores as sample_scores
 from .variety import class_variety as class_variety
