@@ -21,6 +21,7 @@ from .mlp import MLPEncoder as MLPEncoder
 from .nnx import from_nnx as from_nnx
 from .precision import matmul_precision as matmul_precision
 from .residual.groups import pyramid as pyramid
+from .residual.pictures import PictureDecoder as PictureDecoder
 from .residual.resnet import ResNetDecoder as ResNetDecoder
 from .residual.resnet import ResNetDeterministicEncoder as ResNetDeterministicEncoder
 from .residual.resnet import ResNetEncoder as ResNetEncoder
