@@ -23,7 +23,9 @@ LABELS = {
 class AnomalyOptions:
     """Trains VAEs of grey levels, scores test images of two kinds, and writes tables, curves and pictures."""
 
-    inliers: str = "fashion_mnist"  # mnist, fashion_mnist, digits, shapes or noise: what the model is trained on.
+    inliers: str = "fashion_mnist"
+    """mnist, fashion_mnist, digits, shapes or noise: what the model is trained on; in colour cifar10, cifar10+dog (one
+    class), cifar10-dog (all but one) or fashion_in_colour."""
     outliers: str = "mnist"  # The same names: what it is to find.
     both_ways: bool = True  # Also the other way round.
     feedback: bool = True  # Also train on inliers with some outliers among them, find those and feed them back.

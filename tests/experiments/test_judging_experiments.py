@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from small import untrained
 
+import jaxvae
 from experiments.studies import anomaly, anomaly_feedback, debiasing
-from experiments.studies.anomaly_data import load_kind, mixed
+from experiments.studies.anomaly_data import coloured, load_kind, mixed, of_class
 from jaxvae.commands.cli import parse_options
 from jaxvae.evaluation.probes.groups import group_accuracy
 
@@ -94,6 +95,24 @@ def test_images_of_another_size_or_name_are_refused():
     with pytest.raises(ValueError, match="fashion_mnist"):
         load_kind("fashion", 10, 10, 28, 0)
     assert load_kind("shapes", 10, 5, 8, 0).test.shape == (5, 8, 8, 1)
+
+
+def test_a_class_and_its_complement_are_all_images_and_a_tint_scales_grey():
+    data = jaxvae.data.load("digits", "test")._replace(class_names=tuple("abcdefghij"))
+    one, rest = of_class(data, "digits+d"), of_class(data, "digits-d")
+    np.testing.assert_array_equal(one, data.images[data.labels == 3])
+    np.testing.assert_array_equal(rest, data.images[data.labels != 3])
+    assert len(of_class(data, "digits")) == 297
+    with pytest.raises(ValueError, match="unknown class 'k'"):
+        of_class(data, "digits+k")
+    grey = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), dtype=np.uint8)
+    found = coloured(grey, 0)
+    assert found.shape == (3, 32, 32, 3)
+    assert not found[:, :2].any()
+    inside = np.float64(found[:, 2:-2, 2:-2])
+    tints = inside.sum((1, 2)) / grey.sum((1, 2))
+    assert ((tints > 0.24) & (tints < 1.01)).all()
+    np.testing.assert_allclose(inside, grey * tints[:, None, None], atol=1.5)
 
 
 @pytest.mark.full
