@@ -239,3 +239,17 @@ def test_wrong_input_is_named(name):
     call, error, words = WRONG[name]
     with pytest.raises(error, match=words):
         call()
+
+
+def test_codes_that_are_sums_of_their_factors_change_into_those_of_the_other_value():
+    rng = np.random.default_rng(0)
+    factors = np.indices((3, 4)).reshape(2, -1).T
+    parts = rng.normal(size=(3, 5)), rng.normal(size=(4, 5))
+    codes = parts[0][factors[:, 0]] + parts[1][factors[:, 1]]
+    known, changed = latents.factor_codes(codes, factors[:, 1], codes[5], own=int(factors[5, 1]))
+    assert known.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(changed, parts[0][factors[5, 0]] + parts[1], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"own is 7, expected one of the values of the factor, \[0, 1, 2, 3\]"):
+        latents.factor_codes(codes, factors[:, 1], codes[5], own=7)
+    with pytest.raises(ValueError, match=r"values \(11,\) and z \(5,\), expected \(N, Z\), \(N,\) and \(Z,\)"):
+        latents.factor_codes(codes, factors[1:, 1], codes[5], own=0)

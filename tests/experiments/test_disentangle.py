@@ -66,6 +66,7 @@ def test_factors_of_an_archive_are_read_and_their_classes_named(runs, tmp_path, 
     np.savez(tmp_path / "mine.npz", images=test.images, **known)
     words = ("--data", tmp_path / "mine.npz", "--output", tmp_path / "all")
     assert ended(monkeypatch, runs / "shapes", *words, "--split", "all", "--categorical", "all") == 0
+    assert (tmp_path / "all" / "factors.png").stat().st_size > 2000
     assert "2 factors: x (classes), y (classes)" in capsys.readouterr().out.replace("\n", " ")
     assert ended(monkeypatch, runs / "shapes", *words, "--split", "all", "--categorical", "colour") == 2
     assert "categorical is colour, expected some of the factors of mine: x, y; or all." in capsys.readouterr().err

@@ -39,5 +39,6 @@ from .strength import Strengths as Strengths
 from .strength import latent_strengths as latent_strengths
 from .strength import measured_strengths as measured_strengths
 from .strength import one_vector as one_vector
+from .swap_factors import factor_codes as factor_codes
 from .swap_latents import across_contexts as across_contexts
 from .swap_latents import resynthesize as resynthesize
