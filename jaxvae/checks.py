@@ -202,7 +202,8 @@ def one_process(what: str) -> None:
     if jax.process_count() > 1:
         raise NotImplementedError(
             f"this job has {jax.process_count()} processes (jax.distributed), expected one: {what} in several is not "
-            f"supported yet. Start one process; it uses all devices of its machine."
+            f"supported. Start one process; it uses all devices of its machine. `jaxvae train --distributed` trains in "
+            f"several."
         )
 
 

@@ -17,7 +17,7 @@ import jaxvae
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import FILLED, flag, flatten
 from jaxvae.runs.configs.names import nearest, show
-from jaxvae.runs.configs.options import check_options
+from jaxvae.runs.configs.options import Least, check_options
 
 Options = TypeVar("Options")
 Service = Literal["tensorboard", "wandb", "mlflow", "trackio"]
@@ -35,6 +35,12 @@ class WhereOptions:
     allow_changes: Switch = False  # Go on with the run in the folder although values differ from its own.
     overwrite: Switch = False  # Remove the run in the folder and start afresh.
     profile: Switch = False  # Write a trace of ten steps into the run folder, and say how to look at it.
+    distributed: Switch = False
+    """Train together with other processes that are given the same command. Slurm, Open MPI and TPU pods say who they
+    are, or the next three options do."""
+    coordinator: str | None = None  # HOST:PORT where process 0 listens.
+    processes: int | None = None  # How many processes there are.
+    process: Annotated[int | None, Least(0)] = None  # Which of them this is, from 0.
     track: tuple[Service, ...] = ()
     """Where the records of the run go as well: TensorBoard files, or a service. It is no property of the run: say it
     again where the run goes on."""

@@ -24,6 +24,7 @@ from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.weights import save_weights
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.parallel import CompiledSteps
+from jaxvae.training.engine.processes import agreed, here
 from jaxvae.training.engine.signals import stop_on_signals
 from jaxvae.training.engine.state import TrainState, averaged_params
 from jaxvae.training.engine.windows import Windows
@@ -41,6 +42,7 @@ class Running(NamedTuple):
         selection: what chooses the epoch, or None.
         trackers: what follows the run, beside its own log.
         per_epoch, steps: how many in an epoch, and at the end.
+        lead: whether this process measures and writes; of several, one does.
     """
 
     config: Config
@@ -52,18 +54,21 @@ class Running(NamedTuple):
     trackers: Trackers
     per_epoch: int
     steps: int
+    lead: bool = True
 
     def train(self, state: TrainState, images: Any, claim: Callable[[], None]) -> tuple[TrainState, int]:
         """Trains to the end or to a signal; returns the last state, which is on disk, and the signal.
 
         The folder is claimed after the first steps, when it is known that model and loss compile and fit into memory.
         """
-        saved, last, anchor, claimed = int(state.step), int(state.step), None, False
+        saved, last, anchor, claimed, stopped = int(state.step), int(state.step), None, False, 0
         self.judge(last, state)  # of a run that was killed before it could
-        if last >= self.steps or self.over():
+        if last >= self.steps or agreed(0, 0, self.over())[2]:
             claim()
             return state, 0
-        show_progress = progress_bar(self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress)
+        show_progress = progress_bar(
+            self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress and self.lead
+        )
         with stop_on_signals() as stop, show_progress as show:
             reports = train(self.compiled, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
             try:
@@ -74,18 +79,18 @@ class Running(NamedTuple):
                     state, last, anchor = report.state, report.step, report.anchor
                     self.note(last, report.metrics)
                     show(report, None if last % self.per_epoch else self.after_epoch(last, state))
-                    over = self.over()
-                    if stop.signal or over or last == self.steps or self.due(last):
+                    _, stopped, over = agreed(0, stop.signal, self.over())
+                    if stopped or over or last == self.steps or self.due(last):
                         saved = last  # before saving: a save that fails is not tried again below
                         self.save(state, anchor)
-                    if stop.signal or over:
+                    if stopped or over:
                         break
             except BaseException:
                 # Whatever went wrong, the last finished step is worth keeping, unless its arrays are gone.
                 if saved != last and not any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
                     self.save(state, anchor)
                 raise
-        return state, stop.signal
+        return state, stopped
 
     def due(self, step: int) -> bool:
         return step % (self.config.save_every * self.per_epoch) == 0
@@ -93,9 +98,9 @@ class Running(NamedTuple):
     def judge(self, step: int, state: TrainState) -> None:
         """Measures the validation images after an epoch, once, and logs it."""
         epoch, selection = step // self.per_epoch, self.selection
-        if selection is None or step % self.per_epoch or epoch <= selection.seen:
+        if not self.lead or selection is None or step % self.per_epoch or epoch <= selection.seen:
             return
-        estimates = selection.look(averaged_params(state), epoch, step)
+        estimates = selection.look(here(averaged_params(state)), epoch, step)
         self._record(line_of(step, epoch, estimates, {}, "validation"))
 
     def over(self) -> bool:
@@ -108,17 +113,22 @@ class Running(NamedTuple):
 
     def after_epoch(self, step: int, state: TrainState) -> dict[str, Estimate] | None:
         """Measures the validation images and, where the epoch asks for it, the test images; logs both."""
+        if not self.lead:
+            return None
         self.judge(step, state)
-        found = self.testing.after_epoch(averaged_params(state), step // self.per_epoch, step)
+        params = here(averaged_params(state))
+        found = self.testing.after_epoch(params, step // self.per_epoch, step)
         if found is None:
             return None
         self._record(line_of(step, step / self.per_epoch, *found))
         if self.trackers.shows:
-            for name, image in self.testing.pictures(averaged_params(state)).items():
+            for name, image in self.testing.pictures(params).items():
                 self.trackers.image(name, image, step)
         return found[0]
 
     def _record(self, record: dict[str, Any]) -> None:
+        if not self.lead:
+            return
         append_metrics(self.folder / run_folder.METRICS, record)
         self.trackers.write(record)
 
@@ -138,10 +148,12 @@ class Running(NamedTuple):
         save_weights(self.folder / run_folder.WEIGHTS, params)
         return params, summary
 
-    def save(self, state: TrainState, anchor: Params | None = None) -> Path:
+    def save(self, state: TrainState, anchor: Params | None = None) -> None:
+        if not self.lead:
+            return
         metadata = {"window": self.log.pending, "devices": self.compiled.devices, **to_metadata(self.config)}
         best = None if self.selection is None else self.selection.best
         if self.selection is not None:
             metadata["selection"] = self.selection.to_metadata()
-        saved, folder = to_save(state, anchor, best and best.params), self.folder / run_folder.CHECKPOINTS
-        return checkpoint.save(folder, saved, keep=self.config.keep, metadata=metadata)
+        saved, folder = to_save(here(state), anchor, best and best.params), self.folder / run_folder.CHECKPOINTS
+        checkpoint.save(folder, saved, keep=self.config.keep, metadata=metadata)

@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import jax
 import numpy as np
 
-from jaxvae.checks import one_process
 from jaxvae.training.checkpoints.files import Damaged
 
 ODD = re.compile(r"[][*?\\:]")
@@ -27,7 +28,6 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def write(folder: Path, values: Sequence[np.ndarray]) -> None:
     """Writes the arrays into `folder`, which must not exist; raises `OSError`."""
-    one_process("saving and restoring checkpoints")  # orbax waits until every process saves the same path
     named = {f"{i:05d}": value for i, value in enumerate(values) if value.size}
     if not named:
         return folder.mkdir()
@@ -50,7 +50,6 @@ def read(folder: Path, expected: Sequence[tuple[tuple[int, ...], np.dtype]], *, 
     ago, its `own`: TensorStore 0.1.86 never frees the answer (`Spec.to_json` leaks what it returns), and a long run
     that saves every epoch would grow without end.
     """
-    one_process("saving and restoring checkpoints")
     wanted = {f"{i:05d}": spec for i, spec in enumerate(expected) if prod(spec[0])}
     found: dict[str, Any] = {}
     try:
@@ -96,11 +95,22 @@ def _reachable(folder: Path) -> Iterator[Path]:
         yield link / folder.name
 
 
+def _one(backend: Any = None) -> int:
+    return 1
+
+
+def _first(backend: Any = None) -> int:
+    return 0
+
+
 @contextmanager
 def _orbax() -> Iterator[Any]:
-    """Orbax, imported when first needed (a third of a second), quiet, and for one thread at a time.
+    """Orbax, imported when first needed (a third of a second), quiet, for one thread and one process at a time.
 
-    Two threads that save at once, even in folders of their own, now and then make one of the saves fail.
+    Two threads that save at once, even in folders of their own, now and then make one of the saves fail. In a job of
+    several processes orbax waits until all of them save the same path, and no option tells it otherwise (1.1 asks all
+    whether they see the folder); here the arrays are whole in every process, and one of them saves: it is told that it
+    is alone.
     """
     from orbax.checkpoint import v1
 
@@ -109,6 +119,7 @@ def _orbax() -> Iterator[Any]:
         level = logger.level
         logger.setLevel(logging.CRITICAL + 1)
         try:
-            yield v1
+            with mock.patch.multiple(jax, process_count=_one, process_index=_first):
+                yield v1
         finally:
             logger.setLevel(level)

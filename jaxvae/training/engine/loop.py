@@ -13,6 +13,7 @@ from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Params
 from jaxvae.training.engine.hyper import Hyper, as_hyper
 from jaxvae.training.engine.parallel import CompiledSteps
+from jaxvae.training.engine.processes import agreed
 from jaxvae.training.engine.sampler import Epoch, Reweighted, Weighted, reweigh
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.step import steps_left
@@ -119,7 +120,7 @@ def train(
                 f"mean 0 and variance 1."
             )
         if steps_per_call is None and warm:  # the first call compiles, so its time says nothing
-            limit = max(1, min(8 * limit, int(SECONDS_PER_CALL * count / seconds)))
+            limit, _, _ = agreed(max(1, min(8 * limit, int(SECONDS_PER_CALL * count / seconds))))
         warm = True
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from jaxvae.checks import fits, one_process, positive_integer
+from jaxvae.checks import fits, positive_integer
 from jaxvae.training.engine.hyper import Hyper, check_function, is_optimizer, optimizer_at
+from jaxvae.training.engine.processes import everywhere as on_all
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.step import Preprocess, Step, make_diagnosis, make_step, repeated
 from jaxvae.training.losses.bound import Loss, Metrics
@@ -81,14 +82,14 @@ def compile_steps(
         batch_size: the global batch size, shared equally among the devices.
         steps_per_call: the most steps one call can take.
         mode: "jit" (one device), "pmap" or "mesh" (one program, the compiler places the work), or "auto": `jit` on
-            one device, `pmap` on several.
-        devices: by default all, in a job of one process.
+            one device, `pmap` on several, `mesh` on those of several processes.
+        devices: by default all, those of the other processes of a job too, which then must make the same calls.
         hyper: whether loss and optimizer are functions of a dict of numbers, which `run` is then given at each call:
             one program serves all their values. See `training/engine/hyper.py`.
 
     Raises:
-        ValueError: for an unknown mode, or a batch that the devices cannot share equally.
-        NotImplementedError: in a job of several processes.
+        ValueError: for an unknown mode, one that does not serve several processes, or a batch that the devices cannot
+            share equally.
 
     Example:
         >>> loss = lambda params, keys, batch, step: (((batch - params) ** 2).mean(), {})
@@ -99,15 +100,16 @@ def compile_steps(
         >>> int(state.step), float(state.params), metrics["skipped"].shape  # room for 5 steps, of which 2 were taken
         (2, 3.0, (5,))
     """
-    if devices is None:
-        one_process("training")
-    devices = list(jax.local_devices() if devices is None else devices)
+    devices = list(jax.devices() if devices is None else devices)
     batch_size = positive_integer("batch_size", batch_size)
     steps_per_call = positive_integer("steps_per_call", steps_per_call)
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}, expected one of {', '.join(MODES)}.")
+    together = any(device.process_index != jax.process_index() for device in devices)
+    if together and mode in ("jit", "pmap"):
+        raise ValueError(f"mode is {mode}, expected mesh or auto (--parallel mesh): this job has several processes.")
     if mode == "auto":
-        mode = "jit" if len(devices) == 1 else "pmap"
+        mode = "mesh" if together else "jit" if len(devices) == 1 else "pmap"
     count = 1 if mode == "jit" else len(devices)
     if batch_size % count:
         below = batch_size // count * count
@@ -142,10 +144,11 @@ def compile_steps(
             return repeated(shared_step, batch_size, steps_per_call)(state, images, steps)
 
         run = _with_numbers(jax.jit(on_mesh, donate_argnums=0, out_shardings=(everywhere, everywhere)))
-        place = functools.partial(jax.device_put, device=everywhere)
-        return CompiledSteps(
-            run, _copy_to(everywhere), _place(place), steps_per_call, batch_size, count, diagnose, hyper
-        )
+        # `device_put` does not reach the devices of other processes.
+        put = functools.partial(jax.device_put, device=everywhere)
+        place = functools.partial(on_all, where=everywhere) if together else put
+        copy = place if together else _copy_to(everywhere)
+        return CompiledSteps(run, copy, _place(place), steps_per_call, batch_size, count, diagnose, hyper)
 
     def per_device(state: TrainState, images: Any, steps: Array, numbers: Hyper):
         shared_steps = repeated(step_at(numbers), batch_size, steps_per_call, axis_name=AXIS, devices=count)
