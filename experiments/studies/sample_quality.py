@@ -1,7 +1,8 @@
-"""Scores a run's samples: recall, coverage, precision, density, Frechet and kernel distance, Inception Score.
+"""Scores a run's samples: recall, coverage, precision, density, Frechet and kernel distance, Inception Score; copies.
 
     python -m experiments.sample_quality runs/digits
     python -m experiments.sample_quality runs/mnist --features classifier pca
+    python -m experiments.sample_quality runs/b --features runs/a/sample_quality.npz my_file.py:inception
 
 Time: about 15 s on two cores for the digits. Expected: training images nearest to the test images, then their
 reconstructions, then draws of the prior. Obtained for the digits preset (300 epochs), Frechet distance: 2.1 +- 1.6,
@@ -13,6 +14,11 @@ accuracy: Frechet distance 4.9 +- 1.3, 6.5 +- 1.4, 82 +- 6 and 95 +- 6; coverage
 Inception Score 8.7, 8.7, 5.0 and 4.9.
 By 64 principal components the Frechet distance is 0.69, 1.66, 3.15 and 4.61: scores of different features are different
 scores.
+
+For the toon-faces preset, 600 samples against 600 test images by 64 principal components (114 s of processor time,
+--features pca): coverage 0.967, 0.982, 0.952 and 0.955 (+- 0.009), Frechet distance 2.4 +- 0.7, 3.5 +- 0.7, 4.1 +- 1.0
+and 4.0 +- 1.1. No copies: 0.917 +- 0.011 of the draws lie nearer to one of 9,000 training images than to any of 1,000
+test images, of which chance makes 0.900 +- 0.013.
 
 Small numbers of test images bias the Frechet distance upwards, by some 6 here: it compares columns of one table only.
 """

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from jaxvae.evaluation.samples.features import Features
 
 FeatureName = Literal["classifier", "pca", "pixels"]
+LARGE = 1024  # numbers of a picture: principal components of larger ones are those of 2,000 pictures
 ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}", "near 1": "\N{RIGHTWARDS ARROW}1"}
 
 
@@ -26,6 +27,7 @@ def make_features(
     Raises:
         ValueError: for a classifier of data without labels, or another name.
     """
+    from jaxvae.data.splits import some_rows
     from jaxvae.evaluation.samples.classifiers import Rectified, classifier_features, train_classifier
     from jaxvae.evaluation.samples.feature_files import read_features, write_features
     from jaxvae.evaluation.samples.features import pca_features, pixel_features
@@ -46,7 +48,8 @@ def make_features(
         return pixel_features()
     if name == "pca":
         pixels = int(train[0][0].size)
-        return pca_features(train[0], min(64, pixels, len(train[0]) - 1))
+        few = train[0][some_rows(len(train[0]), len(train[0]) if pixels <= LARGE else 2000)]
+        return pca_features(few, min(64, pixels, len(few) - 1))
     if train[1] is None or test[1] is None:
         raise ValueError(f"{data} has no labels, so no classifier can give features. Pass --features pca, or pixels.")
     steps = max(1000, 5 * len(train[0]) // 100)  # at least five passes in batches of 100
