@@ -3,6 +3,7 @@ from . import losses as losses
 from . import search as search
 from .engine.loop import Report as Report
 from .engine.loop import train as train
+from .engine.optimizers import every_nth_step as every_nth_step
 from .engine.optimizers import kl_warmup as kl_warmup
 from .engine.optimizers import learning_rate_schedule as learning_rate_schedule
 from .engine.optimizers import make_optimizer as make_optimizer

@@ -19,7 +19,8 @@ from jaxvae.runs.configs import names, serialize
 from jaxvae.runs.configs.config import Config, DataConfig
 from jaxvae.runs.configs.fields import flatten
 from jaxvae.runs.configs.presets import ABOUT, PRESETS
-from jaxvae.runs.configs.validate import RANGES, validate
+from jaxvae.runs.configs.ranges import RANGES
+from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder import metrics, run_folder
 
 

@@ -44,7 +44,7 @@ OWN = {  # options that the kind alone reads
         name: {"critic_hidden": (6,), "critic_rate": 0.5, "weight": 2.0}
         for name in ("factor", "adversarial", "vae_gan")
     },
-    "gan": {"critic_hidden": (6,), "game": "hinge", "weight": 0.3},
+    "gan": {"critic_hidden": (6,), "game": "hinge", "weight": 0.3, "critic_steps": 2},
     "class_gan": {"critic_hidden": (6,), "critic_rate": 0.5, "weight": 0.3},
     "contractive": {"weight": 0.5},
     "wasserstein": {"weight": 10.0},

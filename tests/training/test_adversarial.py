@@ -28,7 +28,7 @@ from jaxvae.objectives.terms import Terms
 from jaxvae.objectives.total_correlation import permute_latents
 from jaxvae.training.checkpoints.checkpoint import restore, save
 from jaxvae.training.engine.loop import train
-from jaxvae.training.engine.optimizers import optimizer_by_part
+from jaxvae.training.engine.optimizers import every_nth_step, optimizer_by_part
 from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
 from jaxvae.training.losses.adversarial_codes import adversarial_autoencoder_loss, factor_vae_loss
@@ -235,6 +235,28 @@ def test_permuted_latents_keep_their_numbers_and_lose_each_other():
     assert np.abs(off).max() < 4.5 / np.sqrt(2000)
     for count in (1, 2, 5):
         assert permute_latents(KEY, jnp.zeros((count, 1))).shape == (count, 1)
+
+
+def test_a_generator_that_waits_learns_from_every_third_gradient_alone():
+    gradients = np.random.default_rng(0).normal(size=6).astype(np.float32)
+    optimizer = optimizer_by_part({"critic": optax.adam(0.1)}, every_nth_step(optax.adam(0.1), 3))
+    params = {"critic": jnp.zeros(()), "decoder": jnp.zeros(())}
+    state, seen = optimizer.init(params), []
+    for gradient in gradients:
+        updates, state = optimizer.update({"critic": gradient, "decoder": gradient}, state, params)
+        params = optax.apply_updates(params, updates)
+        seen.append(float(params["decoder"]))
+    plain, alone = optax.adam(0.1), jnp.zeros(())
+    memory = plain.init(alone)
+    for gradient in gradients[2::3]:
+        update, memory = plain.update(gradient, memory, alone)
+        alone = alone + update
+    assert seen[:2] == [0.0, 0.0]
+    assert seen[2] == seen[4] != seen[5]
+    assert seen[5] == pytest.approx(float(alone), rel=1e-6)
+    assert float(params["critic"]) != seen[5]  # it took all six
+    with pytest.raises(ValueError, match="n is 0"):
+        every_nth_step(optax.sgd(1.0), 0)
 
 
 def test_each_part_is_updated_by_its_own_optimizer_and_its_own_norm(tmp_path):

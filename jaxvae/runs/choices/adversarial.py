@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jaxvae.models.records import Model, Network, Observation
 
 CRITIC = ("model.critic_hidden", "model.critic_rate")
+GAME = (*CRITIC, "model.weight", "model.game", "model.critic_steps")
 IGNORED = (*PARTS, *BOUND)  # the game is the objective
 UNMEASURED = (*IGNORED, "validation_fraction", "patience")  # nothing is measured that could choose an epoch
 
@@ -128,9 +129,10 @@ def _optimizer(config: Options, make: Any) -> Any:
 
 def _gan_optimizer(config: Options, make: Any) -> Any:
     """The same without a memory of the gradients before, which were those of another game."""
-    from jaxvae.training.engine.optimizers import optimizer_by_part
+    from jaxvae.training.engine.optimizers import every_nth_step, optimizer_by_part
 
-    return optimizer_by_part({"critic": make(config.model.critic_rate, b1=0.0)}, make(b1=0.0))
+    generator = every_nth_step(make(b1=0.0), config.model.critic_steps)
+    return optimizer_by_part({"critic": make(config.model.critic_rate, b1=0.0)}, generator)
 
 
 ADVERSARIAL: dict[str, Kind] = {
@@ -161,7 +163,7 @@ ADVERSARIAL: dict[str, Kind] = {
     "gan": Kind(
         "A generative adversarial network (GAN)",
         _gan,
-        (*CRITIC, "model.weight", "model.game"),
+        GAME,
         UNMEASURED,
         loss=_gan_loss,
         optimizer=_gan_optimizer,
@@ -169,7 +171,7 @@ ADVERSARIAL: dict[str, Kind] = {
     "class_gan": Kind(
         "A GAN whose players are both told the class",
         functools.partial(_gan, told=True),
-        (*CRITIC, "model.weight", "model.game"),
+        GAME,
         UNMEASURED,
         labels="all",
         loss=_gan_loss,

@@ -118,6 +118,28 @@ def optimizer_by_part(
     return optax.partition({**named, "rest": default}, labels)
 
 
+def every_nth_step(optimizer: optax.GradientTransformation, n: int) -> optax.GradientTransformation:
+    """The optimiser, taking every n-th step alone: nothing moves and nothing is remembered in between.
+
+    A critic of n steps for each one of its generator is `optimizer_by_part({"critic": c}, every_nth_step(g, n))`: the
+    generator learns from the last of n batches, against the critic that the others have taught.
+
+    Raises:
+        ValueError, TypeError: for an n that is no integer of at least 1.
+
+    Example:
+        >>> optimizer = every_nth_step(optax.sgd(1.0), 2)
+        >>> params = jnp.zeros(())
+        >>> first, state = optimizer.update(jnp.float32(3.0), optimizer.init(params), params)
+        >>> second, state = optimizer.update(jnp.float32(5.0), state, params)
+        >>> float(first), float(second)
+        (0.0, -5.0)
+    """
+    if positive_integer("n", n) == 1:
+        return optimizer
+    return optax.conditionally_mask(optimizer, lambda step: (step + 1) % n == 0)
+
+
 def learning_rate_schedule(name: str, peak: float, steps: int, warmup_steps: int = 0) -> optax.Schedule:
     """A learning rate that rises linearly for `warmup_steps`, then stays, or falls to 0 at `steps`.
 
