@@ -24,6 +24,7 @@ class SampleOptions:
     """E[x | z] of each draw z, or a draw of x itself: by default the means of images drawn through latents, and else
     samples."""
     label: Index | None = None  # The class, of a model that is told it; by default one class after the other.
+    temperature: float | None = None  # Of a hierarchy: what the prior's standard deviations are multiplied by.
     seed: int = 0  # Another seed draws other images.
     output: Drawn = None
     """A .png picture, a .npy array [count, H, W, C] or [count, D], or a .csv of rows; default
@@ -45,6 +46,7 @@ def main(options: SampleOptions) -> None:
     from jaxvae.commands.parts.rows import write_rows
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.latents.partial import tempered_draws
     from jaxvae.models.meaning import draws_through_latents
     from jaxvae.runs.given_data import load_split
     from jaxvae.runs.held_out import load_held_out
@@ -63,11 +65,22 @@ def main(options: SampleOptions) -> None:
             f"kind is 'means', but {options.run} is of a model without latents: a draw has no mean of its own. Leave "
             f"--kind out, or set --kind samples."
         )
-    draw = generation.prior_means if kind == "means" else generation.draw
+    draw: Any = generation.prior_means if kind == "means" else generation.draw
+    if (temperature := options.temperature) is not None:
+        if kind != "means" or options.label is not None:
+            raise ValueError(
+                f"temperature is {temperature:g}, which is for means of a hierarchy without labels. Leave out --kind "
+                f"and --label, or --temperature."
+            )
+
+        def draw(model: Any, params: Any, key: Any, count: int, *, context: Any) -> Any:
+            return tempered_draws(model, params, key, count, temperature)
+
     labels = labels_of(options.run, model, options.label, count)
     x = draw(model, params, jax.random.key(options.seed), count, context=labels)
     title = f"{'Decoded draws from the prior' if kind == 'means' else 'Draws'}, seed {options.seed}"
     title += in_words(model, options.label)
+    title += "" if options.temperature is None else f", temperature {options.temperature:g}"
     if columns is not None:
         values = columns.to_values(x)
 

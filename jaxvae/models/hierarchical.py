@@ -182,7 +182,20 @@ def top_down_prior(p: Sequence[Conditional], dims: tuple[int, ...]) -> Condition
             z.append(above)
         return tuple(reversed(z))
 
-    return Conditional(init, sample, log_prob, mean, support=p[-1].support, groups=tuple(p))
+    def redraw(params: Params, key: Key, z: Codes, kept: Any, temperature: Any, context: None = None) -> Codes:
+        """All groups but the `kept` ones at the top drawn anew, with so many times their standard deviation."""
+        found: list[Any] = []
+        rows = zip(reversed(p), reversed(z), jax.random.split(key, len(p)), strict=True)
+        for depth, (part, old, k) in enumerate(rows):
+            assert part.distribution is not None
+            normal = part.distribution(params, found[-1] if found else None)
+            log_var = normal.log_var + 2.0 * jnp.log(jnp.maximum(temperature, 1e-30))
+            found.append(jnp.where(depth < kept, old, reparameterize(k, normal.mean, log_var)))
+        return tuple(reversed(found))
+
+    known = all(part.distribution is not None for part in p)
+    options: Any = {"support": p[-1].support, "groups": tuple(p), "redraw": redraw if known else None}
+    return Conditional(init, sample, log_prob, mean, **options)
 
 
 def lowest_group(likelihood: Conditional) -> Conditional:

@@ -69,6 +69,8 @@ def drawings():
             {"lr 0.1": ([1.0, 4.0], [Estimate(3.0, 0.1, 5), Estimate(2.0, 0.2, 5)])}, x="beta", y="nats", ax=ax
         ),
         "kl_over_training": lambda ax: plots.kl_over_training(steps, ax=ax),
+        "kl_of_groups": lambda ax: plots.kl_of_groups(steps, ax=ax),
+        "partial_draws": lambda ax: plots.partial_draws(np.stack([grid, grid]), [0, 1, 2], 3, ax=ax),
         "score_dots": lambda ax: plots.score_dots(["vae"], ["MIG", "SAP", "UDR"], np.ones((1, 3, 2)), ax=ax),
         "information_map": lambda ax: plots.information_map(np.eye(2), ["shape", "x"], ax=ax),
         "posterior_and_q": lambda ax: plots.posterior_and_q(normal_grid(), ax=ax),
@@ -181,6 +183,16 @@ def test_the_manifold_keeps_its_orientation_and_names_its_axes():
     assert labels(ax, "y") == ["1.50", "0.00", "\N{MINUS SIGN}1.50"]
     assert "z[4]" in ax.get_xlabel()
     assert "z[2]" in ax.get_ylabel()
+
+
+def test_the_map_of_groups_has_a_row_for_each_and_time_where_it_was_logged():
+    records = [{"epoch": 2, "kl_per_latent": [3.0, 0.0, 0.2]}, {"epoch": 6, "kl_per_latent": [5.0, 0.0, 1.0]}]
+    _, ax = plots.kl_of_groups(records)
+    (drawn,) = ax.collections
+    np.testing.assert_allclose(drawn.get_array(), [[3.0, 5.0], [0.01, 0.01], [0.2, 1.0]])
+    assert drawn.get_coordinates()[0, :, 0].tolist() == [0, 2, 6]
+    assert ax.get_title(loc="left") == "6.0 nats in 3 groups, 2 of them above 0.1 nats"
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["1", "2", "3"]
 
 
 def test_traversals_are_sorted_by_kl():
@@ -355,6 +367,7 @@ def wrong_calls():
         "latents": ("latents has 2 entries", lambda: plots.traversals(grid, [0, 1], values)),
         "values": ("values has 2 entries", lambda: plots.traversals(grid, [0, 1, 2], values[:2])),
         "kl of another length": ("kl has 1 entries", lambda: plots.traversals(grid, [0, 1, 2], values, [1.0])),
+        "partial draws": ("kept has 1 entries", lambda: plots.partial_draws(np.stack([grid]), [0], 3)),
         "manifold": (r"expected \(2, 2", lambda: plots.manifold(grid, values[:2])),
         "kl": ("kl has shape", lambda: plots.kl_per_latent(np.array([1.0, np.nan]))),
         "threshold": ("threshold is -1", lambda: plots.kl_per_latent(np.ones(2), threshold=-1.0)),

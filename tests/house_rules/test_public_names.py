@@ -18,7 +18,7 @@ ROOT = PACKAGE.parent
 STUBS = sorted(PACKAGE.rglob("__init__.pyi"))
 FLAT = 45  # names that a newcomer looks through
 # Pictures and what they are of have the same name, in two places.
-TWICE = {"reconstructions", "manifold", "save"}
+TWICE = {"reconstructions", "manifold", "partial_draws", "save"}
 
 
 def package_of(stub):

@@ -10,9 +10,10 @@ import numpy as np
 import optax
 import pytest
 from scipy import stats
-from small import SHAPE, images
+from small import SHAPE, images, small_vae
 
 import jaxvae
+from jaxvae.evaluation import latents
 from jaxvae.evaluation.latents.decoding import decode
 from jaxvae.evaluation.latents.generation import reconstructions, traverse
 from jaxvae.models.deep import Level, top_down_vae
@@ -193,6 +194,21 @@ def test_draws_of_the_prior_have_its_moments_and_partial_ones_those_given_what_i
     assert all((np.asarray(new) == np.asarray(part)).all() for new, part in zip(kept, old, strict=True))
 
 
+def test_draws_of_examples_are_reconstructions_with_all_groups_kept_and_draws_of_the_prior_with_none():
+    model, params = linear_model()
+    x, key = np.float32([X, -X]), jax.random.key(0)
+    assert latents.count_groups(model, params) == 3
+    everything, nothing = (latents.partial_draws(model, params, key, x, kept, 500) for kept in (3, 0))
+    assert everything.shape == (2, 500, X_DIM)
+    np.testing.assert_array_equal(everything, np.broadcast_to(everything[:, :1], everything.shape))
+    assert np.abs(everything[0, 0] - everything[1, 0]).max() > 0.3
+    mean, cov = moments()
+    np.testing.assert_allclose(nothing.mean((0, 1)), mean, atol=5 * np.sqrt(np.diag(cov).max() / 1000))
+    cold, half = (latents.tempered_draws(model, params, key, 1000, temperature) for temperature in (0.0, 0.5))
+    np.testing.assert_allclose(cold, np.broadcast_to(mean, cold.shape), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(half.std(0), 0.5 * np.sqrt(np.diag(cov)), rtol=0.15)
+
+
 def small_pyramid(groups=(2, 1), **options):
     options = {"features": (4, 6), "factors": (2, 2), "latent_dim": 2, **options}
     return pyramid(SHAPE, groups=groups, **options)
@@ -318,6 +334,16 @@ BAD = {
     ),
     "unlike lists": (lambda: small_pyramid((1,)), ValueError, ["'groups': (1,)", "as many numbers in each"]),
     "sides that do not divide": (lambda: small_pyramid(factors=(3, 2)), ValueError, ["(4, 4, 1)", "multiples of 6"]),
+    "more kept than there are": (
+        lambda: latents.partial_draws(*linear_model(), jax.random.key(0), np.float32([X]), 4), ValueError,
+        ["kept is 4", "the 3 groups"],
+    ),
+    "no hierarchy": (
+        lambda: latents.tempered_draws(small_vae(), {}, jax.random.key(0), 4), ValueError, ["no hierarchy", "Use draw"],
+    ),
+    "a temperature below 0": (
+        lambda: latents.tempered_draws(*linear_model(), jax.random.key(0), 4, -1.0), ValueError, ["temperature is -1"],
+    ),
     "one latent to move": (
         lambda: traverse(*sized(), np.zeros(2), 0, np.zeros(3)), ValueError, ["(2, 2, 2, 2)", "single latent"],
     ),

@@ -154,6 +154,26 @@ def test_each_number_of_the_kl_is_what_it_says_and_their_sum_is_the_log_ratio_on
     np.testing.assert_allclose(terms.kl[:, 0 if kind == "ladder" else 1], closed, rtol=1e-3, atol=1e-4)
 
 
+def test_partial_draws_keep_the_top_and_draw_the_rest_from_the_prior_at_a_temperature():
+    model, (z1, z2) = linear_model("ladder"), (jnp.zeros(2), jnp.array([0.7, -2.0]))
+
+    @jax.jit
+    def drawn(keys, kept, temperature):
+        return jax.vmap(lambda key: model.prior.redraw(NONE, key, (z1, z2), kept, temperature, None))(keys)
+
+    keys = jax.random.split(jax.random.key(5), 10_000)
+    for temperature in (1.0, 0.5):
+        low, top = map(np.float64, drawn(keys, 1, temperature))
+        np.testing.assert_array_equal(top, np.broadcast_to(z2, top.shape))
+        np.testing.assert_allclose(low.mean(0), A * np.float64(z2) + C, atol=0.05)
+        np.testing.assert_allclose(low.std(0), temperature * np.sqrt(S), rtol=0.05)
+    low, top = map(np.float64, drawn(keys, 0, 2.0))
+    np.testing.assert_allclose(top.std(0), 2.0, rtol=0.05)
+    np.testing.assert_allclose((low - top * A - C).std(0), 2.0 * np.sqrt(S), rtol=0.05)
+    low, top = drawn(keys[:2], 2, 1.0)
+    assert (np.asarray(low) == 0).all()
+
+
 def test_precisions_add_without_overflow_and_with_gradients():
     log_vars = np.array([-200.0, -30.0, 0.0, 3.0, 200.0])
     a, b = (grid.ravel() for grid in np.meshgrid(log_vars, log_vars))

@@ -28,6 +28,9 @@ from .generation import prior_means as prior_means
 from .generation import prior_samples as prior_samples
 from .generation import reconstructions as reconstructions
 from .generation import traverse as traverse
+from .partial import count_groups as count_groups
+from .partial import partial_draws as partial_draws
+from .partial import tempered_draws as tempered_draws
 from .projections import Projection as Projection
 from .projections import neighbour_agreement as neighbour_agreement
 from .projections import pca as pca

@@ -17,8 +17,10 @@ from .image_grids import reconstructions as reconstructions
 from .latent_grids import attribute_traversals as attribute_traversals
 from .latent_grids import interpolations as interpolations
 from .latent_grids import manifold as manifold
+from .latent_grids import partial_draws as partial_draws
 from .latent_grids import traversals as traversals
 from .probe_charts import label_curves as label_curves
+from .rate_charts import kl_of_groups as kl_of_groups
 from .rate_charts import kl_over_training as kl_over_training
 from .rate_charts import rate_distortion_curve as rate_distortion_curve
 from .score_charts import information_map as information_map

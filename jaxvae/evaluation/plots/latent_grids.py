@@ -177,3 +177,32 @@ def attribute_traversals(
         cells = np.concatenate([first[:, None], cells], axis=1)
         gaps, words = [4 * gap, *gaps], ["original", *words]
     return show(cells, ax, title=title, row_gaps=[gap] * (rows - 1), column_gaps=gaps, columns=words)
+
+
+def partial_draws(
+    images: Images, kept: Sequence[int], groups: int, *, title: str | None = None, ax: "Axes | None" = None
+) -> tuple["Figure", "Axes"]:
+    """Examples whose upper groups of latents were kept and whose lower ones drawn anew, [N, R, 1 + V, H, W, C].
+
+    Args:
+        images: for each example a row for each number of kept groups: the example itself, then V draws.
+        kept: [R] how many groups each row keeps, counted from the top.
+        groups: of the hierarchy.
+        title: by default what is seen.
+
+    Raises:
+        ValueError: for images of another shape or scale, or numbers that do not fit them.
+    """
+    cells = unit_images("images", images, 3)
+    examples, rows, columns = cells.shape[:3]
+    if len(kept) != rows:
+        raise ValueError(f"kept has {len(kept)} entries, expected {rows} for images {cells.shape}.")
+    gap = gap_of(cells)
+    return show(
+        cells.reshape(examples * rows, *cells.shape[2:]),
+        ax,
+        title=title or "Upper groups of a test image kept (left), the lower drawn anew",
+        row_gaps=[gap * (4 if (row + 1) % rows == 0 else 1) for row in range(examples * rows - 1)],
+        column_gaps=[3 * gap, *[gap] * (columns - 2)],
+        rows=[f"{number} of {groups} kept" for number in kept] * examples,
+    )

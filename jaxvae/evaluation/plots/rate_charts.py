@@ -127,16 +127,7 @@ def kl_over_training(
         '1 of 2 latents above 0.01 nats at the end'
     """
     finite_number("threshold", threshold)
-    rows = [
-        (record[x], record["kl_per_latent"])
-        for record in records
-        if record.get(x) is not None and record.get("kl_per_latent")
-    ]
-    if not rows:
-        raise ValueError(
-            f"none of {len(records)} records has {x!r} and 'kl_per_latent'. Train a model with a KL first."
-        )
-    places, kl = np.array([row[0] for row in rows], np.float64), np.array([row[1] for row in rows], np.float64)
+    places, kl = _kl_rows(records, x)
     if ax is None:
         _, ax = new_axes(WIDTH, 3.4)
     order = np.argsort(-kl[-1], kind="stable")
@@ -175,3 +166,60 @@ def _apart(heights: np.ndarray, order: np.ndarray, top: float) -> list[tuple[str
         else:
             kept.append((f"z {latent}", float(height)))
     return kept
+
+
+def kl_of_groups(
+    records: Sequence[Mapping[str, Any]], *, x: str = "epoch", title: str | None = None, ax: "Axes | None" = None
+) -> tuple["Figure", "Axes"]:
+    """The KL of each group of a hierarchy over training as a map: a row for each, the top of the hierarchy above.
+
+    Colours go by the logarithm, from 0.01 nats on: of fifty groups a few carry nearly all, and the others matter too.
+
+    Args:
+        records: as `kl_over_training` takes them; `kl_per_latent` begins with the group next to x.
+        x: what the horizontal axis counts: "epoch" or "step".
+        title: by default what all groups carry at the end, and how many more than a tenth of a nat.
+
+    Raises:
+        ValueError: if no record can be drawn.
+
+    Example:
+        >>> records = [{"epoch": 1, "kl_per_latent": [0.1, 0.0]}, {"epoch": 2, "kl_per_latent": [2.0, 0.0]}]
+        >>> kl_of_groups(records)[1].get_title(loc="left")
+        '2.0 nats in 2 groups, 1 of them above 0.1 nats'
+    """
+    from matplotlib.colors import LogNorm
+
+    places, kl = _kl_rows(records, x)
+    if ax is None:
+        _, ax = new_axes(WIDTH, min(1.4 + 0.16 * kl.shape[1], 6.0))
+    edges = np.concatenate([[0.0], places]) if len(places) > 1 or places[0] > 0 else np.array([0.0, 1.0])
+    norm = LogNorm(0.01, max(kl.max(), 0.1))
+    drawn = ax.pcolormesh(edges, np.arange(kl.shape[1] + 1), np.maximum(kl.T, 0.01), cmap="Blues", norm=norm)
+    figure: Any = ax.figure
+    scale = ax.inset_axes((1.02, 0.0, 0.02, 1.0))
+    bar = figure.colorbar(drawn, cax=scale)
+    bar.outline.set_visible(False)
+    scale.tick_params(length=2, labelsize=SMALL, labelcolor=MUTED)
+    scale.set_title("nats", fontsize=SMALL, color=MUTED)
+    shown = range(0, kl.shape[1], -(-kl.shape[1] // 12))
+    ax.set_yticks([row + 0.5 for row in shown], [str(row + 1) for row in shown])
+    last = kl[-1]
+    summary = f"{last.sum():.1f} nats in {last.size} groups, {(last > 0.1).sum()} of them above 0.1 nats"
+    style(ax, title=title or summary, x=x, y="group, next to x below")
+    ax.grid(visible=False)
+    return figure, ax
+
+
+def _kl_rows(records: Sequence[Mapping[str, Any]], x: str) -> tuple[np.ndarray, np.ndarray]:
+    """(places [N], KL [N, L]) of the records that have both."""
+    rows = [
+        (record[x], record["kl_per_latent"])
+        for record in records
+        if record.get(x) is not None and record.get("kl_per_latent")
+    ]
+    if not rows:
+        raise ValueError(
+            f"none of {len(records)} records has {x!r} and 'kl_per_latent'. Train a model with a KL first."
+        )
+    return np.array([row[0] for row in rows], np.float64), np.array([row[1] for row in rows], np.float64)

@@ -55,6 +55,8 @@ def draw_pictures(
     if len(kl_per_latent):
         pictures["kl_per_latent"] = lambda: plots.kl_per_latent(kl_per_latent, latents=count)
         pictures["kl_over_training"] = lambda: rate_charts.kl_over_training(records.train, latents=count)
+        if latents.count_groups(model, params) > 2:
+            pictures["kl_of_groups"] = lambda: rate_charts.kl_of_groups(records.train)
     if len(kl_per_latent) and count >= 2:
         some = test.some(1000).given(model)
         first, second = latents.latent_strengths(model, params, kl_per_latent, some).strongest(2)
@@ -76,7 +78,7 @@ def draw_pictures(
         try:
             figure, _ = draw()
         except ValueError as error:
-            if name not in ("curves", "kl_over_training"):
+            if name not in ("curves", "kl_over_training", "kl_of_groups"):
                 raise
             say(f"{name}.png was not drawn: {error}")  # a damaged log is no reason to fail: the run itself is whole
             continue
@@ -101,6 +103,11 @@ def _of_images(model: Model, params: Params, test: HeldOut) -> Pictures:
             test.raw[pairs[0]],
             test.raw[pairs[1]],
         )
+    if latents.count_groups(model, params) and model.context is None:
+        kept = kept_groups(latents.count_groups(model, params))
+        pictures["partial_draws"] = lambda: plots.partial_draws(
+            partly_drawn(model, params, test.some(3), kept[:-1], 9), kept[:-1], kept[-1]
+        )
     if model.draw is not None or model.prior.support != "none":
         key = jax.random.key(SEED)
         pictures["prior_samples"] = lambda: plots.image_grid(
@@ -110,6 +117,25 @@ def _of_images(model: Model, params: Params, test: HeldOut) -> Pictures:
             + ("" if model.context is None else ", one class after the other"),
         )
     return pictures
+
+
+def kept_groups(groups: int) -> list[int]:
+    """Numbers of upper groups to keep in a picture, few of them, and all: as many drawn groups as before, halved.
+
+    Example:
+        >>> kept_groups(2), kept_groups(7), kept_groups(40)
+        ([0, 1, 2], [0, 4, 6, 7], [0, 20, 30, 40])
+    """
+    return sorted({0, groups // 2 + groups % 2 if groups > 2 else 1, groups - max(1, groups // 4), groups})
+
+
+def partly_drawn(model: Model, params: Params, shown: HeldOut, kept: list[int], draws: int) -> np.ndarray:
+    """Test images, and beside each its draws with so many upper groups kept, [N, R, 1 + draws, H, W, C]."""
+    x = shown.given(model)
+    one = [latents.partial_draws(model, params, jax.random.key(SEED), x, number, draws) for number in kept]
+    anew = np.asarray(model.to_unit(np.stack(one, 1)))
+    first = np.asarray(model.to_unit(x))[:, None, None]
+    return np.concatenate([np.broadcast_to(first, (*anew.shape[:2], 1, *anew.shape[3:])), anew], 2)
 
 
 def _of_rows(model: Model, params: Params, test: HeldOut) -> Pictures:

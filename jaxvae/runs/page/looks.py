@@ -19,7 +19,7 @@ from jaxvae.evaluation.plots.table_charts import MOST
 from jaxvae.models.contexts import context_of, count_examples
 from jaxvae.models.meaning import draws_through_latents
 from jaxvae.models.records import Model, Params
-from jaxvae.runs.folder.pictures import rows_again, rows_drawn
+from jaxvae.runs.folder.pictures import kept_groups, partly_drawn, rows_again, rows_drawn
 from jaxvae.runs.held_out import HeldOut
 from jaxvae.runs.measure import EARLY
 from jaxvae.runs.page.drawing import chart, images
@@ -45,6 +45,8 @@ def pictures(facts: Facts) -> Html:
     elif test is not None:
         if model.posterior.support != "none":
             kinds.append(lambda: _reconstructions(model, params, test))
+        if latents.count_groups(model, params) and model.context is None:
+            kinds.append(lambda: _partial_draws(model, params, test))
         if latents.one_vector(model, params) and latents.are_vectors(model, params):
             kinds.append(lambda: _interpolations(model, params, test))
             if model.prior.support == "real":
@@ -93,6 +95,19 @@ def _reconstructions(model: Model, params: Params, test: HeldOut) -> Html:
         "test images above reconstructions",
         f"Test images, and below each {'' if len(kinds) == 2 else 'what the model saw of it, and '}its reconstruction.",
         apart=len(kinds),
+    )
+
+
+def _partial_draws(model: Model, params: Params, test: HeldOut) -> Html:
+    *kept, groups = kept_groups(latents.count_groups(model, params))
+    cells = partly_drawn(model, params, test.some(3), kept, 9)
+    listed = ", ".join(str(number) for number in kept)
+    return images(
+        cells.reshape(-1, *cells.shape[2:]),
+        "test images, and draws that keep a part of their code",
+        f"Test images, and right of each draws that keep the codes of the upper {listed} of its {groups} groups of "
+        f"latents: what a row shares, those say.",
+        apart=len(kept),
     )
 
 
