@@ -12,9 +12,11 @@ from jaxvae.commands.cli import UsageError
 from jaxvae.commands.sweep.line import parse_sweep
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.runs import train
+from jaxvae.runs.builders.assembled import assemble
 from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.configs.presets import PRESETS
 from jaxvae.runs.running import Running
+from jaxvae.runs.sweeps import program, sweeping
 from jaxvae.runs.sweeps.grid import members_of
 from jaxvae.runs.sweeps.program import alike, candidates, of_one_split
 from jaxvae.runs.sweeps.record import read_record
@@ -176,6 +178,20 @@ def test_halving_that_could_not_be_fair_is_refused(tmp_path):
         sweep(HALVED, {"model.likelihood": ("categorical", "discretized_logistic")}, tmp_path, halving=2)
     with pytest.raises(ValueError, match="2 rungs, which need at least 4 epochs, but epochs is 2"):
         sweep(replace(HALVED, epochs=2), RACE, tmp_path, halving=2)
+
+
+def test_no_more_members_are_trained_at_once_than_fit(tmp_path, monkeypatch):
+    work = assemble(TINY, None)
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves((work.start().params, work.start().opt_state)))
+    monkeypatch.setattr(program, "memory_bytes", lambda: int(2.5 * 3 * size))
+    assert program.members_that_fit(work) == 2
+    lines, taken = [], []
+    monkeypatch.setattr(sweeping, "train_together", lambda work, seats, *args, **options: taken.append(len(seats)))
+    sweep(TINY, {"optim.lr": (1e-3, 2e-3, 3e-3)}, tmp_path / "a", say=lines.append)
+    assert taken == [2, 1]
+    assert lines[0] == "The states of 2 members fit into the memory: no more than these at once."
+    monkeypatch.setattr(program, "memory_bytes", lambda: None)
+    assert program.members_that_fit(work) == 10_000
 
 
 def test_members_share_a_program_only_where_they_share_validation_images():

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxvae.runs.builders.assembled import Assembled
 from jaxvae.runs.builders.from_config import abstract_state, build_training
 from jaxvae.runs.configs.config import Config
-from jaxvae.runs.sweeps.grid import Member, with_values
-from jaxvae.training.engine.state import TrainState
+from jaxvae.runs.sweeps.grid import MOST, Member, with_values
+from jaxvae.training.engine.state import TrainState, memory_bytes
 from jaxvae.training.engine.step import make_step, repeated
 
 Array = jax.Array
@@ -56,6 +56,19 @@ def is_traceable(work: Assembled, path: str) -> bool:
     except NEEDED:
         return False
     return True
+
+
+def members_that_fit(work: Assembled) -> int:
+    """How many members' states fit into the memory, at least 1: parameters, optimizer and averages, three times.
+
+    A state is on the host, in the device's arrays, and once more while it is updated. What the layers compute of a
+    batch is not counted; where it is more than the parameters, `at_once` is for the user to choose.
+    """
+    memory, devices = memory_bytes(), len(jax.local_devices())
+    leaves = jax.tree.leaves(abstract_state(work.data.config, work.recipe.model, work.parts.optimizer))
+    size = 3 * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves if hasattr(leaf.dtype, "itemsize"))
+    shared = 1 if jax.default_backend() == "cpu" else devices  # CPU devices have one memory between them
+    return MOST if memory is None else max(1, int(shared * memory // size))
 
 
 def alike(members: Sequence[Member], numbers: Sequence[str]) -> list[list[Member]]:

@@ -12,7 +12,7 @@ from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.summary import read_summary
 from jaxvae.runs.sweeps.grid import Grid, Member, members_of
 from jaxvae.runs.sweeps.halving import Rung, check_halving, in_words, points_in, ranked, rung_record, rungs_of
-from jaxvae.runs.sweeps.program import alike, candidates, is_traceable, of_one_split
+from jaxvae.runs.sweeps.program import alike, candidates, is_traceable, members_that_fit, of_one_split
 from jaxvae.runs.sweeps.record import SWEEP, claim, dropped_in
 from jaxvae.runs.sweeps.seats import seats_of
 from jaxvae.runs.sweeps.together import train_together
@@ -59,7 +59,8 @@ def sweep(
         config: of all that is not varied.
         grid: {dotted field: values}, such as {"objective.beta": (1, 2, 4), "seed": range(4)}.
         workdir: the folder.
-        at_once: the most members in one program; they are all in memory, with their optimizers.
+        at_once: the most members in one program; they are all in memory, with their optimizers. Where fewer fit, fewer
+            are taken, and it is said before anything is compiled.
         halving: of so many points, each with all its seeds, one goes on at each rung, chosen by the validation images
             (`rungs_of`); None trains all to the end.
         say: is given a line for each thing worth saying.
@@ -146,8 +147,11 @@ def _train_group(house: _House, group: list[Member], numbers: Sequence[str], epo
         for part in alike(left, numbers):
             _train_group(house, part, numbers, epochs)
         return
-    for start in range(0, len(left), house.at_once):
-        some = left[start : start + house.at_once]
+    at_once = min(house.at_once, fits := members_that_fit(work))
+    if fits < min(house.at_once, len(left)):
+        house.say(f"The states of {fits} members fit into the memory: no more than these at once.")
+    for start in range(0, len(left), at_once):
+        some = left[start : start + at_once]
         house.say(
             f"{len(some)} members in one program: {some[0].name} to {some[-1].name}."
             if len(some) > 1
