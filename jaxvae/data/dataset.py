@@ -16,7 +16,8 @@ class Dataset(NamedTuple):
 
     Attributes:
         name: what it is called, for run folders and messages.
-        examples: an array [N, ...], or a dict of them, as its kind says.
+        examples: an array [N, ...], or a dict of them, as its kind says; `data.rows.Rows` where some of a large file
+            were taken, which are read when they are indexed.
         kind: "images" (uint8 [N, H, W, C]), "tokens" (int32 [N, T]), "counts" (int32 [N, D]), "table" (float32
             or float64 [N, D]) or "tree" (a dict of arrays [N, ...]). Only images are pixels.
         labels: int64 [N] class of each example, or None.

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxvae.data.arrays import as_numbers, check_range, raw_bytes
 from jaxvae.data.pixels import as_pixels
+from jaxvae.data.rows import stays, taken
 
 Array = np.ndarray
 Kind = Literal["images", "tokens", "counts", "table", "tree"]
@@ -45,10 +46,10 @@ def count_rows(examples: Any) -> int:
 
 
 def take_rows(examples: Any, rows: Array) -> Any:
-    """Some examples, of an array or of each in a tree."""
+    """Some examples, of an array or of each in a tree; pixels of a large file stay in it, as `Rows`."""
     if isinstance(examples, Mapping):
         return {name: take_rows(part, rows) for name, part in examples.items()}
-    return examples[rows]
+    return taken(examples, rows) if stays(examples) and examples.dtype == np.uint8 else examples[rows]
 
 
 def _rows(what: str, value: Any, such_as: str) -> Array:

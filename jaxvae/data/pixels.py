@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxvae.data.arrays import as_numbers, raw_bytes
+from jaxvae.data.rows import chunks
 
 Array = np.ndarray
 CHUNK = 1024  # images looked at together, so that a large float array needs no second copy of itself
@@ -36,8 +37,8 @@ def as_pixels(what: str, value: Any) -> Array:
 def check_pixels(what: str, array: Array) -> None:
     """Raises `ValueError` for uint8 pixels that are all next to black: 0 and 1, or levels that nobody scaled."""
     brightest = 0
-    for start in range(0, len(array), CHUNK):
-        brightest = max(brightest, int(array[start : start + CHUNK].max(initial=0)))
+    for part in chunks(array, CHUNK):
+        brightest = max(brightest, int(part.max(initial=0)))
         if brightest > DARK:
             return
     if brightest:

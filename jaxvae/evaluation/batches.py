@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxvae.checks import positive_integer
+from jaxvae.data.rows import read_rows, stays
 from jaxvae.models.contexts import count_examples
 
 Array = jax.Array
@@ -21,7 +22,8 @@ def map_batches(
 
     Args:
         function: compiled by the caller; returns a tree of arrays [B, ...].
-        *arrays: [N, ...], at least one; each may be a tree of arrays, such as `Labelled(images, labels)`.
+        *arrays: [N, ...], at least one; each may be a tree of arrays, such as `Labelled(images, labels)`. Large files
+            and `Rows` are read a batch at a time.
         batch_size: B; when N is smaller, B is N.
         progress: called with the number of examples done, before each batch and at the end.
 
@@ -39,12 +41,12 @@ def map_batches(
     if size == 0:
         raise ValueError("there are 0 examples, expected at least one. Check the split and the path.")
     batch_size = min(positive_integer("batch_size", batch_size), size)
-    host, parts = jax.tree.map(np.asarray, arrays), []
+    host, parts = jax.tree.map(lambda leaf: leaf if stays(leaf) else np.asarray(leaf), arrays), []
     for start in range(0, size, batch_size):
         if progress is not None:
             progress(start)
         index = np.minimum(np.arange(start, start + batch_size), size - 1)
-        result = jax.device_get(function(index, *jax.tree.map(lambda leaf, rows=index: leaf[rows], host)))
+        result = jax.device_get(function(index, *jax.tree.map(lambda leaf, rows=index: read_rows(leaf, rows), host)))
         parts.append(jax.tree.map(lambda leaf, kept=size - start: leaf[:kept], result))
     if progress is not None:
         progress(size)

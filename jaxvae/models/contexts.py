@@ -80,7 +80,7 @@ def count_examples(data: Any, name: str = "data") -> int:
     """
     found = [(name + jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree.leaves_with_path(data)]
     for at, leaf in found:
-        if jnp.ndim(leaf) == 0:
+        if (leaf.ndim if hasattr(leaf, "ndim") else 1 if hasattr(leaf, "__len__") else 0) == 0:
             raise ValueError(f"{at} is {leaf!r}, expected an array with a leading axis of examples.")
         if len(leaf) != len(found[0][1]):
             raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import jax
 
 from jaxvae.checks import refuse_state, shown
+from jaxvae.data.rows import looked_at
 from jaxvae.models.contexts import Context, Labelled, count_examples, split_context
 from jaxvae.models.events import check_event
 from jaxvae.objectives.terms import DiagNormal, Terms
@@ -165,9 +166,8 @@ def check_batch(model: Model, x: Any, name: str = "x") -> None:
     A conditional model takes `Labelled(value, context)`, of which the value is that batch and the context has B rows.
 
     Raises:
-        ValueError: for another shape, no examples, or (outside `jit`) values outside the support of the likelihood;
-            for a context that is missing, of another length or out of range, or that the model does not take.
-        TypeError: for a dtype that the likelihood does not take, such as raw integer pixels.
+        ValueError, TypeError: for another shape or dtype, no examples, or (outside `jit`) values outside the support of
+            the likelihood; for a context that is missing, of another length or out of range, or one too many.
     """
     as_model("model", model)
     if model.context is not None:
@@ -177,8 +177,8 @@ def check_batch(model: Model, x: Any, name: str = "x") -> None:
         name = f"{name}.value"
     elif isinstance(x, Labelled):
         raise ValueError(f"{name} is Labelled, but the model takes no context. Pass {name}.value.")
-    check_event(name, x, model.event_shape, batch=True)
     count_examples(x, name)
+    check_event(name, x := jax.tree.map(looked_at, x), model.event_shape, batch=True)
     model.check(x, name)
 
 

@@ -27,7 +27,7 @@ from jaxvae.runs.tables.columns import in_own_units
 PAIRED = {"log_p": ("-log p", -1), "elbo": ("-ELBO", -1), "iwae": ("-IW-{samples}", -1)}
 PAIRED |= {"kl": ("rate", 1), "log_likelihood": ("distortion", -1)}
 MEANS = {"integers": "a probability", "real": "a density"}  # what log p(x | z) is of, by the values that x takes
-UNLIKE = ("progress", "parallel")  # fields that make no other run
+UNLIKE = ("progress", "parallel", "data.resident")  # fields that make no other run
 
 
 class Opened(NamedTuple):

@@ -10,6 +10,7 @@ import optax
 
 from jaxvae.checks import as_seed, one_process, positive_integer, shown
 from jaxvae.models.records import Model, Params
+from jaxvae.runs.builders.residence import Resident, residence
 from jaxvae.runs.compiled import Request, programs
 from jaxvae.runs.examples import as_examples, as_numbers
 from jaxvae.runs.measure import collapse_warner
@@ -62,6 +63,7 @@ def fit(
     patience: int | None = None,
     trackers: Sequence[Any] = (),
     callback: Callback | None = None,
+    resident: Resident = "auto",
     progress: bool = True,
 ) -> Fit:
     """Trains a model on images, or on any numbers, with a progress bar; returns its parameters and history.
@@ -97,6 +99,8 @@ def fit(
         callback: (params, record), called at the end of every epoch with copies that may be kept: the parameters as
             they would be returned now (their moving average, if there is one) and the epoch's record. Where it returns
             True the training is over; None or False goes on. What it raises, `fit` raises.
+        resident: whether the images lie on the device: "always"; "never", which leaves them in their mapped file, or
+            where they are, and reads them while the device works, to the same numbers; or "auto", by size.
         progress: whether to show a bar.
 
     Raises:
@@ -166,6 +170,7 @@ def fit(
             selection=selection,
             trackers=followed,
             callback=callback,
+            resident=residence(resident, data, compiled.devices).resident,
         )
     finally:
         followed.close()
@@ -185,16 +190,15 @@ def run_epochs(
     selection: Selection | None = None,
     trackers: Trackers | None = None,
     callback: Callback | None = None,
+    resident: bool = True,
 ) -> tuple[TrainState, list[dict[str, Any]]]:
     """Trains for some epochs from a state, wherever it comes from; (state, history), a record an epoch as in `Fit`.
 
     Args:
-        compiled: from `compile_steps`; it may serve many fits, and is compiled once for each size of data.
-        state: from `init_state`, or of an earlier call; it stays usable.
-        data: raw examples [N, ...], or a tree of such arrays.
+        compiled, resident: as `train` takes them; the steps may serve many fits, each size of data compiles anew.
+        state, data: from `init_state`, or of an earlier call, which stays usable; raw examples [N, ...], or a tree.
         epochs: passes over the data, counted from the state's own step.
-        weights: as in `fit`; a function of them is called at the start of every epoch, or where the state stands, and
-            the records then say `effective_examples`.
+        weights: as in `fit`; a function is called at the start of every epoch, and `effective_examples` are recorded.
         progress: whether to show a bar.
         hyper: the numbers, where the steps were compiled for some.
         selection: what measures every epoch on validation examples, and may end the training before its last one.
@@ -212,7 +216,7 @@ def run_epochs(
     if weights is not None:
         data = Reweighted(data, weights) if callable(weights) else weighted(data, weights)
     with progress_bar(stop, per_epoch, compiled.batch_size, enabled=progress) as show:
-        for report in train(compiled, state, data, stop, hyper=hyper):
+        for report in train(compiled, state, data, stop, hyper=hyper, resident=resident):
             state = report.state
             show(report, None)
             for at, means in log.add(report.step, report.metrics):

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from jaxvae import data
 from jaxvae.data.kinds import count_rows
 from jaxvae.data.protocols import as_it_is
+from jaxvae.data.rows import chunks
 from jaxvae.runs.builders.brought import brought
 from jaxvae.runs.choices.data import EXAMPLES, PROTOCOLS, fitting, noun
 from jaxvae.runs.choices.kinds import KINDS, protocols_of
@@ -131,7 +132,7 @@ def digest(dataset: data.Dataset) -> str:
     for name, array in ((dataset.kind, dataset.examples), ("labels", dataset.labels)):
         if array is not None:
             found.update(f"{name} {array.dtype} {array.shape}".encode())
-            for part in _parts(array):
+            for part in chunks(array, ROWS):
                 found.update(np.ascontiguousarray(part).data)
     return found.hexdigest()
 
@@ -202,16 +203,12 @@ def _protocol(config: Config, *splits: data.Dataset) -> Protocol:
 
 
 def _is_binary(images: np.ndarray) -> bool:
-    return all(bool(((part == 0) | (part == 255)).all()) for part in _parts(images))
+    return all(bool(((part == 0) | (part == 255)).all()) for part in chunks(images, ROWS))
 
 
 def _is_own(name: str) -> bool:
     """Whether a name is that of a file or folder, as `jaxvae.data.load` decides."""
     return name not in data.built_in() and Path(name).expanduser().exists()
-
-
-def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
-    return (array[start : start + ROWS] for start in range(0, len(array), ROWS))
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from jaxvae.checks import positive_integer
 from jaxvae.data.dataset import Dataset
 from jaxvae.data.kinds import count_rows
 from jaxvae.data.protocols import fixed_binarization
+from jaxvae.data.rows import Rows, chunks, read_rows
 from jaxvae.data.splits import some_rows, validation_rows
 from jaxvae.evaluation.measured import Setting
 from jaxvae.models.contexts import Labelled
@@ -27,6 +28,8 @@ from jaxvae.training.engine.loop import check_data
 
 SEED = 0
 FIXED = "fixed draw of Bernoulli(x / 255)"
+BATCH = 4096  # images that x is made of at a time
+MANY = 2**30  # bytes of x that are kept in memory; of more, x is made when it is asked for
 BINARY = (FIXED, "threshold")  # protocols that leave only black and white
 
 
@@ -34,7 +37,8 @@ class HeldOut(NamedTuple):
     """Test images, or test rows of a table, as the model sees them.
 
     Attributes:
-        x: float32 [N, H, W, C] or [N, D], in the units of the likelihood.
+        x: float32 [N, H, W, C] or [N, D], in the units of the likelihood; of many images `data.rows.Rows`, made when
+            they are asked for.
         raw: as they came: uint8 [N, H, W, C], or the values [N, D].
         labels: int64 [N], or None.
         protocol: how x came from what is raw, in words.
@@ -174,15 +178,32 @@ def draw(dataset: Dataset, config: DataConfig) -> HeldOut:
     columns, protocol, labels = columns_of(config), config.protocol, dataset.labels
     raw, names = dataset.examples, dataset.class_names
     if columns is None and protocol == "dynamic":
-        binary, digest = fixed_binarization(raw, SEED)
+        binary, digest = fixed_binarization(np.asarray(raw), SEED)
         return HeldOut((binary > 0).astype(np.float32), raw, labels, FIXED, SEED, digest, None, names)
-    if columns is None:
-        keys = jax.random.split(jax.random.key(SEED), len(raw))
-        x = np.asarray(jax.jit(jax.vmap(preprocess_of(protocol, config.levels)))(keys, raw))
-    else:
-        x = columns.to_x(raw, dataset.source)
+    x = made(raw, preprocess_of(protocol, config.levels)) if columns is None else columns.to_x(raw, dataset.source)
     told = f"{protocol} ({config.levels})" if PROTOCOLS[protocol].levels and config.levels != 256 else protocol
-    return HeldOut(x, raw, labels, told, SEED, hashlib.sha256(x.tobytes()).hexdigest(), columns, names)
+    found = hashlib.sha256()
+    for part in chunks(x, BATCH):
+        found.update(np.ascontiguousarray(part).data)
+    return HeldOut(x, raw, labels, told, SEED, found.hexdigest(), columns, names)
+
+
+def made(raw: Any, preprocess: Any) -> Any:
+    """x float32 [N, H, W, C] of raw images, one draw for each, a batch at a time; `Rows` where they are many.
+
+    Example:
+        >>> made(np.zeros((2, 4, 4, 1), np.uint8), preprocess_of("grey")).dtype.name
+        'float32'
+    """
+    keys = jax.random.split(jax.random.key(SEED), len(raw))
+    make = jax.jit(jax.vmap(preprocess))
+
+    def of_rows(index: np.ndarray) -> np.ndarray:
+        parts = [index[start : start + BATCH] for start in range(0, len(index), BATCH)]
+        return np.concatenate([np.asarray(make(keys[part], read_rows(raw, part))) for part in parts])
+
+    x = Rows(of_rows, raw.shape, np.float32)
+    return x if x.nbytes > MANY else x[:]
 
 
 def setting_of(config: DataConfig, test: HeldOut, limit: int | None = None) -> Setting:

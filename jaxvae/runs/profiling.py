@@ -14,7 +14,12 @@ STEPS = 10
 
 
 def profile_steps(
-    compiled: CompiledSteps, state: TrainState, images: Any, folder: Path, say: Callable[[str], None]
+    compiled: CompiledSteps,
+    state: TrainState,
+    images: Any,
+    folder: Path,
+    say: Callable[[str], None],
+    resident: bool = True,
 ) -> None:
     """Writes a trace of ten steps, taken on the side: no step of the run itself is another one for it.
 
@@ -24,8 +29,10 @@ def profile_steps(
         compiled, state, images: as `train` takes them.
         folder: where to write; one folder a trace below it.
         say: is told where it lies and how it is looked at.
+        resident: as `train` takes it.
     """
-    reports = train(compiled, state, images, int(state.step) + 2 * STEPS, steps_per_call=STEPS)
+    last = int(state.step) + 2 * STEPS
+    reports = train(compiled, state, images, last, steps_per_call=STEPS, resident=resident)
     first = next(reports)
     with jax.profiler.trace(folder, create_perfetto_trace=True):
         for report in reports:

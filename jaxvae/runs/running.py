@@ -43,6 +43,7 @@ class Running(NamedTuple):
         trackers: what follows the run, beside its own log.
         per_epoch, steps: how many in an epoch, and at the end.
         lead: whether this process measures and writes; of several, one does.
+        resident: whether the examples lie on the device, see `train`.
     """
 
     config: Config
@@ -55,6 +56,7 @@ class Running(NamedTuple):
     per_epoch: int
     steps: int
     lead: bool = True
+    resident: bool = True
 
     def train(self, state: TrainState, images: Any, claim: Callable[[], None]) -> tuple[TrainState, int]:
         """Trains to the end or to a signal; returns the last state, which is on disk, and the signal.
@@ -70,7 +72,8 @@ class Running(NamedTuple):
             self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress and self.lead
         )
         with stop_on_signals() as stop, show_progress as show:
-            reports = train(self.compiled, state, images, self.steps, max_skipped=self.config.optim.max_skipped)
+            options: dict[str, Any] = {"max_skipped": self.config.optim.max_skipped, "resident": self.resident}
+            reports = train(self.compiled, state, images, self.steps, **options)
             try:
                 for report in reports:
                     if not claimed:

@@ -98,7 +98,7 @@ def train_run(
         with all_or_none("opening the run"):
             opened = open_run(config, folder, allow_changes, overwrite, followed, own, say)
         numbers = {path: words(value) for path, value in flatten(opened.work.data.config) if path != "progress"}
-        same_everywhere({**numbers, "the step to go on from": opened.start})
+        same_everywhere({**numbers, "the step to go on from": opened.start, "data on the device": opened.resident})
         return _train(opened, folder, overwrite, followed, profile, own, say)
 
 
@@ -123,7 +123,7 @@ def _train(
     own: Recipe | None,
     say: Callable[[str], None],
 ) -> Outcome:
-    work, state, start, selection, anchor, pending, resumed, changes = opened
+    work, state, start, selection, anchor, pending, resumed, changes, resident = opened
     config, _, examples, _, test = work.data
     model, compiled, per_epoch = work.recipe.model, work.compiled, work.per_epoch
     steps, lead = config.epochs * per_epoch, leads()
@@ -140,12 +140,12 @@ def _train(
             truncate_after(folder / run_folder.METRICS, start)
         trackers.open(Start(folder, dict(flatten(config)), start, sent))
         if profile:
-            profile_steps(compiled, state, drawn, folder / run_folder.PROFILE, say)
+            profile_steps(compiled, state, drawn, folder / run_folder.PROFILE, say, resident)
 
     log = Windows(per_epoch, min(LOG_STEPS, per_epoch), pending)
     objective = config.objective if own is None else None
     testing = Testing(config, model, test, measure.CollapseWatch(model, objective, test, say))
-    run = Running(config, folder, compiled, log, testing, selection, trackers, per_epoch, steps, lead)
+    run = Running(config, folder, compiled, log, testing, selection, trackers, per_epoch, steps, lead, resident)
     last, signal = run.train(state, drawn, claim)
     step = int(last.step)
     if signal:

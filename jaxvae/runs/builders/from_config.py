@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import optax
 
+from jaxvae.data.rows import chunks
 from jaxvae.models.records import Model
 from jaxvae.runs.builders.objective import build_loss
 from jaxvae.runs.builders.recipe import Recipe, Training, training_of
@@ -64,7 +65,8 @@ def output_bias(
         return None
     if images is None:  # a trained model brings its own
         return (0.0,) * math.prod(event_shape)
-    mean = images.mean(0, dtype=np.float64).ravel() / 255
+    total = sum(part.sum(0, dtype=np.float64) for part in chunks(images, 4096))  # of whole numbers, so it is exact
+    mean = np.ravel(total / len(images)) / 255
     if config.likelihood == "normal":
         return tuple(mean.tolist())
     mean = np.clip(mean, 1 / 510, 1 - 1 / 510)

@@ -10,6 +10,7 @@ from jaxvae.models.records import Params
 from jaxvae.runs.builders.assembled import Assembled, assemble
 from jaxvae.runs.builders.described import describe_protocol, describe_validation, say_levels
 from jaxvae.runs.builders.recipe import Recipe
+from jaxvae.runs.builders.residence import residence
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.recipes import say_changed
 from jaxvae.runs.configs.serialize import read_config
@@ -42,6 +43,7 @@ class Opened(NamedTuple):
         selection: what chooses the epoch, or None.
         anchor, pending: of the sampler and of the log, as they were saved.
         resumed: whether the folder holds this run; changes: the values that are others now.
+        resident: whether the examples are brought to the device.
     """
 
     work: Assembled
@@ -52,6 +54,7 @@ class Opened(NamedTuple):
     pending: Any
     resumed: bool
     changes: list[Any]
+    resident: bool
 
 
 def open_run(
@@ -93,6 +96,8 @@ def open_run(
         say(f"Going on with other values: {listed(changes)}.")
     job = f", in {jax.process_count()} processes" if several() else ""
     say(f"On {machine_in_words(machine_of(compiled.devices, config.precision))}{job}.")
+    lies = residence(config.data.resident, work.data.examples, compiled.devices)
+    say(lies.why)
     if not resumed:
         say(f"{parameters_in_words(state.params)}.")
         say(describe_protocol(asked, config))
@@ -101,4 +106,4 @@ def open_run(
             say(describe_columns(test.columns, raw))
         if validation is not None:
             say(describe_validation(config, len(raw), len(validation.x)))
-    return Opened(work, state, start, selection, anchor, pending, resumed, changes)
+    return Opened(work, state, start, selection, anchor, pending, resumed, changes, lies.resident)

@@ -47,9 +47,12 @@ class DataConfig:
     """The array of an .npz, such as the person in a picture, whose groups stay on one side of train and test."""
     drop: tuple[str, ...] = ()  # Columns of a .csv to leave out, such as an identifier.
     levels: int = 256
-    """Grey levels that the protocols levels and dequantize tell apart, 2 to 256: the whole numbers 0 to levels - 1, the
-    nearest to each pixel. The 8x8 digits have 17 and no others: told 256, a model is paid for knowing which occur."""
+    """Grey levels that the protocols levels and dequantize tell apart, 2 to 256: the whole numbers 0 to levels - 1.
+    The 8x8 digits have 17 and no others: told 256, a model is paid for knowing which occur."""
     flip: bool = False  # Mirror each training image, left for right, half of the time; for faces, not for digits.
+    resident: Literal["auto", "always", "never"] = "auto"
+    """Whether all training examples lie on the device. auto: where they take a quarter of its memory at most. never:
+    they stay in their file, or on the host, and are read while the device works. The numbers are the same."""
     train_split: str = "train"  # Split to train on.
     test_split: str = "test"  # Split to measure on.
     test_fraction: float = 0.1  # Part held out of your own images where no file or sub-folder is the test split.

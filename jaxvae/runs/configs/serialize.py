@@ -26,6 +26,7 @@ FREE = (
     "keep",
     "parallel",
     "progress",
+    "data.resident",
     "optim.max_skipped",
     "recipe.name",
     "recipe.sha256",

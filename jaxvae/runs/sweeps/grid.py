@@ -14,7 +14,15 @@ from jaxvae.runs.configs.validate import validate
 
 Grid = Mapping[str, Sequence[Any]]
 MOST = 10_000  # members
-OWN = ("progress", "parallel", "precision", "keep", "recipe.name", "sampler.kind")  # of all members alike
+OWN = (
+    "progress",
+    "parallel",
+    "precision",
+    "keep",
+    "data.resident",
+    "recipe.name",
+    "sampler.kind",
+)  # of all members alike
 
 
 class Member(NamedTuple):

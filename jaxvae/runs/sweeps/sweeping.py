@@ -86,6 +86,11 @@ def sweep(
         raise ValueError(
             f"parallel is {config.parallel}, expected auto or jit: several devices share the members of a sweep."
         )
+    if config.data.resident == "never":
+        raise ValueError(
+            "data.resident is never, expected auto or always: the members of a sweep share data on the device. Train "
+            "such runs alone."
+        )
     members = members_of(config, grid)
     rungs = []
     if halving is not None:

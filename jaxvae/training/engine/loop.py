@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.checks import positive_integer, shown
@@ -14,9 +13,10 @@ from jaxvae.models.records import Params
 from jaxvae.training.engine.hyper import Hyper, as_hyper
 from jaxvae.training.engine.parallel import CompiledSteps
 from jaxvae.training.engine.processes import agreed
-from jaxvae.training.engine.sampler import Epoch, Reweighted, Weighted, reweigh
+from jaxvae.training.engine.sampler import Epoch, Reweighted, reweigh
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.step import steps_left
+from jaxvae.training.feeding.feeds import Resident, Stream
 
 SECONDS_PER_CALL = 1.0  # long enough to cost nothing, short enough for a smooth bar and a prompt Ctrl-C
 
@@ -48,6 +48,7 @@ def train(
     steps_per_call: int | None = None,
     max_skipped: int = 20,
     hyper: Hyper | None = None,
+    resident: bool = True,
 ) -> Iterator[Report]:
     """Trains up to step number `steps`, a report at a time; the caller logs, saves, evaluates or stops in between.
 
@@ -61,9 +62,13 @@ def train(
         steps_per_call: steps in one call; by default as many as fit in a second. The numbers do not depend on it.
         max_skipped: raise after this many non-finite steps in a row.
         hyper: the numbers that loss and optimizer are built from, where `compile_steps` was told so.
+        resident: whether the examples are brought to the device, all of them; False leaves them on the host, where a
+            thread gathers the next batches while the device takes its steps. The bits are the same. They may then be
+            mapped files, or anything with a length that takes an array of indices in `[...]`.
 
     Raises:
-        ValueError: for empty data, a batch larger than the data, or arrays of different lengths.
+        ValueError: for empty data, a batch larger than the data, or arrays of different lengths; for examples that
+            cannot be read, naming the file or the index.
         FloatingPointError: after `max_skipped` non-finite steps in a row, naming the step and what was not finite.
 
     Example:
@@ -94,34 +99,44 @@ def train(
     limit = 8 if steps_per_call is None else positive_integer("steps_per_call", steps_per_call)
     source = images if isinstance(images, Reweighted) else None
     epoch: Epoch | None = None
-    placed = resident = compiled.place_images(images if source is None else source.examples)
+    per_epoch = examples // compiled.batch_size
+    feed: Resident | Stream = (Resident if resident else Stream)(compiled, state.key, images, examples)
     state, step, in_a_row, warm = compiled.place_state(state), int(state.step), 0, False
-    while step < steps:
-        left = steps_left(step, examples, compiled.batch_size)
-        begins = step % (examples // compiled.batch_size) == 0
-        if source is not None and (begins or epoch is None):
-            epoch = reweigh(source, state.params, begins=begins)
-            resident = Weighted(placed, compiled.place_images(epoch.edges))
-        count = min(left, steps - step, limit, compiled.steps_per_call)
-        start = time.perf_counter()
-        state, buffers = compiled.run(state, resident, jnp.int32(count), numbers)
-        metrics = {name: value[:count] for name, value in jax.device_get(buffers).items()}
-        seconds = time.perf_counter() - start
-        step += count
-        if epoch is not None:
-            metrics["effective_examples"] = np.full(count, epoch.effective)
-        yield Report(state, step, metrics, seconds, None if epoch is None else epoch.anchor)
-        in_a_row = longest_run(metrics["skipped"], in_a_row, max_skipped)
-        if in_a_row >= max_skipped:
-            raise FloatingPointError(
-                f"{in_a_row} steps in a row, up to step {step}, were not finite and were skipped: "
-                f"{compiled.diagnose(state, resident, numbers)}. The parameters are those of the last good step. "
-                f"Lower the learning rate, clip the gradient, or look for bad pixels; bring the columns of a table to "
-                f"mean 0 and variance 1."
-            )
-        if steps_per_call is None and warm:  # the first call compiles, so its time says nothing
-            limit, _, _ = agreed(max(1, min(8 * limit, int(SECONDS_PER_CALL * count / seconds))))
-        warm = True
+
+    def plan(step: int) -> int:
+        """How many steps the next call takes; it does not cross the end of an epoch."""
+        return min(steps_left(step, examples, compiled.batch_size), steps - step, limit, feed.steps)
+
+    try:
+        while step < steps:
+            begins = step % per_epoch == 0
+            if source is not None and (begins or epoch is None):
+                epoch = reweigh(source, state.params, begins=begins)
+                feed.draw_by(epoch.edges)
+            count = feed.begun or plan(step)
+            start = time.perf_counter()
+            state, buffers = feed.run(state, step, count, numbers)
+            step += count
+            if step < steps and not (source is not None and step % per_epoch == 0):  # whose weights are not known yet
+                feed.ahead(step, plan(step))
+            metrics = {name: value[:count] for name, value in jax.device_get(buffers).items()}
+            seconds = time.perf_counter() - start
+            if epoch is not None:
+                metrics["effective_examples"] = np.full(count, epoch.effective)
+            yield Report(state, step, metrics, seconds, None if epoch is None else epoch.anchor)
+            in_a_row = longest_run(metrics["skipped"], in_a_row, max_skipped)
+            if in_a_row >= max_skipped:
+                raise FloatingPointError(
+                    f"{in_a_row} steps in a row, up to step {step}, were not finite and were skipped: "
+                    f"{feed.diagnose(state, step, numbers)}. The parameters are those of the last good step. "
+                    f"Lower the learning rate, clip the gradient, or look for bad pixels; bring the columns of a table "
+                    f"to mean 0 and variance 1."
+                )
+            if steps_per_call is None and warm:  # the first call compiles, so its time says nothing
+                limit, _, _ = agreed(max(1, min(8 * limit, int(SECONDS_PER_CALL * count / seconds))))
+            warm = True
+    finally:
+        feed.close()
 
 
 def longest_run(skipped: np.ndarray, before: int, enough: int) -> int:

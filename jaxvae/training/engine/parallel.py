@@ -1,20 +1,20 @@
 """The same pure step on one device, on several by `pmap`, or on a mesh; all compute the same numbers."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from jaxvae.checks import fits, positive_integer
+from jaxvae.checks import positive_integer
+from jaxvae.training.engine.diagnosis import make_diagnosis
 from jaxvae.training.engine.hyper import Hyper, check_function, is_optimizer, optimizer_at
-from jaxvae.training.engine.processes import everywhere as on_all
+from jaxvae.training.engine.sampler import examples_of
 from jaxvae.training.engine.state import TrainState
-from jaxvae.training.engine.step import Preprocess, Step, make_diagnosis, make_step, repeated
+from jaxvae.training.engine.step import Preprocess, Step, make_step, order_of, over_rows
+from jaxvae.training.feeding.placing import block_on, copied_to, copies, placed_on, shares
 from jaxvae.training.losses.bound import Loss, Metrics
 
 Array = jax.Array
@@ -32,7 +32,11 @@ class CompiledSteps(NamedTuple):
         steps_per_call: the most steps one call can take.
         batch_size: the global batch size.
         devices: how many devices share a batch.
-        diagnose: (state, images, hyper=None) -> what was not finite in the step before.
+        diagnose: (state, images, hyper=None, gathered=False) -> what was not finite in the step before, whose batch the
+            images are where they were gathered.
+        run_block: (state, block, count, hyper=None) -> as `run`, of batches that the host gathered.
+        place_block: brings a block [S, batch_size, ...] (or a tree of such) to the devices, as `over_rows` takes it;
+            from any thread.
         hyper: whether `run` and `diagnose` are to be given numbers.
     """
 
@@ -43,6 +47,8 @@ class CompiledSteps(NamedTuple):
     batch_size: int
     devices: int
     diagnose: Callable[..., str]
+    run_block: Callable[..., tuple[TrainState, Metrics]]
+    place_block: Callable[[Any], Any]
     hyper: bool = False
 
 
@@ -124,53 +130,49 @@ def compile_steps(
     make_loss: Any = loss if hyper else lambda numbers: loss
     diagnose = make_diagnosis(make_loss, preprocess, batch_size)
 
-    def program(state: TrainState, images: Any, steps: Array, numbers: Hyper):
-        return repeated(step_at(numbers), batch_size, steps_per_call)(state, images, steps)
+    def program(state: TrainState, rows: Any, order: Array, first: Array, steps: Array, numbers: Hyper):
+        return over_rows(step_at(numbers), steps_per_call)(state, rows, order, first, steps)
 
+    def order(key: Array, step: Array, images: Any):
+        return order_of(key, step, images, batch_size)
+
+    sizes = steps_per_call, batch_size, count
     if mode == "jit":
-        run = _with_numbers(jax.jit(program, donate_argnums=0))
+        run = _runs(jax.jit(program, donate_argnums=0), jax.jit(order))
         device = SingleDeviceSharding(devices[0])
-        place = functools.partial(jax.device_put, device=device)
-        return CompiledSteps(run, _copy_to(device), _place(place), steps_per_call, batch_size, 1, diagnose, hyper)
+        place, place_block = placed_on(device), block_on(device)
+        return CompiledSteps(run.whole, copied_to(device), place, *sizes, diagnose, run.block, place_block, hyper)
 
     mesh = jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
     everywhere, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
     if mode == "mesh":
 
-        def on_mesh(state: TrainState, images: Any, steps: Array, numbers: Hyper):
+        def on_mesh(state: TrainState, rows: Any, order: Array, first: Array, steps: Array, numbers: Hyper):
             def shared_step(state: TrainState, raw: Any):
                 return step_at(numbers)(state, jax.lax.with_sharding_constraint(raw, shared))
 
-            return repeated(shared_step, batch_size, steps_per_call)(state, images, steps)
+            return over_rows(shared_step, steps_per_call)(state, rows, order, first, steps)
 
-        run = _with_numbers(jax.jit(on_mesh, donate_argnums=0, out_shardings=(everywhere, everywhere)))
-        # `device_put` does not reach the devices of other processes.
-        put = functools.partial(jax.device_put, device=everywhere)
-        place = functools.partial(on_all, where=everywhere) if together else put
-        copy = place if together else _copy_to(everywhere)
-        return CompiledSteps(run, copy, _place(place), steps_per_call, batch_size, count, diagnose, hyper)
+        both = (everywhere, everywhere)
+        run = _runs(jax.jit(on_mesh, donate_argnums=0, out_shardings=both), jax.jit(order, out_shardings=both))
+        place, place_block = placed_on(everywhere), block_on(everywhere)
+        return CompiledSteps(run.whole, copied_to(everywhere), place, *sizes, diagnose, run.block, place_block, hyper)
 
-    def per_device(state: TrainState, images: Any, steps: Array, numbers: Hyper):
-        shared_steps = repeated(step_at(numbers), batch_size, steps_per_call, axis_name=AXIS, devices=count)
-        return shared_steps(state, images, steps)
+    def own_order(key: Array, step: Array, images: Any):
+        whole, first = order(key, step, images)
+        share = batch_size // count
+        return jax.lax.dynamic_slice_in_dim(whole, jax.lax.axis_index(AXIS) * share, share, axis=1), first
 
-    axes: Any = (None, 0, None, None)
-    run = _with_numbers(jax.pmap(per_device, AXIS, in_axes=axes, out_axes=None, devices=devices, donate_argnums=0))
+    axes: Any = {"in_axes": (None, 0, 0, None, None, None), "out_axes": None, "donate_argnums": 0, "devices": devices}
+    orders = jax.pmap(own_order, AXIS, in_axes=(None, None, 0), out_axes=(0, None), devices=devices)
+    run = _runs(jax.pmap(program, AXIS, **axes), orders)
 
-    def copy_to_each(images: np.ndarray) -> Array:
-        """[devices, N, ...], one whole copy on each, so that no call moves an image."""
-        return jax.make_array_from_callback((count, *images.shape), shared, lambda index: images[None])
+    def diagnose_first(state: TrainState, images: Any, numbers: Any = None, gathered: bool = False) -> str:
+        first = images if gathered else jax.tree.map(lambda leaf: leaf[0], images)
+        return diagnose(state, first, numbers, gathered)
 
-    return CompiledSteps(
-        run,
-        _copy_to(everywhere),
-        _place(functools.partial(jax.tree.map, copy_to_each)),
-        steps_per_call,
-        batch_size,
-        count,
-        lambda state, images, numbers=None: diagnose(state, jax.tree.map(lambda leaf: leaf[0], images), numbers),
-        hyper,
-    )
+    place, place_block = copies(shared), shares(shared)
+    return CompiledSteps(run.whole, copied_to(everywhere), place, *sizes, diagnose_first, run.block, place_block, hyper)
 
 
 def _step_at(loss: Any, optimizer: Any, preprocess: Preprocess, hyper: bool, options: Any) -> Callable[[Hyper], Step]:
@@ -185,23 +187,21 @@ def _step_at(loss: Any, optimizer: Any, preprocess: Preprocess, hyper: bool, opt
     return lambda numbers: make_step(loss(numbers), optimizer_at(optimizer, numbers), preprocess, **options)
 
 
-def _with_numbers(program: Callable[..., Any]) -> Callable[..., Any]:
-    """The program, which takes no numbers where none are given."""
-    return lambda state, images, steps, hyper=None: program(state, images, steps, {} if hyper is None else hyper)
+class _Runs(NamedTuple):
+    """`CompiledSteps.run` and `CompiledSteps.run_block`: one program, of all examples or of a block."""
+
+    whole: Callable[..., tuple[TrainState, Metrics]]
+    block: Callable[..., tuple[TrainState, Metrics]]
 
 
-def _place(put: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Refuses integers of 64 bits that a device would keep as others, of 32, and then puts all there."""
+def _runs(program: Callable[..., Any], order: Callable[..., Any]) -> _Runs:
+    """Both, of the compiled steps and what gives the order of an epoch; they take no numbers where none are given."""
 
-    def place(images: Any) -> Any:
-        for path, leaf in jax.tree.leaves_with_path(images):
-            fits("images" + jax.tree_util.keystr(path), leaf)
-        return put(images)
+    def whole(state: TrainState, images: Any, steps: Array, hyper: Hyper | None = None) -> Any:
+        found, first = order(state.key, state.step, images)
+        return program(state, examples_of(images), found, first, steps, {} if hyper is None else hyper)
 
-    return place
+    def block(state: TrainState, block: tuple[Any, Array], steps: Array, hyper: Hyper | None = None) -> Any:
+        return program(state, *block, jnp.int32(0), steps, {} if hyper is None else hyper)
 
-
-def _copy_to(where: Sharding) -> Callable[[TrainState], TrainState]:
-    """Copies a state, never an alias: `run` donates what it is given, and the caller's state must survive."""
-    copy = jax.jit(lambda state: jax.tree.map(jnp.copy, state), out_shardings=where)
-    return lambda state: copy(jax.device_put(state, where))
+    return _Runs(whole, block)

@@ -151,70 +151,61 @@ def _value_and_metrics(loss: Loss, params: Params, keys: Key, batch: Any, step: 
     return found
 
 
-def make_diagnosis(make_loss: Callable[[Any], Loss], preprocess: Preprocess, batch_size: int) -> Callable[..., str]:
-    """diagnose(state, images, hyper=None) -> which of batch, parameters, loss and gradient is first not finite."""
+def over_rows(step: Step, steps_per_call: int) -> Callable[..., tuple[TrainState, Metrics]]:
+    """run(state, rows, order, first, count) -> (state, metrics [steps_per_call, ...]): `count` steps in one loop.
 
-    @jax.jit
-    def parts(state: TrainState, images: Any, hyper: Any) -> Any:
-        step = state.step - 1  # the step just skipped
-        examples = count_examples(images, "images")
-        per_epoch = examples // batch_size
-        order = epoch_indices(state.key, step // per_epoch, images)
-        indices = jax.lax.dynamic_slice_in_dim(order, step % per_epoch * batch_size, batch_size)
-        raw = take(examples_of(images), indices)
-        batch = jax.vmap(preprocess)(example_keys(state.key, PREPROCESS, step, batch_size), raw)
-        keys = example_keys(state.key, NOISE, step, batch_size)
-        loss = keyed(make_loss(hyper))
-        (value, _), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, keys, batch, step)
-        tree = {"1 batch": batch, "2 parameter": state.params, "3 loss": value, "4 gradient": gradient}
-        return jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), tree)
+    The rows are examples [N, ...], all of them or some that the host gathered, and the order [S, B] says which of them
+    make a batch; the steps take its rows from `first` on. Whatever N and S are, it is one and the same program, so that
+    no sum is taken in another order and the bits of data on the device are those of data on the host.
 
-    def diagnose(state: TrainState, images: Any, hyper: Any = None) -> str:
-        for path, finite in jax.tree.leaves_with_path(parts(state, images, {} if hyper is None else hyper)):
-            if not finite:
-                kind, *rest = (str(getattr(key, "key", key)) for key in path)
-                return f"the first bad leaf is the {kind[2:]} {'/'.join(rest)}".rstrip()
-        return "the norm of the gradient overflows, is above the limit, or far above those before it"
+    Args:
+        step: from `make_step`.
+        steps_per_call: the most steps one call can take; metrics beyond `count` are zero.
+    """
 
-    return diagnose
+    def run(state: TrainState, rows: Any, order: Array, first: Array, count: Array) -> tuple[TrainState, Metrics]:
+        flat, size = order.reshape(-1), order.shape[1]
+
+        def one(state: TrainState, i: Array) -> tuple[TrainState, Metrics]:
+            return step(state, take(rows, jax.lax.dynamic_slice_in_dim(flat, (first + i) * size, size)))
+
+        def body(i: Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+            state, metrics = one(carry[0], i)
+            return state, jax.tree.map(lambda buffer, m: buffer.at[i].set(m), carry[1], metrics)
+
+        shapes = jax.eval_shape(one, state, jnp.int32(0))[1]
+        buffers = jax.tree.map(lambda m: jnp.zeros((steps_per_call, *m.shape), m.dtype), shapes)
+        carry: Any = jax.lax.fori_loop(0, count, body, (state, buffers))
+        return carry
+
+    return run
 
 
-def repeated(
-    step: Step, batch_size: int, steps_per_call: int, *, axis_name: str | None = None, devices: int = 1
-) -> Steps:
+def order_of(key: Key, step: Array, images: Any, batch_size: int) -> tuple[Array, Array]:
+    """The order [steps of an epoch, B] of the epoch that a step falls in, and the place of the step in it.
+
+    The last `N % batch_size` examples of an epoch's order wait for another epoch; of `Weighted` images an epoch is as
+    many draws with replacement.
+    """
+    per_epoch = count_examples(images, "images") // batch_size
+    order = epoch_indices(key, step // per_epoch, images)
+    return order[: per_epoch * batch_size].reshape(per_epoch, batch_size), step % per_epoch
+
+
+def repeated(step: Step, batch_size: int, steps_per_call: int) -> Steps:
     """run(state, images, count) -> (state, metrics [steps_per_call, ...]): `count` steps in one compiled loop.
 
     The count is an array, so one program serves every length up to `steps_per_call` and training gives the same bits
     however it is cut. A call must not cross the end of an epoch (`steps_left`): the order of examples is drawn once.
-    Of `Weighted` images an epoch is as many draws with replacement.
 
     Args:
-        step: from `make_step`.
-        batch_size: the global batch; the last `N % batch_size` examples of an epoch's order wait for another epoch.
-        steps_per_call: the most steps one call can take; metrics beyond `count` are zero.
-        axis_name: the mapped device axis, with the number of `devices` on it.
+        step, steps_per_call: see `over_rows`.
+        batch_size: the global batch, see `order_of`.
     """
-    share = batch_size // devices
+    loop = over_rows(step, steps_per_call)
 
     def run(state: TrainState, images: Any, count: Array) -> tuple[TrainState, Metrics]:
-        examples = count_examples(images, "images")
-        per_epoch = examples // batch_size
-        order = epoch_indices(state.key, state.step // per_epoch, images)
-        offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * share
-
-        def one(state: TrainState) -> tuple[TrainState, Metrics]:
-            start = state.step % per_epoch * batch_size + offset
-            indices = jax.lax.dynamic_slice_in_dim(order, start, share)
-            return step(state, take(examples_of(images), indices))
-
-        def body(i: Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
-            state, metrics = one(carry[0])
-            return state, jax.tree.map(lambda buffer, m: buffer.at[i].set(m), carry[1], metrics)
-
-        shapes = jax.eval_shape(one, state)[1]
-        buffers = jax.tree.map(lambda m: jnp.zeros((steps_per_call, *m.shape), m.dtype), shapes)
-        carry: Any = jax.lax.fori_loop(0, count, body, (state, buffers))
-        return carry
+        return loop(state, examples_of(images), *order_of(state.key, state.step, images, batch_size), count)
 
     return run
 
