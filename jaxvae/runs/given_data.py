@@ -59,6 +59,8 @@ def load_split(config: DataConfig, split: str) -> data.Dataset:
         options["channels"] = config.channels
     if config.background is not None:
         options["background"] = config.background if len(config.background) > 1 else config.background[0]
+    if config.skip_unreadable:
+        options["skip_unreadable"] = True
     try:
         found = brought(config.name, split) or data.load(config.name, split, **options)
     except FileNotFoundError as error:

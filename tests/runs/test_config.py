@@ -186,6 +186,7 @@ def test_every_number_has_a_range_and_every_likelihood_its_protocols() -> None:
     assert set(RANGES) == (numbers | optional) - {
         "progress",
         "data.flip",
+        "data.skip_unreadable",
         "data.drop",
         "model.attention",
         "recipe.options",

@@ -1,6 +1,8 @@
 """One picture file to one uint8 array, and pictures of any size to one size; nothing is dropped in silence."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,24 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".mpo", ".bmp", ".gif", ".webp", "
 UNREADABLE = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".tga", ".psd", ".svg", ".exr", ".dng", ".cr2", ".nef", ".arw")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no format that starts another program
 CHANNELS = {"1": 1, "L": 1, "RGB": 3}
+SKIP = "Of a folder, skip_unreadable=True (--data.skip-unreadable) leaves such files out and counts them."
 Background = int | tuple[int, int, int]
 Colour = tuple[int, int, int]
+
+
+class Unreadable(ValueError):
+    """A file that holds no picture, or no whole one; any other fault is mended by an option."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within the block Pillow warns of nothing, and a picture of too many pixels is an error."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def read_picture(path: Path, channels: int | None = None, background: Colour | None = None) -> Array:
@@ -32,34 +50,31 @@ def read_picture(path: Path, channels: int | None = None, background: Colour | N
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty (0 bytes), expected a picture. Delete it or restore it.")
+        raise Unreadable(f"{path} is empty (0 bytes), expected a picture. Delete it or restore it. {SKIP}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as opened:
-                frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
-                transparent = opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info
-                _check(path, opened.mode, frames, transparent and background is None)
-                image = ImageOps.exif_transpose(opened)
-                if transparent and background is not None:
-                    image = _flattened(image, background)
-                if image.mode == "P" or (channels == 3 and image.mode in CHANNELS):
-                    image = image.convert("RGB")
-                if image.mode == "1" or channels == 1:
-                    image = image.convert("L")
-                array = np.asarray(image)
+        with quiet(), Image.open(path, formats=FORMATS) as opened:
+            frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+            transparent = opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info
+            _check(path, opened.mode, frames, transparent and background is None)
+            image = ImageOps.exif_transpose(opened)
+            if transparent and background is not None:
+                image = _flattened(image, background)
+            if image.mode == "P" or (channels == 3 and image.mode in CHANNELS):
+                image = image.convert("RGB")
+            if image.mode == "1" or channels == 1:
+                image = image.convert("L")
+            array = np.asarray(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = Image.MAX_IMAGE_PIXELS
         raise ValueError(f"{path} is too large ({error}), expected at most {limit} pixels. Shrink it.") from error
     except UnidentifiedImageError as error:
         kinds = ", ".join(FORMATS)
-        raise ValueError(f"{path} is no picture that can be read, expected one of {kinds}.") from error
+        raise Unreadable(f"{path} is no picture that can be read, expected one of {kinds}. {SKIP}") from error
     except Exception as error:  # a forged picture makes of its decoder what it likes
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
         why = f"{str(error) or type(error).__name__:.200}"
-        raise ValueError(f"{path} is damaged or cut short ({why}). Restore it or delete it.") from error
+        raise Unreadable(f"{path} is damaged or cut short ({why}). Restore it or delete it. {SKIP}") from error
     return array if array.ndim == 3 else array[..., None]
 
 

@@ -82,7 +82,14 @@ def read_if(entry: Path, about: dict[str, Any]) -> Arrays | None:
     return arrays if described == about else None
 
 
-def make(entry: Path, about: dict[str, Any], size: int, write: Callable[[Path], dict[str, str]]) -> Arrays:
+def make(
+    entry: Path,
+    about: dict[str, Any],
+    size: int,
+    write: Callable[[Path], dict[str, str]],
+    *,
+    restartable: bool = False,
+) -> Arrays:
     """Makes an entry, or waits while another process makes the same one; returns its arrays.
 
     Args:
@@ -90,6 +97,8 @@ def make(entry: Path, about: dict[str, Any], size: int, write: Callable[[Path], 
         about: JSON values that say what it is made of.
         size: bytes that it will need, about.
         write: puts arrays into the folder it is given by `write_array`; returns their SHA-256 by name.
+        restartable: whether `write` goes on with what it left in that folder when it was cut; the name of the entry
+            must then be that of what it is made of alone.
 
     Raises:
         ValueError: the cache cannot be written or has too little room; nothing is left behind.
@@ -103,18 +112,21 @@ def make(entry: Path, about: dict[str, Any], size: int, write: Callable[[Path], 
             if arrays is not None:
                 return arrays
             partial = entry.parent / f".{entry.name}.partial"
-            shutil.rmtree(partial, ignore_errors=True)
+            if not restartable:
+                shutil.rmtree(partial, ignore_errors=True)
+            there = sum(path.stat().st_size for path in partial.glob("*"))
             free = shutil.disk_usage(entry.parent).free
-            if free < size:
+            if free + there < size:
                 raise OSError(f"only {free / 1e6:.0f} MB are free")
             try:
-                partial.mkdir()
+                partial.mkdir(exist_ok=restartable)
                 text = json.dumps({"format": FORMAT, "about": about, "sha256": write(partial)}, indent=1)
                 (partial / "about.json").write_text(text, encoding="utf-8")
                 shutil.rmtree(entry, ignore_errors=True)
                 partial.rename(entry)
             except BaseException:
-                shutil.rmtree(partial, ignore_errors=True)
+                if not restartable:
+                    shutil.rmtree(partial, ignore_errors=True)
                 raise
     return read(entry)[0]
 

@@ -47,6 +47,7 @@ PICTURES = (
     "data.crop",
     "data.channels",
     "data.background",
+    "data.skip_unreadable",
     "data.levels",
     "data.flip",
     "model.network",

@@ -42,6 +42,7 @@ class DataConfig:
     crop: tuple[int, ...] | None = None  # A folder of pictures: HEIGHT WIDTH of their middle, cut out before that.
     channels: int | None = None  # A folder of pictures: 1 makes them grey, 3 colour; needed where they are mixed.
     background: tuple[int, ...] | None = None  # A folder: the colour behind transparent pictures, RED GREEN BLUE.
+    skip_unreadable: bool = False  # A folder: leave out files that are cut short or no pictures, and count them.
     label_column: str | None = None  # The column of a .csv, or the array of an .npz, that holds the classes.
     group_column: str | None = None
     """The array of an .npz, such as the person in a picture, whose groups stay on one side of train and test."""
