@@ -273,7 +273,7 @@ def test_the_parameters_are_as_many_as_the_layers_say():
         + (2 * width + width + block(width, width, width // 4, 1))  # merge
         for width in (4, 6)
     }
-    level_1, level_2 = 2 * group[4] + 4 * 4 + (6 * 4 + 4), group[6] + 6
+    level_1, level_2 = 2 * group[4] + 2 * 2 * 4 + (2 * 2 * 6 * 4 + 4), group[6] + 6
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == encoder + level_1 + level_2 + 4 * 4 * 4 + 1
 
 

@@ -11,7 +11,7 @@ from jaxvae.checks import positive_integer
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.convolution import Conv, ConvTranspose
 from jaxvae.networks.rows import Dense
-from jaxvae.networks.trunks import constant
+from jaxvae.networks.trunks import from_bias
 
 Array = jax.Array
 ZEROS = nn.initializers.zeros
@@ -23,8 +23,7 @@ class Look(NamedTuple):
 
     Attributes:
         activation: its name. native: as `conv` has it.
-        scale: of the weights that end a block or put a code into the stream, 1 / sqrt(groups): as many of them are
-            added up.
+        scale: of the weights that end a block or put a code into the stream, 1 / sqrt(groups).
         narrow: the channels of a block over those within it.
     """
 
@@ -86,9 +85,13 @@ class PyramidEncoder(nn.Module):
 
 
 class Start(nn.Module):
-    """(stream above,) -> stream [H, W, D], each pixel made several; a learned picture is added, or is all there is."""
+    """(stream above,) -> stream [H, W, D] by a transposed convolution; a learned picture is added, or is all there is.
+
+    Pixels that were only made several would have to find out where they are: of one pixel, all would say the same.
+    """
 
     shape: tuple[int, int, int]
+    look: Look = Look()
 
     @nn.compact
     def __call__(self, *above: Array) -> Array:
@@ -96,8 +99,11 @@ class Start(nn.Module):
         if not above:
             return picture
         (h,) = above
-        h = h if h.shape[-1] == self.shape[2] else Dense(self.shape[2])(h)
-        return h.repeat(self.shape[0] // h.shape[0], 0).repeat(self.shape[1] // h.shape[1], 1) + picture
+        factor = self.shape[0] // h.shape[0]
+        # Of each kernel's k^2 positions, (k / factor)^2 fall on a pixel: so the stream keeps its size on the way down.
+        start = nn.initializers.variance_scaling(factor**2, "fan_in", "truncated_normal", in_axis=-1, out_axis=-2)
+        layer = ConvTranspose(self.shape[2], _kernel_of(factor, self.shape), factor, self.look.native, start)
+        return layer(h) + picture
 
 
 class GroupPrior(nn.Module):
@@ -122,9 +128,8 @@ class GroupPosterior(nn.Module):
     @nn.compact
     def __call__(self, h: Array, a: Array) -> tuple[Array, Array]:
         both = jnp.concatenate([h, a], -1)
-        shift, log_ratio = jnp.split(
-            bottleneck(both, 2 * self.latent_dim, self.look._replace(narrow=2 * self.look.narrow), ZEROS), 2, -1
-        )
+        look = self.look._replace(narrow=2 * self.look.narrow)
+        shift, log_ratio = jnp.split(bottleneck(both, 2 * self.latent_dim, look, ZEROS), 2, -1)
         return shift, _softly_bounded(log_ratio)
 
 
@@ -155,10 +160,7 @@ class PyramidDecoder(nn.Module):
     def __call__(self, h: Array) -> Array:
         act, outputs = activation_named(self.look.activation), self.event_shape[-1] * self.channels
         kernel = _kernel_of(self.factor, self.event_shape)
-        h = ConvTranspose(outputs, kernel, self.factor, self.look.native, ZEROS)(act(h))
-        if self.output_bias is None:
-            return h
-        return h + self.param("output_bias", constant(self.output_bias), h.shape, jnp.float32)
+        return from_bias(ConvTranspose(outputs, kernel, self.factor, self.look.native, ZEROS)(act(h)), self)
 
 
 def pyramid(
@@ -185,7 +187,6 @@ def pyramid(
         channels: outputs for each channel of x, as the observation model asks.
         blocks: of the encoder at each resolution.
         output_bias: where the last picture starts.
-        native: as `conv` has it.
 
     Raises:
         ValueError: for lists of unlike lengths, or sides that are no multiples of all factors.
@@ -201,10 +202,9 @@ def pyramid(
     options = {"groups": groups, "features": features, "factors": factors}
     if len({len(option) for option in options.values()}) > 1 or not groups:
         raise ValueError(f"{options}, expected as many numbers in each: one for each resolution.")
-    for name, numbers in options.items():
+    for name, numbers in {**options, "latent_dim": (latent_dim,)}.items():
         for number in numbers:
             positive_integer(name, number)
-    positive_integer("latent_dim", latent_dim)
     whole = math.prod(factors)
     if len(event_shape) != 3 or any(side % whole for side in event_shape[:2]):
         raise ValueError(
@@ -214,10 +214,10 @@ def pyramid(
     look, levels, shrunk = Look(activation, native, 1.0 / math.sqrt(sum(groups))), [], 1
     for count, width, factor in zip(groups, features, factors, strict=True):
         shrunk *= factor
-        start = Start((event_shape[0] // shrunk, event_shape[1] // shrunk, width))
+        start = Start((event_shape[0] // shrunk, event_shape[1] // shrunk, width), look)
         levels.append((count, start, GroupPrior(latent_dim, look), GroupPosterior(latent_dim, look), GroupMerge(look)))
-    decoder = PyramidDecoder(event_shape, factors[0], channels, look, output_bias)
-    return PyramidEncoder(features, factors, blocks, look), levels, decoder
+    encoder = PyramidEncoder(features, factors, blocks, look)
+    return encoder, levels, PyramidDecoder(event_shape, factors[0], channels, look, output_bias)
 
 
 def _kernel_of(factor: int, shape: tuple[int, ...]) -> int:

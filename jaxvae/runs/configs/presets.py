@@ -105,7 +105,7 @@ _deep = Config(
     epochs=10,
     batch_size=32,
     data=DataConfig("mnist"),
-    model=ModelConfig(kind="deep", groups=(3, 3), features=(64, 256), factors=(4, 7), latent_dim=8),
+    model=ModelConfig(kind="deep", groups=(2, 3), features=(64, 256), factors=(4, 7), latent_dim=8),
     objective=ObjectiveConfig(warmup_epochs=0.5),
     optim=OptimConfig(lr=2e-3, schedule="cosine", warmup_epochs=0.05, ema=0.999, skip_ratio=10.0),
 )
@@ -175,7 +175,7 @@ ABOUT: dict[str, str] = {
     "mnist-conv": "convolutions 32-64 of stride 2, dense 256, on the same data",
     "mnist-pixels": "gated PixelCNN on the same data, exact -log p, 22 minutes",
     "pixels-large": "four times as wide, 12 layers: for a GPU, not yet tried",
-    "mnist-deep": "a hierarchy of six groups of latents on the same data",
+    "mnist-deep": "a hierarchy of five groups of latents on the same data",
     "mnist-vdvae": "24 groups on 14, 7 and 1 pixels: for a GPU, not yet tried",
     "fashion-mnist": "MLP 784-400-20 on dynamically binarised Fashion-MNIST",
     "fashion-conv": "convolutions on its 256 grey levels, 3 epochs",
