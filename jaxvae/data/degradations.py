@@ -18,7 +18,7 @@ def grey(x: Array) -> Array:
     Source: ITU-R BT.601.
 
     Example:
-        >>> round(float(grey(jnp.ones((2, 2, 3)) * jnp.array([1.0, 0.0, 0.0]))[0, 0, 0]), 3)
+        >>> round(float(grey(jnp.zeros((2, 2, 3)).at[..., 0].set(1.0))[0, 0, 0]), 3)
         0.299
     """
     if x.ndim != 3 or x.shape[-1] != 3:
