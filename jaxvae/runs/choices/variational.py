@@ -165,7 +165,7 @@ VARIATIONAL: dict[str, Kind] = {
     ),
     "ladder": Kind("A ladder variational autoencoder", _ladder, LAYERS, (*PARTS, "model.network")),
     "deep": Kind(
-        "A deep hierarchy of latents that one network draws from the top down",
+        "A deep hierarchy of latents, drawn from the top down",
         _deep,
         ("model.groups", "model.factors", "model.blocks"),
         (*PARTS, "model.network", "model.hidden"),
