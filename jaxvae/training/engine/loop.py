@@ -78,7 +78,7 @@ def train(
         >>> from jaxvae.training.engine.state import init_state
         >>> model = vae(MLPEncoder(2, hidden=(8,)), MLPDecoder((4,), hidden=(8,)), event_shape=(4,), latent_dim=2)
         >>> optimizer = optax.adam(1e-2)
-        >>> state = init_state(model, optimizer, jax.random.key(0), jnp.zeros(4))
+        >>> state = init_state(model, optimizer, jax.random.key(0), jax.numpy.zeros(4))
         >>> scale = lambda key, raw: raw / 255.0
         >>> compiled = compile_steps(bound_loss(model), optimizer, scale, batch_size=5, steps_per_call=4, mode="jit")
         >>> pixels = 255 * np.eye(4, dtype=np.uint8)[np.arange(20) % 4]
