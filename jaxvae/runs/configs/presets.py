@@ -175,7 +175,7 @@ ABOUT: dict[str, str] = {
     "mnist-conv": "convolutions 32-64 of stride 2, dense 256, on the same data",
     "mnist-pixels": "gated PixelCNN on the same data, exact -log p, 22 minutes",
     "pixels-large": "four times as wide, 12 layers: for a GPU, not yet tried",
-    "mnist-deep": "a hierarchy of five groups of latents on the same data",
+    "mnist-deep": "a deep hierarchy of five groups of latents on the same data",
     "mnist-vdvae": "24 groups on 14, 7 and 1 pixels: for a GPU, not yet tried",
     "fashion-mnist": "MLP 784-400-20 on dynamically binarised Fashion-MNIST",
     "fashion-conv": "convolutions on its 256 grey levels, 3 epochs",
