@@ -1,7 +1,10 @@
-"""Which score tells outliers from inliers, where the likelihood itself fails; and what outliers fed back change.
+r"""Which score tells outliers from inliers, where the likelihood itself fails; and what outliers fed back change.
 
     python -m experiments.anomaly
     python -m experiments.anomaly --inliers digits --outliers shapes
+    python -m experiments.anomaly --inliers cifar10 --outliers fashion_in_colour --no-feedback --no-both-ways \
+        --latent-dim 32 --test 300 --regret-steps 30 --epochs 4
+    python -m experiments.anomaly --inliers cifar10-automobile --outliers cifar10+automobile ...  # the same
 
 Time: about three minutes on two cores (4.5 of processor time; --no-feedback saves half). Expected: a model of
 Fashion-MNIST finds digits more likely than clothes (Nalisnick et al., 2019, arXiv 1810.09136), so that the AUROC of
@@ -21,6 +24,16 @@ Feedback, 200 digits among 10,000 training images, of which the squared error fi
 digits is 0.057 as they are, 0.095 with the found images left out, and 0.524 with them pushed away by a margin, though
 half of them are clothes; with these sorted out by eye it is 0.519. The squared error loses a little: 0.973, 0.970,
 0.964 and 0.968. Shapes, never seen in training, go from 0.001 to 0.135 only: the margin helps against what it saw.
+
+In colour, a model of CIFAR-10 against clothes in tints of their own, and one of nine classes against the automobiles
+that it never saw (145 and 138 s of processor time, 300 test images of each kind, +- 0.04 where no score is sure):
+
+    -ELBO              0.000   0.659        likelihood regret  0.977   0.404
+    squared error      0.687   0.697        typicality         1.000   0.530
+    KL                 0.026   0.440        no model, -L(x)    0.998   0.393
+
+What is far away is likelier than any photograph, and found by all that allow for simplicity; a class left
+out is found by none of these, 0.7 being what its busier pictures give away.
 """
 
 import time
