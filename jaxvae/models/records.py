@@ -177,9 +177,10 @@ def check_batch(model: Model, x: Any, name: str = "x") -> None:
         name = f"{name}.value"
     elif isinstance(x, Labelled):
         raise ValueError(f"{name} is Labelled, but the model takes no context. Pass {name}.value.")
+    first = jax.tree.map(looked_at, x)
+    check_event(name, first, model.event_shape, batch=True)
     count_examples(x, name)
-    check_event(name, x := jax.tree.map(looked_at, x), model.event_shape, batch=True)
-    model.check(x, name)
+    model.check(first, name)
 
 
 def as_network(name: str, network: Any, such_as: str) -> Any:

@@ -12,6 +12,7 @@ from jaxvae.runs.builders.from_config import build_model, build_recipe, build_tr
 from jaxvae.runs.choices.densities import DENSITIES
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.configs import config as configs
+from jaxvae.runs.configs import model as model_config
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, ObjectiveConfig, OptimConfig
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.train import train_run
@@ -38,9 +39,9 @@ NOT_ALONE = (
     *OF_THEIR_OWN,
 )
 MODELS = {
-    **{f"prior {name}": {"prior": name} for name in typing.get_args(configs.Prior)},
-    **{f"posterior {name}": {"posterior": name} for name in typing.get_args(configs.Posterior)},
-    **{f"kind {name}": {"kind": name} for name in typing.get_args(configs.Kind) if name not in NOT_ALONE},
+    **{f"prior {name}": {"prior": name} for name in typing.get_args(model_config.Prior)},
+    **{f"posterior {name}": {"posterior": name} for name in typing.get_args(model_config.Posterior)},
+    **{f"kind {name}": {"kind": name} for name in typing.get_args(model_config.Kind) if name not in NOT_ALONE},
 }
 MODELS["prior mixture"] |= {"prior_components": 5}
 MODELS["prior vamp"] |= {"prior_components": 5}
