@@ -41,7 +41,7 @@ def residence(asked: Resident, examples: Any, devices: int = 1) -> Residence:
     copies = devices if jax.default_backend() == "cpu" else 1
     memory, taken = memory_bytes(), size * copies
     data = f"Data: {shown(size)}" + (f" for each of {copies} devices" if copies > 1 else "")
-    place = "in a file" if any(stays(leaf) or mapped_file(leaf) for leaf in leaves) else "on the host"
+    place = "in a file" if any(stays(leaf) or mapped_file(leaf) is not None for leaf in leaves) else "on the host"
     if asked == "never":
         return Residence(False, f"{data}, left {place} and read ahead, as asked.")
     if memory is None or taken <= memory / (SHARE if asked == "auto" else 1):

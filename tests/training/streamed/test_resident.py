@@ -40,6 +40,16 @@ def test_auto_takes_a_quarter_of_the_memory_and_always_all_of_it(monkeypatch):
     assert not residence("never", small).resident
 
 
+def test_a_small_mapped_file_comes_to_the_device_and_is_said_to_be_one_otherwise(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((100, 10), np.uint8))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")  # as MNIST comes from the data cache
+    assert residence("auto", mapped).resident
+    assert (
+        residence("never", {"a": mapped, "b": np.zeros(100)}).why
+        == "Data: 2 kB, left in a file and read ahead, as asked."
+    )
+
+
 def test_pixels_of_a_large_file_stay_in_it_and_all_else_is_taken(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", images())
     found = data.load(tmp_path / "x.npy", test_fraction=0.2)
