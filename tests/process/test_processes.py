@@ -144,6 +144,15 @@ def test_differences_and_failures_are_named_with_their_process(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(ConnectionError, match=r"has gone.*reset\).*all is in a"), named_losses("all is in a."):
         raise jax.errors.JaxRuntimeError("reset\nby peer")
+    with pytest.raises(jax.errors.JaxRuntimeError, match="out of memory"), named_losses("all is in a."):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (ValueError(), 2), (FloatingPointError(), 1), (KeyError(), 1)]
+)
+def test_a_process_leaves_with_the_code_that_it_would_have_alone(error, code):
+    assert processes._code(error) == code
 
 
 def test_an_address_that_says_too_little_is_refused():

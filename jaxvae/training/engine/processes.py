@@ -68,8 +68,15 @@ def joined(coordinator: str | None = None, processes: int | None = None, process
         yield
     except BaseException as error:
         # JAX would wait for the others at the end, and they for this one: it leaves at once, when its line is printed.
-        atexit.register(_leave, 1 if isinstance(error, FloatingPointError) else 2)
+        atexit.register(_leave, _code(error))
         raise
+
+
+def _code(error: BaseException) -> int:
+    """The exit code that the error has in one process."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    return 2 if isinstance(error, ValueError | TypeError | OSError | NotImplementedError) else 1
 
 
 def _leave(code: int) -> None:
@@ -143,7 +150,7 @@ def named_losses(where: str) -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if not several():
+        if not several() or "RESOURCE_EXHAUSTED" in str(error):  # its own memory is full, and nobody has gone
             raise
         raise ConnectionError(
             f"another process of this job has gone, or cannot be reached ({str(error).splitlines()[0]:.200}). {where} "
