@@ -17,7 +17,7 @@ from jaxvae.runs.configs.config import ModelConfig
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.scoreboard import board, ready
 from jaxvae.runs.scoreboard.beside import published, scored_draws
-from jaxvae.runs.scoreboard.budget import Clock, seconds_of
+from jaxvae.runs.scoreboard.budget import Clock, FirstLook, seconds_of
 from jaxvae.runs.scoreboard.contenders import BOARDS, contenders_of, data_of
 from jaxvae.runs.scoreboard.page import board_page
 from jaxvae.runs.scoreboard.words import PARTS
@@ -142,7 +142,7 @@ def quick(monkeypatch):
 
 @pytest.mark.slow
 def test_one_that_fails_is_a_row_that_says_why_and_the_rest_is_kept_and_read_back(tmp_path, quick, monkeypatch, capsys):
-    monkeypatch.setattr(ready, "seconds_per_epoch", lambda config, own: 7.0)
+    monkeypatch.setattr(ready, "first_look", lambda config, own: FirstLook(7.0, 1.0))
     options = ScoreboardOptions(budget="5s", only=("ppca", "vae"), workdir=str(tmp_path / "b"), **SMALL)
     assert main(options) == 0
     printed = capsys.readouterr().out
@@ -186,7 +186,7 @@ def make(levels: int = {levels}):
 def test_a_recipe_of_ones_own_takes_part_and_a_run_that_was_interrupted_goes_on(tmp_path, quick, monkeypatch):
     file = tmp_path / "mine.py"
     file.write_text(RECIPE.format(levels=17))
-    monkeypatch.setattr(ready, "seconds_per_epoch", lambda config, own: 1.0)
+    monkeypatch.setattr(ready, "first_look", lambda config, own: FirstLook(1.0, 3.0))
     options = ScoreboardOptions(budget="2s", also=(f"{file}:make",), workdir=str(tmp_path / "b"), **SMALL)
     mine = chosen_of(options)[-1]
     rules = ready.Rules("digits", 2.0, 0, *(SMALL[name] for name in ("limit", "samples", "draws", "progress")))
@@ -203,6 +203,7 @@ def test_a_recipe_of_ones_own_takes_part_and_a_run_that_was_interrupted_goes_on(
     assert (row.name, row.failed, row.columns["nats"].evidence) == ("mine_make", "", "exact")
     assert row.draws.shape == (16, 8, 8, 1)
     assert np.isfinite(row.columns["bytes"].value)
+    assert 0.1 < row.columns["memory"].value < 30  # asked anew of a run that was gone on with
     file.write_text(RECIPE.format(levels=16))
     _, row = board.run_scoreboard(rules, [mine], tmp_path / "other", say=lambda line: None)
     assert "scores other numbers than this board" in row.failed

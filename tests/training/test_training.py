@@ -372,3 +372,21 @@ def test_compiled_steps_need_no_images_to_be_made():
     model = small_vae()
     compiled = compile_steps(bound_loss(model), optax.sgd(1.0), grey, batch_size=4, steps_per_call=8)
     assert compiled.devices == 2  # "auto" takes pmap where there are two
+
+
+def test_the_memory_of_a_program_is_what_it_is_given_and_what_a_batch_needs():
+    """Counted by hand: rows and two numbers for each weight are given, a batch is gathered; a state has no copy."""
+
+    def loss(params, keys, batch, step):
+        return ((batch @ params - 1) ** 2).mean(), {}
+
+    rows, weights = jnp.zeros((4000, 500)), jnp.zeros(500)
+    optimizer = optax.sgd(0.1, momentum=0.9)
+    state = init_state(small_vae(), optimizer, jax.random.key(0), jnp.zeros(SHAPE))
+    state = state._replace(params=weights, opt_state=optimizer.init(weights))
+    given, batch = rows.nbytes + 2 * weights.nbytes, 500 * 4
+    found = {}
+    for size in (10, 1000):
+        compiled = compile_steps(loss, optimizer, lambda key, raw: raw, batch_size=size, steps_per_call=5, mode="jit")
+        found[size] = compiled.memory(state, rows)
+        assert given + size * batch < found[size] < given + 3 * size * batch + 200_000

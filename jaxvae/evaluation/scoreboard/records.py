@@ -111,6 +111,7 @@ COLUMNS: dict[str, Column] = {
     "probe": Column("probe", "higher", "the share of test images whose class a linear probe reads off the code"),
     "parameters": Column("parameters", "", "numbers that are fitted or trained, and needed to draw or to score"),
     "minutes": Column("minutes", "", "of processor time in training, without compiling"),
+    "memory": Column("memory, MB", "", "of the compiled training program: the data, its state and what a step needs"),
 }
 
 

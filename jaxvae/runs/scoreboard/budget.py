@@ -5,16 +5,16 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxvae.files import read_bytes, write_json
-from jaxvae.runs.builders.assembled import assemble
+from jaxvae.runs.builders.assembled import Assembled, assemble
 from jaxvae.runs.builders.recipe import Recipe
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.names import show
 from jaxvae.runs.testing import selection_of
 from jaxvae.training.engine.loop import train
-from jaxvae.training.engine.state import averaged_params
+from jaxvae.training.engine.state import TrainState, averaged_params
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 TRIED, OFTEN = 1.0, 2.0  # seconds: of a first timing; between two notes of the time
@@ -36,8 +36,20 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
-def seconds_per_epoch(config: Config, own: Recipe | None = None) -> float:
-    """Processor seconds that an epoch of a run will take, by a first timing of some steps: nothing is kept of them.
+class FirstLook(NamedTuple):
+    """What a run will take.
+
+    Attributes:
+        seconds: of processor time for an epoch.
+        megabytes: of the compiled training program, see `megabytes_of`.
+    """
+
+    seconds: float
+    megabytes: float | None
+
+
+def first_look(config: Config, own: Recipe | None = None) -> FirstLook:
+    """Time and memory that a run will take, by a first timing of some steps: nothing is kept of them.
 
     Args:
         config: of the run, with its data.
@@ -61,7 +73,24 @@ def seconds_per_epoch(config: Config, own: Recipe | None = None) -> float:
             start = time.process_time()
             selection.look(averaged_params(state), turn + 1, turn + 1)
             looked = time.process_time() - start
-    return spent / steps * work.per_epoch + looked
+    return FirstLook(spent / steps * work.per_epoch + looked, _megabytes(work, state))
+
+
+def megabytes_of(config: Config, own: Recipe | None = None) -> float | None:
+    """The memory of a run's compiled training program: the data on the device, the state, and what a step needs.
+
+    All contenders of a board are trained in one process, whose own peak is that of the largest before.
+
+    Returns:
+        Megabytes of 10^6 bytes; None where the compiler does not say.
+    """
+    work = assemble(config, own)
+    return _megabytes(work, work.start())
+
+
+def _megabytes(work: Assembled, state: TrainState) -> float | None:
+    size = work.compiled.memory(work.compiled.place_state(state), work.compiled.place_images(work.data.examples))
+    return None if size is None else size / 1e6
 
 
 def read_object(path: Path) -> dict[str, Any]:

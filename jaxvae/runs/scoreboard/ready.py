@@ -10,14 +10,14 @@ from jaxvae.evaluation.scoreboard.judged import DRAWS, Judged
 from jaxvae.evaluation.scoreboard.records import Cell
 from jaxvae.evaluation.scoreboard.scoring import Codes
 from jaxvae.models.records import Model, Params
-from jaxvae.runs.builders.recipe import Recipe, as_described
+from jaxvae.runs.builders.recipe import as_described
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.recipes import import_function
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.held_out import HeldOut, load_run_data
-from jaxvae.runs.scoreboard.budget import Clock, seconds_per_epoch
+from jaxvae.runs.scoreboard.budget import Clock, FirstLook, first_look, megabytes_of
 from jaxvae.runs.scoreboard.contenders import Contender
 from jaxvae.runs.scoreboard.fitted import fitted, with_mixture
 from jaxvae.runs.train import train_run
@@ -74,6 +74,7 @@ def by_density(one: Contender, rules: Rules, judged: Judged) -> Trained:
     cells = {
         "minutes": Cell(minutes, setting=found.setting),
         "parameters": Cell(float(found.numbers), setting="numbers that the density keeps"),
+        "memory": Cell(None, setting="it is fitted without a training program that could be asked"),
     }
     return Trained(found.model, {}, cells, found.codes)
 
@@ -87,7 +88,9 @@ def by_run(
     described, own = as_described(config, folder, make)
     if make is not None:
         _check_same(described, test, one)
-    epochs = _epochs(described, own, rules, folder)
+    known = folder / run_folder.CONFIG
+    look = None if known.is_file() else first_look(validate(described), own)
+    epochs = read_config(known).epochs if look is None else _epochs(look, rules)
     run = replace(config, epochs=epochs, evaluate_every=epochs, save_every=max(1, epochs // SAVES))
     say(f"{one.name}: {epochs} epochs in about {rules.seconds:g} s of processor time")
     clock = Clock(folder / TIME)
@@ -99,7 +102,8 @@ def by_run(
         return Trained(model, params, {}, None, outcome.signal)
     seconds = clock.seconds(outcome.step)
     words = f"{epochs} epochs of {run.batch_size} images a step; without compiling"
-    cells = {"minutes": Cell(None if seconds is None else seconds / 60, setting=words)}
+    size = megabytes_of(validate(described), own) if look is None else look.megabytes
+    cells = {"minutes": Cell(None if seconds is None else seconds / 60, setting=words), "memory": memory_cell(size)}
     if one.on_codes:
         found = with_mixture(model, params, judged.train, rules.seed)
         model = found.model
@@ -117,18 +121,26 @@ def _check_same(config: Config, test: HeldOut, one: Contender) -> None:
         )
 
 
-def _epochs(config: Config, own: Recipe | None, rules: Rules, folder: Path) -> int:
-    """Those of the run in the folder, or as many as the budget pays for.
+def memory_cell(megabytes: float | None) -> Cell:
+    """The cell of a compiled training program.
+
+    Example:
+        >>> memory_cell(12.0).text
+        '12'
+    """
+    why = "the compiler does not say" if megabytes is None else "arguments, temporaries and outputs"
+    return Cell(megabytes, setting=f"memory analysis of the compiled training program: {why}; data and state within")
+
+
+def _epochs(look: FirstLook, rules: Rules) -> int:
+    """As many as the budget pays for.
 
     Raises:
         ValueError: for a budget that is too short for one.
     """
-    if (folder / run_folder.CONFIG).is_file():
-        return read_config(folder / run_folder.CONFIG).epochs
-    each = seconds_per_epoch(validate(config), own)
-    if each > rules.seconds:
+    if look.seconds > rules.seconds:
         raise ValueError(
-            f"an epoch takes some {each:.0f} s of processor time, more than the budget of {rules.seconds:g} s. Set "
-            f"--budget {each * 1.2:.0f}s or more."
+            f"an epoch takes some {look.seconds:.0f} s of processor time, more than the budget of {rules.seconds:g} s. "
+            f"Set --budget {look.seconds * 1.2:.0f}s or more."
         )
-    return int(rules.seconds / each)
+    return int(rules.seconds / look.seconds)

@@ -12,7 +12,7 @@ ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}", "near 1
 PARTS = {
     "what they say of test images": ("nats", "bits", "bytes", "probe", "path", "jump"),
     "what they draw": ("recall", "coverage", "precision", "density", "frechet", "kernel"),
-    "their draws, and what they cost": ("inception", "copied", "one", "many", "parameters", "minutes"),
+    "their draws, and what they cost": ("inception", "copied", "one", "many", "parameters", "minutes", "memory"),
 }
 LIMITS = (
     "Numbers of one column are of one kind: the nats of all contenders are of the same whole numbers, and "

@@ -37,6 +37,8 @@ class CompiledSteps(NamedTuple):
         run_block: (state, block, count, hyper=None) -> as `run`, of batches that the host gathered.
         place_block: brings a block [S, batch_size, ...] (or a tree of such) to the devices, as `over_rows` takes it;
             from any thread.
+        memory: (state, images, hyper=None) -> bytes that the program of `run` takes, or None where the compiler does
+            not say: what it is given, what it returns and what it needs between, by the compiler's own analysis.
         hyper: whether `run` and `diagnose` are to be given numbers.
     """
 
@@ -49,6 +51,7 @@ class CompiledSteps(NamedTuple):
     diagnose: Callable[..., str]
     run_block: Callable[..., tuple[TrainState, Metrics]]
     place_block: Callable[[Any], Any]
+    memory: Callable[..., int | None]
     hyper: bool = False
 
 
@@ -140,8 +143,8 @@ def compile_steps(
     if mode == "jit":
         run = _runs(jax.jit(program, donate_argnums=0), jax.jit(order))
         device = SingleDeviceSharding(devices[0])
-        place, place_block = placed_on(device), block_on(device)
-        return CompiledSteps(run.whole, copied_to(device), place, *sizes, diagnose, run.block, place_block, hyper)
+        rest: Any = run.block, block_on(device), run.memory, hyper
+        return CompiledSteps(run.whole, copied_to(device), placed_on(device), *sizes, diagnose, *rest)
 
     mesh = jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
     everywhere, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
@@ -155,8 +158,8 @@ def compile_steps(
 
         both = (everywhere, everywhere)
         run = _runs(jax.jit(on_mesh, donate_argnums=0, out_shardings=both), jax.jit(order, out_shardings=both))
-        place, place_block = placed_on(everywhere), block_on(everywhere)
-        return CompiledSteps(run.whole, copied_to(everywhere), place, *sizes, diagnose, run.block, place_block, hyper)
+        rest = run.block, block_on(everywhere), run.memory, hyper
+        return CompiledSteps(run.whole, copied_to(everywhere), placed_on(everywhere), *sizes, diagnose, *rest)
 
     def own_order(key: Array, step: Array, images: Any):
         whole, first = order(key, step, images)
@@ -171,8 +174,8 @@ def compile_steps(
         first = images if gathered else jax.tree.map(lambda leaf: leaf[0], images)
         return diagnose(state, first, numbers, gathered)
 
-    place, place_block = copies(shared), shares(shared)
-    return CompiledSteps(run.whole, copied_to(everywhere), place, *sizes, diagnose_first, run.block, place_block, hyper)
+    rest = run.block, shares(shared), run.memory, hyper
+    return CompiledSteps(run.whole, copied_to(everywhere), copies(shared), *sizes, diagnose_first, *rest)
 
 
 def _step_at(loss: Any, optimizer: Any, preprocess: Preprocess, hyper: bool, options: Any) -> Callable[[Hyper], Step]:
@@ -188,13 +191,14 @@ def _step_at(loss: Any, optimizer: Any, preprocess: Preprocess, hyper: bool, opt
 
 
 class _Runs(NamedTuple):
-    """`CompiledSteps.run` and `CompiledSteps.run_block`: one program, of all examples or of a block."""
+    """`run`, `run_block` and `memory` of `CompiledSteps`: one program, of all examples or of a block."""
 
     whole: Callable[..., tuple[TrainState, Metrics]]
     block: Callable[..., tuple[TrainState, Metrics]]
+    memory: Callable[..., int | None]
 
 
-def _runs(program: Callable[..., Any], order: Callable[..., Any]) -> _Runs:
+def _runs(program: Any, order: Callable[..., Any]) -> _Runs:
     """Both, of the compiled steps and what gives the order of an epoch; they take no numbers where none are given."""
 
     def whole(state: TrainState, images: Any, steps: Array, hyper: Hyper | None = None) -> Any:
@@ -204,4 +208,13 @@ def _runs(program: Callable[..., Any], order: Callable[..., Any]) -> _Runs:
     def block(state: TrainState, block: tuple[Any, Array], steps: Array, hyper: Hyper | None = None) -> Any:
         return program(state, *block, jnp.int32(0), steps, {} if hyper is None else hyper)
 
-    return _Runs(whole, block)
+    def memory(state: TrainState, images: Any, hyper: Hyper | None = None) -> int | None:
+        found, first = order(state.key, state.step, images)
+        given = state, examples_of(images), found, first, jnp.int32(1), {} if hyper is None else hyper
+        size: Any = program.lower(*given).compile().memory_analysis()
+        if size is None:
+            return None
+        whole = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
+        return whole - size.alias_size_in_bytes  # the new state lies where the old one was
+
+    return _Runs(whole, block, memory)
