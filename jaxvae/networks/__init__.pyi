@@ -20,6 +20,8 @@ from .mlp import MLPDecoder as MLPDecoder
 from .mlp import MLPEncoder as MLPEncoder
 from .nnx import from_nnx as from_nnx
 from .precision import matmul_precision as matmul_precision
+from .published.disentangling import burgess as burgess
+from .published.disentangling import locatello as locatello
 from .residual.groups import pyramid as pyramid
 from .residual.pictures import PictureDecoder as PictureDecoder
 from .residual.resnet import ResNetDecoder as ResNetDecoder

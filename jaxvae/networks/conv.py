@@ -9,7 +9,7 @@ from jaxvae.networks.activations import activation_named
 from jaxvae.networks.mlp import posterior_layers
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
-from jaxvae.networks.trunks import check_fields, conv_trunk, from_bias, reverse_conv_trunk
+from jaxvae.networks.trunks import check_fields, conv_trunk, dense_trunk, from_bias, reverse_conv_trunk
 
 Array = jax.Array
 
@@ -17,9 +17,11 @@ Array = jax.Array
 class ConvEncoder(nn.Module):
     """x [H, W, C] -> (mean [latent_dim], log_var [latent_dim]): convolutions of stride 2, then a dense layer.
 
-    H and W must be multiples of 2 to the number of layers. Weights start as LeCun normal, biases at zero. A kernel of
-    4 x 4 costs 1.4 times the time of one of 3 x 3. `outputs` as `MLPEncoder` has it. `native` says
-    whether convolutions are left to `jax.lax`: by default they are, unless the backend is a CPU.
+    H and W must be multiples of 2 to the number of layers; with `pad` an image of other sides is laid on zeros that
+    are. `kernel_size` is one number or one for each convolution, `dense` one or one for each dense layer. Weights start
+    as LeCun normal, biases at zero. A kernel of 4 x 4 costs 1.4 times the time of one of 3 x 3. `outputs` as
+    `MLPEncoder` has it. `native` says whether convolutions are left to `jax.lax`: by default they are, unless the
+    backend is a CPU.
 
     Example:
         >>> encoder = ConvEncoder(latent_dim=2, features=(4, 8), dense=16)
@@ -31,11 +33,12 @@ class ConvEncoder(nn.Module):
 
     latent_dim: int
     features: tuple[int, ...] = (32, 64)
-    dense: int = 256
+    dense: int | tuple[int, ...] = 256
     activation: str = "relu"
-    kernel_size: int = 3
+    kernel_size: int | tuple[int, ...] = 3
     outputs: int | None = None
     native: bool | None = None
+    pad: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -43,10 +46,8 @@ class ConvEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[Array, ...]:
-        activation = activation_named(self.activation)
         with fitting("x", x):
-            h = conv_trunk(x, self)
-            h = activation(Dense(self.dense)(h.reshape(-1)))
+            h = dense_trunk(conv_trunk(x, self).reshape(-1), self)
             return posterior_layers(h, self.latent_dim, self.outputs)
 
     @nn.nowrap
@@ -59,9 +60,10 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """z [Z] -> outputs [H, W, C * channels], unconstrained: the encoder's layers in reverse.
 
-    `features` are listed as the encoder's, the widest last; `native` is the encoder's. An `output_bias`, one number for
-    each output in the order of the flat event, makes a learned picture that starts at it and is added to all outputs:
-    where it starts at the mean image, no latent has to learn the background that all images share.
+    `features`, `dense` and `kernel_size` are listed as the encoder's, the widest last; `native` is the encoder's, and
+    with `pad` the outputs are cut to the image. An `output_bias`, one number for each output in the order of the flat
+    event, makes a learned picture that starts at it and is added to all outputs: where it starts at the mean image, no
+    latent has to learn the background that all images share.
 
     Example:
         >>> decoder = ConvDecoder((8, 8, 1), features=(4, 8), dense=16)
@@ -73,11 +75,12 @@ class ConvDecoder(nn.Module):
     event_shape: tuple[int, ...]
     channels: int = 1
     features: tuple[int, ...] = (32, 64)
-    dense: int = 256
+    dense: int | tuple[int, ...] = 256
     activation: str = "relu"
-    kernel_size: int = 3
+    kernel_size: int | tuple[int, ...] = 3
     native: bool | None = None
     output_bias: tuple[float, ...] | None = None
+    pad: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -88,8 +91,8 @@ class ConvDecoder(nn.Module):
         check_latent(z)
         activation = activation_named(self.activation)
         factor = 2 ** len(self.features)
-        start = (*(side // factor for side in self.event_shape[:2]), self.features[-1])
+        start = (*(-(-side // factor) for side in self.event_shape[:2]), self.features[-1])
         with fitting("z", z):
-            h = activation(Dense(self.dense)(z))
+            h = dense_trunk(z, self, reverse=True)
             h = activation(Dense(math.prod(start))(h)).reshape(start)
             return from_bias(reverse_conv_trunk(h, self), self)

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 import jax
 from flax import linen as nn
 
-from jaxvae.networks.activations import activation_named
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import fitting
-from jaxvae.networks.trunks import check_fields, conv_trunk, mlp_trunk
+from jaxvae.networks.trunks import check_fields, conv_trunk, dense_trunk, mlp_trunk
 
 Array = jax.Array
 
@@ -49,9 +48,10 @@ class ConvDeterministicEncoder(nn.Module):
 
     latent_dim: int
     features: tuple[int, ...] = (32, 64)
-    dense: int = 256
+    dense: int | tuple[int, ...] = 256
     activation: str = "relu"
-    kernel_size: int = 3
+    kernel_size: int | tuple[int, ...] = 3
+    pad: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -59,10 +59,8 @@ class ConvDeterministicEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        activation = activation_named(self.activation)
         with fitting("x", x):
-            h = conv_trunk(x, self)
-            h = activation(Dense(self.dense)(h.reshape(-1)))
+            h = dense_trunk(conv_trunk(x, self).reshape(-1), self)
             return Dense(self.latent_dim)(h)
 
 

@@ -41,8 +41,8 @@ class MLPCritic(nn.Module):
 class ConvCritic(nn.Module):
     """x [H, W, C] -> (logit [], features [F]): convolutions of stride 2, of which the last is the features.
 
-    H and W must be multiples of 2 to the number of layers. There is no normalisation over a batch, which a gradient
-    penalty could not bear and one example has not.
+    H and W must be multiples of 2 to the number of layers, unless with `pad`, see `ConvEncoder`. There is no
+    normalisation over a batch, which a gradient penalty could not bear and one example has not.
 
     Example:
         >>> critic, x = ConvCritic(features=(4, 8)), jax.numpy.zeros((8, 8, 1))
@@ -54,7 +54,8 @@ class ConvCritic(nn.Module):
     features: tuple[int, ...] = (32, 64)
     dense: int = 256
     activation: str = "leaky_relu"
-    kernel_size: int = 3
+    kernel_size: int | tuple[int, ...] = 3
+    pad: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)

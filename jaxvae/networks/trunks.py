@@ -17,8 +17,9 @@ from jaxvae.networks.convolution import Conv, ConvTranspose
 from jaxvae.networks.rows import Dense
 
 Array = jax.Array
-POSITIVE = ("latent_dim", "size", "classes", "channels", "dense", "kernel_size", "blocks")
+POSITIVE = ("latent_dim", "size", "classes", "channels", "blocks")
 SIZES = ("hidden", "features", "event_shape")
+ONE_OR_MORE = ("dense", "kernel_size")  # a number, or one for each layer
 
 
 def check_fields(module: nn.Module) -> None:
@@ -38,6 +39,9 @@ def check_fields(module: nn.Module) -> None:
             raise TypeError(f"{name} is {given[name]!r}, expected a tuple of positive integers such as (400,).")
         for size in given[name]:
             positive_integer(name, size)
+    for name in (name for name in ONE_OR_MORE if name in given):
+        for size in as_sizes(given[name]):
+            positive_integer(name, size)
     if given.get("outputs") is not None:
         positive_integer("outputs", given["outputs"], 2 * given["latent_dim"])
     activation_named(given["activation"])
@@ -47,14 +51,38 @@ def check_fields(module: nn.Module) -> None:
         raise ValueError("features is (), expected the channels of at least one layer. For none use an MLP.")
     if "features" in given and "event_shape" in given:
         layers = getattr(module, "halvings", len(given["features"]))
-        check_image_shape("event_shape", given["event_shape"], layers)
+        check_image_shape("event_shape", given["event_shape"], layers, given.get("pad", False))
+    sizes = given.get("kernel_size")
+    if isinstance(sizes, tuple | list) and len(sizes) != len(given["features"]):
+        raise ValueError(
+            f"kernel_size is {sizes}, expected one number, or {len(given['features'])}: one for each of features."
+        )
 
 
-def check_image_shape(name: str, shape: tuple[int, ...], layers: int) -> None:
-    """Raises `ValueError` unless the shape is (H, W, C) with sides that halve `layers` times."""
+def as_sizes(sizes: Any) -> tuple[int, ...]:
+    """One number or several, as several.
+
+    Example:
+        >>> as_sizes(256), as_sizes((256, 128))
+        ((256,), (256, 128))
+    """
+    return tuple(sizes) if isinstance(sizes, tuple | list) else (sizes,)
+
+
+def check_image_shape(name: str, shape: tuple[int, ...], layers: int, pad: bool = False) -> None:
+    """Raises `ValueError` unless the shape is (H, W, C) with sides that halve `layers` times; with `pad`, that reach so
+    far."""
     if len(shape) != 3:
         raise ValueError(f"{name} has shape {tuple(shape)}, expected one image (H, W, C), without a batch axis.")
     factor = 2**layers
+    if pad:
+        if min(shape[:2]) < factor:
+            raise ValueError(
+                f"{name} has shape {tuple(shape)}, but {layers} layers of stride 2 need sides of at least {factor} "
+                f"pixels. Resize the images to {' x '.join(str(max(side, factor)) for side in shape[:2])}, or use "
+                f"fewer layers."
+            )
+        return
     if shape[0] % factor or shape[1] % factor:
         near = " x ".join(f"{max(1, round(side / factor)) * factor}" for side in shape[:2])
         raise ValueError(
@@ -94,18 +122,54 @@ def mlp_trunk(x: Array, module: Any) -> Array:
     return h
 
 
+def dense_trunk(h: Array, module: Any, *, reverse: bool = False) -> Array:
+    """h [D] through a dense layer for each of module.dense, each followed by the activation."""
+    for width in as_sizes(module.dense)[:: -1 if reverse else 1]:
+        h = activation_named(module.activation)(Dense(width)(h))
+    return h
+
+
 def conv_trunk(x: Array, module: Any) -> Array:
-    """x [H, W, C] through a convolution of stride 2 for each of module.features, each followed by the activation."""
-    check_image_shape("x", x.shape, len(module.features))
-    for width in module.features:
-        layer = Conv(width, module.kernel_size, native=getattr(module, "native", None))
+    """x [H, W, C] through a convolution of stride 2 for each of module.features, each followed by the activation.
+
+    With module.pad, x is laid in the middle of zeros first, whose sides halve as often: `margins`.
+    """
+    pad, layers = getattr(module, "pad", False), len(module.features)
+    check_image_shape("x", x.shape, layers, pad)
+    if pad:
+        x = jnp.pad(x, (*margins(x.shape[:2], layers), (0, 0)))
+    for width, kernel in zip(module.features, _kernels(module), strict=True):
+        layer = Conv(width, kernel, native=getattr(module, "native", None))
         x = activation_named(module.activation)(layer(x))
     return x
 
 
 def reverse_conv_trunk(h: Array, module: Any) -> Array:
     """h [H / 2^n, W / 2^n, D] -> [H, W, C * channels]: the layers of `conv_trunk` in reverse; the last is linear."""
-    native = getattr(module, "native", None)
-    for width in module.features[-2::-1]:
-        h = activation_named(module.activation)(ConvTranspose(width, module.kernel_size, native=native)(h))
-    return ConvTranspose(module.event_shape[2] * module.channels, module.kernel_size, native=native)(h)
+    native, (*kernels, last) = getattr(module, "native", None), _kernels(module)[::-1]
+    for width, kernel in zip(module.features[-2::-1], kernels, strict=True):
+        h = activation_named(module.activation)(ConvTranspose(width, kernel, native=native)(h))
+    h = ConvTranspose(module.event_shape[2] * module.channels, last, native=native)(h)
+    return h[cut(module)] if getattr(module, "pad", False) else h
+
+
+def margins(sides: tuple[int, ...], layers: int) -> list[tuple[int, int]]:
+    """What is missing before and behind each side to a multiple of 2 to the number of layers.
+
+    Example:
+        >>> margins((28, 33), 4)
+        [(2, 2), (7, 8)]
+    """
+    return [(missing // 2, missing - missing // 2) for missing in (-side % 2**layers for side in sides)]
+
+
+def cut(module: Any) -> tuple[slice, slice]:
+    """Where the picture lies in what a decoder with `pad` makes."""
+    sides = module.event_shape[:2]
+    (top, _), (left, _) = margins(sides, len(module.features))
+    return slice(top, top + sides[0]), slice(left, left + sides[1])
+
+
+def _kernels(module: Any) -> tuple[int, ...]:
+    size = module.kernel_size
+    return as_sizes(size) if isinstance(size, tuple | list) else (size,) * len(module.features)

@@ -35,13 +35,14 @@ quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimizati
         "3-2-7-10-conv",
         "4-2-7-10-conv_transpose",
         "3-1-1-5-conv_transpose",
+        "2-2-6-8-conv_transpose",
     ],
     full=["3-2-8-8-conv"],
 )
 @pytest.mark.parametrize("function", [conv, conv_transpose])
 @pytest.mark.parametrize(
     ("size", "stride", "height", "width"),
-    [(3, 2, 8, 8), (3, 2, 7, 10), (4, 2, 7, 10), (5, 3, 8, 7), (3, 1, 1, 5), (4, 1, 6, 5), (2, 3, 7, 5)],
+    [(3, 2, 8, 8), (3, 2, 7, 10), (4, 2, 7, 10), (5, 3, 8, 7), (3, 1, 1, 5), (4, 1, 6, 5), (2, 3, 7, 5), (2, 2, 6, 8)],
 )
 def test_the_matrix_product_is_the_native_convolution_in_value_and_gradient(function, size, stride, height, width):
     channels = 3 if function is conv else 4

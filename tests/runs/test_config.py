@@ -73,6 +73,7 @@ BAD_CONFIGS = [
     ({"model__hidden": "400"}, "model.hidden is '400' (str), a list of integers"),
     ({"model__features": (), "model__network": "conv"}, "model.features is empty, --model.features 32 64"),
     ({"model__blocks": 2}, "model.blocks is 2, nothing reads it here, --model.network resnet"),
+    ({"model__network": "burgess", "model__dense": 9}, "model.dense is 9, --model.network mlp or conv or resnet"),
     ({"model__network": "cnn"}, "model.network, unknown name 'cnn', mlp, conv"),
     ({"model__network": None}, "model.network is None, one of mlp, conv"),
     ({"model__likelihood": "bernouli"}, "model.likelihood, did you mean 'bernoulli', discretized_logistic"),

@@ -11,6 +11,7 @@ from jaxvae.commands.cli import TrainOptions, UsageError, answer_version, parse_
 from jaxvae.commands.parts.asked import AskedOptions, asked
 from jaxvae.commands.parts.own_recipe import parse_recipe
 from jaxvae.runs.choices.kinds import KINDS
+from jaxvae.runs.choices.networks import NETWORKS
 from jaxvae.runs.configs.combinations import without_unread
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.names import folder_path, show, unknown
@@ -48,7 +49,7 @@ def parse_train(args: Sequence[str], program: str = TRAIN) -> TrainOptions:
         return parse_recipe(start, rest, program)
     config, workdir, about = starting_point(start, program)
     if start in PRESETS:
-        config = without_unread(config, _kind_asked_for(rest))
+        config = without_unread(config, _choices_asked_for(rest))
     default = AskedOptions(config=asked(config), workdir=workdir)
     options = parse_options(AskedOptions, rest, f"{program} {start}", about, default=default)
     folder_path(options.workdir)
@@ -95,11 +96,16 @@ def data_of(path: Path, program: str = TRAIN) -> str:
     return f"If it holds your {what}: {program} {found} --data.name {path}{others}"
 
 
-def _kind_asked_for(words: Sequence[str]) -> str | None:
-    """The last --model.kind among the words, if it is one; what cannot be understood is left to the parser."""
-    said = [value for word, value in itertools.pairwise(words) if word == "--model.kind"]
-    said += [word.partition("=")[2] for word in words if word.startswith("--model.kind=")]
-    return said[-1] if said and said[-1] in KINDS else None
+def _choices_asked_for(words: Sequence[str]) -> dict[str, str]:
+    """The last --model.kind and --model.network among the words, if there are such; what cannot be understood is left
+    to the parser."""
+    found = {}
+    for field, table in (("model.kind", KINDS), ("model.network", NETWORKS)):
+        said = [value for word, value in itertools.pairwise(words) if word == f"--{field}"]
+        said += [word.partition("=")[2] for word in words if word.startswith(f"--{field}=")]
+        if said and said[-1] in table:
+            found[field] = said[-1]
+    return found
 
 
 def train_help(program: str = TRAIN) -> str:

@@ -25,10 +25,12 @@ def _code_critic(config: Options) -> "Network":
 def _image_critic(config: Options) -> "Network":
     """Of the convolutions of the networks it plays against, where they have some."""
     from jaxvae.networks.discriminator import ConvCritic
+    from jaxvae.runs.choices.networks import stack_of
 
-    if config.network != "mlp":
-        return ConvCritic(config.features, config.dense)
-    return _code_critic(config)
+    if config.network == "mlp":
+        return _code_critic(config)
+    stack = stack_of(config)
+    return ConvCritic(stack.features, stack.dense[-1], kernel_size=stack.kernel_size, pad=stack.pad)
 
 
 def _factor(config: Options, given: Given, observation: "Observation") -> "Model":

@@ -36,6 +36,11 @@ def _observation(config: Options, given: Given) -> "Observation":
 def _network(config: Options, given: Given, channels: int) -> Any:
     from jaxvae.networks.denoisers import MLPDenoiser, UNet
 
+    if config.network not in ("mlp", "conv", "resnet"):
+        raise ValueError(
+            f"model.network is {config.network!r}, an encoder and a decoder, but model.kind {config.kind!r} has one "
+            f"network from picture to picture. Set --model.network conv, a U-Net of --model.features, or mlp."
+        )
     if config.network != "mlp":
         blocks = {"blocks": config.blocks, "attention": config.attention}
         sizes = (config.features, config.dense)

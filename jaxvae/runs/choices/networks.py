@@ -1,57 +1,102 @@
-"""Encoders and decoders as a config sizes them; imported by the constructors, when they are called."""
+"""Encoders and decoders, by name, and as a config sizes them."""
 
-from jaxvae.models.records import Network, Observation
-from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
-from jaxvae.runs.choices.records import Given, Options
+from typing import TYPE_CHECKING, Any
+
+from jaxvae.runs.choices.records import Given, Networks, Options
+
+if TYPE_CHECKING:
+    from jaxvae.models.records import Network, Observation
+    from jaxvae.networks.published.disentangling import Stack
+
+OF_THEIR_OWN = ("model.features", "model.dense")
+NETWORKS: dict[str, Networks] = {
+    "mlp": Networks("MLP"),
+    "conv": Networks("convolutions"),
+    "resnet": Networks("residual blocks", ("model.blocks", "model.attention")),
+    "burgess": Networks("the convolutions of Burgess et al.", ignores=OF_THEIR_OWN),
+    "locatello": Networks("the convolutions of Locatello et al.", ignores=OF_THEIR_OWN),
+}
 
 
-def build_encoder(config: Options) -> Network:
+def build_encoder(config: Options) -> "Network":
     """The encoder of a posterior, which asks it for as many numbers as it reads."""
-    if config.network == "conv":
-        from jaxvae.networks.conv import ConvEncoder  # seldom needed, so not at every start
-
-        return ConvEncoder(config.latent_dim, config.features, config.dense, config.activation)
     if config.network == "resnet":
         from jaxvae.networks.residual.resnet import ResNetEncoder
 
         return ResNetEncoder(config.latent_dim, *_residual(config))
-    return MLPEncoder(config.latent_dim, config.hidden, activation=config.activation)
+    if config.network == "mlp":
+        from jaxvae.networks.mlp import MLPEncoder
+
+        return MLPEncoder(config.latent_dim, config.hidden, activation=config.activation)
+    from jaxvae.networks.conv import ConvEncoder  # seldom needed, so not at every start
+
+    return ConvEncoder(config.latent_dim, activation=config.activation, **stack_of(config).down())
 
 
-def build_code_encoder(config: Options, size: int) -> Network:
+def build_code_encoder(config: Options, size: int) -> "Network":
     """An encoder that emits one array [size] and no distribution: a code, or logits."""
-    from jaxvae.networks.deterministic import ConvDeterministicEncoder, MLPDeterministicEncoder
-
-    if config.network == "conv":
-        return ConvDeterministicEncoder(size, config.features, config.dense, config.activation)
     if config.network == "resnet":
         from jaxvae.networks.residual.resnet import ResNetDeterministicEncoder
 
         return ResNetDeterministicEncoder(size, *_residual(config))
-    return MLPDeterministicEncoder(size, config.hidden, config.activation)
+    from jaxvae.networks.deterministic import ConvDeterministicEncoder, MLPDeterministicEncoder
+
+    if config.network == "mlp":
+        return MLPDeterministicEncoder(size, config.hidden, config.activation)
+    return ConvDeterministicEncoder(size, activation=config.activation, **stack_of(config).down())
 
 
-def build_decoder(config: Options, given: Given, observation: Observation) -> Network:
+def build_decoder(config: Options, given: Given, observation: "Observation") -> "Network":
     """The encoder's mirror image."""
     shape, channels = given.event_shape, observation.channels
-    if config.network != "mlp":
-        _check_sides(config.features, shape)
-    if config.network == "conv":
-        from jaxvae.networks.conv import ConvDecoder
+    if config.network == "mlp":
+        from jaxvae.networks.mlp import MLPDecoder
 
-        return ConvDecoder(shape, channels, config.features, config.dense, config.activation, output_bias=given.bias)
+        return MLPDecoder(shape, channels, config.hidden[::-1], config.activation, given.bias)
+    options: Any = {"activation": config.activation, "output_bias": given.bias}
     if config.network == "resnet":
         from jaxvae.networks.residual.resnet import ResNetDecoder
 
-        return ResNetDecoder(shape, channels, *_residual(config), output_bias=given.bias)
-    return MLPDecoder(shape, channels, config.hidden[::-1], config.activation, given.bias)
+        _check_halves(config.features, shape)
+        return ResNetDecoder(shape, channels, *_residual(config)[:-1], **options)
+    from jaxvae.networks.conv import ConvDecoder
+
+    stack = stack_of(config)
+    (_check_reaches if stack.pad else _check_halves)(stack.features, shape)
+    return ConvDecoder(shape, channels, **stack.up(), **options)
+
+
+def stack_of(config: Options) -> "Stack":
+    """The convolutions that a config names, or sizes.
+
+    Example:
+        >>> from jaxvae.runs.configs.model import ModelConfig
+        >>> stack_of(ModelConfig(network="conv", features=(4, 8))).features
+        (4, 8)
+    """
+    from jaxvae.networks.published.disentangling import STACKS, Stack
+
+    return STACKS.get(config.network) or Stack(config.features, (config.dense,))
 
 
 def _residual(config: Options) -> tuple[tuple[int, ...], int, int, bool, str]:
     return config.features, config.dense, config.blocks, config.attention, config.activation
 
 
-def _check_sides(features: tuple[int, ...], shape: tuple[int, ...]) -> None:
+def _check_reaches(features: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Raises `ValueError` for pictures with sides shorter than a pixel of the coarsest resolution, naming the sizes."""
+    least = 2 ** len(features)
+    if min(shape[:2]) >= least:
+        return
+    near = " ".join(str(-(-side // least) * least) for side in shape[:2])
+    raise ValueError(
+        f"the pictures have {shape[0]} x {shape[1]} pixels, but the {len(features)} convolutions of stride 2 want 64 x "
+        f"64, and no side shorter than {least}. Set --model.network conv, which has --model.features, or bring "
+        f"pictures in files to another size, --data.size {near}."
+    )
+
+
+def _check_halves(features: tuple[int, ...], shape: tuple[int, ...]) -> None:
     """Raises `ValueError` where the pictures cannot be halved as often as there are features, naming the options."""
     sides, factor = shape[:2], 2 ** len(features)
     if not any(side % factor for side in sides):

@@ -55,6 +55,19 @@ class Given(NamedTuple):
         return self.classes
 
 
+class Networks(NamedTuple):
+    """An encoder and a decoder; `build_encoder` and `build_decoder` make them.
+
+    Attributes:
+        about: what they are, in a few words.
+        reads, ignores: see `Likelihood`.
+    """
+
+    about: str
+    reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+
+
 class Likelihood(NamedTuple):
     """p(x | z) of one pixel, or of one column.
 

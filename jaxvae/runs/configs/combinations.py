@@ -1,5 +1,6 @@
 """Which parts of a model, an objective and an optimizer fit together, and which options nothing would read."""
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from jaxvae.runs.choices.bounds import BOUNDS
@@ -16,26 +17,29 @@ from jaxvae.runs.configs.names import show
 READERS: dict[str, dict[str, tuple[str, ...]]] = {
     **{f"sampler.{field.name}": {"sampler.kind": ("rarity",)} for field in fields(SamplerConfig)[1:]},
     **readers(),
-    "model.blocks": {"model.network": ("resnet",), "model.kind": ("deep",)},
-    "model.attention": {"model.network": ("resnet",)},
     "optim.eps": {"optim.name": ("adam", "adamw")},
     "optim.b1": {"optim.name": ("adam", "adamw")},
 }
 
 
-def without_unread(config: Config, kind: str | None) -> Config:
-    """A preset for another kind of model: what that kind does not take is no longer the preset's, but the default.
+def without_unread(config: Config, asked: Mapping[str, str]) -> Config:
+    """A preset for another kind of model or network: what that does not take is not the preset's, but the default.
+
+    Args:
+        config: the preset's.
+        asked: values of model.kind and model.network that are not the preset's.
 
     Example:
         >>> from jaxvae.runs.configs.presets import PRESETS
-        >>> PRESETS["digits"].model.latent_dim, without_unread(PRESETS["digits"], "pixel_cnn").model.latent_dim
-        (8, 20)
+        >>> PRESETS["digits"].model.latent_dim
+        8
+        >>> without_unread(PRESETS["digits"], {"model.kind": "pixel_cnn"}).model.latent_dim
+        20
     """
-    if kind is None:
-        return config
-    defaults = dict(flatten(Config()))
-    model = {name.removeprefix("model."): defaults[name] for name in KINDS[kind].ignores if name.startswith("model.")}
-    own = KINDS[kind].protocols
+    defaults, ignored = dict(flatten(Config())), [TABLES[field][name].ignores for field, name in asked.items()]
+    names = [name for names in ignored for name in names if name.startswith("model.")]
+    model = {name.removeprefix("model."): defaults[name] for name in names}
+    own = KINDS[asked["model.kind"]].protocols if "model.kind" in asked else ()
     protocol = "auto" if own and config.data.protocol not in own else config.data.protocol
     return replace(config, data=replace(config.data, protocol=protocol), model=replace(config.model, **model))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
+from jaxvae.runs.choices.networks import NETWORKS
 from jaxvae.runs.choices.posteriors import POSTERIORS
 from jaxvae.runs.choices.priors import PRIORS
 
@@ -20,11 +21,12 @@ Game = Literal["relativistic", "non_saturating", "minimax", "hinge", "least_squa
 
 if TYPE_CHECKING:
     Kind = str
+    Network = str
     Likelihood = str
     Prior = str
     Posterior = str
 else:  # the names in their tables, see choices/records.py
-    Kind, Likelihood = Literal[tuple(KINDS)], Literal[tuple(LIKELIHOODS)]
+    Kind, Network, Likelihood = Literal[tuple(KINDS)], Literal[tuple(NETWORKS)], Literal[tuple(LIKELIHOODS)]
     Prior, Posterior = Literal[tuple(PRIORS)], Literal[tuple(POSTERIORS)]
 
 
@@ -33,7 +35,9 @@ class ModelConfig:
     """Encoder q(z | x), decoder and likelihood p(x | z), prior p(z)."""
 
     kind: Kind = "vae"  # What is trained; `experiments.train --help` says what each kind is.
-    network: Literal["mlp", "conv", "resnet"] = "mlp"  # Kind of encoder and decoder.
+    network: Network = "mlp"
+    """Kind of encoder and decoder. Burgess, locatello: the four convolutions of those papers on disentanglement, for
+    64 x 64 pixels."""
     hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
     features: tuple[int, ...] = (32, 64)  # Conv, resnet, deep: channels; each layer halves the sides of the picture.
     blocks: int = 1  # Resnet, deep: residual blocks at each resolution (deep: of the encoder).

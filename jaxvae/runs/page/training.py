@@ -7,6 +7,7 @@ from jaxvae.evaluation.plots.charts import PANELS, loss_curves
 from jaxvae.evaluation.plots.figures import new_axes
 from jaxvae.runs.choices.data import noun
 from jaxvae.runs.choices.kinds import KINDS
+from jaxvae.runs.choices.networks import NETWORKS
 from jaxvae.runs.configs.config import ModelConfig
 from jaxvae.runs.page.drawing import chart
 from jaxvae.runs.page.facts import Facts
@@ -42,9 +43,9 @@ def head(facts: Facts) -> Html:
 def _parts(model: ModelConfig) -> list[str]:
     """What it is made of: its networks, its latents, its likelihood, as far as the kind takes them."""
     ignored, own = KINDS[model.kind].ignores, KINDS[model.kind].protocols
-    layers = {"mlp": "MLP", "conv": "convolutions", "resnet": "residual blocks"}
-    name, widths = layers[model.network], model.hidden if model.network == "mlp" else model.features
-    found = [] if "model.hidden" in ignored else [f"{name} {'-'.join(map(str, widths))}"]
+    chosen, widths = NETWORKS[model.network], model.hidden if model.network == "mlp" else model.features
+    sizes = "" if chosen.ignores else f" {'-'.join(map(str, widths))}"
+    found = [] if "model.hidden" in ignored else [f"{chosen.about}{sizes}"]
     found += [] if "model.latent_dim" in ignored else [f"{model.latent_dim} latents"]
     return [*found, "a density of its own" if own else f"{model.likelihood.replace('_', ' ')} likelihood"]
 

@@ -90,9 +90,8 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
             config = replace(config, **{field: value})
             continue
         config = replace(config, **{part: replace(getattr(config, part), **{field: value})})
-    if "model.kind" in values:  # what the other kind does not read goes back to its default
-        config = without_unread(config, values["model.kind"])
-    return config
+    # What another kind or network does not read goes back to its default.
+    return without_unread(config, {path: values[path] for path in ("model.kind", "model.network") if path in values})
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:
