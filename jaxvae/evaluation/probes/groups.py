@@ -90,14 +90,18 @@ def class_probabilities(
         ValueError, TypeError: for examples that the model cannot score.
     """
     check_batch(model, x)
-    logits = functools.partial(_logits, model, network, name, params)
-    found: np.ndarray = map_batches(lambda index, x: jax.nn.softmax(logits(index, x)), x, batch_size=batch_size)
+    found: np.ndarray = map_batches(functools.partial(_softmax, model, network, name, params), x, batch_size=batch_size)
     return found
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _predict(model: Model, network: Network, name: str, params: Params, index: Array, x: Any) -> Array:
     return _logits(model, network, name, params, index, x).argmax(1)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _softmax(model: Model, network: Network, name: str, params: Params, index: Array, x: Any) -> Array:
+    return jax.nn.softmax(_logits(model, network, name, params, index, x))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
