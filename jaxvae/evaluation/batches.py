@@ -39,8 +39,8 @@ def map_batches(
         ValueError: for empty arrays, arrays of different lengths, or a batch_size below 1.
 
     Example:
-        >>> map_batches(lambda index, x: x + index, np.array([10, 20, 30]), batch_size=2)
-        array([10, 21, 32])
+        >>> map_batches(lambda index, x: x + index, np.array([10, 20, 30]), batch_size=2).tolist()
+        [10, 21, 32]
     """
     size = count_examples(arrays, "arrays")
     if size == 0:
