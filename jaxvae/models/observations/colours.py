@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from jaxvae.models.observations.levels import bounded_log_scale, discrete_observ
 from jaxvae.models.records import Key, Observation, Params
 
 Array = jax.Array
+Coupling = dict[tuple[int, int], Array]
 NODES = (1 / 6, 1 / 2, 5 / 6)  # quantiles of a channel at which the next is averaged
 
 
@@ -38,8 +40,10 @@ def coupled_logistic_mixture(components: int = 5, levels: int = 256) -> Observat
     """
     levels, components = positive_integer("levels", levels, 2), positive_integer("components", components)
 
-    def parameters(outputs: Array) -> tuple[Array, ...]:
-        """log w [.., M]; means and log-scales [.., C, M]; k [.., C, C, M], 0 where b >= c."""
+    # Channels and components come first, pixels last: a loop over a last axis of three components is not made of vector
+    # instructions on a CPU, and a loss with its gradient took 167 ms so, 55 ms like this (32 pictures of 32x32).
+    def parameters(outputs: Array) -> tuple[Array, Array, Array, Coupling]:
+        """log w [M, ..]; means and log-scales [C, M, ..]; k [M, ..] of each pair (c, b), b < c."""
         width = outputs.shape[-1] // (4 * components)
         if width > 3:
             raise ValueError(
@@ -47,53 +51,54 @@ def coupled_logistic_mixture(components: int = 5, levels: int = 256) -> Observat
                 f"three numbers to couple them with. Take logistic_mixture, whose channels are independent."
             )
         numbers = outputs.reshape(*outputs.shape[:-1], width, 4, components)
-        logits, means, log_scales, raw = jnp.moveaxis(numbers, -2, 0)
+        first = jnp.moveaxis(numbers, (-2, -3, -1), (0, 1, 2))
+        logits, means, log_scales, raw = (part.squeeze(0) for part in jnp.split(first, 4))
         pairs = [(c, b) for c in range(width) for b in range(c)]
-        coupling = jnp.zeros((*outputs.shape[:-1], width, width, components), outputs.dtype)
-        for n, (c, b) in enumerate(pairs):
-            coupling = coupling.at[..., c, b, :].set(jnp.tanh(raw[..., n, :]))
-        return jax.nn.log_softmax(logits.sum(-2)), means, bounded_log_scale(log_scales, levels), coupling
+        coupling = {pair: jnp.tanh(raw[n]) for n, pair in enumerate(pairs)}
+        return jax.nn.log_softmax(logits.sum(0), axis=0), means, bounded_log_scale(log_scales, levels), coupling
 
-    def seen(level: Array) -> Array:
-        return 2 * level / (levels - 1) - 1
+    def centre(c: int, means: Array, coupling: Coupling, before: Sequence[Array]) -> Array:
+        """The mean of channel c where those before it have these levels."""
+        return means[c] + sum(coupling[c, b] * (2 * before[b] / (levels - 1) - 1) for b in range(c))
 
     def log_prob(params: Params, x: Array, outputs: Array) -> Array:
-        log_w, means, log_scales, coupling = parameters(outputs)
-        moved = means + jnp.einsum("...b,...cbm->...cm", seen(x.astype(outputs.dtype)), coupling)
+        rows = outputs.reshape(-1, outputs.shape[-1])
+        colours = x.reshape(-1, x.shape[-1]).T[:, None]  # [C, 1, pixels]
+        log_w, means, log_scales, coupling = parameters(rows)
+        seen = colours.astype(outputs.dtype)
+        centres = jnp.stack([centre(c, means, coupling, seen) for c in range(len(means))])
+        level = jnp.broadcast_to(colours, centres.shape)
         one = functools.partial(discretized_logistic_log_prob, levels=levels)
-        rows = [a.reshape(-1, *a.shape[-2:]) for a in (moved, log_scales)]
-        joint = jax.vmap(jax.vmap(one, (None, 1, 1)))(x.reshape(-1, x.shape[-1]), *rows)  # [pixels, M]
-        return jax.nn.logsumexp(log_w.reshape(joint.shape) + joint, axis=-1).sum()
+        each = jax.vmap(one)(level.ravel(), centres.ravel(), log_scales.ravel()).reshape(centres.shape)
+        return jax.nn.logsumexp(log_w + each.sum(0), axis=0).sum()
 
     def sample(params: Params, key: Key, outputs: Array) -> Array:
         key_component, key_noise = jax.random.split(key)
-        log_w, *of_components = parameters(outputs)
-        chosen = jax.random.categorical(key_component, log_w)[..., None]
-        means, log_scales, coupling = (_take(a, chosen) for a in of_components)
+        log_w, means, log_scales, coupling = parameters(outputs)
+        chosen = jax.random.categorical(key_component, log_w, axis=0)
+        means, log_scales = _take(means, chosen), _take(log_scales, chosen)
+        coupling = {pair: _take(k, chosen) for pair, k in coupling.items()}
         noise = jnp.exp(log_scales) * jax.random.logistic(key_noise, means.shape, means.dtype)
         drawn: list[Array] = []
-        for c in range(means.shape[-1]):
-            centre = means[..., c] + sum(coupling[..., c, b] * seen(drawn[b]) for b in range(c))
-            drawn.append(to_level(centre + noise[..., c], levels))
+        for c in range(len(means)):
+            drawn.append(to_level(centre(c, means, coupling, drawn) + noise[c], levels))
         return jnp.stack(drawn, -1)
 
     def mean(params: Params, outputs: Array) -> Array:
         log_w, means, log_scales, coupling = parameters(outputs)
-        width = means.shape[-2]
 
         def channels(c: int, before: list[Array]) -> list[Array]:
-            """E of channel c and those after it, [.., M] each, where those before have these levels."""
-            centre = means[..., c, :] + sum(coupling[..., c, b, :] * seen(before[b]) for b in range(c))
-            expected = expected_level(centre, log_scales[..., c, :], levels)
-            if c == width - 1:
+            """E of channel c and those after it, [M, ..] each, where those before have these levels."""
+            middle, scale = centre(c, means, coupling, before), jnp.exp(log_scales[c])
+            expected = expected_level(middle, log_scales[c], levels)
+            if c == len(means) - 1:
                 return [expected]
-            scale = jnp.exp(log_scales[..., c, :])
-            nodes = [to_level(centre + scale * math.log(u / (1 - u)), levels) for u in NODES]
+            nodes = [to_level(middle + scale * math.log(u / (1 - u)), levels) for u in NODES]
             shift = expected - sum(nodes) / len(nodes)
             rest = [channels(c + 1, [*before, node + shift]) for node in nodes]
             return [expected, *(sum(found) / len(NODES) for found in zip(*rest, strict=True))]
 
-        return (jnp.stack(channels(0, []), -2) * jnp.exp(log_w)[..., None, :]).sum(-1)
+        return (jnp.stack(channels(0, []), -1) * jnp.exp(log_w)[..., None]).sum(0)
 
     return discrete_observation(
         "coupled_logistic_mixture", 4 * components, levels, log_prob, sample, mean, independent_channels=False
@@ -101,6 +106,6 @@ def coupled_logistic_mixture(components: int = 5, levels: int = 256) -> Observat
 
 
 def _take(values: Array, chosen: Array) -> Array:
-    """values [.., M] of the chosen component [.., 1] of the same pixel."""
-    index = chosen.reshape(*chosen.shape[:-1], *[1] * (values.ndim - chosen.ndim), 1)
-    return jnp.take_along_axis(values, index, axis=-1)[..., 0]
+    """values [.., M, *pixels] of the chosen component [*pixels] of the same pixel."""
+    index = jnp.broadcast_to(chosen, (*values.shape[: -chosen.ndim - 1], 1, *chosen.shape))
+    return jnp.take_along_axis(values, index, axis=-chosen.ndim - 1).squeeze(-chosen.ndim - 1)
