@@ -16,6 +16,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "leaky_relu": nn.leaky_relu,
     "softplus": nn.softplus,
 }
+GATED = "gated"  # of the dense layers of an MLP, see `trunks.mlp_trunk`: a layer of its own, no function of one number
 
 
 def activation_named(name: str) -> Callable[[Array], Array]:
@@ -25,8 +26,13 @@ def activation_named(name: str) -> Callable[[Array], Array]:
         >>> float(activation_named("relu")(-1.0))
         0.0
     """
+    if name == GATED:
+        raise ValueError(
+            f"activation is {GATED!r}, which the hidden layers of MLPEncoder, MLPDecoder and their like alone have. "
+            f"Take an MLP (--model.network mlp), or an activation of {', '.join(ACTIVATIONS)}."
+        )
     if name not in ACTIVATIONS:
-        near = difflib.get_close_matches(str(name), ACTIVATIONS, 1)
+        near = difflib.get_close_matches(str(name), (*ACTIVATIONS, GATED), 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"activation is {name!r}, expected one of {', '.join(ACTIVATIONS)}.{hint}")
+        raise ValueError(f"activation is {name!r}, expected one of {', '.join((*ACTIVATIONS, GATED))}.{hint}")
     return ACTIVATIONS[name]

@@ -16,9 +16,10 @@ Array = jax.Array
 class MLPEncoder(nn.Module):
     """x [...] -> (mean [latent_dim], log_var [latent_dim]) through hidden layers of the given widths.
 
-    Weights start as Flax's Dense does (LeCun normal), biases at zero. A posterior that reads more than
-    a mean and a log_var asks for `outputs` numbers in all, `posterior.outputs(latent_dim)`, and gets (mean, log_var,
-    rest); rest starts near 0.
+    Weights start as Flax's Dense does (LeCun normal), biases at zero. `activation` is that of a function, or "gated":
+    layers (A x + a) * sigmoid(B x + b), as a VampPrior is trained with (arXiv 1705.07120). A posterior that reads more
+    than a mean and a log_var asks for `outputs` numbers in all, `posterior.outputs(latent_dim)`, and gets (mean,
+    log_var, rest); rest starts near 0.
 
     Example:
         >>> encoder = MLPEncoder(latent_dim=2, hidden=(16,))

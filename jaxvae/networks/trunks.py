@@ -12,7 +12,7 @@ from flax import linen as nn
 from jax.flatten_util import ravel_pytree
 
 from jaxvae.checks import positive_integer
-from jaxvae.networks.activations import activation_named
+from jaxvae.networks.activations import GATED, activation_named
 from jaxvae.networks.convolution import Conv, ConvTranspose
 from jaxvae.networks.rows import Dense
 
@@ -44,7 +44,8 @@ def check_fields(module: nn.Module) -> None:
             positive_integer(name, size)
     if given.get("outputs") is not None:
         positive_integer("outputs", given["outputs"], 2 * given["latent_dim"])
-    activation_named(given["activation"])
+    if given["activation"] != GATED or "hidden" not in given:
+        activation_named(given["activation"])
     if given.get("output_bias") is not None:
         _check_output_bias(given["output_bias"], given["event_shape"], given["channels"])
     if "features" in given and not given["features"]:
@@ -115,10 +116,20 @@ def from_bias(outputs: Array, module: Any) -> Array:
 
 
 def mlp_trunk(x: Array, module: Any) -> Array:
-    """x [...], or a tree of arrays, through a dense layer of each of module.hidden, each followed by the activation."""
+    """x [...], or a tree of arrays, through a dense layer of each of module.hidden, each followed by the activation.
+
+    Where that is "gated", a layer is h = (A x + a) * sigmoid(B x + b), both halves of one product.
+
+    Source: Dauphin, Fan, Auli and Grangier, 2017, arXiv 1612.08083; in a VAE: Tomczak and Welling, 2018, arXiv
+    1705.07120.
+    """
     h = x.reshape(-1) if hasattr(x, "reshape") else ravel_pytree(x)[0]
     for width in module.hidden:
-        h = activation_named(module.activation)(Dense(width)(h))
+        if module.activation == GATED:
+            value, gate = jnp.split(Dense(2 * width)(h), 2)
+            h = value * nn.sigmoid(gate)
+        else:
+            h = activation_named(module.activation)(Dense(width)(h))
     return h
 
 

@@ -245,6 +245,11 @@ def test_encoders_give_mean_and_log_var_and_decoders_the_channels_asked_for(name
         (lambda: MLPEncoder(2, (8, 0)), ValueError, "hidden is 0"),
         (lambda: MLPEncoder(2, 400), TypeError, "hidden is 400, expected a tuple"),
         (lambda: MLPEncoder(2, activation="rleu"), ValueError, "'rleu'.*Did you mean 'relu'"),
+        (
+            lambda: ConvEncoder(2, activation="gated"),
+            ValueError,
+            "activation is 'gated', which the hidden.*network mlp",
+        ),
         (lambda: MLPDecoder((8, 8, 0)), ValueError, "event_shape is 0"),
         (lambda: MLPDecoder((8, 8, 1), channels=0), ValueError, "channels is 0"),
         (lambda: ConvEncoder(2, ()), ValueError, "features is ()"),
@@ -292,6 +297,22 @@ def test_latents_that_do_not_fit_the_parameters_are_named(decoder):
     for shape, words in [((5,), r"z has shape \(5,\).*that init saw"), ((2, 3), "expected one latent vector")]:
         with pytest.raises(ValueError, match=words):
             jax.eval_shape(decoder.apply, variables, jnp.zeros(shape))
+
+
+def test_a_gated_layer_is_one_product_times_the_sigmoid_of_another():
+    rng, hidden = np.random.default_rng(0), (4, 3)
+    x, network = rng.normal(size=(2, 3, 1)).astype(np.float32), MLPDecoder((2, 1), 1, hidden, "gated")
+    params = jax.tree.map(
+        lambda leaf: rng.normal(size=leaf.shape).astype(np.float32),
+        jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(6)),
+    )
+    h = x.ravel().astype(np.float64)
+    for number, width in enumerate(hidden):
+        layer = params["params"][f"Dense_{number}"]
+        a, b = layer["kernel"][:, :width], layer["kernel"][:, width:]
+        h = (h @ a + layer["bias"][:width]) / (1 + np.exp(-(h @ b + layer["bias"][width:])))
+    last = params["params"]["Dense_2"]
+    np.testing.assert_allclose(network.apply(params, x.ravel()).ravel(), h @ last["kernel"] + last["bias"], rtol=1e-5)
 
 
 def test_the_size_of_the_kernel_is_an_option_of_both_networks():

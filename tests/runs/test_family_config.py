@@ -200,6 +200,16 @@ def test_pictures_too_small_for_the_depth_are_told_the_options(network):
             build_model(replace(TINY, network=network, features=(2, 3, 4)), shape)
 
 
+@pytest.mark.parametrize("options", [{"network": "conv"}, {"kind": "deep", "latent_dim": 2}, {"kind": "diffusion"}])
+def test_gates_are_refused_where_no_mlp_has_them(options):
+    def start():
+        model = build_model(replace(TINY, activation="gated", **options), (8, 8, 1))
+        jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((8, 8, 1)))
+
+    with pytest.raises(ValueError, match=r"activation is 'gated', which the hidden layers.*--model.network mlp"):
+        start()
+
+
 UNREAD = [
     ({"rank": 3}, {}, "model.rank is 3", "--model.posterior"),
     ({"flows": 2}, {}, "model.flows is 2", "real_nvp"),

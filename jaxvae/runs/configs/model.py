@@ -12,7 +12,7 @@ from jaxvae.runs.choices.networks import NETWORKS
 from jaxvae.runs.choices.posteriors import POSTERIORS
 from jaxvae.runs.choices.priors import PRIORS
 
-Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus"]
+Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus", "gated"]
 Prediction = Literal["v", "noise", "x0", "levels"]
 NoiseSchedule = Literal["linear", "cosine", "learned"]
 Scale = Literal["fixed", "learned", "per_pixel"]
@@ -43,7 +43,7 @@ class ModelConfig:
     blocks: int = 1  # Resnet, deep: residual blocks at each resolution (deep: of the encoder).
     attention: bool = False  # Resnet: whether all pixels of the coarsest resolution see each other.
     dense: int = 256  # Conv, resnet: units between convolutions and latents; of what tells a U-Net the noise.
-    activation: Activation = "relu"  # Non-linearity.
+    activation: Activation = "relu"  # Non-linearity. Gated: MLP layers (A x + a) sigmoid(B x + b).
     latent_dim: int = 20  # Number of latents. Deep: at each pixel of each group.
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
     scale: Scale = "fixed"  # Of normal and laplace: fixed, learned as one number, or decoded for each pixel.
