@@ -57,7 +57,7 @@ def coupled_logistic_mixture(components: int = 5, levels: int = 256) -> Observat
         coupling = {pair: jnp.tanh(raw[n]) for n, pair in enumerate(pairs)}
         return jax.nn.log_softmax(logits.sum(0), axis=0), means, bounded_log_scale(log_scales, levels), coupling
 
-    def centre(c: int, means: Array, coupling: Coupling, before: Sequence[Array]) -> Array:
+    def centre(c: int, means: Array, coupling: Coupling, before: Sequence[Array] | Array) -> Array:
         """The mean of channel c where those before it have these levels."""
         return means[c] + sum(coupling[c, b] * (2 * before[b] / (levels - 1) - 1) for b in range(c))
 
