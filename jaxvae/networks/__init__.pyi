@@ -27,6 +27,7 @@ from .residual.pictures import PictureDecoder as PictureDecoder
 from .residual.resnet import ResNetDecoder as ResNetDecoder
 from .residual.resnet import ResNetDeterministicEncoder as ResNetDeterministicEncoder
 from .residual.resnet import ResNetEncoder as ResNetEncoder
+from .rngs import with_dropout as with_dropout
 from .rngs import with_rngs as with_rngs
 from .vq import ConvGridDecoder as ConvGridDecoder
 from .vq import ConvGridEncoder as ConvGridEncoder

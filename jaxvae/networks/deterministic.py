@@ -25,15 +25,16 @@ class MLPDeterministicEncoder(nn.Module):
     latent_dim: int
     hidden: tuple[int, ...] = (400,)
     activation: str = "relu"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, train: bool = False) -> Array:
         with fitting("x", x):
-            h = mlp_trunk(x, self)
+            h = mlp_trunk(x, self, train)
             return Dense(self.latent_dim)(h)
 
 
@@ -52,15 +53,16 @@ class ConvDeterministicEncoder(nn.Module):
     activation: str = "relu"
     kernel_size: int | tuple[int, ...] = 3
     pad: bool = False
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, train: bool = False) -> Array:
         with fitting("x", x):
-            h = dense_trunk(conv_trunk(x, self).reshape(-1), self)
+            h = dense_trunk(conv_trunk(x, self).reshape(-1), self, train)
             return Dense(self.latent_dim)(h)
 
 
@@ -77,15 +79,16 @@ class MLPClassifier(nn.Module):
     classes: int
     hidden: tuple[int, ...] = (400,)
     activation: str = "relu"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, train: bool = False) -> Array:
         with fitting("x", x):
-            return Dense(self.classes)(mlp_trunk(x, self))
+            return Dense(self.classes)(mlp_trunk(x, self, train))
 
 
 class MappedInput(NamedTuple):

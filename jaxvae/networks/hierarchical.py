@@ -26,6 +26,7 @@ class MLPLevel(nn.Module):
     latent_dim: int
     hidden: tuple[int, ...] = (400,)
     activation: str = "relu"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -34,8 +35,8 @@ class MLPLevel(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, d: Array) -> tuple[Array, Array, Array]:
+    def __call__(self, d: Array, train: bool = False) -> tuple[Array, Array, Array]:
         with fitting("d", d):
-            h = mlp_trunk(d, self)
+            h = mlp_trunk(d, self, train)
             mean, log_var = jnp.split(Dense(2 * self.latent_dim)(h), 2)
         return h, mean, log_var

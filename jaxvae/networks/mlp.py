@@ -17,9 +17,9 @@ class MLPEncoder(nn.Module):
     """x [...] -> (mean [latent_dim], log_var [latent_dim]) through hidden layers of the given widths.
 
     Weights start as Flax's Dense does (LeCun normal), biases at zero. `activation` is that of a function, or "gated":
-    layers (A x + a) * sigmoid(B x + b), as a VampPrior is trained with (arXiv 1705.07120). A posterior that reads more
-    than a mean and a log_var asks for `outputs` numbers in all, `posterior.outputs(latent_dim)`, and gets (mean,
-    log_var, rest); rest starts near 0.
+    layers (A x + a) * sigmoid(B x + b), as a VampPrior is trained with (arXiv 1705.07120). `dropout` is for
+    `networks.with_dropout` to set. A posterior that reads more than a mean and a log_var asks for `outputs` numbers in
+    all, `posterior.outputs(latent_dim)`, and gets (mean, log_var, rest); rest starts near 0.
 
     Example:
         >>> encoder = MLPEncoder(latent_dim=2, hidden=(16,))
@@ -33,15 +33,16 @@ class MLPEncoder(nn.Module):
     hidden: tuple[int, ...] = (400,)
     activation: str = "relu"
     outputs: int | None = None
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array) -> tuple[Array, ...]:
+    def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
         with fitting("x", x):
-            h = mlp_trunk(x, self)
+            h = mlp_trunk(x, self, train)
             return posterior_layers(h, self.latent_dim, self.outputs)
 
     @nn.nowrap
@@ -69,17 +70,18 @@ class MLPDecoder(nn.Module):
     hidden: tuple[int, ...] = (400,)
     activation: str = "relu"
     output_bias: tuple[float, ...] | None = None
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, z: Array) -> Array:
+    def __call__(self, z: Array, train: bool = False) -> Array:
         check_latent(z)
         shape = (*self.event_shape[:-1], self.event_shape[-1] * self.channels)
         with fitting("z", z):
-            h = mlp_trunk(z, self)
+            h = mlp_trunk(z, self, train)
             return Dense(math.prod(shape), bias_init=constant(self.output_bias))(h).reshape(shape)
 
 

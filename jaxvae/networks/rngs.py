@@ -30,6 +30,42 @@ class WithRngs(NamedTuple):
         rngs = dict(zip(self.names, jax.random.split(key, len(self.names)), strict=True))
         return self.network.apply(variables[DECLARED], *inputs, rngs=rngs, **{self.switch: training})
 
+    def with_outputs(self, latent_dim: int, outputs: int) -> "WithRngs":
+        """The same of the network for a posterior that reads so many numbers, if it can be asked."""
+        ask = getattr(self.network, "with_outputs", None)
+        return self if ask is None else self._replace(network=ask(latent_dim, outputs))
+
+
+def with_dropout(network: Any, rate: float) -> WithRngs:
+    """An encoder or a decoder of the library with dropout while it trains, and without it everywhere else.
+
+    Each number that a hidden layer of an MLP, or a layer of `dense` of other networks, makes is 0 with the probability
+    `rate`, and else divided by 1 - rate, which keeps its mean. In training every example of every step
+    has a mask of its own, see `with_rngs`.
+
+    Args:
+        network: such as `MLPEncoder(2)`: one with a field `dropout`.
+        rate: the share that is dropped, at least 0 and below 1.
+
+    Raises:
+        TypeError: for a network without such a field, such as one of your own: see `with_rngs`.
+        ValueError: for another rate.
+
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, 2014, Dropout, JMLR 15.
+
+    Example:
+        >>> from jaxvae.networks.mlp import MLPEncoder
+        >>> encoder = with_dropout(MLPEncoder(2, hidden=(8,)), 0.1)
+        >>> encoder.network.dropout
+        0.1
+    """
+    if isinstance(network, type) or not hasattr(network, "dropout"):
+        raise TypeError(
+            f"network is {network!r}, expected an encoder or a decoder of the library with a field dropout, such as "
+            f"MLPEncoder(2). A module of your own has nn.Dropout in it: with_rngs(MyEncoder(2), 'dropout')."
+        )
+    return with_rngs(network.clone(dropout=rate), "dropout")
+
 
 def with_rngs(network: Any, *names: str) -> WithRngs:
     """A Linen module that draws from the named streams while it trains: `with_rngs(MyEncoder(2), "dropout")`.

@@ -46,6 +46,8 @@ def check_fields(module: nn.Module) -> None:
         positive_integer("outputs", given["outputs"], 2 * given["latent_dim"])
     if given["activation"] != GATED or "hidden" not in given:
         activation_named(given["activation"])
+    if not 0 <= given.get("dropout", 0.0) < 1:
+        raise ValueError(f"dropout is {given['dropout']!r}, expected a share of at least 0 and below 1.")
     if given.get("output_bias") is not None:
         _check_output_bias(given["output_bias"], given["event_shape"], given["channels"])
     if "features" in given and not given["features"]:
@@ -115,10 +117,11 @@ def from_bias(outputs: Array, module: Any) -> Array:
     return outputs + module.param("output_bias", constant(module.output_bias), outputs.shape, jnp.float32)
 
 
-def mlp_trunk(x: Array, module: Any) -> Array:
+def mlp_trunk(x: Array, module: Any, train: bool = False) -> Array:
     """x [...], or a tree of arrays, through a dense layer of each of module.hidden, each followed by the activation.
 
-    Where that is "gated", a layer is h = (A x + a) * sigmoid(B x + b), both halves of one product.
+    In training a share of module.dropout of what comes out of each is then dropped. Where the activation is "gated", a
+    layer is h = (A x + a) * sigmoid(B x + b), both halves of one product.
 
     Source: Dauphin, Fan, Auli and Grangier, 2017, arXiv 1612.08083; in a VAE: Tomczak and Welling, 2018, arXiv
     1705.07120.
@@ -130,14 +133,22 @@ def mlp_trunk(x: Array, module: Any) -> Array:
             h = value * nn.sigmoid(gate)
         else:
             h = activation_named(module.activation)(Dense(width)(h))
+        h = _dropped(h, module, train)
     return h
 
 
-def dense_trunk(h: Array, module: Any, *, reverse: bool = False) -> Array:
-    """h [D] through a dense layer for each of module.dense, each followed by the activation."""
+def dense_trunk(h: Array, module: Any, train: bool = False, *, reverse: bool = False) -> Array:
+    """h [D] through a dense layer for each of module.dense, each followed by the activation and, in training, by
+    dropout."""
     for width in as_sizes(module.dense)[:: -1 if reverse else 1]:
-        h = activation_named(module.activation)(Dense(width)(h))
+        h = _dropped(activation_named(module.activation)(Dense(width)(h)), module, train)
     return h
+
+
+def _dropped(h: Array, module: Any, train: bool) -> Array:
+    """In training h with a share of module.dropout of its numbers at 0, the others over 1 - dropout; else h."""
+    rate = getattr(module, "dropout", 0.0)
+    return nn.Dropout(rate, deterministic=not train)(h) if rate else h
 
 
 def conv_trunk(x: Array, module: Any) -> Array:

@@ -5,12 +5,11 @@ import math
 import jax
 from flax import linen as nn
 
-from jaxvae.networks.activations import activation_named
 from jaxvae.networks.mlp import posterior_layers
 from jaxvae.networks.residual.blocks import residual_trunk, reverse_residual_trunk
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
-from jaxvae.networks.trunks import check_fields, from_bias
+from jaxvae.networks.trunks import check_fields, dense_trunk, from_bias
 
 Array = jax.Array
 
@@ -21,8 +20,8 @@ class ResNetEncoder(nn.Module):
     For each of `features` a convolution of stride 2 and so many `blocks`, x + conv(act(norm(conv(act(norm(x)))))),
     with norms over groups of channels, so that no example sees another; the first of several is a stem without blocks,
     where they would cost the most and see the least. H and W must be multiples of 2 to the number
-    of `features`. `attention` lets all pixels of the coarsest resolution see each other; `outputs` and `native` as
-    `ConvEncoder` has them.
+    of `features`. `attention` lets all pixels of the coarsest resolution see each other; `outputs`, `native` and
+    `dropout` as `ConvEncoder` has them.
 
     Source: He et al., 2016, arXiv 1603.05027; Wu and He, 2018, arXiv 1803.08494.
 
@@ -42,16 +41,16 @@ class ResNetEncoder(nn.Module):
     activation: str = "silu"
     outputs: int | None = None
     native: bool | None = None
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array) -> tuple[Array, ...]:
+    def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
         with fitting("x", x):
-            h = residual_trunk(x, self)
-            h = activation_named(self.activation)(Dense(self.dense)(h.reshape(-1)))
+            h = dense_trunk(residual_trunk(x, self).reshape(-1), self, train)
             return posterior_layers(h, self.latent_dim, self.outputs)
 
     @nn.nowrap
@@ -77,16 +76,16 @@ class ResNetDeterministicEncoder(nn.Module):
     attention: bool = False
     activation: str = "silu"
     native: bool | None = None
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, train: bool = False) -> Array:
         with fitting("x", x):
-            h = residual_trunk(x, self)
-            h = activation_named(self.activation)(Dense(self.dense)(h.reshape(-1)))
+            h = dense_trunk(residual_trunk(x, self).reshape(-1), self, train)
             return Dense(self.latent_dim)(h)
 
 
@@ -112,17 +111,18 @@ class ResNetDecoder(nn.Module):
     activation: str = "silu"
     output_bias: tuple[float, ...] | None = None
     native: bool | None = None
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, z: Array) -> Array:
+    def __call__(self, z: Array, train: bool = False) -> Array:
         check_latent(z)
         factor = 2 ** len(self.features)
         start = (*(side // factor for side in self.event_shape[:2]), self.features[-1])
         with fitting("z", z):
-            h = activation_named(self.activation)(Dense(self.dense)(z))
+            h = dense_trunk(z, self, train, reverse=True)
             h = Dense(math.prod(start))(h).reshape(start)
             return from_bias(reverse_residual_trunk(h, self), self)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
 
 # There is no code, and nothing but the likelihood to maximise.
-IGNORED = (*PARTS, *BOUND, "model.network", "model.latent_dim", "model.output_bias")
+IGNORED = (*PARTS, *BOUND, "model.network", "model.latent_dim", "model.output_bias", "model.dropout")
 
 
 def _density(network: Any, given: Given, observation: "Observation", classes: int | None = None) -> "Model":

@@ -23,14 +23,14 @@ def build_encoder(config: Options) -> "Network":
     if config.network == "resnet":
         from jaxvae.networks.residual.resnet import ResNetEncoder
 
-        return ResNetEncoder(config.latent_dim, *_residual(config))
+        return dropped(config, ResNetEncoder(config.latent_dim, *_residual(config)))
     if config.network == "mlp":
         from jaxvae.networks.mlp import MLPEncoder
 
-        return MLPEncoder(config.latent_dim, config.hidden, activation=config.activation)
+        return dropped(config, MLPEncoder(config.latent_dim, config.hidden, activation=config.activation))
     from jaxvae.networks.conv import ConvEncoder  # seldom needed, so not at every start
 
-    return ConvEncoder(config.latent_dim, activation=config.activation, **stack_of(config).down())
+    return dropped(config, ConvEncoder(config.latent_dim, activation=config.activation, **stack_of(config).down()))
 
 
 def build_code_encoder(config: Options, size: int) -> "Network":
@@ -38,12 +38,12 @@ def build_code_encoder(config: Options, size: int) -> "Network":
     if config.network == "resnet":
         from jaxvae.networks.residual.resnet import ResNetDeterministicEncoder
 
-        return ResNetDeterministicEncoder(size, *_residual(config))
+        return dropped(config, ResNetDeterministicEncoder(size, *_residual(config)))
     from jaxvae.networks.deterministic import ConvDeterministicEncoder, MLPDeterministicEncoder
 
     if config.network == "mlp":
-        return MLPDeterministicEncoder(size, config.hidden, config.activation)
-    return ConvDeterministicEncoder(size, activation=config.activation, **stack_of(config).down())
+        return dropped(config, MLPDeterministicEncoder(size, config.hidden, config.activation))
+    return dropped(config, ConvDeterministicEncoder(size, activation=config.activation, **stack_of(config).down()))
 
 
 def build_decoder(config: Options, given: Given, observation: "Observation") -> "Network":
@@ -52,18 +52,25 @@ def build_decoder(config: Options, given: Given, observation: "Observation") -> 
     if config.network == "mlp":
         from jaxvae.networks.mlp import MLPDecoder
 
-        return MLPDecoder(shape, channels, config.hidden[::-1], config.activation, given.bias)
+        return dropped(config, MLPDecoder(shape, channels, config.hidden[::-1], config.activation, given.bias))
     options: Any = {"activation": config.activation, "output_bias": given.bias}
     if config.network == "resnet":
         from jaxvae.networks.residual.resnet import ResNetDecoder
 
         _check_halves(config.features, shape)
-        return ResNetDecoder(shape, channels, *_residual(config)[:-1], **options)
+        return dropped(config, ResNetDecoder(shape, channels, *_residual(config)[:-1], **options))
     from jaxvae.networks.conv import ConvDecoder
 
     stack = stack_of(config)
     (_check_reaches if stack.pad else _check_halves)(stack.features, shape)
-    return ConvDecoder(shape, channels, **stack.up(), **options)
+    return dropped(config, ConvDecoder(shape, channels, **stack.up(), **options))
+
+
+def dropped(config: Options, network: "Network") -> "Network":
+    """The network with the dropout that a config asks for."""
+    from jaxvae.networks.rngs import with_dropout
+
+    return with_dropout(network, config.dropout) if config.dropout else network
 
 
 def stack_of(config: Options) -> "Stack":

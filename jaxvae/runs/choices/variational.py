@@ -45,11 +45,12 @@ def _ladder(config: Options, given: Given, observation: "Observation") -> "Model
 def _layered(make: Any, level: Any, config: Options, given: Given, observation: "Observation") -> "Model":
     """x - hidden - first_latents - upper_hidden - latent_dim, and the same layers downwards."""
     from jaxvae.networks.mlp import MLPEncoder
-    from jaxvae.runs.choices.networks import build_decoder
+    from jaxvae.runs.choices.networks import build_decoder, dropped
 
     first, top, upper = config.first_latents, config.latent_dim, config.upper_hidden
-    down = [MLPEncoder(first, upper[::-1], config.activation)]
-    up = [level(first, config.hidden, config.activation), level(top, upper, config.activation)]
+    down = [dropped(config, MLPEncoder(first, upper[::-1], config.activation))]
+    sizes_up = ((first, config.hidden), (top, upper))
+    up = [dropped(config, level(size, hidden, config.activation)) for size, hidden in sizes_up]
     sizes: Any = {"event_shape": given.event_shape, "latent_dims": (first, top), "observation": observation}
     made: Model = make(up, down, build_decoder(config, given, observation), **sizes)
     return made
@@ -168,7 +169,7 @@ VARIATIONAL: dict[str, Kind] = {
         "A deep hierarchy of latents, drawn from the top down",
         _deep,
         ("model.groups", "model.factors", "model.blocks"),
-        (*PARTS, "model.network", "model.hidden"),
+        (*PARTS, "model.network", "model.hidden", "model.dropout"),
         pictures=True,
     ),
     "hyperspherical": Kind("A variational autoencoder with codes on a sphere", _hyperspherical, ignores=PARTS),

@@ -44,6 +44,7 @@ class ModelConfig:
     attention: bool = False  # Resnet: whether all pixels of the coarsest resolution see each other.
     dense: int = 256  # Conv, resnet: units between convolutions and latents; of what tells a U-Net the noise.
     activation: Activation = "relu"  # Non-linearity. Gated: MLP layers (A x + a) sigmoid(B x + b).
+    dropout: float = 0.0  # In training: the share of what hidden (conv, resnet: dense) layers say that is dropped.
     latent_dim: int = 20  # Number of latents. Deep: at each pixel of each group.
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
     scale: Scale = "fixed"  # Of normal and laplace: fixed, learned as one number, or decoded for each pixel.
