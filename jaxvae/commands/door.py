@@ -13,6 +13,7 @@ from jaxvae.commands.parts.launch import launch
 COMMANDS = {
     "train": "train a run, or go on with one that was interrupted",
     "sweep": "a grid of options and seeds, trained as one program",
+    "search": "trials that Optuna proposes, several as one program",
     "evaluate": "bounds on log p(x) of the test images, with errors",
     "annealed": "log p(x) from both sides, and where the ELBO is lost",
     "compare": "runs side by side, and how they differ image by image",
@@ -86,9 +87,10 @@ def _read(name: str, words: Sequence[str]) -> Any:
     """The options of a command, from the words after it."""
     from jaxvae.commands.cli import parse_options
     from jaxvae.commands.parts.train_line import parse_train
+    from jaxvae.commands.search.line import parse_search
     from jaxvae.commands.sweep.line import parse_sweep
 
-    called, own = f"jaxvae {name}", {"train": parse_train, "sweep": parse_sweep}
+    called, own = f"jaxvae {name}", {"train": parse_train, "sweep": parse_sweep, "search": parse_search}
     return own[name](words, called) if name in own else parse_options(_options(name), words, called)
 
 

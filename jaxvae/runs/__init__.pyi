@@ -17,6 +17,9 @@ from .fitting import Fit as Fit
 from .fitting import fit as fit
 from .loading import Run as Run
 from .loading import load as load
+from .sweeps.searching import Searched as Searched
+from .sweeps.searching import search as search
+from .sweeps.space import Range as Range
 from .sweeps.sweeping import Swept as Swept
 from .sweeps.sweeping import sweep as sweep
 from .tables.columns import Columns as Columns

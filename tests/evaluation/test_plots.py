@@ -65,6 +65,7 @@ def drawings():
         "precision_recall_curves": lambda ax: plots.precision_recall_curves({"a": PAIR}, ax=ax),
         "label_curves": lambda ax: plots.label_curves({"a": LabelCurve(np.array([10, 99]), np.eye(2))}, ax=ax),
         "rate_distortion_curve": lambda ax: plots.rate_distortion_curve([0.0, 5.0], [20.0, 8.0], ["8", "1"], ax=ax),
+        "trial_points": lambda ax: plots.trial_points([1e-3, 1e-2, 3e-3], [17, 18, 16], x="lr", y="nats", ax=ax),
         "value_lines": lambda ax: plots.value_lines(
             {"lr 0.1": ([1.0, 4.0], [Estimate(3.0, 0.1, 5), Estimate(2.0, 0.2, 5)])}, x="beta", y="nats", ax=ax
         ),

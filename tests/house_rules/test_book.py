@@ -11,6 +11,7 @@ import pytest
 import jaxvae
 from jaxvae.commands.cli import parse_options
 from jaxvae.commands.parts.train_line import parse_train
+from jaxvae.commands.search.line import parse_search
 from jaxvae.commands.sweep.line import parse_sweep
 
 ROOT = Path(jaxvae.__file__).parent.parent
@@ -33,8 +34,8 @@ def test_every_script_that_a_page_calls_is_there():
 
 def parse(name: str, words: str):
     """The options of a script, from the words that a page gives it."""
-    if name in ("train", "sweep"):
-        return {"train": parse_train, "sweep": parse_sweep}[name](shlex.split(words))
+    if name in ("train", "sweep", "search"):
+        return {"train": parse_train, "sweep": parse_sweep, "search": parse_search}[name](shlex.split(words))
     module = importlib.import_module(f"experiments.{name}")
     values = [value for value in vars(module).values() if dataclasses.is_dataclass(value)]
     options = next(value for value in values if value.__name__.endswith("Options"))

@@ -1,7 +1,7 @@
 """The words of a sweep: those of a training, where some options have several values."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
@@ -42,8 +42,8 @@ def parse_sweep(args: Sequence[str], program: str = SWEEP) -> SweepOptions:
     if not args or args[0] in ("-h", "--help"):
         print(sweep_help(program))
         raise SystemExit(0)
-    at_once, words = _taken(args, "at-once", 1)
-    halving, words = _taken(words, "halving", 2)
+    at_once, words = taken(args, "at-once", 1)
+    halving, words = taken(words, "halving", 2)
     grid, left = varied(words)
     options = parse_train(left, program)
     if options.recipe is not None:
@@ -59,13 +59,24 @@ def parse_sweep(args: Sequence[str], program: str = SWEEP) -> SweepOptions:
     return SweepOptions(**plain, at_once=at_once or 16, halving=halving, grid=grid)
 
 
-def varied(words: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
+Values = Callable[[str], list[Any]]
+
+
+def varied(
+    words: Sequence[str], ranges: re.Pattern[str] = RANGE, values_of: Values | None = None
+) -> tuple[dict[str, list[Any]], list[str]]:
     """The options of one value that are given several, by their fields, and the words that are left.
+
+    Args:
+        words: of the command line.
+        ranges: what one word is that stands for several values.
+        values_of: a word -> its values; by default of ranges of whole numbers.
 
     Example:
         >>> varied(["digits", "--optim.lr", "1e-3", "3e-3", "--model.hidden", "64", "64"])
         ({'optim.lr': [0.001, 0.003]}, ['digits', '--model.hidden', '64', '64'])
     """
+    values_of = values_of or read_values
     single = {path for path, value in flatten(Config()) if not isinstance(value, bool) and not holds_several(path)}
     grid: dict[str, list[Any]] = {}
     left: list[str] = []
@@ -78,15 +89,15 @@ def varied(words: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
             values.append(words[position])
             position += 1
         path = name.removeprefix("--").replace("-", "_")
-        several = len(values) > 1 or (len(values) == 1 and RANGE.fullmatch(values[0]) is not None)
+        several = len(values) > 1 or (len(values) == 1 and ranges.fullmatch(values[0]) is not None)
         if word.startswith("--") and path in single and several:
-            grid[path] = [number for value in values for number in _values(value)]
+            grid[path] = [number for value in values for number in values_of(value)]
         else:
             left += [word] if equals else [word, *values]
     return grid, left
 
 
-def _values(text: str) -> list[Any]:
+def read_values(text: str) -> list[Any]:
     """A range A:B or A:B:STEP of whole numbers, or one value."""
     if (found := RANGE.fullmatch(text)) is not None:
         low, high, step = int(found[1]), int(found[2]), int(found[3] or 1)
@@ -101,7 +112,7 @@ def _values(text: str) -> list[Any]:
     return [None if text == "None" else text]
 
 
-def _taken(words: Sequence[str], name: str, least: int) -> tuple[int | None, list[str]]:
+def taken(words: Sequence[str], name: str, least: int) -> tuple[int | None, list[str]]:
     """The number of an option of sweeps alone, or None, and the other words."""
     left, found = list(words), None
     for place, word in enumerate(left):

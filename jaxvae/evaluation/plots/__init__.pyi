@@ -28,5 +28,6 @@ from .score_charts import score_dots as score_dots
 from .table_charts import column_pairs as column_pairs
 from .table_charts import column_reconstructions as column_reconstructions
 from .table_charts import most_varying as most_varying
+from .value_charts import trial_points as trial_points
 from .value_charts import value_lines as value_lines
 from .widgets import sliders as sliders

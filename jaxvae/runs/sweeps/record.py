@@ -20,16 +20,21 @@ def claim(folder: Path, config: Config, grid: Grid, members: list[Member], halvi
     Raises:
         ValueError: for a folder that holds another sweep, or a run.
     """
-    if (folder / run_folder.CONFIG).exists():
-        raise ValueError(f"{folder} holds a run, expected an empty folder or one of a sweep. Choose another --workdir.")
     asked: dict[str, dict[str, Any]] = {
         "grid": {path: [words(member) for member in values] for path, values in _values(members).items()},
         "config": {path: words(value) for path, value in flatten(config) if path not in grid and path != "progress"},
     }
     if halving is not None:
         asked["config"]["halving"] = words(halving)
+    return claim_as(folder, asked, [member.name for member in members])
+
+
+def claim_as(folder: Path, asked: dict[str, dict[str, Any]], members: list[str]) -> dict[str, Any]:
+    """The same of a sweep in words: its grid, and the config of all members."""
+    if (folder / run_folder.CONFIG).exists():
+        raise ValueError(f"{folder} holds a run, expected an empty folder or one of a sweep. Choose another --workdir.")
     if not (folder / SWEEP).exists():
-        record = {**asked, "members": [member.name for member in members], "stopped": {}, "rungs": []}
+        record = {**asked, "members": members, "stopped": {}, "rungs": []}
         write_json(folder / SWEEP, record)
         return record
     found = read_record(folder)

@@ -76,6 +76,24 @@ def sweep(
         Traceback (most recent call last):
         ValueError: model.hidden cannot be varied by a sweep, expected an option of one value such as optim.lr.
     """
+    check_sweepable(config, at_once)
+    members = members_of(config, grid)
+    rungs = []
+    if halving is not None:
+        rungs = rungs_of(len(points_in(members)), config.epochs, check_halving(halving, config, grid))
+    folder = run_folder.create(workdir)
+    with lock_folder(folder), stop_on_signals() as stop:
+        record = claim(folder, config, grid, members, halving)
+        house = House(folder, at_once, record, {}, stop, say)
+        numbers, racing = candidates(members), members
+        for rung in rungs:
+            racing = _race(house, racing, numbers, rung)
+        train_all(house, racing, numbers, None)
+    return Swept(folder, members, record["stopped"], dropped_in(record), stop.signal)
+
+
+def check_sweepable(config: Config, at_once: int) -> None:
+    """Raises `NotImplementedError` or `ValueError` for a config whose runs cannot share a program."""
     one_process("training")
     positive_integer("at_once", at_once)
     if config.sampler.kind != "uniform":
@@ -91,22 +109,9 @@ def sweep(
             "data.resident is never, expected auto or always: the members of a sweep share data on the device. Train "
             "such runs alone."
         )
-    members = members_of(config, grid)
-    rungs = []
-    if halving is not None:
-        rungs = rungs_of(len(points_in(members)), config.epochs, check_halving(halving, config, grid))
-    folder = run_folder.create(workdir)
-    with lock_folder(folder), stop_on_signals() as stop:
-        record = claim(folder, config, grid, members, halving)
-        house = _House(folder, at_once, record, {}, stop, say)
-        numbers, racing = candidates(members), members
-        for rung in rungs:
-            racing = _race(house, racing, numbers, rung)
-        _train_all(house, racing, numbers, None)
-    return Swept(folder, members, record["stopped"], dropped_in(record), stop.signal)
 
 
-class _House(NamedTuple):
+class House(NamedTuple):
     """What all groups of a sweep share; `nats` is {name: of the validation images} of those that were trained."""
 
     folder: Path
@@ -117,10 +122,10 @@ class _House(NamedTuple):
     say: Callable[[str], None]
 
 
-def _race(house: _House, racing: list[Member], numbers: Sequence[str], rung: Rung) -> list[Member]:
+def _race(house: House, racing: list[Member], numbers: Sequence[str], rung: Rung) -> list[Member]:
     """Trains to a rung, unless that was done; returns the members that go on."""
     if all(done["epoch"] != rung.epoch for done in house.record["rungs"]):
-        _train_all(house, racing, numbers, rung.epoch)
+        train_all(house, racing, numbers, rung.epoch)
         if house.stop.signal:
             return racing
         order = ranked(racing, house.nats)
@@ -131,13 +136,14 @@ def _race(house: _House, racing: list[Member], numbers: Sequence[str], rung: Run
     return [member for member in racing if member.name not in dropped]
 
 
-def _train_all(house: _House, members: Sequence[Member], numbers: Sequence[str], epochs: int | None) -> None:
+def train_all(house: House, members: Sequence[Member], numbers: Sequence[str], epochs: int | None) -> None:
+    """Trains members in as few programs as there are, to the end or to an epoch; `house` keeps what became of them."""
     for group in alike(members, numbers):
         for part in of_one_split(group):
             _train_group(house, part, numbers, epochs)
 
 
-def _train_group(house: _House, group: list[Member], numbers: Sequence[str], epochs: int | None) -> None:
+def _train_group(house: House, group: list[Member], numbers: Sequence[str], epochs: int | None) -> None:
     """Members that may share a program, if their numbers can be arrays; else those that do."""
     done = _done(house.folder, group)
     house.nats.update(done)
