@@ -8,6 +8,7 @@ import pytest
 from jaxvae.commands.parts.train_line import parse_train
 from jaxvae.networks import ConvDecoder, ConvEncoder, burgess, locatello
 from jaxvae.runs.builders.from_config import build_model
+from jaxvae.runs.choices.networks import sized
 from jaxvae.runs.configs.model import ModelConfig
 
 pytestmark = pytest.mark.quick_compile
@@ -101,6 +102,42 @@ def test_a_preset_with_sizes_of_its_own_takes_them_all_the_same():
     assert parse_train(["toon-faces", *start]).config.model.features == ModelConfig().features
     with pytest.raises(ValueError, match=r"model.features is \(4, 8\), which model.network 'burgess' does not take"):
         parse_train(["toon-faces", *start, "--model.features", "4", "8"])
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "features", "blocks"),
+    [
+        ("small", (28, 28, 1), (16, 32), 1),  # 14 and 7 pixels
+        ("base", (32, 32, 3), (32, 64, 128), 2),
+        ("large", (64, 128, 3), (64, 128, 256, 512), 3),  # no more than four
+        ("small", (10, 64, 3), (16,), 1),  # 5 pixels are odd
+    ],
+)
+def test_a_size_chooses_features_and_blocks_by_the_sides_as_if_they_were_given(size, shape, features, blocks):
+    config = ModelConfig(network="resnet", latent_dim=3, size=size)
+    assert sized(config, shape) == ModelConfig(network="resnet", latent_dim=3, features=features, blocks=blocks)
+    if size == "small":
+        by_name, given = (
+            jax.eval_shape(build_model(one, shape).init, jax.random.key(0), jnp.zeros(shape))
+            for one in (config, sized(config, shape))
+        )
+        assert jax.tree.map(jnp.shape, by_name) == jax.tree.map(jnp.shape, given)
+
+
+def test_a_size_is_refused_beside_features_without_halves_and_without_residual_blocks():
+    start = ["toon-faces", "--data.name", "faces.npz", "--model.size", "large"]
+    assert parse_train(start).config.model.features == ModelConfig().features  # no longer the preset's
+    for words, message in [
+        ([*start, "--model.features", "4", "8"], r"model.features is \(4, 8\), which model.size 'large' does not take"),
+        (
+            ["digits", "--model.size", "base"],
+            "model.size is base, but nothing reads it.*--model.network resnet",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            parse_train(words)
+    with pytest.raises(ValueError, match=r"'base'.*5 x 8 pixels, expected even sides of at least 8"):
+        sized(ModelConfig(network="resnet", size="base"), (5, 8, 1))
 
 
 def test_a_diffusion_has_no_encoder_to_name():

@@ -11,7 +11,7 @@ from jaxvae.commands.cli import TrainOptions, UsageError, answer_version, parse_
 from jaxvae.commands.parts.asked import AskedOptions, asked
 from jaxvae.commands.parts.own_recipe import parse_recipe
 from jaxvae.runs.choices.kinds import KINDS
-from jaxvae.runs.choices.networks import NETWORKS
+from jaxvae.runs.choices.networks import NETWORKS, SIZES
 from jaxvae.runs.configs.combinations import without_unread
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.names import folder_path, show, unknown
@@ -97,10 +97,10 @@ def data_of(path: Path, program: str = TRAIN) -> str:
 
 
 def _choices_asked_for(words: Sequence[str]) -> dict[str, str]:
-    """The last --model.kind and --model.network among the words, if there are such; what cannot be understood is left
-    to the parser."""
+    """The last --model.kind, --model.network and --model.size among the words, if there are such; what cannot be
+    understood is left to the parser."""
     found = {}
-    for field, table in (("model.kind", KINDS), ("model.network", NETWORKS)):
+    for field, table in (("model.kind", KINDS), ("model.network", NETWORKS), ("model.size", SIZES)):
         said = [value for word, value in itertools.pairwise(words) if word == f"--{field}"]
         said += [word.partition("=")[2] for word in words if word.startswith(f"--{field}=")]
         if said and said[-1] in table:

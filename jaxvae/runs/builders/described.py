@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxvae.runs.choices.data import PROTOCOLS, meaning, noun
+from jaxvae.runs.choices.networks import sized
 from jaxvae.runs.configs.config import Config
 
 SEEN = 4096  # images whose grey levels are counted
@@ -46,6 +47,23 @@ def say_levels(config: Config, images: np.ndarray, say: Callable[[str], None]) -
             f"These pictures have {found} grey levels, evenly spaced, and 256 are told apart: a model is paid for "
             f"learning which occur. --data.levels {found} asks for those alone; the two do not compare."
         )
+
+
+def describe_size(config: Config) -> str | None:
+    """What model.size chose, in a line; None where it chose nothing.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from jaxvae.runs.configs.model import ModelConfig
+        >>> config = Config(model=ModelConfig(network="resnet", size="small"))
+        >>> describe_size(replace(config, data=replace(config.data, image_shape=(28, 28, 1))))
+        'Size small: --model.features 16 32 --model.blocks 1.'
+    """
+    if config.model.size == "own" or config.data.image_shape is None:
+        return None
+    found = sized(config.model, config.data.image_shape)
+    features = " ".join(map(str, found.features))
+    return f"Size {config.model.size}: --model.features {features} --model.blocks {found.blocks}."
 
 
 def describe_validation(config: Config, training: int, validation: int) -> str:

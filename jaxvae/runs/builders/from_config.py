@@ -2,6 +2,7 @@
 
 import functools
 import math
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from jaxvae.runs.builders.objective import build_loss
 from jaxvae.runs.builders.recipe import Recipe, Training, training_of
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
+from jaxvae.runs.choices.networks import sized
 from jaxvae.runs.choices.records import Given
 from jaxvae.runs.configs.config import Config, ModelConfig, OptimConfig, Protocol
 from jaxvae.runs.examples import blank_example
@@ -50,6 +52,7 @@ def build_model(
         >>> build_model(ModelConfig(latent_dim=2), (8, 8, 1)).event_shape
         (8, 8, 1)
     """
+    config = sized(config, event_shape)
     given = Given(event_shape, output_bias(config, event_shape, images), classes, images, levels, protocol)
     return KINDS[config.kind].make(config, given, LIKELIHOODS[config.likelihood].make(config, levels))
 
@@ -75,6 +78,7 @@ def output_bias(
 
 def build_recipe(config: Config, model: Model, steps_per_epoch: int) -> Recipe:
     """What a config describes, as a function of one's own returns it; epochs in the config become steps."""
+    config = replace(config, model=sized(config.model, model.event_shape))
     optim = config.optim
     steps = config.epochs * steps_per_epoch
     if optim.schedule == "burda":

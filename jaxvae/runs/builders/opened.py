@@ -8,7 +8,7 @@ import jax
 
 from jaxvae.models.records import Params
 from jaxvae.runs.builders.assembled import Assembled, assemble
-from jaxvae.runs.builders.described import describe_protocol, describe_validation, say_levels
+from jaxvae.runs.builders.described import describe_protocol, describe_size, describe_validation, say_levels
 from jaxvae.runs.builders.recipe import Recipe
 from jaxvae.runs.builders.residence import residence
 from jaxvae.runs.configs.config import Config
@@ -100,6 +100,8 @@ def open_run(
     say(lies.why)
     if not resumed:
         say(f"{parameters_in_words(state.params)}.")
+        if (size := describe_size(config)) is not None:
+            say(size)
         say(describe_protocol(asked, config))
         say_levels(config, raw, say)
         if test.columns is not None:

@@ -1,8 +1,9 @@
 """Encoders and decoders, by name, and as a config sizes them."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from jaxvae.runs.choices.records import Given, Networks, Options
+from jaxvae.runs.choices.records import Given, Networks, Options, Size
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Network, Observation
@@ -12,10 +13,48 @@ OF_THEIR_OWN = ("model.features", "model.dense")
 NETWORKS: dict[str, Networks] = {
     "mlp": Networks("MLP"),
     "conv": Networks("convolutions"),
-    "resnet": Networks("residual blocks", ("model.blocks", "model.attention")),
+    "resnet": Networks("residual blocks", ("model.blocks", "model.attention", "model.size")),
     "burgess": Networks("the convolutions of Burgess et al.", ignores=OF_THEIR_OWN),
     "locatello": Networks("the convolutions of Locatello et al.", ignores=OF_THEIR_OWN),
 }
+CHOSEN = ("model.features", "model.blocks")
+SIZES: dict[str, Size] = {
+    "own": Size(),
+    "small": Size(16, 1, ignores=CHOSEN),
+    "base": Size(32, 2, ignores=CHOSEN),
+    "large": Size(64, 3, ignores=CHOSEN),
+}
+RESOLUTIONS, COARSEST = 4, 4  # of a network sized by name at most so many, and so many pixels to a side at least
+
+
+def sized(config: Options, shape: tuple[int, ...]) -> Options:
+    """The config with the features and the blocks that model.size chooses for pictures of a shape.
+
+    Sides are halved while they are even and no fewer than 4 pixels are left, at most four times: 28 make 14 and 7.
+
+    Raises:
+        ValueError: for sides that cannot be halved once.
+
+    Example:
+        >>> from jaxvae.runs.configs.model import ModelConfig
+        >>> found = sized(ModelConfig(network="resnet", size="base"), (32, 32, 3))
+        >>> found.features, found.blocks
+        ((32, 64, 128), 2)
+    """
+    if config.size == "own":
+        return config
+    size, sides = SIZES[config.size], list(shape[:2])
+    features: list[int] = []
+    while len(features) < RESOLUTIONS and all(side % 2 == 0 and side >= 2 * COARSEST for side in sides):
+        features.append(size.width * 2 ** len(features))
+        sides = [side // 2 for side in sides]
+    if not features:
+        raise ValueError(
+            f"model.size is {config.size!r}, a residual network that halves the sides of a picture, but the pictures "
+            f"have {shape[0]} x {shape[1]} pixels, expected even sides of at least {2 * COARSEST}. Set --model.network "
+            f"mlp, or bring pictures in files to another size, --data.size 32 32."
+        )
+    return replace(config, size="own", features=tuple(features), blocks=size.blocks)
 
 
 def build_encoder(config: Options) -> "Network":

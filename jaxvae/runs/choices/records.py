@@ -68,6 +68,21 @@ class Networks(NamedTuple):
     ignores: tuple[str, ...] = ()
 
 
+class Size(NamedTuple):
+    """How large a residual network is, where its features are not given.
+
+    Attributes:
+        width: channels of the finest resolution; each coarser one has twice as many.
+        blocks: at each resolution.
+        reads, ignores: see `Likelihood`.
+    """
+
+    width: int = 0
+    blocks: int = 1
+    reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+
+
 class Likelihood(NamedTuple):
     """p(x | z) of one pixel, or of one column.
 

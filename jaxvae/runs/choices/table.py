@@ -6,7 +6,7 @@ from jaxvae.runs.choices.bounds import BOUNDS, ESTIMATORS
 from jaxvae.runs.choices.data import EXAMPLES
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
-from jaxvae.runs.choices.networks import NETWORKS
+from jaxvae.runs.choices.networks import NETWORKS, SIZES
 from jaxvae.runs.choices.penalties import PENALTIES
 from jaxvae.runs.choices.posteriors import POSTERIORS
 from jaxvae.runs.choices.priors import PRIORS
@@ -14,6 +14,7 @@ from jaxvae.runs.choices.priors import PRIORS
 TABLES: dict[str, dict[Any, Any]] = {
     "data.kind": EXAMPLES,
     "model.network": NETWORKS,
+    "model.size": SIZES,
     "model.kind": KINDS,
     "model.likelihood": LIKELIHOODS,
     "model.prior": PRIORS,

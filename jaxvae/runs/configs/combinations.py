@@ -23,11 +23,11 @@ READERS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def without_unread(config: Config, asked: Mapping[str, str]) -> Config:
-    """A preset for another kind of model or network: what that does not take is not the preset's, but the default.
+    """A preset for another kind, network or size: what that does not take is not the preset's, but the default.
 
     Args:
         config: the preset's.
-        asked: values of model.kind and model.network that are not the preset's.
+        asked: values of model.kind, model.network and model.size that are not the preset's.
 
     Example:
         >>> from jaxvae.runs.configs.presets import PRESETS

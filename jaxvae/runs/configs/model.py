@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
-from jaxvae.runs.choices.networks import NETWORKS
+from jaxvae.runs.choices.networks import NETWORKS, SIZES
 from jaxvae.runs.choices.posteriors import POSTERIORS
 from jaxvae.runs.choices.priors import PRIORS
 
@@ -22,11 +22,13 @@ Game = Literal["relativistic", "non_saturating", "minimax", "hinge", "least_squa
 if TYPE_CHECKING:
     Kind = str
     Network = str
+    Size = str
     Likelihood = str
     Prior = str
     Posterior = str
 else:  # the names in their tables, see choices/records.py
     Kind, Network, Likelihood = Literal[tuple(KINDS)], Literal[tuple(NETWORKS)], Literal[tuple(LIKELIHOODS)]
+    Size = Literal[tuple(SIZES)]
     Prior, Posterior = Literal[tuple(PRIORS)], Literal[tuple(POSTERIORS)]
 
 
@@ -41,6 +43,9 @@ class ModelConfig:
     hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
     features: tuple[int, ...] = (32, 64)  # Conv, resnet, deep: channels; each layer halves the sides of the picture.
     blocks: int = 1  # Resnet, deep: residual blocks at each resolution (deep: of the encoder).
+    size: Size = "own"
+    """Resnet: small, base and large choose features and blocks by the sides of the pictures, from 16, 32 or 64 channels
+    and 1, 2 or 3 blocks; own: as they are given."""
     attention: bool = False  # Resnet: whether all pixels of the coarsest resolution see each other.
     dense: int = 256  # Conv, resnet: units between convolutions and latents; of what tells a U-Net the noise.
     activation: Activation = "relu"  # Non-linearity. Gated: MLP layers (A x + a) sigmoid(B x + b).

@@ -7,8 +7,8 @@ from jaxvae.evaluation.plots.charts import PANELS, loss_curves
 from jaxvae.evaluation.plots.figures import new_axes
 from jaxvae.runs.choices.data import noun
 from jaxvae.runs.choices.kinds import KINDS
-from jaxvae.runs.choices.networks import NETWORKS
-from jaxvae.runs.configs.config import ModelConfig
+from jaxvae.runs.choices.networks import NETWORKS, sized
+from jaxvae.runs.configs.config import Config
 from jaxvae.runs.page.drawing import chart
 from jaxvae.runs.page.facts import Facts
 from jaxvae.runs.page.html import Html, absent, figures, joined, key_numbers, note, paragraph, section, tag
@@ -35,13 +35,14 @@ def head(facts: Facts) -> Html:
         f"What {config.recipe.name} makes of {', '.join(config.recipe.options) or 'no options'}, trained on "
         f"{config.data.name}, seed {config.seed}."
         if config.recipe.name is not None
-        else f"{KINDS[model.kind].about} of {config.data.name}: {', '.join(_parts(model))}, seed {config.seed}."
+        else f"{KINDS[model.kind].about} of {config.data.name}: {', '.join(_parts(config))}, seed {config.seed}."
     )
     return joined(tag("h1", facts.folder.resolve().name), tag("p", lead, class_="lead"), _state(facts), _numbers(facts))
 
 
-def _parts(model: ModelConfig) -> list[str]:
+def _parts(config: Config) -> list[str]:
     """What it is made of: its networks, its latents, its likelihood, as far as the kind takes them."""
+    model = sized(config.model, config.data.image_shape or ())
     ignored, own = KINDS[model.kind].ignores, KINDS[model.kind].protocols
     chosen, widths = NETWORKS[model.network], model.hidden if model.network == "mlp" else model.features
     sizes = "" if chosen.ignores else f" {'-'.join(map(str, widths))}"

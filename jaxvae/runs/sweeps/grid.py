@@ -90,8 +90,9 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
             config = replace(config, **{field: value})
             continue
         config = replace(config, **{part: replace(getattr(config, part), **{field: value})})
-    # What another kind or network does not read goes back to its default.
-    return without_unread(config, {path: values[path] for path in ("model.kind", "model.network") if path in values})
+    # What another kind, network or size does not read goes back to its default.
+    choices = ("model.kind", "model.network", "model.size")
+    return without_unread(config, {path: values[path] for path in choices if path in values})
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:
