@@ -7,10 +7,48 @@ from contextlib import contextmanager
 from jaxvae.evaluation.statistics import Estimate
 from jaxvae.runs.selection import BOUNDS, nearest_bound
 from jaxvae.training.engine.loop import Report
-from jaxvae.waiting import Pace, lines
+from jaxvae.waiting import EVERY, Pace, lines, seconds
 
+ENOUGH, MINUTE, DAY = 100, 60.0, 86400.0  # steps, seconds: when the pace is known, and what is said to be long
 Show = Callable[[Report, Mapping[str, Estimate] | None], None]
 LINES = 10  # in a log file, over the whole run
+
+
+class Expected:
+    """How long an epoch and the run will take, in a line that `tell` returns once: when it is known.
+
+    That is after a hundred steps, or a minute of slower ones; the first call, which compiles, is left out. Of a run of
+    a few seconds nothing is said.
+
+    Args:
+        steps: the step at which the run ends.
+        per_epoch: steps in an epoch.
+    """
+
+    def __init__(self, steps: int, per_epoch: int):
+        self.steps, self.per_epoch = steps, per_epoch
+        self.compiled, self.taken, self.seconds = False, 0, 0.0
+
+    def tell(self, report: Report) -> str | None:
+        """The line, or None before it is known and after it was told."""
+        if not self.compiled:
+            self.compiled = True
+            return None
+        if self.taken >= ENOUGH or self.seconds >= MINUTE:
+            return None
+        self.taken, self.seconds = self.taken + len(report.metrics["skipped"]), self.seconds + report.seconds
+        if self.taken < ENOUGH and self.seconds < MINUTE:
+            return None
+        epochs, of_step = self.steps // self.per_epoch, self.seconds / self.taken
+        if of_step * self.steps < EVERY:  # over before it is read
+            return None
+        epoch = of_step * self.per_epoch
+        line = f"An epoch takes {seconds(epoch) if epoch >= 1 else 'less than a second'}"
+        if epochs > 1:
+            line += f" of training, the {epochs} of the run {seconds(of_step * self.steps)}"
+        if of_step * self.steps > DAY:
+            line += ": more than a day. Fewer --epochs, a smaller network or pictures of fewer pixels take less"
+        return f"{line}."
 
 
 @contextmanager
@@ -43,9 +81,11 @@ def progress_bar(steps: int, per_epoch: int, batch_size: int, *, enabled: bool =
         epochs = steps // per_epoch
         with Progress(*columns, console=Console(stderr=True), expand=True) as bar:
             task = bar.add_task("training", total=steps, epoch=f"0/{epochs}", words="compiling")
-            last: dict[str, str] = {"test": ""}
+            last, expected = {"test": ""}, Expected(steps, per_epoch)
 
             def show(report: Report, test: Mapping[str, Estimate] | None) -> None:
+                if (line := expected.tell(report)) is not None:
+                    bar.console.print(line, highlight=False)
                 if test is not None:
                     last["test"] = f"  {_words(test)}"
                 rate = len(report.metrics["skipped"]) * batch_size / report.seconds
@@ -59,10 +99,13 @@ def progress_bar(steps: int, per_epoch: int, batch_size: int, *, enabled: bool =
 def _lines(steps: int, per_epoch: int) -> Iterator[Show]:
     """One plain line for about every tenth of the run, at the end of an epoch, and where none came for ten seconds."""
     every, pace, last = max(1, steps // per_epoch // LINES) * per_epoch, Pace(steps), ["compiling"]
+    expected = Expected(steps, per_epoch)
     with lines(lambda: f"{last[0]}, {pace.words()}") as tell:
 
         def show(report: Report, test: Mapping[str, Estimate] | None) -> None:
             pace.tell(report.step)
+            if (line := expected.tell(report)) is not None:
+                tell(line)
             words = "" if test is None else f", {_words(test)}"
             last[0] = f"epoch {report.step // per_epoch}/{steps // per_epoch}: {_loss(report)}"
             if report.step % every == 0 or report.step == steps:

@@ -9,7 +9,9 @@ import pytest
 import jaxvae
 from jaxvae.commands.parts import progress as bars
 from jaxvae.runs.folder.summary import read_summary
+from jaxvae.runs.progress import Expected, progress_bar
 from jaxvae.runs.summary import machine_in_words, machine_of
+from jaxvae.training.engine.loop import Report
 from jaxvae.waiting import Pace, at_work, lines, seconds
 
 pytestmark = pytest.mark.quick_compile
@@ -104,3 +106,38 @@ def test_a_summary_whose_machine_is_damaged_is_said_to_be(machine, tmp_path):
     path.write_text(f'{{"step": 1, "epochs": 1, "parameters": 1, "test": {test}, "machine": {machine}}}')
     with pytest.raises(ValueError, match="machine"):
         read_summary(path)
+
+
+def reported(steps, seconds):
+    return Report(None, 0, {"skipped": [0] * steps}, seconds)
+
+
+def test_how_long_an_epoch_takes_is_said_once_and_not_by_the_call_that_compiles():
+    expected = Expected(steps=1000, per_epoch=200)
+    reports = reported(8, 50.0), reported(60, 6.0), reported(40, 4.0), reported(9, 1.0)
+    told = [expected.tell(report) for report in reports]
+    assert told == [None, None, "An epoch takes 20 s of training, the 5 of the run 2 min.", None]
+
+
+def test_nothing_is_said_of_a_run_that_is_over_before_it_is_read():
+    expected = Expected(steps=900, per_epoch=10)
+    assert [expected.tell(reported(100, 1.0)) for _ in range(3)] == [None] * 3
+    expected = Expected(steps=10_000, per_epoch=10)
+    told = [expected.tell(reported(100, 1.0)) for _ in range(3)]
+    assert told == [None, "An epoch takes less than a second of training, the 1000 of the run 2 min.", None]
+
+
+def test_a_run_of_more_than_a_day_says_so_after_a_minute_of_slow_steps():
+    expected = Expected(steps=20_000, per_epoch=20_000)
+    assert expected.tell(reported(1, 100.0)) is None
+    assert expected.tell(reported(2, 40.0)) is None
+    line = expected.tell(reported(2, 40.0))
+    assert line.startswith("An epoch takes 111.1 h: more than a day. Fewer --epochs")
+
+
+def test_a_log_file_holds_that_line_and_a_quiet_run_none(capsys):
+    for enabled in (True, False):
+        with progress_bar(2000, 200, 10, enabled=enabled) as show:
+            for _ in range(3):
+                show(reported(100, 1.0), None)
+        assert ("An epoch takes 2 s of training" in capsys.readouterr().err) == enabled

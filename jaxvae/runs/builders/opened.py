@@ -9,6 +9,7 @@ import jax
 from jaxvae.models.records import Params
 from jaxvae.runs.builders.assembled import Assembled, assemble
 from jaxvae.runs.builders.described import describe_protocol, describe_size, describe_validation, say_levels
+from jaxvae.runs.builders.flops import flops_in_words, step_flops
 from jaxvae.runs.builders.recipe import Recipe
 from jaxvae.runs.builders.residence import residence
 from jaxvae.runs.configs.config import Config
@@ -102,6 +103,8 @@ def open_run(
         say(f"{parameters_in_words(state.params)}.")
         if (size := describe_size(config)) is not None:
             say(size)
+        if (flops := step_flops(compiled, state, work.data.examples)) is not None:
+            say(f"{flops_in_words(flops, config.batch_size)}.")
         say(describe_protocol(asked, config))
         say_levels(config, raw, say)
         if test.columns is not None:

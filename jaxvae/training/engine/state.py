@@ -1,8 +1,10 @@
 """Everything that changes while training: a tuple of arrays without a device axis."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -125,15 +127,44 @@ def _check_fits(state: TrainState) -> None:
 
 
 def memory_bytes() -> int | None:
-    """The memory of the first device, or of the machine where that is a CPU; None where nobody tells."""
+    """The memory of the first device, or of the machine where that is a CPU; None where nobody tells.
+
+    A container or a job with less than the machine has is told by its control group.
+    """
     device = jax.local_devices()[0]
     if device.platform != "cpu":
         limit: int | None = (device.memory_stats() or {}).get("bytes_limit")
         return limit
     names = getattr(os, "sysconf_names", {})
     if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
+        return group_memory_bytes()
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(machine, group_memory_bytes() or machine)
+
+
+def group_memory_bytes(mounted: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> int | None:
+    """The least memory that the control groups of this process leave it; None without groups, or without a limit.
+
+    Args:
+        mounted: where the groups are. own: the file that names those of this process, "number:controllers:/path" each.
+
+    Source: Linux, Documentation/admin-guide/cgroup-v2.rst (memory.max); cgroup-v1 (memory.limit_in_bytes).
+    """
+    try:
+        names = [line.split(":", 2) for line in Path(own).read_text().splitlines()]
+    except OSError:  # no Linux
         return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limits = []
+    for _, controllers, name in (found for found in names if len(found) == 3):
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top = Path(mounted, "memory") if controllers else Path(mounted)
+        file = "memory.limit_in_bytes" if controllers else "memory.max"
+        group = top / name.strip("/")
+        for folder in (group, *group.parents[: len(group.parts) - len(top.parts)]):
+            with contextlib.suppress(OSError, ValueError):  # "max", or a group that is not seen from within a container
+                limits.append(int((folder / file).read_text()))
+    return min(limits, default=None)
 
 
 def _fresh(model: Model, optimizer: optax.GradientTransformation, ema: bool, key: Key, example: Any) -> TrainState:

@@ -18,6 +18,7 @@ from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig
 from jaxvae.runs.fitting import fit
 from jaxvae.runs.sweeps.sweeping import sweep
 from jaxvae.runs.train import train_run
+from jaxvae.training.engine import state
 
 pytestmark = pytest.mark.quick_compile
 
@@ -107,3 +108,32 @@ def test_a_run_of_a_file_that_is_never_in_memory_is_the_run_of_one_that_is(tmp_p
     ]
     kept = json.loads((tmp_path / "b" / "config.json").read_text())["data"]
     assert kept["train_sha256"] == json.loads((tmp_path / "a" / "config.json").read_text())["data"]["train_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "limit"),
+    [
+        ("0::/job/step\n", {"job/memory.max": "5000\n", "job/step/memory.max": "max\n"}, 5000),
+        ("0::/job\n", {"memory.max": "3000\n", "job/memory.max": "4000\n"}, 3000),
+        ("0::/\n", {"memory.max": "7000\n"}, 7000),  # as a container sees itself
+        ("0::/not/seen\n", {"memory.max": "max\n"}, None),
+        ("5:cpu:/a\n4:memory,other:/a\n", {"memory/a/memory.limit_in_bytes": "900\n", "memory.max": "1\n"}, 900),
+        (None, {}, None),
+    ],
+)
+def test_the_memory_of_a_control_group_is_the_least_of_those_above(tmp_path, groups, files, limit):
+    own = tmp_path / "own"
+    if groups is not None:
+        own.write_text(groups)
+    for name, text in files.items():
+        (tmp_path / "mounted" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mounted" / name).write_text(text)
+    assert state.group_memory_bytes(str(tmp_path / "mounted"), str(own)) == limit
+
+
+def test_a_machine_has_no_more_memory_than_its_group(monkeypatch):
+    whole = state.memory_bytes()
+    monkeypatch.setattr(state, "group_memory_bytes", lambda: whole // 2)
+    assert state.memory_bytes() == whole // 2
+    monkeypatch.setattr(state, "group_memory_bytes", lambda: None)
+    assert state.memory_bytes() >= whole
