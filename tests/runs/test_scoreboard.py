@@ -19,6 +19,7 @@ from jaxvae.runs.scoreboard import board, ready
 from jaxvae.runs.scoreboard.beside import published, scored_draws
 from jaxvae.runs.scoreboard.budget import Clock, FirstLook, seconds_of
 from jaxvae.runs.scoreboard.contenders import BOARDS, contenders_of, data_of
+from jaxvae.runs.scoreboard.kept import Interrupted
 from jaxvae.runs.scoreboard.page import board_page
 from jaxvae.runs.scoreboard.words import PARTS
 
@@ -196,7 +197,7 @@ def test_a_recipe_of_ones_own_takes_part_and_a_run_that_was_interrupted_goes_on(
         return train(*args, **more)._replace(signal=15)
 
     monkeypatch.setattr(ready, "train_run", interrupted)
-    with pytest.raises(ready.Interrupted):
+    with pytest.raises(Interrupted):
         board.run_scoreboard(rules, [mine], tmp_path / "b", say=lambda line: None)
     monkeypatch.setattr(ready, "train_run", train)
     _, row = board.run_scoreboard(rules, [mine], tmp_path / "b", say=lambda line: None)

@@ -36,6 +36,7 @@ class ScoreboardOptions:
     also: tuple[str, ...] = ()  # More contenders, FILE.py:FUNCTION, each of which returns a jaxvae.runs.Recipe.
     beside: str | None = None  # A .csv of published numbers to show beside them: name, nats, nats_error, ...
     drawn: tuple[str, ...] = ()  # .npy files of draws of other programs, judged as all draws are.
+    python_peers: str | None = None  # A Python that has pythae or Flax: trains their VAEs too, scored as all are.
     limit: int = 1000  # Only so many test images are scored for log P, picked by a fixed permutation.
     samples: int = 50  # Posterior samples of a bound.
     draws: int = 1000  # Of each contender, which are judged.
@@ -46,13 +47,19 @@ class ScoreboardOptions:
 
 def main(options: ScoreboardOptions) -> int:
     """Trains, scores, prints the table and writes it as scoreboard.json, .md, .html and .png."""
+    import shutil
     from pathlib import Path
 
     from jaxvae.runs.scoreboard.beside import published
     from jaxvae.runs.scoreboard.board import run_scoreboard
     from jaxvae.runs.scoreboard.budget import seconds_of
-    from jaxvae.runs.scoreboard.ready import Interrupted, Rules
+    from jaxvae.runs.scoreboard.kept import Interrupted
+    from jaxvae.runs.scoreboard.ready import Rules
 
+    if options.python_peers is not None and shutil.which(options.python_peers) is None:
+        raise FileNotFoundError(
+            f"there is no program {options.python_peers}, expected --python-peers to name a Python, as venv/bin/python."
+        )
     rules = Rules(
         options.data,
         seconds_of(options.budget),
@@ -65,7 +72,7 @@ def main(options: ScoreboardOptions) -> int:
     chosen, others = chosen_of(options), [] if options.beside is None else published(options.beside)
     folder = Path(options.workdir or f"runs/scoreboard/{options.data}-{options.budget}")
     try:
-        rows = run_scoreboard(rules, chosen, folder, drawn=options.drawn)
+        rows = run_scoreboard(rules, chosen, folder, drawn=options.drawn, python_peers=options.python_peers)
     except Interrupted as stop:
         print(f"Stopped by a signal; what is done is in {folder}. The same command goes on.")
         return 128 + stop.signal

@@ -4,6 +4,7 @@ from .draws import score_draws as score_draws
 from .judged import Judged as Judged
 from .paths import Paths as Paths
 from .paths import decoded_paths as decoded_paths
+from .paths import path_scores as path_scores
 from .records import COLUMNS as COLUMNS
 from .records import Cell as Cell
 from .records import Column as Column

@@ -61,8 +61,20 @@ def decoded_paths(model: Model, params: Params, key: Key, *, pairs: int = 100, s
         way = jax.tree.map(lambda a, b: path(a, b, steps + 1), *z)
         return jax.vmap(lambda code: model.to_unit(model.likelihood.mean(params, code)))(way)
 
-    images = np.asarray(jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(key, pairs)), np.float64)
-    images = images.reshape(pairs, steps + 1, -1)
+    return path_scores(np.asarray(jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(key, pairs))))
+
+
+def path_scores(images: np.ndarray) -> Paths:
+    """The scores of ways that are decoded already: images [pairs, steps + 1, ...] along each.
+
+    Raises:
+        ValueError: for a way whose two ends are one picture.
+
+    Example:
+        >>> round(path_scores(np.array([[[0.0], [3.0], [4.0]], [[0.0], [1.0], [2.0]]])).jump.mean, 4)
+        1.25
+    """
+    images = np.asarray(images, np.float64).reshape(*np.shape(images)[:2], -1)
     moved = np.linalg.norm(np.diff(images, axis=1), axis=2)
     ends = np.linalg.norm(images[:, -1] - images[:, 0], axis=1)
     if not (ends > 0).all():

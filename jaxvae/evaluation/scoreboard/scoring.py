@@ -12,7 +12,7 @@ from jaxvae.evaluation.latents.codes import posterior_means
 from jaxvae.evaluation.probes.probes import linear_probe
 from jaxvae.evaluation.scoreboard.draws import draw_many, score_draws
 from jaxvae.evaluation.scoreboard.judged import Judged
-from jaxvae.evaluation.scoreboard.paths import decoded_paths
+from jaxvae.evaluation.scoreboard.paths import Paths, decoded_paths
 from jaxvae.evaluation.scoreboard.records import Cell, cell
 from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Model, Params
@@ -119,7 +119,11 @@ def _coded(model: Model, params: Params, judged: Judged) -> dict[str, Cell]:
 
 
 def _paths(model: Model, params: Params, judged: Judged) -> dict[str, Cell]:
-    found = decoded_paths(model, params, jax.random.key(judged.setting.seed), pairs=PAIRS, steps=STEPS)
+    return path_cells(decoded_paths(model, params, jax.random.key(judged.setting.seed), pairs=PAIRS, steps=STEPS))
+
+
+def path_cells(found: Paths) -> dict[str, Cell]:
+    """The cells of `PAIRS` ways of `STEPS` steps."""
     words = f"{PAIRS} lines of {STEPS} steps between codes that the prior draws, in pixels of the mean picture"
     return {"path": cell(found.length, words), "jump": cell(found.jump, words)}
 
@@ -131,11 +135,14 @@ def _probed(model: Model, params: Params, judged: Judged, codes: Codes | None) -
         raise ValueError("it does not encode: there is no code of an image to read.")
     count = min(PROBED, len(judged.train))
     read = codes or (lambda x: _flat(posterior_means(model, params, x)))
-    pairs = (judged.train[:count], judged.train_labels[:count]), (judged.test, judged.test_labels)
-    told = [(read(x), labels) for x, labels in pairs]
-    words = (
-        f"logistic regression on {told[0][0].shape[1]} numbers of {count} training images, {len(judged.test)} judged"
-    )
+    return probe_cell(read(judged.train[:count]), read(judged.test), judged)
+
+
+def probe_cell(train: np.ndarray, test: np.ndarray, judged: Judged) -> dict[str, Cell]:
+    """The cell of codes [n, Z] of the first training images and [N, Z] of all test images."""
+    count, size = train.shape
+    told = (train, np.asarray(judged.train_labels)[:count]), (test, np.asarray(judged.test_labels))
+    words = f"logistic regression on {size} numbers of {count} training images, {len(test)} judged"
     return {"probe": cell(linear_probe(*told), words)}
 
 

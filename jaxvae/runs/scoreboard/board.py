@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from jaxvae.evaluation.samples.classifiers import classifier_features, train_cla
 from jaxvae.evaluation.samples.features import flat_pixels
 from jaxvae.evaluation.scoreboard.draws import score_draws, strip_of
 from jaxvae.evaluation.scoreboard.judged import Judged, as_pictures
-from jaxvae.evaluation.scoreboard.records import Cell, Standing, cell
+from jaxvae.evaluation.scoreboard.records import Standing, cell
 from jaxvae.evaluation.scoreboard.scoring import findings, score_model
 from jaxvae.files import make_folder, write_json
 from jaxvae.runs.configs.config import Config
@@ -23,9 +22,11 @@ from jaxvae.runs.held_out import BINARY, HeldOut, load_held_out, load_run_data, 
 from jaxvae.runs.scoreboard.beside import scored_draws
 from jaxvae.runs.scoreboard.budget import read_object
 from jaxvae.runs.scoreboard.contenders import Contender, data_of
-from jaxvae.runs.scoreboard.ready import Interrupted, Rules, by_density, by_run
+from jaxvae.runs.scoreboard.kept import Interrupted, kept_row
+from jaxvae.runs.scoreboard.peers.conductor import peer_rows
+from jaxvae.runs.scoreboard.ready import Rules, by_density, by_run
 
-BOARD, ROW = "board.json", "row.json"
+BOARD = "board.json"
 STEPS, PASSES = 1000, 5
 
 
@@ -35,6 +36,7 @@ def run_scoreboard(
     workdir: str | Path,
     *,
     drawn: Sequence[str] = (),
+    python_peers: str | None = None,
     say: Callable[[str], None] = print,
 ) -> list[Standing]:
     """Trains and scores the contenders one after the other; the first row is that of real training images.
@@ -47,6 +49,7 @@ def run_scoreboard(
         contenders: who takes part, see `contenders_of`.
         workdir: the board's folder; a contender lies in workdir/name, a run with its config like any other.
         drawn: .npy files of draws of other programs, which are judged as the contenders' own are, see `scored_draws`.
+        python_peers: an interpreter in which other libraries train on the same data, see `peer_rows`.
         say: is given a line for each thing worth saying.
 
     Raises:
@@ -59,6 +62,8 @@ def run_scoreboard(
     for one in contenders:
         say(f"{one.name}: {one.about}")
         rows.append(_standing(one, rules, judged, test, folder / one.name, say))
+    if python_peers is not None:
+        rows += peer_rows(python_peers, rules, judged, train.raw, folder, say)
     return rows + [scored_draws(path, judged) for path in drawn]
 
 
@@ -113,27 +118,18 @@ def _real_images(judged: Judged) -> Standing:
 def _standing(
     one: Contender, rules: Rules, judged: Judged, test: HeldOut, folder: Path, say: Callable[[str], None]
 ) -> Standing:
-    """The row of a contender: read, or made and kept; a failure is a row that is not kept."""
-    found = Standing(one.name, one.family, one.about)
-    key = _key(one, rules, judged)
-    known = read_object(folder / ROW)
-    if known.get("key") == key:
-        return _read(found, known)
-    try:
+    """The row of a contender: read, or made and kept."""
+
+    def make(found: Standing) -> Standing:
         ready = by_density(one, rules, judged) if one.fit else by_run(one, rules, judged, test, folder, say)
         if ready.signal:
             raise Interrupted(ready.signal)
         cells, x = score_model(ready.model, ready.params, judged, codes=ready.codes)
-    except Interrupted:
-        raise
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
-        say(f"{one.name} has no numbers: {why}")
-        return found._replace(failed=why)
-    found = found._replace(columns={**cells, **ready.cells}, notes=findings(cells), draws=strip_of(x, judged.levels))
-    make_folder(folder)
-    write_json(folder / ROW, {"key": key, **found.as_json(), "draws": found.draws.tolist()})
-    return found
+        return found._replace(
+            columns={**cells, **ready.cells}, notes=findings(cells), draws=strip_of(x, judged.levels)
+        )  # fmt: skip
+
+    return kept_row(Standing(one.name, one.family, one.about), folder, _key(one, rules, judged), make, say)
 
 
 def _key(one: Contender, rules: Rules, judged: Judged) -> str:
@@ -143,8 +139,3 @@ def _key(one: Contender, rules: Rules, judged: Judged) -> str:
     own = hashlib.sha256(Path(one.recipe.rpartition(":")[0]).read_bytes()).hexdigest() if one.recipe else ""
     told = [one._replace(config=None), config, own, rules._replace(progress=True), judged.setting]
     return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()
-
-
-def _read(found: Standing, known: dict[str, Any]) -> Standing:
-    cells = {name: Cell(**each) for name, each in known["columns"].items()}
-    return found._replace(columns=cells, notes=tuple(known["notes"]), draws=np.array(known["draws"], np.uint8))

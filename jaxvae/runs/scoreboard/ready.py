@@ -58,14 +58,6 @@ class Trained(NamedTuple):
     signal: int = 0
 
 
-class Interrupted(Exception):
-    """A training was ended by a signal, whose number this has; what it did is on the disk."""
-
-    def __init__(self, signal: int):
-        super().__init__(signal)
-        self.signal = signal
-
-
 def by_density(one: Contender, rules: Rules, judged: Judged) -> Trained:
     """A contender that is fitted in closed form."""
     start = time.process_time()
