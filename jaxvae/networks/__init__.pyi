@@ -22,11 +22,15 @@ from .nnx import from_nnx as from_nnx
 from .precision import matmul_precision as matmul_precision
 from .published.disentangling import burgess as burgess
 from .published.disentangling import locatello as locatello
+from .residual.critic import ResNetCritic as ResNetCritic
 from .residual.groups import pyramid as pyramid
 from .residual.pictures import PictureDecoder as PictureDecoder
+from .residual.progressive import GrowingCritic as GrowingCritic
+from .residual.progressive import GrowingDecoder as GrowingDecoder
 from .residual.resnet import ResNetDecoder as ResNetDecoder
 from .residual.resnet import ResNetDeterministicEncoder as ResNetDeterministicEncoder
 from .residual.resnet import ResNetEncoder as ResNetEncoder
+from .residual.stage_players import growing as growing
 from .rngs import with_dropout as with_dropout
 from .rngs import with_rngs as with_rngs
 from .vq import ConvGridDecoder as ConvGridDecoder

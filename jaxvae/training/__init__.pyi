@@ -1,6 +1,8 @@
 from . import checkpoints as checkpoints
 from . import losses as losses
 from . import search as search
+from .engine.growth import growing_optimizer as growing_optimizer
+from .engine.growth import growth_at as growth_at
 from .engine.loop import Report as Report
 from .engine.loop import train as train
 from .engine.optimizers import every_nth_step as every_nth_step

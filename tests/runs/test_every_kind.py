@@ -46,6 +46,7 @@ OWN = {  # options that the kind alone reads
     },
     "gan": {"critic_hidden": (6,), "game": "hinge", "weight": 0.3, "critic_steps": 2},
     "class_gan": {"critic_hidden": (6,), "critic_rate": 0.5, "weight": 0.3},
+    "progressive_gan": {"critic_rate": 0.5, "weight": 0.3, "features": (4, 4), "grow_steps": 3},
     "contractive": {"weight": 0.5},
     "wasserstein": {"weight": 10.0},
     "pixel_cnn": {"pixel_features": 2, "pixel_layers": 2},
@@ -71,9 +72,9 @@ OWN = {  # options that the kind alone reads
 LONG = [
     "hierarchical", "ladder", "deep", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse",
     "contractive", "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "attention_flow", "wavenet",
-    "transformer", "vq_transformer", "class_diffusion", "class_gan", "glow", "diffusion_prior",
+    "transformer", "vq_transformer", "class_diffusion", "class_gan", "progressive_gan", "glow", "diffusion_prior",
 ]  # fmt: skip
-SILENT = ("gan", "class_gan")  # of test images they say how many are near a draw, and nothing else
+SILENT = ("gan", "class_gan", "progressive_gan")  # of test images they say how many are near a draw, and nothing else
 ANNEALED = {"vae", "hierarchical", "ladder", "conditional", "factor", "vae_gan", "pixel_vae"}
 LOOKING = {
     "evaluate": {"samples": (1, 2), "limit": 20},

@@ -35,6 +35,7 @@ NOT_ALONE = (
     "vae_gan",
     "gan",
     "class_gan",
+    "progressive_gan",
     *DENSITIES,
     *OF_THEIR_OWN,
 )

@@ -16,6 +16,7 @@ from jaxvae.models.players.critic import add_parameters, with_critic
 from jaxvae.models.players.generator import gan
 from jaxvae.models.priors.standard import standard_normal
 from jaxvae.networks.discriminator import ConvCritic, MLPCritic
+from jaxvae.networks.residual.critic import ResNetCritic
 from jaxvae.objectives.adversarial import (
     gradient_penalty,
     hinge,
@@ -332,7 +333,10 @@ def test_a_gan_learns_where_the_light_is():
     assert float((left + right).mean()) == pytest.approx(1.0, abs=0.2)
 
 
-@pytest.mark.parametrize("critic", [MLPCritic((8,)), ConvCritic((4,), dense=8)], ids=["mlp", "conv"])
+CRITICS = {"mlp": MLPCritic((8,)), "conv": ConvCritic((4,), dense=8), "resnet": ResNetCritic((4,), dense=8)}
+
+
+@pytest.mark.parametrize("critic", CRITICS.values(), ids=CRITICS)
 def test_critics_give_a_logit_and_features_that_depend_on_the_input(critic):
     x = jnp.ones((4, 4, 1))
     variables = jax.jit(critic.init)(KEY, x)

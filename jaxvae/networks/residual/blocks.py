@@ -56,6 +56,17 @@ def residual_block(x: Array, width: int, module: Any, told: Array | None = None)
     return h + (x if x.shape[-1] == width else Dense(width)(x))
 
 
+def plain_block(x: Array, width: int, module: Any) -> Array:
+    """x + conv(act(conv(act(x)))) without a norm, the last at 0 where training starts; in a compact module.
+
+    Source: Zhang, Dauphin and Ma, 2019, arXiv 1901.09321.
+    """
+    act = activation_named(module.activation)
+    h = Conv(width, 3, 1, module.native)(act(x))
+    h = Conv(width, 3, 1, module.native, nn.initializers.zeros)(act(h))
+    return h + (x if x.shape[-1] == width else Dense(width)(x))
+
+
 def residual_trunk(x: Array, module: Any) -> Array:
     """x [H, W, C] -> [H / 2^n, W / 2^n, D]: for each of module.features a convolution of stride 2 and the blocks.
 

@@ -23,12 +23,16 @@ def _code_critic(config: Options) -> "Network":
 
 
 def _image_critic(config: Options) -> "Network":
-    """Of the convolutions of the networks it plays against, where they have some."""
+    """Of the convolutions, or the residual blocks, of the networks it plays against, where they have some."""
+    if config.network == "mlp":
+        return _code_critic(config)
+    if config.network == "resnet":
+        from jaxvae.networks.residual.critic import ResNetCritic
+
+        return ResNetCritic(config.features, config.dense, config.blocks)
     from jaxvae.networks.discriminator import ConvCritic
     from jaxvae.runs.choices.networks import stack_of
 
-    if config.network == "mlp":
-        return _code_critic(config)
     stack = stack_of(config)
     return ConvCritic(stack.features, stack.dense[-1], kernel_size=stack.kernel_size, pad=stack.pad)
 
@@ -111,15 +115,56 @@ def _means_alone(observation: "Observation") -> "Observation":
 
 
 def _gan_loss(config: Options, model: "Model") -> Any:
+    return _game_of(config.model, model, _gan_critic(config.model, model))
+
+
+def _game_of(config: Options, model: "Model", critic: Any, **more: Any) -> Any:
     """Wasserstein's critic has a slope of 1 (weight 10), all others a small one where the examples are (weight 0.1)."""
     from jaxvae.objectives import adversarial
     from jaxvae.training.losses.adversarial_images import gan_loss
 
-    of_one = config.model.game == "wasserstein"
+    of_one = config.game == "wasserstein"
     penalty = "gradient_penalty_weight" if of_one else "zero_centred_penalty_weight"
-    weight: Any = {penalty: weight_of(config.model, 10.0 if of_one else 0.1)}
-    game = getattr(adversarial, config.model.game)()
-    return gan_loss(model, _gan_critic(config.model, model), adversarial_loss=game, **weight)
+    weight: Any = {penalty: weight_of(config, 10.0 if of_one else 0.1)}
+    return gan_loss(model, critic, adversarial_loss=getattr(adversarial, config.game)(), **weight, **more)
+
+
+def _progressive(config: Options, given: Given, observation: "Observation") -> "Model":
+    from jaxvae.models.players.critic import with_critic
+    from jaxvae.models.players.generator import gan
+    from jaxvae.networks.residual.progressive import GrowingDecoder
+    from jaxvae.networks.residual.stage_players import growing
+    from jaxvae.runs.choices.networks import check_halves
+
+    means = _means_alone(observation)
+    shape, sizes = given.event_shape, (config.features, config.dense, config.blocks)
+    check_halves(config.features[1:], shape)
+    generator: Any = growing(GrowingDecoder(shape, means.channels, *sizes))
+    model = gan(
+        generator,
+        event_shape=shape,
+        latent_dim=config.latent_dim,
+        observation=means,
+    )
+    return with_critic(model, _growing_critic(config), sees="example")
+
+
+def _growing_critic(config: Options) -> Any:
+    from jaxvae.networks.residual.progressive import GrowingCritic
+    from jaxvae.networks.residual.stage_players import growing
+
+    return growing(GrowingCritic(config.features, config.dense, config.blocks))
+
+
+def _progressive_loss(config: Options, model: "Model") -> Any:
+    critic = _growing_critic(config.model)
+    return _game_of(config.model, model, critic, shown=critic.shown)
+
+
+def _progressive_optimizer(config: Options, make: Any) -> Any:
+    from jaxvae.training.engine.growth import growing_optimizer
+
+    return growing_optimizer(_gan_optimizer(config, make), config.model.grow_steps, len(config.model.features))
 
 
 def _optimizer(config: Options, make: Any) -> Any:
@@ -178,5 +223,14 @@ ADVERSARIAL: dict[str, Kind] = {
         labels="all",
         loss=_gan_loss,
         optimizer=_gan_optimizer,
+    ),
+    "progressive_gan": Kind(
+        "A GAN of pictures that grows from coarse to fine",
+        _progressive,
+        ("model.critic_rate", "model.weight", "model.game", "model.critic_steps", "model.grow_steps", "model.blocks"),
+        (*UNMEASURED, *("model." + name for name in ("network", "hidden", "activation", "dropout", "output_bias"))),
+        pictures=True,
+        loss=_progressive_loss,
+        optimizer=_progressive_optimizer,
     ),
 }

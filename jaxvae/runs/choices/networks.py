@@ -96,12 +96,12 @@ def build_decoder(config: Options, given: Given, observation: "Observation") -> 
     if config.network == "resnet":
         from jaxvae.networks.residual.resnet import ResNetDecoder
 
-        _check_halves(config.features, shape)
+        check_halves(config.features, shape)
         return dropped(config, ResNetDecoder(shape, channels, *_residual(config)[:-1], **options))
     from jaxvae.networks.conv import ConvDecoder
 
     stack = stack_of(config)
-    (_check_reaches if stack.pad else _check_halves)(stack.features, shape)
+    (_check_reaches if stack.pad else check_halves)(stack.features, shape)
     return dropped(config, ConvDecoder(shape, channels, **stack.up(), **options))
 
 
@@ -142,7 +142,7 @@ def _check_reaches(features: tuple[int, ...], shape: tuple[int, ...]) -> None:
     )
 
 
-def _check_halves(features: tuple[int, ...], shape: tuple[int, ...]) -> None:
+def check_halves(features: tuple[int, ...], shape: tuple[int, ...]) -> None:
     """Raises `ValueError` where the pictures cannot be halved as often as there are features, naming the options."""
     sides, factor = shape[:2], 2 ** len(features)
     if not any(side % factor for side in sides):

@@ -109,7 +109,7 @@ class OptimConfig:
     name: Literal["adam", "adamw", "sgd"] = "adam"  # Optax optimizer.
     lr: float = 1e-3  # Learning rate after the warm-up.
     eps: float = 1e-8  # Adam's epsilon.
-    b1: float | None = None  # Adam's: how much it keeps of the gradients before. None: 0.9, and 0 for gan, class_gan.
+    b1: float | None = None  # Adam's: how much it keeps of the gradients before. None: 0.9, and 0 for GANs.
     weight_decay: float = 0.0  # Decoupled weight decay (adamw only).
     schedule: Schedule = "constant"  # After the warm-up: stays, falls to 0, or in Burda's stages to a tenth.
     warmup_epochs: float = 0.0  # Epochs over which the learning rate rises from 0 to lr.

@@ -42,7 +42,7 @@ class ModelConfig:
     64 x 64 pixels."""
     hidden: tuple[int, ...] = (400,)  # MLP: units of the encoder's hidden layers; the decoder mirrors them.
     features: tuple[int, ...] = (32, 64)  # Conv, resnet, deep: channels; each layer halves the sides of the picture.
-    blocks: int = 1  # Resnet, deep: residual blocks at each resolution (deep: of the encoder).
+    blocks: int = 1  # Resnet, deep, progressive_gan: residual blocks at each resolution (deep: of the encoder).
     size: Size = "own"
     """Resnet: small, base and large choose features and blocks by the sides of the pictures, from 16, 32 or 64 channels
     and 1, 2 or 3 blocks; own: as they are given."""
@@ -92,13 +92,16 @@ class ModelConfig:
     noise_stop: float = 5.0  # Diffusion: where it ends; 5 costs 0.0033 nats for each number of x, 8 a twentieth.
     time_steps: int | None = None  # Diffusion: of the bound; None is continuous time.
     draw_steps: int = 100  # Diffusion: of a draw.
-    game: Game = "relativistic"  # Gan, class_gan: what the critic minimises, and what the generator.
-    critic_steps: int = 1  # Gan, class_gan: steps of the critic for each of the generator.
+    game: Game = "relativistic"  # Gan, class_gan, progressive_gan: what the critic minimises, and what the generator.
+    critic_steps: int = 1  # The same: steps of the critic for each of the generator.
+    grow_steps: int = 1000
+    """Progressive_gan: steps in which a resolution is trained alone, and then in which the next, twice as fine, fades
+    in. features has a number for each resolution, which with the last is there after 2 grow_steps for each before."""
     weight: float | None = None
     """Of what the kind adds to its loss, in nats: commitment (vq), L1 norm (sparse), squared Jacobian (contractive),
     half squared norm of the code (rae), MMD (wasserstein), classification (semi_supervised), total correlation
     (factor), the critic's opinion (adversarial), its features in the decoder's loss (vae_gan), its slope (gan,
-    class_gan).
+    class_gan, progressive_gan).
     None: the usual one."""
     decoder_penalty: Literal["l2", "gradient"] = "l2"  # Rae: squared weights of the decoder, or half its Jacobian's.
     decoder_weight: float = 1e-3  # Rae: of that penalty.

@@ -74,6 +74,7 @@ RANGES: dict[str, Range] = {
     "model.draw_steps": _SIZE,
     "model.critic_rate": _POSITIVE,
     "model.critic_steps": Range(1, 1000),
+    "model.grow_steps": Range(1, 10_000_000),
     "model.noise": Range(0, 1),
     "model.weight": Range(0),
     "model.decoder_weight": Range(0),

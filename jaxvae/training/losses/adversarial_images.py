@@ -1,5 +1,6 @@
 """Adversarial losses over examples: GAN and VAE-GAN, generator and critic in one step, each with its own gradient."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -35,6 +36,7 @@ def gan_loss(
     adversarial_loss: AdversarialLoss | None = None,
     gradient_penalty_weight: float = 0.0,
     zero_centred_penalty_weight: float = 0.0,
+    shown: Callable[[Params, Array], Array] | None = None,
     name: str = "critic",
 ) -> Loss:
     r"""The loss of a GAN: the generator's and the critic's, over examples and decoded prior draws.
@@ -48,6 +50,8 @@ def gan_loss(
         gradient_penalty_weight: of `gradient_penalty`, for `wasserstein()` (there 10); 0 leaves it out.
         zero_centred_penalty_weight: of `zero_centred_penalty` at real and at generated examples (R1 and R2), for all
             other losses; without it a generator tends to draw one thing only.
+        shown: (the critic's variables, a real example) -> what the critic is shown of it, such as `Growing.shown`; by
+            default the example.
         name: of the critic's parameters.
 
     Returns:
@@ -78,6 +82,8 @@ def gan_loss(
     def loss(params: Params, keys: Key, batch: Array, step: Array) -> tuple[Array, Metrics]:
         check_batch(model, batch)
         frozen, (x, told) = freeze(params, name), _as_seen(model, batch)
+        if shown is not None:
+            x = jax.vmap(shown, (None, 0))(without_keys(frozen)[name], x)
         key_draw, key_slope = jax.random.split(shared_key(keys))
         context = batch.context if isinstance(batch, Labelled) else None
         z = prior_draws(model.prior, params, shared_keys(key_draw, x.shape[0]), context)
