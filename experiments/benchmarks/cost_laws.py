@@ -1,0 +1,249 @@
+"""What a training step costs, in processor time and memory, as one number grows: measured slopes beside the theory's.
+
+    python -m experiments.benchmarks.cost_laws
+
+A slope is the power of the number that the cost grows by, fitted in logarithms over the upper half of the points. Time
+is processor time of a step, the least of several turns that the points of an axis take one after the other; memory is
+the compiled program's own account (arguments, results and what it needs between), which no other program disturbs.
+Devices are virtual, eight on one processor: they show that no work is done twice, not that it is faster.
+
+Time: more than seven minutes of processor time for all axes; --axes 1 --points 2 takes 21 s. Expected: the powers that
+`AXES` has beside each axis, at large values; at small ones what does not grow (Adam's pass over the weights, the
+dispatch of a step) bends the lines flat. Obtained: nothing whole yet; from batch 16 to 64 of the MLP 784-400-20 time
+grows by the power 0.21 and memory by 0.02: there the weights cost more than the pictures.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from experiments.benchmarks.kept import kept
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PICTURE = Path("runs/benchmarks/cost_laws/cost_laws.png")
+BLOCK = 2**26 // (4 * 784)  # rows of a streamed block, `jaxvae.training.feeding.feeds.BLOCK_BYTES` of them
+
+
+class Axis(NamedTuple):
+    """One number that grows.
+
+    Attributes:
+        name: of it, with what stays.
+        values: of it, ascending.
+        options: a value -> the arguments of `program`.
+        time, memory: the powers that theory expects at large values.
+    """
+
+    name: str
+    values: tuple[int, ...]
+    options: Callable[[int], dict[str, Any]]
+    time: float
+    memory: float
+
+
+AXES = (
+    Axis("batch", (16, 64, 256, 1024, 4096), lambda n: {"batch": n}, 1, 1),
+    Axis("width of two layers", (64, 128, 256, 512, 1024, 2048), lambda n: {"hidden": (n, n)}, 2, 2),
+    Axis("image side, convolutions", (16, 32, 64, 128), lambda n: {"side": n, "conv": True, "batch": 32}, 2, 2),
+    Axis("latents", (2, 8, 32, 128, 512), lambda n: {"latents": n}, 1, 1),
+    Axis("K of IWAE", (1, 4, 16, 64), lambda n: {"samples": n, "batch": 64}, 1, 1),
+    Axis("members of a sweep", (1, 2, 4, 8, 16), lambda n: {"members": n}, 1, 1),
+    Axis("virtual devices, batch 1024", (1, 2, 4, 8), lambda n: {"devices": n, "batch": 1024}, 0, -1),
+    Axis("examples on the device", (1000, 4000, 16000, 64000), lambda n: {"rows": n}, 0, 1),
+    Axis("examples, streamed", (1000, 4000, 16000, 64000), lambda n: {"rows": min(n, BLOCK)}, 0, 0),
+)
+
+
+class Measured(NamedTuple):
+    """Of each value of an axis: processor milliseconds of a step, and megabytes of its program (of one device)."""
+
+    milliseconds: list[float]
+    megabytes: list[float]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure.
+
+    Attributes:
+        points: the most values of an axis, from the smallest; 0 takes all.
+        turns: of each point.
+        axes: how many of the axes; 0 takes all.
+        picture: where to draw.
+    """
+
+    points: int = 0
+    turns: int = 7
+    axes: int = 0
+    picture: Path = PICTURE
+
+
+def slope(x: Sequence[float], y: Sequence[float]) -> float:
+    """The power b of the fit y = a x^b, by least squares of logarithms.
+
+    Example:
+        >>> round(slope([1, 2, 4], [3, 12, 48]), 6)
+        2.0
+    """
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def ends(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """The slopes over the lower and over the upper half of the points, which share the middle one.
+
+    Example:
+        >>> [round(value, 6) for value in ends([1, 2, 4, 8, 16], [1, 1, 1, 2, 4])]
+        [0.0, 1.0]
+    """
+    half = len(x) // 2
+    upper = half - 1 + len(x) % 2
+    return slope(x[: half + 1], y[: half + 1]), slope(x[upper:], y[upper:])
+
+
+def program(
+    *,
+    batch: int = 128,
+    hidden: tuple[int, ...] = (400,),
+    latents: int = 20,
+    side: int = 28,
+    conv: bool = False,
+    samples: int = 1,
+    members: int = 1,
+    devices: int = 1,
+    rows: int | None = None,
+) -> tuple[Callable[[], Any], float]:
+    """(a step, megabytes) of a Bernoulli VAE of pictures, trained by Adam; of `rows` that are held a batch is taken."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+    import jaxvae
+    from jaxvae.data.protocols import as_it_is
+    from jaxvae.objectives.bounds import elbo, iwae_bound
+    from jaxvae.training.engine.state import init_state
+    from jaxvae.training.engine.step import make_step, take
+    from jaxvae.training.losses.bound import bound_loss
+
+    shape = (side, side, 1)
+    parts: Any = (jaxvae.MLPEncoder(latents, hidden=hidden), jaxvae.MLPDecoder(shape, hidden=hidden))
+    if conv:
+        parts = (jaxvae.ConvEncoder(latents), jaxvae.ConvDecoder(shape))
+    model, optimizer = jaxvae.vae(*parts, event_shape=shape, latent_dim=latents), optax.adam(1e-3)
+    bound = bound_loss(model, iwae_bound, samples=samples) if samples > 1 else bound_loss(model, elbo)
+    step = make_step(bound, optimizer, as_it_is)
+
+    def run(state: Any, images: Any) -> Any:
+        if rows is not None:
+            images = take(images, jnp.arange(batch) * 7919 % rows)
+        return (jax.vmap(step, (0, None)) if members > 1 else step)(state, images)
+
+    def start(key: Any) -> Any:
+        return init_state(model, optimizer, key, jnp.zeros(shape))
+
+    mesh = jax.make_mesh((devices,), ("example",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
+    shared, everywhere = NamedSharding(mesh, PartitionSpec("example")), NamedSharding(mesh, PartitionSpec())
+    keys = jax.random.split(jax.random.key(0), members) if members > 1 else jax.random.key(0)
+    state = jax.device_put(jax.jit(jax.vmap(start) if members > 1 else start)(keys), everywhere)
+    images = np.random.default_rng(0).random((rows or batch, *shape), np.float32) > 0.5
+    placed = jax.device_put(images.astype(np.float32), shared if rows is None else everywhere)
+    compiled = jax.jit(run, donate_argnums=0).lower(state, placed).compile()
+    size: Any = compiled.memory_analysis()
+    whole = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes - size.alias_size_in_bytes
+    held = [state]
+
+    def once() -> None:
+        held[0], _ = compiled(held[0], placed)
+        jax.block_until_ready(held[0])
+
+    return once, whole / 1e6
+
+
+def measure(axis: Axis, turns: int) -> Measured:
+    """Compiles all points of an axis, and lets them take turns."""
+    made = [program(**axis.options(value)) for value in axis.values]
+    found: list[list[float]] = [[] for _ in made]
+    for turn in range(turns + 1):
+        for (once, _), times in zip(made, found, strict=True):
+            steps, begun = 0, time.process_time()
+            while not steps or time.process_time() - begun < 0.05:
+                once()
+                steps += 1
+            if turn:  # the first warms up
+                times.append(1e3 * (time.process_time() - begun) / steps)
+    return Measured([min(times) for times in found], [megabytes for _, megabytes in made])
+
+
+def show(axes: Sequence[Axis], found: Sequence[Measured]) -> None:
+    """Prints the table of slopes."""
+    from jaxvae.evaluation.measured import print_table
+
+    cells = []
+    for axis, (milliseconds, megabytes) in zip(axes, found, strict=True):
+        times, sizes = ends(axis.values, milliseconds), ends(axis.values, megabytes)
+        span = f"{axis.values[0]} to {axis.values[-1]}"
+        written = [f"{value:.2f}" for value in (*times, *sizes)]
+        cells.append((axis.name, span, *written[:2], f"{axis.time:g}", *written[2:], f"{axis.memory:g}"))
+    columns = ("axis", "from, to", "time: below", "above", "theory", "memory: below", "above", "theory ")
+    caption = "powers over the lower and the upper half of the points; MLP 784-400-20, batch 128, unless it is said"
+    print_table("cost of a training step", columns, cells, caption)
+
+
+def draw(axes: Sequence[Axis], found: Sequence[Measured]) -> "Figure":
+    """Small multiples: time and memory of each axis relative to its first point, with the theory's lines."""
+    from matplotlib.figure import Figure
+
+    from jaxvae.evaluation.plots.figures import BLUE, DPI, FAINT, ORANGE, SMALL, style
+
+    columns = min(3, len(axes))
+    rows = -(-len(axes) // columns)
+    figure = Figure(figsize=(3.4 * columns, 2.7 * rows), dpi=DPI, layout="constrained", facecolor="white")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, axis, measured in zip(panels, axes, found, strict=False):
+        kinds = ("processor time", BLUE, "o", axis.time), ("memory", ORANGE, "s", axis.memory)
+        for (name, colour, mark, power), values in zip(kinds, measured, strict=True):
+            relative = np.array(values) / values[-1]
+            line = (np.array(axis.values) / axis.values[-1]) ** power
+            ax.plot(axis.values, line, color=colour, linewidth=0.9, linestyle=":")
+            label = f"{name}: {ends(axis.values, values)[1]:.2f} ({power:g})"
+            ax.plot(axis.values, relative, f"{mark}-", color=colour, markersize=4, linewidth=1.4, label=label)
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        style(ax, title=axis.name)
+        ax.grid(axis="y", color=FAINT, linewidth=0.6)
+        ax.legend(fontsize=SMALL - 1, frameon=False)
+    for ax in panels[len(axes) :]:
+        ax.set_visible(False)
+    figure.supylabel("cost of a step, of the last point's", fontsize=SMALL)
+    return figure
+
+
+def main() -> None:
+    """Measures, prints, draws."""
+    import tyro
+
+    options = tyro.cli(Options, description=__doc__)
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    from jaxvae.evaluation.plots.figures import save
+
+    axes = [axis._replace(values=axis.values[: options.points or None]) for axis in AXES[: options.axes or None]]
+    begun = time.process_time()
+    found = []
+    for axis in axes:
+        found.append(measure(axis, options.turns))
+        print(axis.name, axis.values, *(np.round(values, 3).tolist() for values in found[-1]), flush=True)
+    with kept("cost_laws", None):
+        show(axes, found)
+    print(f"{time.process_time() - begun:.0f} s of processor time")
+    print(save(draw(axes, found), options.picture))
+
+
+if __name__ == "__main__":
+    main()
