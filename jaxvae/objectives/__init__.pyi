@@ -27,6 +27,8 @@ from .rates import capacity_bound as capacity_bound
 from .rates import free_bits_bound as free_bits_bound
 from .renyi import renyi_bound as renyi_bound
 from .renyi import vr_max_bound as vr_max_bound
+from .similarity import multiscale_similarity as multiscale_similarity
+from .similarity import structural_similarity as structural_similarity
 from .terms import Terms as Terms
 from .total_correlation import KLParts as KLParts
 from .total_correlation import decompose_kl as decompose_kl

@@ -10,7 +10,7 @@ import pytest
 from test_rarity_run import Died, cut_at
 from test_run import SMALL, fingerprint, silent
 
-from jaxvae.data.augmentation import flipped
+from jaxvae.data.augmentation import flipped, jittered, shifted
 from jaxvae.data.protocols import grey
 from jaxvae.runs import train as runs_train
 from jaxvae.runs.builders.from_config import build_model, build_training
@@ -36,6 +36,35 @@ def test_an_image_is_mirrored_left_for_right_half_of_the_time_and_by_its_key_alo
     kept = np.array([np.allclose(x, image / 255) for x in once])
     assert (mirrored ^ kept).all()
     assert 160 < mirrored.sum() < 240  # four standard deviations
+
+
+def test_a_shifted_image_is_one_of_nine_windows_of_its_continued_border():
+    image = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
+    wide = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    windows = {wide[i : i + 4, j : j + 3].tobytes() for i in range(3) for j in range(3)}
+    keys = example_keys(jax.random.key(0), PREPROCESS, 5, 200)
+    seen = np.asarray(jax.vmap(lambda key: shifted(lambda _, x: x, 1)(key, image))(keys))
+    assert {x.tobytes() for x in seen} == windows
+
+
+def test_jitter_is_an_affine_map_of_each_image_that_keeps_greys_grey():
+    colours = np.array([[[100, 120, 140], [90, 90, 90]], [[110, 130, 100], [128, 128, 128]]], np.uint8)
+    keys = example_keys(jax.random.key(0), PREPROCESS, 5, 300)
+    seen = np.asarray(jax.vmap(lambda key: jittered(lambda _, x: x, 0.2)(key, colours))(keys)).astype(float)
+    assert seen.shape == (300, 2, 2, 3)
+    assert (np.ptp(seen[:, :, 1], axis=-1) == 0).all()  # the grey pixels
+    greys = seen[:, :, 1, 0]
+    contrast = (greys[:, 1] - greys[:, 0]) / (128 - 90)
+    assert 0.8 - 0.03 <= contrast.min() < 0.85
+    assert 1.15 < contrast.max() <= 1.2 + 0.03
+    mean = seen.mean((1, 2, 3)) - colours.mean()
+    assert -51.5 <= mean.min() < -45
+    assert 45 < mean.max() <= 51.5
+    inner = (seen[:, 0, 0, 2] - seen[:, 0, 0, 0]) / (140 - 100) / contrast
+    assert 0.75 < inner.min() < 0.85
+    assert 1.15 < inner.max() < 1.25
+    with pytest.raises(ValueError, match="strength is 0"):
+        jittered(grey, 0)
 
 
 def test_only_a_run_that_asks_for_it_mirrors_its_training_images():

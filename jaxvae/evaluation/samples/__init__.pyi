@@ -7,6 +7,7 @@ from .classifiers import classifier_trainer as classifier_trainer
 from .classifiers import train_classifier as train_classifier
 from .completion import Completions as Completions
 from .completion import complete as complete
+from .feature_files import feature_distance as feature_distance
 from .feature_files import read_features as read_features
 from .feature_files import write_features as write_features
 from .features import Features as Features

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from jaxvae.networks.convolution import conv
 from jaxvae.networks.rows import matmul_rows
 
 Array = jax.Array
+Layer = tuple[np.ndarray, np.ndarray, int]  # kernel, bias, stride
 MAX_BYTES = 2**31
 
 
@@ -44,19 +46,10 @@ def read_features(path: str | Path) -> Features:
         ('edges.npz', (2, 80))
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}, expected an .npz with the weights of a network.")
-    with open_npz(path) as (archive, members):
-        found = {name: read_member(path, archive, info, MAX_BYTES) for name, info in members.items()}
-    depth = next(n for n in range(len(found) + 1) if f"kernel_{n}" not in found)
-    if not depth:
-        raise ValueError(f"{path} holds {', '.join(found)}, expected kernel_0, bias_0 and so on, the layers in order.")
-    layers = [_layer(path, found, n) for n in range(depth)]
-    usual = {"mean": np.zeros(1), "std": np.ones(1)}
-    mean, std = (found.get(name, usual[name]).astype(np.float32)[None, None] for name in usual)
+    layers, mean, std, found = _read(path)
 
     def last_layer(index: Array, x: Array) -> Array:
-        return jax.vmap(lambda one: _apply(layers, (one - mean) / std, path))(x)
+        return jax.vmap(lambda one: _apply(layers, (one - mean) / std, path)[-1])(x)
 
     compiled = jax.jit(last_layer)
 
@@ -94,7 +87,54 @@ def write_features(path: str | Path, classifier: Classifier, about: str) -> None
             archive.writestr(f"{name}.npy", member.getvalue())
 
 
-def _layer(path: Path, found: dict[str, np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray, int]:
+def feature_distance(path: str | Path) -> Callable[[Array, Array], Array]:
+    """(x, y) -> []: half the mean squared difference of what a layer says of two pictures, summed over the layers.
+
+    Args:
+        path: an `.npz` as `read_features` reads it, such as one that `write_features` wrote of a classifier trained on
+            the data at hand.
+
+    Returns:
+        A function of two pictures [H, W, C] on [0, 1], of the size that the network was trained on; for `compared`.
+
+    Raises:
+        ValueError, FileNotFoundError: as `read_features`.
+
+    Source: Hou, Shen, Sun and Qiu, 2017, arXiv 1610.00291; Johnson, Alahi and Li, 2016, arXiv 1603.08155.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "edges.npz")
+        >>> np.savez(path, kernel_0=np.ones((1, 1, 1, 5), np.float32), bias_0=np.zeros(5, np.float32))
+        >>> float(feature_distance(path)(jnp.ones((8, 8, 1)), jnp.zeros((8, 8, 1))))
+        0.5
+    """
+    path = Path(path)
+    layers, mean, std, _ = _read(path)
+
+    def distance(x: Array, y: Array) -> Array:
+        said = (_apply(layers, (one - mean) / std, path) for one in (x, y))
+        return sum((0.5 * jnp.square(a - b).mean() for a, b in zip(*said, strict=True)), jnp.zeros(()))
+
+    return distance
+
+
+def _read(path: Path) -> tuple[list[Layer], np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """The layers of a file, what pictures are standardised by, and all of its arrays."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}, expected an .npz with the weights of a network.")
+    with open_npz(path) as (archive, members):
+        found = {name: read_member(path, archive, info, MAX_BYTES) for name, info in members.items()}
+    depth = next(n for n in range(len(found) + 1) if f"kernel_{n}" not in found)
+    if not depth:
+        raise ValueError(f"{path} holds {', '.join(found)}, expected kernel_0, bias_0 and so on, the layers in order.")
+    layers = [_layer(path, found, n) for n in range(depth)]
+    usual = {"mean": np.zeros(1), "std": np.ones(1)}
+    mean, std = (found.get(name, usual[name]).astype(np.float32)[None, None] for name in usual)
+    return layers, mean, std, found
+
+
+def _layer(path: Path, found: dict[str, np.ndarray], n: int) -> Layer:
     kernel, bias = found[f"kernel_{n}"], found.get(f"bias_{n}")
     if kernel.ndim not in (2, 4) or bias is None or bias.shape != kernel.shape[-1:]:
         given = None if bias is None else bias.shape
@@ -105,8 +145,9 @@ def _layer(path: Path, found: dict[str, np.ndarray], n: int) -> tuple[np.ndarray
     return kernel.astype(np.float32), bias.astype(np.float32), int(found.get(f"stride_{n}", 2))
 
 
-def _apply(layers: list[tuple[np.ndarray, np.ndarray, int]], x: Array, path: Path) -> Array:
-    """One picture [H, W, C] through the stack, [F]."""
+def _apply(layers: list[Layer], x: Array, path: Path) -> list[Array]:
+    """What each layer says of one picture [H, W, C], as a vector."""
+    said = []
     for n, (kernel, bias, stride) in enumerate(layers):
         inputs = kernel.shape[-2]
         if kernel.ndim == 4 and x.ndim == 3 and x.shape[-1] == inputs:
@@ -119,4 +160,5 @@ def _apply(layers: list[tuple[np.ndarray, np.ndarray, int]], x: Array, path: Pat
                 f"{path}: kernel_{n} has shape {kernel.shape}, but what it is given has shape {x.shape}: the network "
                 f"was trained on pictures of another size, or its layers are not in order."
             )
-    return x.reshape(-1)
+        said.append(x.reshape(-1))
+    return said

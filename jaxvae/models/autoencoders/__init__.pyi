@@ -1,3 +1,4 @@
+from .compared import compared as compared
 from .denoising import denoising_autoencoder as denoising_autoencoder
 from .denoising import gaussian_noise as gaussian_noise
 from .denoising import masking as masking

@@ -26,6 +26,8 @@ def build_loss(config: Config, model: Model, steps_per_epoch: int) -> Loss:
         examples = steps_per_epoch * config.batch_size  # up to the last part of a batch, the training images
         loss = penalty.loss(objective, model, examples)
         return loss
+    if penalty.compare is not None:
+        model = penalty.compare(objective, model)
     bound, options = chosen.make(objective, beta)
     options |= {"samples": objective.samples, "batch_penalty": penalty.make(objective, model)}
     if chosen.of_batch and objective.kl_over == "minibatch":

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import optax
 
-from jaxvae.data.augmentation import flipped
+from jaxvae.data.augmentation import flipped, jittered, shifted
 from jaxvae.data.dataset import Dataset
 from jaxvae.models.records import Model, as_model
 from jaxvae.networks.precision import at_precision
@@ -170,7 +170,7 @@ def with_recipe(config: Config, recipe: Recipe) -> Config:
 
 
 def training_of(recipe: Recipe, config: Config) -> Training:
-    """What a recipe trains with, as a config asks: at its precision, in its micro-batches, of mirrored images."""
+    """What a recipe trains with, as a config asks: at its precision, in its micro-batches, of changed images."""
     loss = at_precision(bound_loss(recipe.model) if recipe.loss is None else recipe.loss, config.precision)
     if config.micro_batch is not None:
         loss = micro_batches(loss, config.micro_batch)
@@ -178,6 +178,10 @@ def training_of(recipe: Recipe, config: Config) -> Training:
     if config.optim.skip_ratio is not None:
         optimizer = skip_spikes(optimizer, config.optim.skip_ratio)
     preprocess = preprocess_of(config.data.protocol, config.data.levels)
+    if config.data.jitter:
+        preprocess = jittered(preprocess, config.data.jitter)
+    if config.data.shift:
+        preprocess = shifted(preprocess, config.data.shift)
     if config.data.flip:
         preprocess = flipped(preprocess)
     return Training(loss, optimizer, preprocess if recipe.model.context is None else labelled(preprocess))

@@ -50,6 +50,8 @@ PICTURES = (
     "data.skip_unreadable",
     "data.levels",
     "data.flip",
+    "data.shift",
+    "data.jitter",
     "model.network",
     "model.output_bias",
 )

@@ -162,13 +162,14 @@ class Estimator(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """What is asked of all codes of a batch together.
+    """What is asked beside the bound.
 
     Attributes:
         make: (ObjectiveConfig, Model) -> as `bound_loss(batch_penalty=)` takes it.
         reads, ignores: see `Likelihood`.
         loss: (ObjectiveConfig, Model, number of training examples) -> a loss in place of bound and penalty.
         diagonal: whether it reads mean and log-variance of a diagonal Gaussian posterior.
+        compare: (ObjectiveConfig, Model) -> the model that also pays for how its reconstructions look.
     """
 
     make: "Callable[[Any, Model], Any]"
@@ -176,6 +177,7 @@ class Penalty(NamedTuple):
     ignores: tuple[str, ...] = ()
     loss: "Callable[[Any, Model, int], Any] | None" = None
     diagonal: bool = False
+    compare: "Callable[[Any, Model], Model] | None" = None
 
 
 class Kind(NamedTuple):

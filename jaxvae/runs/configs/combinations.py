@@ -115,6 +115,11 @@ def _check_objective(config: Config) -> None:
             f"objective.penalty is {objective.penalty!r}, which reads a diagonal Gaussian posterior. Set "
             f"--model.posterior diagonal, or --objective.penalty mmd."
         )
+    if PENALTIES[objective.penalty].compare and objective.estimator != "pathwise":
+        raise ValueError(
+            f"objective.penalty is {objective.penalty!r}, but the estimator {objective.estimator!r} sees no pictures. "
+            f"Set --objective.estimator pathwise, or --objective.penalty none."
+        )
 
 
 def _check_optim(config: Config) -> None:

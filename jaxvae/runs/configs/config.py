@@ -51,6 +51,8 @@ class DataConfig:
     """Grey levels that the protocols levels and dequantize tell apart, 2 to 256: the whole numbers 0 to levels - 1.
     The 8x8 digits have 17 and no others: told 256, a model is paid for knowing which occur."""
     flip: bool = False  # Mirror each training image, left for right, half of the time; for faces, not for digits.
+    shift: int = 0  # Move each training image by up to so many pixels, another way in every epoch.
+    jitter: float = 0.0  # Change brightness, contrast and colours of each training image, by up to this part.
     resident: Literal["auto", "always", "never"] = "auto"
     """Whether all training examples lie on the device. auto: where they take a quarter of its memory at most. never:
     they stay in their file, or on the host, and are read while the device works. The numbers are the same."""
@@ -96,8 +98,9 @@ class ObjectiveConfig:
     kl_over: KLOver = "minibatch"
     """free_bits, capacity: the KL that the rule compares, the mean over the minibatch (Kingma et al., 2016), over each
     micro-batch if there are any; or each example's own."""
-    penalty: Penalty = "none"  # What is asked of all codes of a batch together.
+    penalty: Penalty = "none"  # Asked beside the bound: of all codes of a batch, or of how a reconstruction looks.
     penalty_weight: float = 1.0  # Its weight.
+    features: str | None = None  # Of the penalty features: an .npz with the weights of the network that judges.
     beta: float = 1.0  # Weight of the KL (elbo only); 1 is a VAE.
     warmup_epochs: float = 0.0  # Epochs over which the weight of the KL rises from 0 to beta.
 

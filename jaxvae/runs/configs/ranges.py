@@ -63,6 +63,8 @@ RANGES: dict[str, Range] = {
     "model.dropout": Range(0, 0.99),
     "model.critic_hidden": _SIZE,
     "data.levels": Range(2, 256),
+    "data.shift": Range(0),
+    "data.jitter": Range(0, 1),
     "model.pixel_features": _SIZE,
     "model.pixel_layers": _SIZE,
     "model.width": _SIZE,
