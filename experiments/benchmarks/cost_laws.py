@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PICTURE = Path("runs/benchmarks/cost_laws/cost_laws.png")
-BLOCK = 2**26 // (4 * 784)  # rows of a streamed block, `jaxvae.training.feeding.feeds.BLOCK_BYTES` of them
+BLOCK = 2**26 // (4 * 784)  # rows of a streamed block, BLOCK_BYTES of jaxvae/training/feeding/feeds.py
 
 
 class Axis(NamedTuple):

@@ -43,7 +43,7 @@ def _total_correlation(objective: Options, model: "Model", examples: int) -> Any
 
 
 def _similarity(objective: Options, model: "Model") -> "Model":
-    from jaxvae.models.autoencoders.compared import compared
+    from jaxvae.models.autoencoders.likeness import compared
     from jaxvae.objectives.similarity import WINDOW, multiscale_similarity
 
     if min(model.event_shape[:2]) < WINDOW:
@@ -56,7 +56,7 @@ def _similarity(objective: Options, model: "Model") -> "Model":
 
 def _features(objective: Options, model: "Model") -> "Model":
     from jaxvae.evaluation.samples.feature_files import feature_distance
-    from jaxvae.models.autoencoders.compared import compared
+    from jaxvae.models.autoencoders.likeness import compared
 
     if objective.features is None:
         raise ValueError(

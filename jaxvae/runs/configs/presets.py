@@ -125,6 +125,27 @@ _deep = Config(
     objective=ObjectiveConfig(warmup_epochs=0.5),
     optim=OptimConfig(lr=2e-3, schedule="cosine", warmup_epochs=0.05, ema=0.999, skip_ratio=10.0),
 )
+
+# Photographs of 32x32 in 256 levels of three colours: latents on 16x16 and 8x8 pixels, and a few of the whole.
+#     jaxvae train cifar10
+# About 20 minutes of processor time, on one core. Expected: at most 5.5 bits per dimension. Obtained: 5.431 +- 0.005
+# (test -ELBO 11563.5 +- 11.2 nats, KL 857). Reconstructions are blurred photographs; draws from the prior are textures
+# in their colours, not things: one pass over the images is little.
+_cifar10 = replace(
+    _deep,
+    epochs=1,
+    data=DataConfig("cifar10", protocol="levels", flip=True),
+    model=ModelConfig(
+        kind="deep",
+        groups=(2, 2, 1),
+        features=(32, 64, 256),
+        factors=(2, 2, 8),
+        latent_dim=8,
+        likelihood="coupled_logistic_mixture",
+        components=3,
+    ),
+    objective=ObjectiveConfig(warmup_epochs=0.2),
+)
 _deep_large = replace(
     _deep,
     epochs=400,
@@ -176,6 +197,7 @@ PRESETS: dict[str, Config] = {
     "fashion-conv": _fashion_conv,
     "images": _images,
     "toon-faces": _toon_faces,
+    "cifar10": _cifar10,
     "emoji": _emoji,
     "olivetti": _olivetti,
     "frey": _frey,
@@ -198,6 +220,7 @@ ABOUT: dict[str, str] = {
     "fashion-conv": "convolutions on its 256 grey levels, 3 epochs",
     "images": "convolutions on your own pictures: --data.name FOLDER or FILE",
     "toon-faces": "residual, colour faces: --data.name toon_faces64.npz",
+    "cifar10": "a deep hierarchy of colour photographs, 20 minutes of one core",
     "emoji": "residual, colour emoji: --data.name emoji64.npz",
     "olivetti": "residual, photographs: --data.name olivetti_faces64.npz",
     "frey": "two latents of small grey faces: --data.name frey_faces.npz",
