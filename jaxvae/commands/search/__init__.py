@@ -3,7 +3,7 @@
     python -m experiments.search digits --optim.lr 1e-4:1e-2:log --objective.beta 0.5:4 --validation-fraction 0.2 \
         --epochs 60 --trials 32
 
-Time: not measured whole; 6 trials of 4 epochs, 3 at a time, take 18 s of processor time, most of it compiling.
+Time: not measured whole; 6 trials of 4 epochs, 3 at a time, take 66 s of processor time, most of it compiling.
 """
 
 import math
