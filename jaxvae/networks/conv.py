@@ -46,7 +46,7 @@ class ConvEncoder(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
+    def __call__(self, x: Array, *, train: bool = False) -> tuple[Array, ...]:
         with fitting("x", x):
             h = dense_trunk(conv_trunk(x, self).reshape(-1), self, train)
             return posterior_layers(h, self.latent_dim, self.outputs)
@@ -89,7 +89,7 @@ class ConvDecoder(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, z: Array, train: bool = False) -> Array:
+    def __call__(self, z: Array, *, train: bool = False) -> Array:
         check_latent(z)
         activation = activation_named(self.activation)
         factor = 2 ** len(self.features)

@@ -32,7 +32,7 @@ class MLPDeterministicEncoder(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> Array:
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
         with fitting("x", x):
             h = mlp_trunk(x, self, train)
             return Dense(self.latent_dim)(h)
@@ -60,7 +60,7 @@ class ConvDeterministicEncoder(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> Array:
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
         with fitting("x", x):
             h = dense_trunk(conv_trunk(x, self).reshape(-1), self, train)
             return Dense(self.latent_dim)(h)
@@ -86,7 +86,7 @@ class MLPClassifier(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> Array:
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
         with fitting("x", x):
             return Dense(self.classes)(mlp_trunk(x, self, train))
 

@@ -35,7 +35,7 @@ class MLPLevel(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, d: Array, train: bool = False) -> tuple[Array, Array, Array]:
+    def __call__(self, d: Array, *, train: bool = False) -> tuple[Array, Array, Array]:
         with fitting("d", d):
             h = mlp_trunk(d, self, train)
             mean, log_var = jnp.split(Dense(2 * self.latent_dim)(h), 2)

@@ -40,7 +40,7 @@ class MLPEncoder(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
+    def __call__(self, x: Array, *, train: bool = False) -> tuple[Array, ...]:
         with fitting("x", x):
             h = mlp_trunk(x, self, train)
             return posterior_layers(h, self.latent_dim, self.outputs)
@@ -77,7 +77,7 @@ class MLPDecoder(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, z: Array, train: bool = False) -> Array:
+    def __call__(self, z: Array, *, train: bool = False) -> Array:
         check_latent(z)
         shape = (*self.event_shape[:-1], self.event_shape[-1] * self.channels)
         with fitting("z", z):

@@ -19,7 +19,7 @@ from jaxvae import flows
 from jaxvae.flows.spline import spline_transform
 from jaxvae.math.gumbel import gumbel_softmax
 from jaxvae.math.kernels import inverse_multiquadric_kernel, rbf_kernel
-from jaxvae.models.autoencoders import denoising, regularized
+from jaxvae.models.autoencoders import denoising, likeness, regularized
 from jaxvae.models.categorical_latents import categorical_vae
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.exact import linear, linear_encoder, pixels
@@ -227,6 +227,9 @@ TABLE = {
     "masking.probability": (lambda n: denoising.masking(n)(KEY, X + 1), 0.4),
     "gaussian_noise.std": (lambda n: denoising.gaussian_noise(n)(KEY, X[0]), 0.4),
     "salt_and_pepper.probability": (lambda n: denoising.salt_and_pepper(n)(KEY, X), 0.4),
+    "compared.weight": (
+        of_loss(lambda m, n: losses.bound_loss(likeness.compared(m, lambda x, y: abs(x - y).mean(), n))), 2.0,
+    ),
     "sparse_autoencoder.weight": (
         of_autoencoder(lambda e, d, n, **k: regularized.sparse_autoencoder(e, d, weight=n, **k)), 2.0,
     ),

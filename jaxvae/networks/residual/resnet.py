@@ -48,7 +48,7 @@ class ResNetEncoder(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> tuple[Array, ...]:
+    def __call__(self, x: Array, *, train: bool = False) -> tuple[Array, ...]:
         with fitting("x", x):
             h = dense_trunk(residual_trunk(x, self).reshape(-1), self, train)
             return posterior_layers(h, self.latent_dim, self.outputs)
@@ -83,7 +83,7 @@ class ResNetDeterministicEncoder(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array, train: bool = False) -> Array:
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
         with fitting("x", x):
             h = dense_trunk(residual_trunk(x, self).reshape(-1), self, train)
             return Dense(self.latent_dim)(h)
@@ -118,7 +118,7 @@ class ResNetDecoder(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, z: Array, train: bool = False) -> Array:
+    def __call__(self, z: Array, *, train: bool = False) -> Array:
         check_latent(z)
         factor = 2 ** len(self.features)
         start = (*(side // factor for side in self.event_shape[:2]), self.features[-1])

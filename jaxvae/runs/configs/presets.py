@@ -220,7 +220,7 @@ ABOUT: dict[str, str] = {
     "fashion-conv": "convolutions on its 256 grey levels, 3 epochs",
     "images": "convolutions on your own pictures: --data.name FOLDER or FILE",
     "toon-faces": "residual, colour faces: --data.name toon_faces64.npz",
-    "cifar10": "a deep hierarchy of colour photographs, 20 minutes of one core",
+    "cifar10": "a deep hierarchy on colour photographs, 20 minutes",
     "emoji": "residual, colour emoji: --data.name emoji64.npz",
     "olivetti": "residual, photographs: --data.name olivetti_faces64.npz",
     "frey": "two latents of small grey faces: --data.name frey_faces.npz",

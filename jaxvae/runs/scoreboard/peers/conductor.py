@@ -91,7 +91,7 @@ def _run(python: str, name: str, needs: str, given: Found, seconds: float) -> Fo
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             hint = f" Install it there: {python} -m pip install {needs}." if "ModuleNotFoundError" in last else ""
             raise ValueError(f"it does not run in {python}: {last}.{hint}")
-        with np.load(files[1]) as file:
+        with np.load(files[1], allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
 
 

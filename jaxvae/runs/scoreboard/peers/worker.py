@@ -22,7 +22,7 @@ def main() -> None:
     """Trains, draws, encodes and decodes what is asked."""
     name, given_path, found_path = sys.argv[1:]
     peers = importlib.import_module(name)
-    with np.load(given_path) as file:
+    with np.load(given_path, allow_pickle=False) as file:
         given = {key: file[key] for key in file.files}
     rng = np.random.default_rng(int(given["seed"]))
     train, binary = given["train"], bool(given["binary"])
