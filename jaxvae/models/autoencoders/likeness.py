@@ -38,8 +38,8 @@ def compared(model: Model, distance: Callable[[Array, Array], Array], weight: fl
         >>> x = jnp.ones((4, 4, 1))
         >>> params = model.init(jax.random.key(0), x)
         >>> terms = compared(model, lambda x, y: abs(x - y).mean(), 2.0).terms(params, jax.random.key(1), x)
-        >>> round(float(terms.penalty), 2)  # the decoder begins at 1/2
-        1.0
+        >>> bool(0.5 < terms.penalty < 1.5)  # the decoder begins near 1/2
+        True
     """
     model = as_model("model", model)
     as_function("distance", distance, "lambda x, y: 1 - jaxvae.objectives.multiscale_similarity(x, y)")
