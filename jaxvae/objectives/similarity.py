@@ -45,7 +45,7 @@ def multiscale_similarity(x: Array, y: Array) -> Array:
     Each scale halves the sides of the one before by means of 2x2 pixels (an odd last row or column is left out). The
     paper's five scales ask for sides of 176 pixels; smaller pictures have as many scales as keep the window of 11
     pixels within them, and their weights are divided by their sum: two at 28 and 32 pixels, three at 64, four at 128.
-    A mean below 0 counts as 0, since it has no power.
+    A mean below 1e-6 counts as 1e-6: below 0 it has no power, and at 0 a power has no finite slope.
 
     Args:
         x, y: [H, W, C] pictures on [0, 1], of at least 11x11 pixels.
