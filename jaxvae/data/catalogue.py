@@ -16,6 +16,7 @@ from jaxvae.data.prepared.converted import load_prepared
 from jaxvae.data.prepared.versions import NAME, data_folder, prepared_names
 
 LOADER = re.compile(r"^def load\(\s*split\b", re.MULTILINE)
+FILES = (".npy", ".npz", ".csv", ".tsv", ".array_record")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -23,8 +24,8 @@ def load(name: str | os.PathLike[str], split: str = "train", **options: Any) -> 
     """Loads a data set by name, the first that fits of:
 
     1. built in: "digits", "shapes", "mnist", "fashion_mnist";
-    2. the path of an `.npy`, an `.npz`, a table (`.csv`, `.tsv`) or a folder of pictures ("./mnist" where a built-in
-       name is in the way);
+    2. the path of an `.npy`, an `.npz`, a table (`.csv`, `.tsv`), an `.array_record`, or a folder of pictures or of
+       such records ("./mnist" where a built-in name is in the way);
     3. any image data set that TensorFlow Datasets has prepared: "cifar10", "mnist_corrupted/shot_noise:1.0.0";
     4. "package.module", imported, with a function `load(split) -> Dataset`.
 
@@ -79,7 +80,7 @@ def _call(function: Callable[..., Dataset], what: str, options: dict[str, Any], 
 
 
 def _looks_like_path(text: str) -> bool:
-    return text.startswith((".", "~", "/", os.sep)) or text.lower().endswith((".npy", ".npz", ".csv", ".tsv"))
+    return text.startswith((".", "~", "/", os.sep)) or text.lower().endswith(FILES)
 
 
 def _from_module(name: str, split: str, options: dict[str, Any]) -> Dataset:

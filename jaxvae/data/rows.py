@@ -78,6 +78,26 @@ def taken(array: Any, rows: Array) -> Rows:
     return Rows(lambda index: read_rows(array, rows[index]), (len(rows), *array.shape[1:]), array.dtype)
 
 
+def from_source(source: Any, read: Callable[[Any], Any] = np.asarray) -> Rows:
+    """A data set of single examples, as grain, array_record and PyTorch have it, as `Rows` for a training to stream.
+
+    Args:
+        source: has a length, and `source[i]` is an example.
+        read: what makes an array [...] of an example, the same shape for all: of a record, its decoder.
+
+    Example:
+        >>> rows = from_source([b"ab", b"cd"], lambda record: np.frombuffer(record, np.uint8))
+        >>> rows.shape, rows[np.array([1, 0])].tolist()
+        ((2, 2), [[99, 100], [97, 98]])
+    """
+    first = np.asarray(read(source[0]))
+
+    def stacked(index: Array) -> Array:
+        return np.stack([read(source[int(i)]) for i in index]) if len(index) else np.empty((0, *first.shape))
+
+    return Rows(lambda index: stacked(index).astype(first.dtype, copy=False), (len(source), *first.shape), first.dtype)
+
+
 def stays(array: Any) -> bool:
     """Whether examples are too many to be copied, and can stay where they are: `Rows`, or a large mapped file.
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxvae import data
-from jaxvae.data.own import decoding, folders
+from jaxvae.data.own import decoding, folders, reading
 from jaxvae.runs.configs.config import DataConfig
 from jaxvae.runs.given_data import load_split
 
@@ -58,7 +58,7 @@ def test_many_pictures_are_converted_once_for_each_content_and_options(folder, d
 
 def test_a_conversion_goes_on_where_it_was_cut(folder, decoded, monkeypatch, capsys):
     monkeypatch.setattr(decoding, "LARGE", 0)
-    expected, fit = data.load(folder, size=4).images.copy(), folders.fit
+    expected, fit = data.load(folder, size=4).images.copy(), reading.fit
     monkeypatch.setenv("JAXVAE_CACHE", str(folder.parent / "another"))
 
     def cut(picture, size):
@@ -66,10 +66,10 @@ def test_a_conversion_goes_on_where_it_was_cut(folder, decoded, monkeypatch, cap
             raise KeyboardInterrupt
         return fit(picture, size)
 
-    monkeypatch.setattr(folders, "fit", cut)
+    monkeypatch.setattr(reading, "fit", cut)
     with pytest.raises(KeyboardInterrupt):
         data.load(folder, size=4)
-    monkeypatch.setattr(folders, "fit", fit)
+    monkeypatch.setattr(reading, "fit", fit)
     decoded.clear()
     np.testing.assert_array_equal(data.load(folder, size=4).images, expected)
     assert sorted(decoded) == ["0.png", "6.png", "7.png", "8.png"]

@@ -1,4 +1,4 @@
-"""Many picture files to one array: decoded by several threads, into memory or, where they are many, into the cache.
+"""Many pictures to one array: decoded by several threads, into memory or, where they are many, into the cache.
 
 A conversion goes on where it was cut: it notes after every few hundred pictures how far it has come. What is kept in
 the cache belongs to the names, sizes and times of the files and to the options; files that change are converted again.
@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,15 @@ from jaxvae.data.progress import progress
 from jaxvae.files import write_json
 
 Array = np.ndarray
-Decode = Callable[[Path], Array]
+Decode = Callable[[Any], Array]
 PART = 256  # pictures decoded between two notes
 LARGE = 2**28  # bytes that are decoded into memory every time; more are kept in the cache
 HEADER = 128  # bytes of the header of an .npy file of four axes
 
 
-def in_memory(label: str, files: list[Path], shape: tuple[int, ...], decode: Decode, skip: bool) -> tuple[Array, Array]:
+def in_memory(
+    label: str, files: Sequence[Any], shape: tuple[int, ...], decode: Decode, skip: bool
+) -> tuple[Array, Array]:
     """(uint8 [n, H, W, C], the indices [n] of the files that could be read)."""
     images, kept = np.empty((len(files), *shape), np.uint8), list[int]()
     with progress(f"reading {label}", len(files)) as advance:
@@ -42,16 +44,16 @@ def in_memory(label: str, files: list[Path], shape: tuple[int, ...], decode: Dec
 
 
 def in_cache(
-    label: str, files: list[Path], shape: tuple[int, ...], decode: Decode, skip: bool, options: dict[str, Any]
+    label: str, files: Sequence[Any], shape: tuple[int, ...], decode: Decode, skip: bool, options: dict[str, Any]
 ) -> tuple[Array, Array]:
     """The same, memory-mapped; converted at the first call, which says where.
+
+    What is kept belongs to the options, which hold a digest of what the pictures are made of.
 
     Raises:
         ValueError: for no room, before anything is decoded; and as `decode` does.
     """
-    listed = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    about = {"files": hashlib.sha256(json.dumps(listed).encode()).hexdigest(), "skip": skip, **options}
-    text = json.dumps(about, sort_keys=True)
+    text = json.dumps({"skip": skip, **options}, sort_keys=True)
     name, mark = re.sub(r"[^\w.-]", "_", label)[:60], hashlib.sha256(text.encode()).hexdigest()[:12]
     entry, about = cache.folder() / "folders" / f"{name}-{mark}", json.loads(text)
     arrays = cache.read_if(entry, about)
@@ -66,10 +68,16 @@ def in_cache(
     return arrays["images"], arrays["kept"]
 
 
-def _decoded(files: list[Path], start: int, decode: Decode, skip: bool) -> Iterator[tuple[int, Array | None]]:
+def listed(files: Sequence[Path]) -> str:
+    """A digest of the names, sizes and times of files."""
+    facts = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _decoded(files: Sequence[Any], start: int, decode: Decode, skip: bool) -> Iterator[tuple[int, Array | None]]:
     """(index, picture) in the order of the files, from one on; None for one that cannot be read and may be skipped."""
 
-    def one(file: Path) -> Array | None:
+    def one(file: Any) -> Array | None:
         try:
             return decode(file)
         except Unreadable:
@@ -85,7 +93,7 @@ def _decoded(files: list[Path], start: int, decode: Decode, skip: bool) -> Itera
 
 
 def _convert(
-    label: str, folder: Path, files: list[Path], shape: tuple[int, ...], decode: Decode, skip: bool
+    label: str, folder: Path, files: Sequence[Any], shape: tuple[int, ...], decode: Decode, skip: bool
 ) -> dict[str, str]:
     """Writes images.npy and kept.npy into a folder, going on with what an earlier call left there."""
     path, note, width = folder / "images.npy", folder / "progress.json", int(np.prod(shape))

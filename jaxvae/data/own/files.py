@@ -1,4 +1,4 @@
-"""A user's own `.npy`, `.npz`, table or folder of pictures as a data set."""
+"""A user's own `.npy`, `.npz`, table, records or folder of pictures as a data set."""
 
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -10,6 +10,7 @@ from jaxvae.data.dataset import Dataset, from_array
 from jaxvae.data.kinds import Kind
 from jaxvae.data.own.archives import Members, header, open_npz, read_member
 from jaxvae.data.own.folders import load_folder
+from jaxvae.data.own.records import is_records, load_records
 from jaxvae.data.own.tables import load_csv
 from jaxvae.data.splits import SPLITS, forms_of, hold_out
 
@@ -28,14 +29,17 @@ def reader_of(path: Path) -> Callable[..., Dataset]:
         FileNotFoundError: nothing is there.
         ValueError: no kind of file that can be read.
     """
-    if path.is_dir():
-        return load_folder
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}, expected data to load. Check the path.")
+    if is_records(path):
+        return load_records
+    if path.is_dir():
+        return load_folder
     readers = {".npy": load_npy, ".npz": load_npz, ".csv": load_csv, ".tsv": load_csv}
     if path.suffix.lower() not in readers:
         raise ValueError(
-            f"{path} cannot be loaded, expected an .npy, an .npz, a table (.csv, .tsv) or a folder of pictures."
+            f"{path} cannot be loaded, expected an .npy, an .npz, a table (.csv, .tsv), an .array_record or a folder "
+            f"of pictures or records."
         )
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes), expected {path.suffix} data. Write it again.")

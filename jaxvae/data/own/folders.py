@@ -1,19 +1,16 @@
 """A folder of pictures as a data set: class names are sub-folders, splits are folders above them."""
 
-import sys
-from collections.abc import Callable
+import functools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jaxvae.data.dataset import Dataset, from_array
 from jaxvae.data.own import decoding
 from jaxvae.data.own.layouts import find_pictures
-from jaxvae.data.own.pictures import Background, Unreadable, central, check_background, check_size, fit, read_picture
+from jaxvae.data.own.pictures import Background, Colour, read_picture
+from jaxvae.data.own.reading import checked_options, read_pictures
 from jaxvae.data.splits import hold_out
-
-Array = np.ndarray
 
 
 def load_folder(
@@ -54,16 +51,10 @@ def load_folder(
         ValueError: naming the file: empty, damaged, animated, transparent, CMYK, of another size; or the folder: a
             layout of two meanings, no such split, no pictures.
     """
-    options = {
-        "size": check_size(size),
-        "crop": check_size(crop, "crop"),
-        "channels": channels,
-        "background": check_background(background),
-    }
-    if channels not in (None, 1, 3):
-        raise ValueError(f"channels is {channels!r}, expected 1 (grey) or 3 (colour).")
+    options = checked_options(size, crop, channels, background)
     found = find_pictures(path, split)
-    images, kept = _read(path, found.files, options, skip_unreadable, max_bytes)
+    content = functools.partial(decoding.listed, found.files)
+    images, kept = read_pictures(path, found.files, _read, options, skip_unreadable, max_bytes, content)
     labels = None if found.labels is None else np.array(found.labels)[kept]
     source = f"{path}, classes: {', '.join(found.classes)}" if found.classes else str(path)
     try:
@@ -73,49 +64,5 @@ def load_folder(
     return data if found.has_splits else hold_out(data, split, test_fraction)
 
 
-def _read(path: Path, files: list[Path], options: dict[str, Any], skip: bool, limit: int | None) -> tuple[Array, Array]:
-    """(uint8 [n, H, W, C], the indices of the n files that were read); the first decides what the others must be."""
-
-    def picture_of(file: Path) -> Array:
-        picture = read_picture(file, options["channels"], options["background"])
-        picture = central(picture, options["crop"], str(file)) if options["crop"] else picture
-        return fit(picture, options["size"]) if options["size"] else picture
-
-    first, shape = _first(files, picture_of, skip)
-    size = int(np.prod(shape)) * len(files)
-    if limit is not None and size > limit:
-        raise ValueError(
-            f"{path} holds {len(files)} pictures like {first.name}, {size:,} bytes decoded, expected at most "
-            f"{limit:,}. Pass a smaller size=, or a larger max_bytes."
-        )
-
-    def decode(file: Path) -> Array:
-        picture = picture_of(file)
-        if picture.shape != shape:
-            raise ValueError(
-                f"{file} has shape {picture.shape}, and {first.name} has {shape}: expected one shape. Pass "
-                f"size=(height, width) to crop and resample, or channels=1 or 3 to convert; on the command line "
-                f"--data.size HEIGHT WIDTH, --data.channels 1 or 3."
-            )
-        return picture
-
-    if size > decoding.LARGE:
-        images, kept = decoding.in_cache(path.name, files, shape, decode, skip, options)
-    else:
-        images, kept = decoding.in_memory(path.name, files, shape, decode, skip)
-    if gone := len(files) - len(kept):
-        missing = np.setdiff1d(np.arange(len(files)), kept)[:3]
-        names = ", ".join([*(files[index].name for index in missing), *(["..."] if gone > 3 else [])])
-        print(f"jaxvae: left out of {path}, unreadable: {gone} of {len(files)} pictures ({names}).", file=sys.stderr)
-    return images, kept
-
-
-def _first(files: list[Path], picture_of: Callable[[Path], Array], skip: bool) -> tuple[Path, tuple[int, ...]]:
-    """The first file that can be read, and the shape of its picture."""
-    for index, file in enumerate(files):
-        try:
-            return file, picture_of(file).shape
-        except Unreadable:
-            if not skip or index == len(files) - 1:
-                raise
-    raise AssertionError("a split holds at least one picture")
+def _read(file: Path, channels: int | None, background: Colour | None) -> np.ndarray:
+    return read_picture(file, channels, background)

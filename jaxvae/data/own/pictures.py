@@ -1,4 +1,4 @@
-"""One picture file to one uint8 array, and pictures of any size to one size; nothing is dropped in silence."""
+"""One picture to one uint8 array, and pictures of any size to one size; nothing is dropped in silence."""
 
 import warnings
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".mpo", ".bmp", ".gif", ".webp", "
 UNREADABLE = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".tga", ".psd", ".svg", ".exr", ".dng", ".cr2", ".nef", ".arw")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no format that starts another program
 CHANNELS = {"1": 1, "L": 1, "RGB": 3}
-SKIP = "Of a folder, skip_unreadable=True (--data.skip-unreadable) leaves such files out and counts them."
+SKIP = "Of many, skip_unreadable=True (--data.skip-unreadable) leaves out such pictures and counts them."
 Background = int | tuple[int, int, int]
 Colour = tuple[int, int, int]
 
@@ -47,12 +47,17 @@ def read_picture(path: Path, channels: int | None = None, background: Colour | N
     Raises:
         ValueError: naming a file that is empty, damaged, animated, transparent, CMYK, 16-bit or too large.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
     if path.stat().st_size == 0:
         raise Unreadable(f"{path} is empty (0 bytes), expected a picture. Delete it or restore it. {SKIP}")
+    return decoded(path, path, channels, background)
+
+
+def decoded(path: Any, content: Any, channels: int | None = None, background: Colour | None = None) -> Array:
+    """`read_picture` of a path, or of an open file of bytes; in messages it is called `path`."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     try:
-        with quiet(), Image.open(path, formats=FORMATS) as opened:
+        with quiet(), Image.open(content, formats=FORMATS) as opened:
             frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
             transparent = opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info
             _check(path, opened.mode, frames, transparent and background is None)
@@ -147,7 +152,7 @@ def check_background(background: object) -> Colour | None:
     return colour
 
 
-def _check(path: Path, mode: str, frames: int, transparent: bool) -> None:
+def _check(path: Any, mode: str, frames: int, transparent: bool) -> None:
     if frames > 1:
         raise ValueError(f"{path} is animated ({frames} frames), expected one picture a file. Save its frames apart.")
     if transparent:

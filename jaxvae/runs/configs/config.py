@@ -31,7 +31,7 @@ _MODEL = ModelConfig()
 class DataConfig:
     """Which images or rows, and how raw pixels 0..255, or the numbers of a table, become x."""
 
-    name: str = "digits"  # digits, shapes, mnist, any other TFDS name, or a .npy, .npz, .csv or folder of images.
+    name: str = "digits"  # digits, shapes, mnist, any other TFDS name, or a .npy, .npz, .csv, .array_record or folder.
     kind: DataKind = "images"  # images, a table of numbers [N, D], or counts (whole numbers) [N, D].
     protocol: Protocol = "auto"
     """auto: what fits the likelihood and the data; dynamic for MNIST and its like alone, grey for other pictures that
@@ -39,11 +39,11 @@ class DataConfig:
     time. levels: the integers 0..255. dequantize: (x + u)/256 with uniform u; both of fewer levels with data.levels.
     standardize: a table's (value - mean)/std by the training rows. counts: the counts themselves."""
     size: tuple[int, ...] | None = None  # Pictures in files: HEIGHT WIDTH to crop at the centre and resample to.
-    crop: tuple[int, ...] | None = None  # A folder of pictures: HEIGHT WIDTH of their middle, cut out before that.
-    channels: int | None = None  # A folder of pictures: 1 makes them grey, 3 colour; needed where they are mixed.
-    background: tuple[int, ...] | None = None  # A folder: the colour behind transparent pictures, RED GREEN BLUE.
-    skip_unreadable: bool = False  # A folder: leave out files that are cut short or no pictures, and count them.
-    label_column: str | None = None  # The column of a .csv, or the array of an .npz, that holds the classes.
+    crop: tuple[int, ...] | None = None  # Files or records: HEIGHT WIDTH of their middle, cut out before that.
+    channels: int | None = None  # Files or records: 1 makes them grey, 3 colour; needed where they are mixed.
+    background: tuple[int, ...] | None = None  # The same: the colour behind transparent pictures, RED GREEN BLUE.
+    skip_unreadable: bool = False  # The same: leave out what is cut short or no picture, and count it.
+    label_column: str | None = None  # Column of a .csv, array of an .npz, integer of records: the classes.
     group_column: str | None = None
     """The array of an .npz, such as the person in a picture, whose groups stay on one side of train and test."""
     drop: tuple[str, ...] = ()  # Columns of a .csv to leave out, such as an identifier.
