@@ -9,11 +9,13 @@ import pytest
 
 import jaxvae
 from jaxvae.runs.builders.from_config import build_model, build_recipe, build_training
+from jaxvae.runs.builders.objective import with_judge
 from jaxvae.runs.choices.densities import DENSITIES
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.configs import config as configs
 from jaxvae.runs.configs import model as model_config
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, ObjectiveConfig, OptimConfig
+from jaxvae.runs.configs.serialize import changed_numbers
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.train import train_run
 from jaxvae.training.engine.loop import train
@@ -252,3 +254,17 @@ def test_a_game_keeps_no_gradients_of_before_unless_it_is_asked(kind, asked, rem
     state = made.optimizer.update(ones, made.optimizer.init(params), params)[1]
     moved = made.optimizer.update(zeros, state, params)[0]
     assert any(np.abs(leaf).max() > 1e-6 for leaf in jax.tree.leaves(moved)) == remembers
+
+
+def test_another_network_in_the_judges_file_is_another_run_and_the_same_in_another_place_is_not(tmp_path):
+    def noted(name, value):
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, kernel_0=np.full((1, 1, 1, 2), value, np.float32), bias_0=np.zeros(2, np.float32))
+        return with_judge(Config(objective=ObjectiveConfig(penalty="features", features=str(path))))
+
+    first, moved, other = noted("first", 1.0), noted("moved", 1.0), noted("first", 2.0)
+    assert len(first.objective.features_sha256) == 64
+    assert changed_numbers(first, moved) == []
+    assert [entry[0] for entry in changed_numbers(first, other)] == ["objective.features_sha256"]
+    unknown = replace(first, objective=replace(first.objective, features_sha256=None))  # an earlier version's
+    assert changed_numbers(unknown, other) == []

@@ -1,13 +1,13 @@
 """A config as the command line asks for it: without the fields that a run fills in itself, which config.json keeps."""
 
 from dataclasses import dataclass, fields
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Suppress
 
 from jaxvae.commands.cli import TrainOptions
-from jaxvae.runs.configs.config import Config, DataConfig, RecipeConfig
+from jaxvae.runs.configs.config import Config, DataConfig, ObjectiveConfig, RecipeConfig
 
 NO_RECIPE = RecipeConfig()
 
@@ -25,9 +25,16 @@ class AskedData(DataConfig):
 
 
 @dataclass(frozen=True)
+class AskedObjective(ObjectiveConfig):
+    __doc__ = ObjectiveConfig.__doc__
+    features_sha256: Suppress[str | None] = None
+
+
+@dataclass(frozen=True)
 class AskedConfig(Config):
     __doc__ = Config.__doc__
     data: AskedData = AskedData()
+    objective: AskedObjective = AskedObjective()
     recipe: Suppress[RecipeConfig] = NO_RECIPE
 
 
@@ -44,5 +51,9 @@ def asked(config: Config) -> AskedConfig:
         >>> asked(Config(seed=3)).seed
         3
     """
-    data = AskedData(**{field.name: getattr(config.data, field.name) for field in fields(DataConfig)})
-    return AskedConfig(**{field.name: getattr(config, field.name) for field in fields(Config)} | {"data": data})
+    data, objective = AskedData(**_values(config.data)), AskedObjective(**_values(config.objective))
+    return AskedConfig(**_values(config) | {"data": data, "objective": objective})
+
+
+def _values(config: Any) -> dict[str, Any]:
+    return {field.name: getattr(config, field.name) for field in fields(config)}

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 
 from jaxvae.runs.builders.from_config import build_model, build_recipe
+from jaxvae.runs.builders.objective import with_judge
 from jaxvae.runs.builders.recipe import Recipe, Training, check_fits, told_labels, training_of
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.examples import blank_example
@@ -48,6 +49,7 @@ def assemble(config: Config, own: Recipe | None) -> Assembled:
         ValueError, FileNotFoundError: for data that cannot be loaded, do not fit the model, or cannot be sampled.
     """
     found = load_run_data(config, told_labels(own))
+    found = found._replace(config=with_judge(found.config))
     config, raw = found.config, found.raw
     per_epoch = len(raw) // config.batch_size
     recipe = own

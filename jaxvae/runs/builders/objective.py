@@ -1,5 +1,7 @@
 """The loss that a config names: a bound, how its gradient is estimated, and a penalty."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from jaxvae.models.records import Model
@@ -7,8 +9,23 @@ from jaxvae.runs.choices.bounds import BOUNDS, ESTIMATORS
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.penalties import PENALTIES
 from jaxvae.runs.configs.config import Config
+from jaxvae.training.checkpoints.files import digest
 from jaxvae.training.engine.optimizers import kl_warmup
 from jaxvae.training.losses.bound import Loss, batch_bound_loss, bound_loss
+
+
+def with_judge(config: Config) -> Config:
+    """The same config with the digest of the file whose network judges pictures; a file not there is said by the loss.
+
+    Example:
+        >>> with_judge(Config()) == Config()
+        True
+    """
+    objective = config.objective
+    if objective.penalty != "features" or objective.features is None or not Path(objective.features).is_file():
+        return config
+    sha256 = digest(Path(objective.features))
+    return replace(config, objective=replace(objective, features_sha256=sha256))
 
 
 def build_loss(config: Config, model: Model, steps_per_epoch: int) -> Loss:

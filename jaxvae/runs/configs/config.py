@@ -52,7 +52,9 @@ class DataConfig:
     The 8x8 digits have 17 and no others: told 256, a model is paid for knowing which occur."""
     flip: bool = False  # Mirror each training image, left for right, half of the time; for faces, not for digits.
     shift: int = 0  # Move each training image by up to so many pixels, another way in every epoch.
-    jitter: float = 0.0  # Change brightness, contrast and colours of each training image, by up to this part.
+    jitter: float = 0.0
+    """Change brightness, contrast and colours of each training image, by up to this part. Pixels are then any of 256
+    levels; fewer data.levels round them."""
     resident: Literal["auto", "always", "never"] = "auto"
     """Whether all training examples lie on the device. auto: where they take a quarter of its memory at most. never:
     they stay in their file, or on the host, and are read while the device works. The numbers are the same."""
@@ -101,6 +103,7 @@ class ObjectiveConfig:
     penalty: Penalty = "none"  # Asked beside the bound: of all codes of a batch, or of how a reconstruction looks.
     penalty_weight: float = 1.0  # Its weight.
     features: str | None = None  # Of the penalty features: an .npz with the weights of the network that judges.
+    features_sha256: str | None = None  # Digest of that file; the run itself fills this in.
     beta: float = 1.0  # Weight of the KL (elbo only); 1 is a VAE.
     warmup_epochs: float = 0.0  # Epochs over which the weight of the KL rises from 0 to beta.
 

@@ -23,6 +23,7 @@ FILLED = (
     "data.classes",
     "data.train_sha256",
     "data.test_sha256",
+    "objective.features_sha256",
     "recipe.name",
     "recipe.sha256",
     "recipe.options",

@@ -144,11 +144,17 @@ def changed_numbers(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
     """The part of `difference` that makes `new` another run, so that it must not be resumed in silence.
 
     The number of epochs is free as long as the learning rate does not depend on it; where the digests say that the data
-    are the same, so is their path. A run of an earlier version keeps no digest to compare.
+    are the same, so is their path, and that of the network which judges pictures. A run of an earlier version keeps no
+    digest to compare.
     """
     free = list(FREE if new.optim.schedule == "constant" else FREE[1:])
     known = [(getattr(old.data, field), getattr(new.data, field)) for field in DIGESTS]
     free += [f"data.{field}" for field, pair in zip(DIGESTS, known, strict=True) if None in pair]
     if all(before == after is not None for before, after in known) or abspath(old.data.name) == new.data.name:
         free.append("data.name")
+    judges = (old.objective.features_sha256, new.objective.features_sha256)
+    if None in judges:
+        free.append("objective.features_sha256")
+    elif judges[0] == judges[1]:
+        free.append("objective.features")
     return [entry for entry in difference(old, new) if entry[0] not in free]

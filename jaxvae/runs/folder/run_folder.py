@@ -118,7 +118,7 @@ def other_run(folder: Path, changes: list[tuple[str, Any, Any]]) -> str:
     lines = [f"  {path}: {short(old)} in the folder, {short(new)} now" for path, old, new in changes]
     digests = [path for path, _, _ in changes if path.endswith("_sha256")]
     options = [flag_of(path, old) for path, old, _ in changes if path not in digests][:4]
-    back = " ".join(options + ["with the data it was given"] * bool(digests))
+    back = " ".join(options + ["with the data or the file it was given"] * bool(digests))
     return (
         "\n".join([f"{folder} holds another run:", *lines])
         + f"\nChoose another --workdir; or go on with that run: {back}; or go on with the new values: "
