@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
 
@@ -13,8 +14,8 @@ from jaxvae.training.engine.diagnosis import make_diagnosis
 from jaxvae.training.engine.hyper import Hyper, check_function, is_optimizer, optimizer_at
 from jaxvae.training.engine.sampler import examples_of
 from jaxvae.training.engine.state import TrainState
-from jaxvae.training.engine.step import Preprocess, Step, make_step, order_of, over_rows
-from jaxvae.training.feeding.placing import block_on, copied_to, copies, placed_on, shares
+from jaxvae.training.engine.step import Preprocess, Step, make_step, order_of, over_rows, take
+from jaxvae.training.feeding.placing import block_on, copied_to, copies, placed_on, shares, shares_of_processes
 from jaxvae.training.losses.bound import Loss, Metrics
 
 Array = jax.Array
@@ -40,6 +41,7 @@ class CompiledSteps(NamedTuple):
         memory: (state, images, hyper=None) -> bytes that the program of `run` takes, or None where the compiler does
             not say: what it is given, what it returns and what it needs between, by the compiler's own analysis.
         hyper: whether `run` and `diagnose` are to be given numbers.
+        own: the places in a batch of the examples that this process is to gather for a block; None for all of them.
     """
 
     run: Callable[..., tuple[TrainState, Metrics]]
@@ -53,6 +55,7 @@ class CompiledSteps(NamedTuple):
     place_block: Callable[[Any], Any]
     memory: Callable[..., int | None]
     hyper: bool = False
+    own: np.ndarray | None = None
 
 
 def batch_of(at_most: int, examples: int) -> int:
@@ -150,15 +153,22 @@ def compile_steps(
     everywhere, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
     if mode == "mesh":
 
-        def on_mesh(state: TrainState, rows: Any, order: Array, first: Array, steps: Array, numbers: Hyper):
-            def shared_step(state: TrainState, raw: Any):
-                return step_at(numbers)(state, jax.lax.with_sharding_constraint(raw, shared))
+        def on_mesh(spread: PartitionSpec):
+            # Each device picks its share of a batch, out of all rows or of its own: alike programs give alike bits.
+            specs: Any = {"in_specs": (spread, PartitionSpec(AXIS)), "out_specs": PartitionSpec(AXIS)}
+            pick = jax.shard_map(take, mesh=mesh, **specs)
 
-            return over_rows(shared_step, steps_per_call)(state, rows, order, first, steps)
+            def program(state: TrainState, rows: Any, order: Array, first: Array, steps: Array, numbers: Hyper):
+                return over_rows(step_at(numbers), steps_per_call, pick)(state, rows, order, first, steps)
+
+            return jax.jit(program, donate_argnums=0, out_shardings=both)
 
         both = (everywhere, everywhere)
-        run = _runs(jax.jit(on_mesh, donate_argnums=0, out_shardings=both), jax.jit(order, out_shardings=both))
-        rest = run.block, block_on(everywhere), run.memory, hyper
+        whole, block = on_mesh(PartitionSpec()), on_mesh(PartitionSpec(AXIS))
+        run = _runs(whole, jax.jit(order, out_shardings=both), block)
+        own, put = shares_of_processes(shared)
+        places = np.arange(batch_size).reshape(count, -1)[own].ravel()
+        rest = run.block, put, run.memory, hyper, places
         return CompiledSteps(run.whole, copied_to(everywhere), placed_on(everywhere), *sizes, diagnose, *rest)
 
     def own_order(key: Array, step: Array, images: Any):
@@ -198,15 +208,19 @@ class _Runs(NamedTuple):
     memory: Callable[..., int | None]
 
 
-def _runs(program: Any, order: Callable[..., Any]) -> _Runs:
-    """Both, of the compiled steps and what gives the order of an epoch; they take no numbers where none are given."""
+def _runs(program: Any, order: Callable[..., Any], of_block: Any = None) -> _Runs:
+    """Both, of the compiled steps and what gives the order of an epoch; they take no numbers where none are given.
+
+    Of a block another program takes the steps where it lies otherwise than all examples.
+    """
+    of_block = program if of_block is None else of_block
 
     def whole(state: TrainState, images: Any, steps: Array, hyper: Hyper | None = None) -> Any:
         found, first = order(state.key, state.step, images)
         return program(state, examples_of(images), found, first, steps, {} if hyper is None else hyper)
 
     def block(state: TrainState, block: tuple[Any, Array], steps: Array, hyper: Hyper | None = None) -> Any:
-        return program(state, *block, jnp.int32(0), steps, {} if hyper is None else hyper)
+        return of_block(state, *block, jnp.int32(0), steps, {} if hyper is None else hyper)
 
     def memory(state: TrainState, images: Any, hyper: Hyper | None = None) -> int | None:
         found, first = order(state.key, state.step, images)

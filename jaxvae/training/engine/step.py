@@ -151,7 +151,9 @@ def _value_and_metrics(loss: Loss, params: Params, keys: Key, batch: Any, step: 
     return found
 
 
-def over_rows(step: Step, steps_per_call: int) -> Callable[..., tuple[TrainState, Metrics]]:
+def over_rows(
+    step: Step, steps_per_call: int, pick: Callable[..., Any] | None = None
+) -> Callable[..., tuple[TrainState, Metrics]]:
     """run(state, rows, order, first, count) -> (state, metrics [steps_per_call, ...]): `count` steps in one loop.
 
     The rows are examples [N, ...], all of them or some that the host gathered, and the order [S, B] says which of them
@@ -161,13 +163,15 @@ def over_rows(step: Step, steps_per_call: int) -> Callable[..., tuple[TrainState
     Args:
         step: from `make_step`.
         steps_per_call: the most steps one call can take; metrics beyond `count` are zero.
+        pick: (rows, indices [B]) -> a batch; by default `take`.
     """
+    chosen = take if pick is None else pick
 
     def run(state: TrainState, rows: Any, order: Array, first: Array, count: Array) -> tuple[TrainState, Metrics]:
         flat, size = order.reshape(-1), order.shape[1]
 
         def one(state: TrainState, i: Array) -> tuple[TrainState, Metrics]:
-            return step(state, take(rows, jax.lax.dynamic_slice_in_dim(flat, (first + i) * size, size)))
+            return step(state, chosen(rows, jax.lax.dynamic_slice_in_dim(flat, (first + i) * size, size)))
 
         def body(i: Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, metrics = one(carry[0], i)

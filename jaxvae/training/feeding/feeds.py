@@ -146,14 +146,19 @@ class Stream:
             self.next[1].thread.join(PATIENCE)
 
     def _block(self, wanted: Wanted) -> Any:
-        """The batches [steps, batch_size, ...] on the devices; those beyond the wanted ones say nothing."""
+        """The batches [steps, batch_size, ...] on the devices; those beyond the wanted ones say nothing.
+
+        Of several processes each reads the examples of its own devices, and no others.
+        """
+        index, own = self._indices(wanted).reshape(wanted.steps, -1), self.compiled.own
+        index = index if own is None else index[:, own]
 
         def shaped(rows: np.ndarray) -> np.ndarray:
-            block = np.empty((self.steps * self.compiled.batch_size, *rows.shape[1:]), rows.dtype)
+            block = np.empty((self.steps * index.shape[1], *rows.shape[1:]), rows.dtype)
             block[: len(rows)] = rows
-            return block.reshape(self.steps, self.compiled.batch_size, *rows.shape[1:])
+            return block.reshape(self.steps, index.shape[1], *rows.shape[1:])
 
-        return self.compiled.place_block(jax.tree.map(shaped, self._rows(self._indices(wanted))))
+        return self.compiled.place_block(jax.tree.map(shaped, self._rows(index.ravel())))
 
     def _indices(self, wanted: Wanted) -> np.ndarray:
         """Which examples, int64; the order of an epoch takes a dozen bytes an example while it is made, then four."""

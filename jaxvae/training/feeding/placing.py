@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, Sharding
+from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from jaxvae.checks import fits
 from jaxvae.training.engine.processes import everywhere
@@ -44,6 +44,37 @@ def block_on(where: Sharding) -> Place:
         return place(rows), place(_in_order(steps, batch))
 
     return put
+
+
+def shares_of_processes(shared: NamedSharding) -> tuple[np.ndarray, Place]:
+    """(which of the devices, in the order of their shares, are of this process; how it brings its share of a block).
+
+    The share is [S, B * own devices / devices, ...], one device after the other; the rows [S * B, ...] that all the
+    processes make of theirs lie device by device, and the order [S, B] counts within the rows of each.
+    """
+    devices = [*shared.mesh.devices.flat]
+    own = np.array([at for at, device in enumerate(devices) if device.process_index == jax.process_index()])
+
+    def put(block: Any) -> Any:
+        steps, batch = jax.tree.leaves(block)[0].shape[:2]
+        each = batch // len(own)
+
+        def spread(leaf: np.ndarray) -> Array:
+            apart = np.moveaxis(leaf.reshape(steps, len(own), each, *leaf.shape[2:]), 1, 0)
+            rows = apart.reshape(len(own), steps * each, *leaf.shape[2:])
+            at = {int(device): row for device, row in zip(own, rows, strict=True)}
+            shape = (len(devices) * steps * each, *leaf.shape[2:])
+
+            def rows_of(index: Any) -> np.ndarray:
+                return at[(index[0].start or 0) // (steps * each)]
+
+            return jax.make_array_from_callback(shape, shared, rows_of)
+
+        order = np.tile(_in_order(steps, each), (1, len(devices)))
+        place = placed_on(NamedSharding(shared.mesh, PartitionSpec()))
+        return _checked(functools.partial(jax.tree.map, spread))(block), place(order)
+
+    return own, put
 
 
 def shares(shared: NamedSharding) -> Place:
