@@ -37,7 +37,8 @@ class PriorsOptions:
     latent_dim: int = 40  # Number of latents.
     samples: int = 500  # K of the IWAE bound on the test images.
     limit: int | None = 2000  # The first so many test images, in the hashed order of TFDS; None takes all 10,000.
-    seed: int = 0  # Seed of every run.
+    seed: int = 0  # The first seed.
+    seeds: int = 1  # How many seeds of each row; they are one axis of the row's program.
     workdir: Workdir = "runs/priors"  # Where the runs lie.
     progress: bool = True  # Show progress bars.
 
@@ -70,6 +71,9 @@ def row_config(row: str, options: PriorsOptions):
 
 def main(options: PriorsOptions) -> int:
     """Trains, measures and prints."""
+    from jaxvae.checks import positive_integer
+
+    seeds = range(options.seed, options.seed + positive_integer("seeds", options.seeds))
     configs: dict[str, Any] = {row: row_config(row, options) for row in options.rows}
     return run_cells(
         configs,
@@ -78,6 +82,7 @@ def main(options: PriorsOptions) -> int:
         limit=options.limit,
         published={},
         baseline=options.rows[0],
+        seeds=seeds,
     )
 
 

@@ -2,7 +2,12 @@
 
 import importlib
 import json
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -119,3 +124,61 @@ def test_a_search_needs_validation_images(tmp_path):
 def test_words_that_a_search_does_not_take(words, says):
     with pytest.raises(UsageError, match=says):
         parse_search(words.split())
+
+
+def test_a_search_that_is_killed_while_it_proposes_or_tells_has_the_same_groups(tmp_path, optuna):
+    distributions, small = distributions_of(TINY, {"optim.lr": Range(1e-3, 1e-1)}), (3, 4)
+
+    def ended(cuts):
+        """What is proposed, and in which groups, by a search that is killed after so many proposals and results."""
+        study, groups = optuna.create_study(), []
+        ask, asked = study.ask, 0
+
+        def proposing(space):
+            nonlocal asked
+            if asked in cuts:
+                cuts.remove(asked)
+                raise KeyboardInterrupt
+            asked += 1
+            return ask(space)
+
+        study.ask = proposing
+        while True:
+            try:
+                group = searching._group(study, tmp_path, distributions, *small, seed=1)
+                if not group:
+                    return [trial.params for trial in study.trials], groups
+                for trial in group:
+                    if -trial.number in cuts:
+                        cuts.remove(-trial.number)
+                        raise KeyboardInterrupt
+                    study.tell(trial.number, trial.params["optim.lr"])
+                groups.append([trial.number for trial in group])
+            except KeyboardInterrupt:
+                continue
+
+    whole, groups = ended([])
+    assert groups == [[0, 1, 2], [3]]
+    assert len({trial["optim.lr"] for trial in whole}) == 4
+    cut, others = ended([2, -1])  # before the third proposal, and before the second result is told
+    assert cut == whole
+    assert others == [[1, 2], [3]]
+
+
+@pytest.mark.full
+def test_a_process_that_is_killed_is_gone_on_with(tmp_path, optuna):
+    words = "digits --optim.lr 1e-3:1e-1:log --objective.beta 1 2 --validation-fraction 0.3 --epochs 20 --no-progress"
+    words += " --batch-size 400 --model.hidden 6 --trials 2 --together 2 --workdir"
+    root, folder = Path(__file__).parents[2], tmp_path / "a"
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    job = subprocess.Popen([sys.executable, "-m", "experiments.search", *words.split(), str(folder)], env=env, cwd=root)
+    while not list(folder.glob("members/*/checkpoints/0*")) and job.poll() is None:
+        time.sleep(0.1)
+    job.kill()
+    assert job.wait(10) == -9
+    options = parse_search([*words.split(), str(folder)])
+    found = search(options.config, options.space, folder, trials=2, together=2, say=lambda line: None)
+    assert {trial.state.name for trial in found.study.trials} == {"COMPLETE"}
+    study = optuna.create_study()  # whose proposals are those of a search that nobody killed
+    fresh = searching._group(study, tmp_path, distributions_of(options.config, options.space), 2, 2, seed=0)
+    assert [trial.params for trial in fresh] == [trial.params for trial in found.study.trials]

@@ -121,10 +121,10 @@ def test_a_member_that_diverges_stops_alone_and_is_said(tmp_path):
 @pytest.mark.slow
 def test_numbers_that_must_be_known_get_a_program_each(tmp_path):
     lines = []
-    grid = {"objective.warmup_epochs": (0.0, 1.0), "seed": (0, 1)}
+    grid = {"optim.warmup_epochs": (0.0, 1.0), "seed": (0, 1)}
     done = sweep(replace(TINY, epochs=1), grid, tmp_path / "d", say=lines.append)
     assert [line for line in lines if "program" in line] == [
-        "objective.warmup_epochs must be known before compiling: a program for each value.",
+        "optim.warmup_epochs must be known before compiling: a program for each value.",
         "2 members in one program: warmup_epochs=0,seed=0 to warmup_epochs=0,seed=1.",
         "2 members in one program: warmup_epochs=1,seed=0 to warmup_epochs=1,seed=1.",
     ]

@@ -134,8 +134,9 @@ Trains every combination of the values of some options, as many members as
 possible in one program. Options are those of a training; one that is given
 several values, or a range 0:8 of whole numbers, is varied.
 
-Numbers of the objective and the optimizer, and seeds, share a program; every
-other option makes a program for each of its values. A member is an ordinary
+Seeds and numbers (of the objective, the optimizer, and model.std, weight,
+temperature and the like) share a program; every other option makes a program
+for each of its values. A member is an ordinary
 run in WORKDIR/members/NAME. The same command goes on after an interruption.
 
   --workdir FOLDER  by default runs/sweep-PRESET

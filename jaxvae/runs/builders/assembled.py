@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import jax
 
+from jaxvae.models.records import Model
 from jaxvae.runs.builders.from_config import build_model, build_recipe
 from jaxvae.runs.builders.objective import with_judge
 from jaxvae.runs.builders.recipe import Recipe, Training, check_fits, told_labels, training_of
-from jaxvae.runs.configs.config import Config
+from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.examples import blank_example
 from jaxvae.runs.folder.sampling import sampled
 from jaxvae.runs.held_out import RunData, load_run_data
@@ -38,6 +39,12 @@ class Assembled(NamedTuple):
         return init(jax.random.key(self.data.config.seed), blank_example(self.recipe.model))
 
 
+def model_of(data: RunData, config: ModelConfig) -> Model:
+    """The model that a config names for the data of a run, whose parameters may start from them."""
+    raw, told = data.raw, data.config.data
+    return build_model(config, raw.shape[1:], raw, classes=told.classes, levels=told.levels, protocol=told.protocol)
+
+
 def assemble(config: Config, own: Recipe | None) -> Assembled:
     """Loads the data and builds what is trained on them; nothing is written, and no step is made.
 
@@ -54,11 +61,7 @@ def assemble(config: Config, own: Recipe | None) -> Assembled:
     per_epoch = len(raw) // config.batch_size
     recipe = own
     if recipe is None:
-        data = config.data
-        model = build_model(
-            config.model, raw.shape[1:], raw, classes=data.classes, levels=data.levels, protocol=data.protocol
-        )
-        recipe = build_recipe(config, model, per_epoch)
+        recipe = build_recipe(config, model_of(found, config.model), per_epoch)
     check_fits(recipe, config)
     if recipe.model.context is not None:
         recipe.model.context.check(found.examples.context, f"the labels of {config.data.name}")

@@ -18,6 +18,7 @@ from jaxvae.runs.choices.networks import sized
 from jaxvae.runs.choices.records import Given
 from jaxvae.runs.configs.config import Config, ModelConfig, OptimConfig, Protocol
 from jaxvae.runs.examples import blank_example
+from jaxvae.traced import surely
 from jaxvae.training.engine.optimizers import learning_rate_schedule, make_optimizer
 from jaxvae.training.engine.stages import burda_schedule, burda_stages
 from jaxvae.training.engine.state import TrainState, init_state
@@ -97,7 +98,7 @@ def _optimizer(
     """The optimizer of a config, at a multiple of its learning rate; `b1` is a kind's, where the config names none."""
     eps = None if optim.name == "sgd" else optim.eps
     b1 = None if optim.name == "sgd" else b1 if optim.b1 is None else optim.b1
-    at = schedule if rate == 1.0 else lambda step: rate * schedule(step)
+    at = schedule if surely(rate == 1.0) else lambda step: rate * schedule(step)
     return make_optimizer(optim.name, at, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps, b1=b1)
 
 

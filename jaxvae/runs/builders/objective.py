@@ -4,11 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
+
+from jaxvae.checks import is_concrete
 from jaxvae.models.records import Model
 from jaxvae.runs.choices.bounds import BOUNDS, ESTIMATORS
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.penalties import PENALTIES
 from jaxvae.runs.configs.config import Config
+from jaxvae.traced import surely
 from jaxvae.training.checkpoints.files import digest
 from jaxvae.training.engine.optimizers import kl_warmup
 from jaxvae.training.losses.bound import Loss, batch_bound_loss, bound_loss
@@ -34,9 +38,10 @@ def build_loss(config: Config, model: Model, steps_per_epoch: int) -> Loss:
     if own is not None:
         loss: Loss = own(config, model)
         return loss
-    warmup = round(objective.warmup_epochs * steps_per_epoch)
     beta: Any = objective.beta
-    if warmup:
+    rise = objective.warmup_epochs * steps_per_epoch
+    warmup: Any = round(rise) if is_concrete(rise) else jnp.round(rise)
+    if not surely(warmup == 0):
         beta = kl_warmup(warmup, objective.beta, steps=config.epochs * steps_per_epoch)
     penalty, chosen = PENALTIES[objective.penalty], BOUNDS[objective.bound]
     if penalty.loss is not None:

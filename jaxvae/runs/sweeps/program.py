@@ -5,25 +5,33 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxvae.runs.builders.assembled import Assembled
-from jaxvae.runs.builders.from_config import abstract_state, build_training
+from jaxvae.runs.builders.from_config import abstract_state, build_model, build_training
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.sweeps.grid import MOST, Member, with_values
 from jaxvae.training.engine.state import TrainState, memory_bytes
 from jaxvae.training.engine.step import make_step, repeated
 
 Array = jax.Array
+# Numbers of a model that may be an axis. Of the others `dropout` builds another network at 0, `labelled` chooses data,
+# and the ends of a diffusion's noise are compared, and drawn with, before there is a program.
+MODEL = tuple(f"model.{name}" for name in ("std", "temperature", "noise", "weight", "decoder_weight", "critic_rate"))
+WARMUP = "objective.warmup_epochs"
 # What building a loss or an optimizer raises where a number has to be known before it is compiled.
 NEEDED = (TypeError, ValueError, jax.errors.JAXTypeError, jax.errors.JAXIndexError)
 
 
 def program_of(work: Assembled) -> Callable[..., Any]:
     """(numbers, state, images, count) -> (state, metrics [steps_per_call, ...]) of one member; numbers {field: []}."""
-    config, model = work.data.config, work.recipe.model
+    config, data = work.data.config, work.data.config.data
+    shown: Any = {"classes": data.classes, "levels": data.levels, "protocol": data.protocol}
 
     def run(numbers: dict[str, Array], state: TrainState, images: Any, count: Array) -> Any:
-        own = with_values(config, numbers)
+        own, model = with_values(config, numbers), work.recipe.model
+        if any(path in MODEL for path in numbers):  # the same parameters, of a model of other numbers
+            model = build_model(own.model, model.event_shape, **shown)
         step = make_step(
             *build_training(own, model, work.per_epoch), ema=own.optim.ema, skip_above=own.optim.skip_above
         )
@@ -38,16 +46,27 @@ def compiled_together(work: Assembled) -> Callable[..., Any]:
 
 
 def candidates(members: Sequence[Member]) -> tuple[str, ...]:
-    """The fields whose values may be numbers of one program: those of objective and optimizer that are floats."""
+    """The fields whose values may be numbers of one program: floats of objective, optimizer, and some of the model."""
 
     def is_number(path: str) -> bool:
         return all(isinstance(member.values[path], float) for member in members)  # and never None, which is no number
 
-    return tuple(path for path in members[0].values if path.startswith(("objective.", "optim.")) and is_number(path))
+    def may_be(path: str) -> bool:
+        return path.startswith(("objective.", "optim.")) or path in MODEL
+
+    return tuple(path for path in members[0].values if may_be(path) and is_number(path))
+
+
+def numbers_of(work: Assembled, members: Sequence[Member], paths: Sequence[str]) -> dict[str, np.ndarray]:
+    """{field: float32 [members]}; a warm-up has whole steps, rounded here as in a run alone, where the digits are."""
+    found = {path: np.array([member.values[path] for member in members]) for path in paths}
+    if WARMUP in found:
+        found[WARMUP] = np.round(found[WARMUP] * work.per_epoch) / work.per_epoch
+    return {path: values.astype(np.float32) for path, values in found.items()}
 
 
 def is_traceable(work: Assembled, path: str) -> bool:
-    """Whether loss and optimizer can be built from a number that is not known yet; nothing is compiled."""
+    """Whether model, loss and optimizer can be built from a number that is not known yet; nothing is compiled."""
     images = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), work.data.examples)
     state = abstract_state(work.data.config, work.recipe.model, work.parts.optimizer)
     number, count = jax.ShapeDtypeStruct((), jnp.float32), jnp.int32(1)

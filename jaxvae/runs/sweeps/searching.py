@@ -24,7 +24,8 @@ from jaxvae.runs.sweeps.sweeping import House, check_sweepable, train_all
 from jaxvae.training.checkpoints.folders import lock_folder
 from jaxvae.training.engine.signals import stop_on_signals
 
-FOLDER = "jaxvae folder"  # a trial's attribute: which search trains it
+# A trial's attributes: which search trains it, and [how many trials that had before the group, how many the group has].
+FOLDER, GROUP = "jaxvae folder", "jaxvae group"
 
 
 class Searched(NamedTuple):
@@ -57,8 +58,9 @@ def search(
 ) -> Searched:
     """Trains trials that Optuna proposes, `together` at a time in one program; run again, it goes on where it was.
 
-    A trial that was interrupted goes on from its checkpoint, one that diverged is told as failed. Several processes
-    may share a study, each with a folder of its own.
+    A trial that was interrupted goes on from its checkpoint, one that diverged is told as failed. The proposals of a
+    study of its own are those of an uninterrupted search. Several processes may share a study, each with a folder of
+    its own.
 
     Args:
         config: of all that is not searched; it needs a `validation_fraction`.
@@ -87,9 +89,10 @@ def search(
     }
     with lock_folder(folder), stop_on_signals() as stop:
         record = claim_as(folder, asked, [])
-        study = study or _study(storage or str(folder / "study.db"), name, config.seed)
+        seed = config.seed if study is None else None
+        study = study or _study(storage or str(folder / "study.db"), name)
         house = House(folder, together, record, {}, stop, say)
-        while not stop.signal and (group := _group(study, folder, distributions, min(together, trials), trials)):
+        while not stop.signal and (group := _group(study, folder, distributions, together, trials, seed)):
             members = [_member(config, trial) for trial in group]
             record["members"] = [f"trial={trial.number}" for trial in _own(study, folder)]
             write_json(folder / SWEEP, record)
@@ -99,13 +102,10 @@ def search(
     return Searched(folder, [_member(config, trial) for trial in _own(study, folder)], study, stop.signal)
 
 
-def _study(storage: str, name: str, seed: int) -> Any:
-    """Opened or made; the proposals of a batch keep away from each other, and a second start proposes others."""
-    optuna = import_optuna()
+def _study(storage: str, name: str) -> Any:
+    """Opened or made."""
     url = storage if "://" in storage else f"sqlite:///{storage}"
-    study = optuna.create_study(storage=url, study_name=name, load_if_exists=True, direction="minimize")
-    study.sampler = optuna.samplers.TPESampler(constant_liar=True, seed=seed + len(study.get_trials(deepcopy=False)))
-    return study
+    return import_optuna().create_study(storage=url, study_name=name, load_if_exists=True, direction="minimize")
 
 
 def _own(study: Any, folder: Path) -> list[Any]:
@@ -115,18 +115,33 @@ def _own(study: Any, folder: Path) -> list[Any]:
     ]
 
 
-def _group(study: Any, folder: Path, distributions: Any, together: int, trials: int) -> list[Any]:
-    """The trials to train next: those that were interrupted, else new ones, up to so many in the study."""
-    waiting = [trial for trial in _own(study, folder) if not trial.state.is_finished()]
+def _group(
+    study: Any, folder: Path, distributions: Any, together: int, trials: int, seed: int | None = None
+) -> list[Any]:
+    """The trials to train next: those that were interrupted, and what their group lacks; else new ones.
+
+    There are up to so many in the study. With a seed, a proposal is a function of it and of what the study holds, so
+    that a search that was killed proposes what it would have proposed.
+    """
+    own = _own(study, folder)
+    waiting = [trial for trial in own if not trial.state.is_finished()]
     if waiting:
-        return waiting[:together]
-    found = []
-    done = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
-    for _ in range(min(together, trials - done)):
+        group = waiting[0].user_attrs[GROUP]
+        waiting = [trial for trial in waiting if trial.user_attrs[GROUP] == group]
+        lacking = group[1] - sum(trial.user_attrs[GROUP] == group for trial in own)
+    else:
+        done = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+        lacking = max(0, min(together, trials - done))
+        group = [len(own), lacking]
+    for _ in range(lacking):
+        if seed is not None:  # the proposals of a group keep away from each other
+            number = seed + len(study.get_trials(deepcopy=False))
+            study.sampler = import_optuna().samplers.TPESampler(constant_liar=True, seed=number)
         trial = study.ask(distributions)
-        trial.set_user_attr(FOLDER, str(folder.resolve()))  # last, so that a trial that has it has all its values
-        found.append(trial)
-    return found
+        trial.set_user_attr(GROUP, group)
+        trial.set_user_attr(FOLDER, str(folder.resolve()))  # last, so that a trial that has it has all the rest
+        waiting.append(trial)
+    return waiting
 
 
 def _member(config: Config, trial: Any) -> Member:

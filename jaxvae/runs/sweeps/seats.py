@@ -7,8 +7,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from jaxvae.models.records import Model
 from jaxvae.runs import measure
-from jaxvae.runs.builders.assembled import Assembled
+from jaxvae.runs.builders.assembled import Assembled, model_of
+from jaxvae.runs.configs.config import ModelConfig
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.metrics import truncate_after
 from jaxvae.runs.folder.sampling import restore
@@ -18,10 +20,12 @@ from jaxvae.runs.testing import Testing, selection_of
 from jaxvae.runs.tracking.trackers import as_trackers
 from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.engine.loop import longest_run
+from jaxvae.training.engine.optimizers import warn_if_unfinished
 from jaxvae.training.engine.state import TrainState, compiled_init
 from jaxvae.training.engine.windows import Windows
 
 LOG_STEPS = 100  # as of a run alone
+Started = tuple[Model, Callable[..., TrainState]]  # a model, and (key, example) -> its state at step 0
 
 
 @dataclass
@@ -76,17 +80,24 @@ def seats_of(work: Assembled, members: list[Member], folder: Path, say: Callable
     Raises:
         ValueError: if one of the folders holds another run.
     """
-    model = work.recipe.model
-    init = compiled_init(model, work.parts.optimizer, ema=work.recipe.ema is not None)
-    return [_seat(work, member, folder / run_folder.MEMBERS / member.name, init, say) for member in members]
+    started: dict[ModelConfig, Started] = {}
+    seats = []
+    for member in members:
+        config = with_values(work.data.config, member.values)
+        own, warmup = config.model, config.objective.warmup_epochs
+        if warmup != work.data.config.objective.warmup_epochs:  # that of the config was looked at when it was assembled
+            warn_if_unfinished("KL warm-up", round(warmup * work.per_epoch), config.epochs * work.per_epoch)
+        if own not in started:  # its numbers are in its first parameters and in what it measures
+            model = work.recipe.model if own == work.data.config.model else model_of(work.data, own)
+            started[own] = model, compiled_init(model, work.parts.optimizer, ema=work.recipe.ema is not None)
+        seats.append(_seat(work, member, folder / run_folder.MEMBERS / member.name, started[own], say))
+    return seats
 
 
-def _seat(
-    work: Assembled, member: Member, folder: Path, init: Callable[..., TrainState], say: Callable[[str], None]
-) -> Seat:
+def _seat(work: Assembled, member: Member, folder: Path, started: Started, say: Callable[[str], None]) -> Seat:
     from jaxvae.runs.examples import blank_example
 
-    model, per_epoch, data = work.recipe.model, work.per_epoch, work.data
+    (model, init), per_epoch, data = started, work.per_epoch, work.data
     config = with_values(data.config, member.values)
     folder = run_folder.create(folder)
     resumed = run_folder.check(folder, config)

@@ -51,8 +51,9 @@ def sweep(
 ) -> Swept:
     """Trains every combination of some options' values; run again, it goes on where it was.
 
-    Numbers of the objective and the optimizer, and seeds, are one array axis of one program; every other option makes
-    a program of its own. A member is the run it would be alone on one device, up to the rounding of its products;
+    Seeds, numbers of the objective and the optimizer, and some of the model's (its likelihood's width, temperatures,
+    weights) are one array axis of one program; every other option makes a program of its own. A member is the run it
+    would be alone on one device, up to the rounding of its products;
     several devices share the members.
 
     Args:

@@ -13,7 +13,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding
 from jaxvae.runs.builders.assembled import Assembled
 from jaxvae.runs.progress import progress_bar
 from jaxvae.runs.summary import machine_of
-from jaxvae.runs.sweeps.program import compiled_together
+from jaxvae.runs.sweeps.program import compiled_together, numbers_of
 from jaxvae.runs.sweeps.seats import Seat
 from jaxvae.training.engine.loop import SECONDS_PER_CALL, Report
 from jaxvae.training.engine.signals import Stop
@@ -72,7 +72,7 @@ def _advance(
     They are saved at `end`, where they wait for others.
     """
     apart, everywhere = shardings(len(cohort))
-    values = {path: np.array([seat.member.values[path] for seat in cohort], np.float32) for path in numbers}
+    values = numbers_of(work, [seat.member for seat in cohort], numbers)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[seat.state for seat in cohort])
     values, states, images = jax.device_put((values, stacked, work.data.examples), (apart, apart, everywhere))
     step, limit, warm, batch = cohort[0].step, 8, False, work.data.config.batch_size

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxvae.checks import finite_number, positive_integer, shown
+from jaxvae.checks import finite_number, is_concrete, positive_integer, shown
 from jaxvae.traced import surely
 
 Array = jax.Array
@@ -179,7 +179,7 @@ def kl_warmup(warmup_steps: int, beta: float = 1.0, *, steps: int | None = None)
     """The weight of the KL at a step: from 0 to beta, linearly over `warmup_steps`, then beta.
 
     Args:
-        warmup_steps: steps of the rise, at least 1.
+        warmup_steps: steps of the rise, at least 1; a traced number of them may be 0, which is no rise.
         beta: the weight it ends at.
         steps: steps in the whole run; if given, a run too short to finish the warm-up warns.
 
@@ -190,8 +190,11 @@ def kl_warmup(warmup_steps: int, beta: float = 1.0, *, steps: int | None = None)
         >>> [round(float(weight(step)), 2) for step in (0, 50, 100, 500)]
         [0.0, 0.5, 1.0, 1.0]
     """
-    warmup_steps = positive_integer("warmup_steps", warmup_steps)
     finite_number("beta", beta)
+    if not is_concrete(warmup_steps):
+        least = jnp.maximum(warmup_steps, 1)
+        return lambda step: beta * jnp.where(warmup_steps > 0, jnp.minimum(1.0, step / least), 1.0)
+    warmup_steps = positive_integer("warmup_steps", warmup_steps)
     if steps is not None:
         warn_if_unfinished("KL warm-up", warmup_steps, steps)
     return lambda step: beta * jnp.minimum(1.0, step / warmup_steps)
