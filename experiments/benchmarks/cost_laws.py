@@ -14,17 +14,15 @@ Members 1, 1.17; 1, 1.00. Devices 0, 0.23; -1, -0.21. Examples held 0, 0.01; 1, 
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.benchmarks.cost_slopes import draw, show
 from experiments.benchmarks.kept import kept
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PICTURE = Path("runs/benchmarks/cost_laws/cost_laws.png")
 BLOCK = 2**26 // (4 * 784)  # rows a stream would hold, BLOCK_BYTES of jaxvae/training/feeding/feeds.py; none is read
@@ -57,6 +55,7 @@ AXES = (
     Axis("virtual devices, batch 1024", (1, 2, 4, 8), lambda n: {"devices": n, "batch": 1024}, 0, -1),
     Axis("examples on the device", (1000, 4000, 16000, 64000), lambda n: {"rows": n}, 0, 1),
     Axis("examples, a block at most", (1000, 4000, 16000, 64000), lambda n: {"rows": min(n, BLOCK)}, 0, 0),
+    Axis("examples in a file, a stream", (1000, 4000, 16000, 64000), lambda n: {"file": n}, 0, 0),
 )
 
 
@@ -74,29 +73,8 @@ class Options:
     points: int | None = None  # The most values of an axis, from the smallest; None takes all.
     turns: int = 4  # Of each point.
     axes: int | None = None  # How many of the axes; None takes all.
+    only: str = ""  # Those axes whose names have this in them, such as stream.
     picture: Path = PICTURE  # Where to draw.
-
-
-def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """The power b of the fit y = a x^b, by least squares of logarithms.
-
-    Example:
-        >>> round(slope([1, 2, 4], [3, 12, 48]), 6)
-        2.0
-    """
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
-
-
-def ends(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """The slopes over the lower and over the upper half of the points, which share the middle one.
-
-    Example:
-        >>> [round(value, 6) for value in ends([1, 2, 4, 8, 16], [1, 1, 1, 2, 4])]
-        [0.0, 1.0]
-    """
-    half = len(x) // 2
-    upper = half - 1 + len(x) % 2
-    return slope(x[: half + 1], y[: half + 1]), slope(x[upper:], y[upper:])
 
 
 def program(
@@ -110,8 +88,16 @@ def program(
     members: int = 1,
     devices: int = 1,
     rows: int | None = None,
-) -> tuple[Callable[[], Any], float]:
-    """(a step, megabytes) of a Bernoulli VAE of pictures, trained by Adam; of `rows` that are held a batch is taken."""
+    file: int | None = None,
+) -> tuple[Callable[[], int], float]:
+    """(takes steps and returns how many, megabytes) of a Bernoulli VAE of pictures, trained by Adam.
+
+    Of `rows` that are held a batch is taken; of `file` examples it is read as training does, see `streaming.stream`.
+    """
+    if file is not None:
+        from experiments.benchmarks.streaming import stream
+
+        return stream(file, batch, hidden, latents)
     import jax
     import jax.numpy as jnp
     import optax
@@ -151,9 +137,10 @@ def program(
     whole = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes - size.alias_size_in_bytes
     held = [state]
 
-    def once() -> None:
+    def once() -> int:
         held[0], _ = compiled(held[0], placed)
         jax.block_until_ready(held[0])
+        return 1
 
     return once, whole / 1e6
 
@@ -166,54 +153,10 @@ def measure(axis: Axis, turns: int) -> Measured:
         for (once, _), times in zip(made, found, strict=True):
             steps, begun = 0, time.process_time()
             while not steps or time.process_time() - begun < 0.05:
-                once()
-                steps += 1
+                steps += once()
             if turn:  # the first warms up
                 times.append(1e3 * (time.process_time() - begun) / steps)
     return Measured([min(times) for times in found], [megabytes for _, megabytes in made])
-
-
-def show(axes: Sequence[Axis], found: Sequence[Measured]) -> None:
-    """Prints the table of slopes."""
-    from jaxvae.evaluation.measured import print_table
-
-    cells = []
-    for axis, (milliseconds, megabytes) in zip(axes, found, strict=True):
-        times, sizes = ends(axis.values, milliseconds), ends(axis.values, megabytes)
-        written = [f"{value:.2f}" for value in (*times, *sizes)]
-        span = f"{axis.values[0]} to {axis.values[-1]}"
-        cells.append((axis.name, span, *written[:2], f"{axis.time:g}", *written[2:], f"{axis.memory:g}"))
-    columns = ("axis", "from, to", "time: below", "above", "theory", "memory: below", "above", "theory ")
-    caption = "powers over the lower and the upper half of the points; MLP 784-400-20, batch 128, unless it is said"
-    print_table("cost of a training step", columns, cells, caption)
-
-
-def draw(axes: Sequence[Axis], found: Sequence[Measured]) -> "Figure":
-    """Small multiples: time and memory of each axis relative to its last point, with the theory's lines."""
-    from matplotlib.figure import Figure
-
-    from jaxvae.evaluation.plots.figures import BLUE, ORANGE, SMALL, style
-
-    rows, columns = -(-len(axes) // 3), min(3, len(axes))
-    figure = Figure(figsize=(3.2 * columns, 2.4 * rows), dpi=100, layout="constrained", facecolor="white")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, axis, measured in zip(panels, axes, found, strict=False):
-        kinds = ("processor time", BLUE, "o", axis.time), ("memory", ORANGE, "s", axis.memory)
-        for (name, colour, mark, power), values in zip(kinds, measured, strict=True):
-            relative = np.array(values) / values[-1]
-            line = (np.array(axis.values) / axis.values[-1]) ** power
-            ax.plot(axis.values, line, color=colour, linewidth=0.9, linestyle=":")
-            label = f"{name}: {ends(axis.values, values)[1]:.2f} ({power:g})"
-            ax.plot(axis.values, relative, f"{mark}-", color=colour, markersize=4, linewidth=1.4, label=label)
-        low, high = np.log10(ax.dataLim.intervaly)
-        decades = 10.0 ** np.array([np.floor(low + 0.1) - 0.15, np.ceil(high - 0.1) + 0.15])
-        ax.set(xscale="log", yscale="log", ylim=decades)
-        ax.set_xticks(axis.values, [str(value) for value in axis.values])
-        ax.minorticks_off()
-        style(ax, title=axis.name)
-        ax.legend(fontsize=SMALL - 1, frameon=False)
-    figure.supylabel("cost of a step, of the last point's", fontsize=SMALL)
-    return figure
 
 
 def main() -> None:
@@ -224,7 +167,11 @@ def main() -> None:
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
     from jaxvae.evaluation.plots.figures import save
 
-    axes = [axis._replace(values=axis.values[: options.points]) for axis in AXES[: options.axes]]
+    axes = [
+        axis._replace(values=axis.values[: options.points])
+        for axis in AXES[: options.axes]
+        if options.only in axis.name
+    ]
     begun = time.process_time()
     found = []
     for axis in axes:

@@ -72,6 +72,7 @@ def entry(rows: Sequence[Mapping[str, Any]], options: Options) -> dict[str, Any]
         "machine": machine(),
         "jax": jax.__version__,
         **setting,
+        "examples": (options.examples or speed.EXAMPLES[options.model]) // options.batch * options.batch,
         "ratios": {row["contender"]: [round(value, 3) for value in row["ratio"]] for row in rows[1:]},
     }
 

@@ -11,6 +11,7 @@ convolutions, and the same.
 
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -88,6 +89,40 @@ def measure(data: Any, shape: Shape, options: StreamingOptions) -> tuple[list[tu
         for pair in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     )
     return [(one, other) for (one, _), (other, _) in turns], same
+
+
+def stream(examples: int, batch: int, hidden: tuple[int, ...], latents: int) -> tuple[Callable[[], int], float]:
+    """(takes the steps of a call and returns how many, megabytes) of training on bytes of 28x28 in a file of their own.
+
+    It is the training of `--data.resident never`: a thread reads the next batches meanwhile, 32 steps at a time and
+    never past the end of an epoch. The megabytes are those of the compiled program with a block of batches, and of the
+    two blocks and the order of an epoch (4 bytes an example) on the host.
+    """
+    import jax
+
+    import jaxvae
+
+    shape = (28, 28, 1)
+    with tempfile.TemporaryDirectory() as folder:  # the mapped file outlives its name
+        np.save(path := Path(folder) / "x.npy", np.random.default_rng(0).integers(0, 256, (examples, *shape), np.uint8))
+        data = np.load(path, mmap_mode="r")
+    parts: Any = (jaxvae.MLPEncoder(latents, hidden), jaxvae.MLPDecoder(shape, hidden=hidden))
+    model, optimizer = jaxvae.vae(*parts, event_shape=shape, latent_dim=latents), jaxvae.training.make_optimizer()
+    sizes: Any = {"batch_size": batch, "steps_per_call": 32}
+    compiled = jaxvae.compile_steps(
+        jaxvae.bound_loss(model), optimizer, jaxvae.data.PROTOCOLS["grey"], mode="jit", **sizes
+    )
+    start = jaxvae.training.init_state(model, optimizer, jax.random.key(0), jax.numpy.zeros(shape))
+    block = np.zeros((32 * batch, *shape), np.uint8)
+    program = compiled.memory(start, jax.numpy.asarray(block)) or 0
+    reports = jaxvae.training.train(compiled, start, data, 10**9, steps_per_call=32, resident=False)
+    taken = [0]
+
+    def once() -> int:
+        before, taken[0] = taken[0], next(reports).step
+        return taken[0] - before
+
+    return once, (program + 2 * block.nbytes + 4 * examples) / 1e6
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from experiments.benchmarks import cost_laws
-from experiments.benchmarks.cost_laws import AXES, Axis, draw, ends, measure, slope
+from experiments.benchmarks.cost_laws import AXES, Axis, measure
+from experiments.benchmarks.cost_slopes import draw, ends, slope
+from experiments.benchmarks.streaming import stream
 
 pytestmark = pytest.mark.quick_compile
 
@@ -41,3 +43,11 @@ def test_two_points_are_measured_and_the_larger_one_needs_more_memory():
     milliseconds, megabytes = measure(axis, 1)
     assert all(value > 0 for value in milliseconds)
     assert megabytes[1] > megabytes[0] + 64 * 60 * 4 / 1e6  # the pictures alone
+
+
+@pytest.mark.slow
+def test_a_stream_takes_the_steps_of_an_epoch_and_its_block_does_not_grow_with_the_file():
+    (few, small), (many, large) = (stream(rows, 8, (4,), 2) for rows in (100, 1000))
+    assert [few(), few()] == [12, 12]  # calls end with the epoch, of 12 steps
+    assert [many(), many()] == [32, 32]
+    assert large - small == pytest.approx(900 * 4 / 1e6)

@@ -10,9 +10,10 @@ def test_a_line_has_the_machine_the_commit_and_ratios_and_no_seconds(tmp_path):
         {"contender": "jaxvae_train", "ratio": [1.0, 1.0, 1.0], "rates": [5.0]},
         {"contender": "numpyro_svi", "ratio": [0.8, 0.95049, 1.1], "rates": [6.0]},
     ]
-    line = history.entry(rows, history.Options(note="busy"))
+    line = history.entry(rows, history.Options(note="busy", examples=1000))
     assert line["ratios"] == {"numpyro_svi": [0.8, 0.95, 1.1]}
     assert line["note"] == "busy"
+    assert line["examples"] == 896  # of whole batches of 128, the images of an epoch
     assert line["machine"]["cores"] >= 1
     assert "rates" not in json.dumps(line)
     path = tmp_path / "history.jsonl"
@@ -24,6 +25,7 @@ def test_a_line_has_the_machine_the_commit_and_ratios_and_no_seconds(tmp_path):
 def test_the_committed_lines_are_drawn_model_by_model():
     lines = history.read()
     assert lines
+    assert all(line["examples"] % line["batch"] == 0 for line in lines)
     other = {**lines[0], "model": "conv", "machine": {"processor": "other", "cores": 1, "matrix_units": True}}
     figure = history.draw([*lines, other])
     assert [ax.get_title(loc="left").partition(":")[0] for ax in figure.axes] == ["mlp", "conv"]

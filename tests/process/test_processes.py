@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 import jaxvae
 from jaxvae.checks import one_process
+from jaxvae.commands.cli import UsageError
 from jaxvae.commands.parts.train_line import parse_train
 from jaxvae.runs import train
 from jaxvae.training.checkpoints import checkpoint
@@ -70,22 +72,31 @@ def apart(one, other):
 
 
 @pytest.mark.slow
-def test_two_processes_train_to_the_numbers_of_one_and_go_on_as_one(tmp_path, monkeypatch):
-    (code, said, errors), (other, nothing, _) = ended(start(tmp_path / "a", "--epochs", "2"))
-    assert (code, other) == (0, 0), errors
-    assert "On 2 cpu devices" in said
-    assert "in 2 processes." in said
-    assert "-ELBO" in said
-    assert nothing.replace("[Gloo] Rank 1 is connected to 1 peer ranks.", "").split("Expected")[0].strip() == ""
-    here = [*DIGITS, "--parallel", "jit"]
+@pytest.mark.rows(full=["four"])
+@pytest.mark.parametrize("counts", [pytest.param((2, 1), id="two"), pytest.param((4, 2, 1), id="four")])
+def test_processes_train_to_the_numbers_of_one_and_go_on_as_fewer(counts, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
-    train.train_run(parse_train([*here, "--epochs", "2"]).config, tmp_path / "b", say=lambda line: None)
-    assert apart(*(jaxvae.load(tmp_path / name).params for name in "ab")) < 1e-5
-    logs = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in "ab"]
-    assert [json.loads(line)["step"] for line in logs[0]] == [json.loads(line)["step"] for line in logs[1]]
-    for name in "ab":  # the folder goes on, on another number of processes
-        train.train_run(parse_train([*here, "--epochs", "3"]).config, tmp_path / name, say=lambda line: None)
-    assert apart(*(jaxvae.load(tmp_path / name).params for name in "ab")) < 1e-5
+    here = [*DIGITS, "--parallel", "jit"]
+
+    def alone(name, epochs):
+        config = parse_train([*here, "--epochs", str(epochs)]).config
+        train.train_run(config, tmp_path / name, say=lambda line: None)
+
+    for epochs, count in enumerate(counts, 2):  # the folder goes on, on another number of processes
+        if count > 1:
+            jobs = ended(start(tmp_path / "a", "--epochs", str(epochs), each=((),) * count))
+            assert [code for code, _, _ in jobs] == [0] * count, jobs[0][2]
+            assert f"On {count} cpu devices" in jobs[0][1]
+            assert f"in {count} processes." in jobs[0][1]
+            assert "-ELBO" in jobs[0][1]
+            for _, nothing, _ in jobs[1:]:
+                assert re.sub(r"\[Gloo\] Rank \d.*", "", nothing).strip() == ""
+        else:
+            alone("a", epochs)
+        alone("b", epochs)
+        assert apart(*(jaxvae.load(tmp_path / name).params for name in "ab")) < 1e-5
+        logs = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in "ab"]
+        assert [json.loads(line)["step"] for line in logs[0]] == [json.loads(line)["step"] for line in logs[1]]
 
 
 @pytest.mark.slow
@@ -160,6 +171,13 @@ def test_an_address_that_says_too_little_is_refused():
         pass
     with pytest.raises(ValueError, match="--process is 2, expected 0 to 1"), joined("localhost:1", 2, 2):
         pass
+
+
+def test_who_the_others_are_is_not_said_in_vain():
+    with pytest.raises(UsageError, match="expected --distributed as well"):
+        parse_train(["digits", "--coordinator", "localhost:1"])
+    with pytest.raises(UsageError, match="expected --distributed as well"):
+        parse_train(["digits", "--process", "0"])
 
 
 def test_what_serves_one_process_says_so(monkeypatch):

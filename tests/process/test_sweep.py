@@ -234,6 +234,8 @@ def test_members_share_a_program_unless_they_differ_in_more_than_numbers():
         ({"optim.lr": (0.1, 0.1)}, "the grid has lr=0.1 twice"),
         ({"optim.lr": (0.1, -1.0)}, "optim.lr"),
         ({"objective.beta": ("a", "b")}, "objective.beta is 'a' \\(str\\), expected a number"),
+        ({"model.kind": ("vae", "foo")}, "model.kind: unknown name 'foo'"),
+        ({"model.std": (0.1, 0.2)}, "model.std is 0.2, but nothing reads it here"),
         ({"seed": range(20_000)}, "20,000 members, expected at most 10,000"),
     ],
 )

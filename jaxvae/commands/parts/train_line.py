@@ -53,6 +53,10 @@ def parse_train(args: Sequence[str], program: str = TRAIN) -> TrainOptions:
     default = AskedOptions(config=asked(config), workdir=workdir)
     options = parse_options(AskedOptions, rest, f"{program} {start}", about, default=default)
     folder_path(options.workdir)
+    if not options.distributed and (options.coordinator, options.processes, options.process) != (None, None, None):
+        raise UsageError(
+            "--coordinator, --processes and --process say who the others of a job are, expected --distributed as well."
+        )
     plain = {field.name: getattr(options, field.name) for field in fields(TrainOptions)}
     return TrainOptions(**plain | {"config": validate(options.config)})
 

@@ -11,6 +11,7 @@ GREY: tuple[Protocol, ...] = ("grey", "dequantize")
 REAL: tuple[Protocol, ...] = (*GREY, "standardize")
 WHOLE: tuple[Protocol, ...] = ("levels", "counts")
 WITHOUT_SCALE = ("model.scale",)
+WIDTH = ("model.std",)
 
 
 def continuous(name: str, *options: Any) -> "Observation":
@@ -61,9 +62,11 @@ LIKELIHOODS: dict[str, Likelihood] = {
     "continuous_bernoulli": Likelihood(
         lambda config, levels: continuous("continuous_bernoulli"), GREY, ignores=WITHOUT_SCALE
     ),
-    "normal": Likelihood(lambda config, levels: continuous("normal", config.scale, config.std), REAL, one_output=True),
-    "laplace": Likelihood(lambda config, levels: continuous("laplace", config.scale, config.std), REAL),
-    "marginal_normal": Likelihood(marginal, REAL, ignores=WITHOUT_SCALE),
+    "normal": Likelihood(
+        lambda config, levels: continuous("normal", config.scale, config.std), REAL, reads=WIDTH, one_output=True
+    ),
+    "laplace": Likelihood(lambda config, levels: continuous("laplace", config.scale, config.std), REAL, reads=WIDTH),
+    "marginal_normal": Likelihood(marginal, REAL, reads=WIDTH, ignores=WITHOUT_SCALE),
     "discretized_logistic": Likelihood(
         lambda config, levels: discrete("discretized_logistic", levels), ("levels",), ignores=WITHOUT_SCALE
     ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from jaxvae.runs.choices.table import TABLES
 from jaxvae.runs.configs.combinations import without_unread
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import FILLED, flatten
@@ -91,8 +92,8 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
             continue
         config = replace(config, **{part: replace(getattr(config, part), **{field: value})})
     # What another kind, network or size does not read goes back to its default.
-    choices = ("model.kind", "model.network", "model.size")
-    return without_unread(config, {path: values[path] for path in choices if path in values})
+    known = {path: TABLES[path] for path in ("model.kind", "model.network", "model.size")}
+    return without_unread(config, {path: values[path] for path, table in known.items() if values.get(path) in table})
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:
