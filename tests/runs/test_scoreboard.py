@@ -200,11 +200,17 @@ def test_a_recipe_of_ones_own_takes_part_and_a_run_that_was_interrupted_goes_on(
     with pytest.raises(Interrupted):
         board.run_scoreboard(rules, [mine], tmp_path / "b", say=lambda line: None)
     monkeypatch.setattr(ready, "train_run", train)
+    kept = tmp_path / "b" / "mine_make" / ready.MEMORY
+    assert json.loads(kept.read_text()) == {"megabytes": 3.0}  # as the first look said
+    kept.unlink()
     _, row = board.run_scoreboard(rules, [mine], tmp_path / "b", say=lambda line: None)
     assert (row.name, row.failed, row.columns["nats"].evidence) == ("mine_make", "", "exact")
     assert row.draws.shape == (16, 8, 8, 1)
     assert np.isfinite(row.columns["bytes"].value)
-    assert 0.1 < row.columns["memory"].value < 30  # asked anew of a run that was gone on with
+    size = row.columns["memory"].value
+    assert 0.1 < size < 30  # asked anew where nobody had kept it, and kept
+    monkeypatch.setattr(ready, "megabytes_of", None)
+    assert ready._kept_memory(kept.parent, mine.config, None, None) == size
     file.write_text(RECIPE.format(levels=16))
     _, row = board.run_scoreboard(rules, [mine], tmp_path / "other", say=lambda line: None)
     assert "scores other numbers than this board" in row.failed

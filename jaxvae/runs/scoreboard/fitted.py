@@ -47,11 +47,12 @@ def fitted(kind: str, x: np.ndarray, levels: int, seed: int = 0) -> Fitted:
         >>> fitted("ppca", x, 4).model.evidence
         'weights'
     """
-    x = x[:MOST]
+    given, x = len(x), x[:MOST]
     shape, flat = x.shape[1:], x.reshape(len(x), -1)
     size = flat.shape[1]
     v = ((flat + np.random.default_rng(seed).uniform(size=flat.shape)) / levels).astype(np.float32)
-    codes, told = None, f"fitted to {len(x)} training images"
+    taken = f"all {given}" if given <= MOST else f"the first {MOST:,} of {given:,}"
+    codes, told = None, f"fitted to {taken} training images"
     if kind == "kernels":
         density, numbers = fit_kde(v, "cross_validation"), v.size
         told += ", one bandwidth by cross-validation"

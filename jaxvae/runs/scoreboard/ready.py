@@ -9,20 +9,21 @@ from typing import NamedTuple
 from jaxvae.evaluation.scoreboard.judged import DRAWS, Judged
 from jaxvae.evaluation.scoreboard.records import Cell
 from jaxvae.evaluation.scoreboard.scoring import Codes
+from jaxvae.files import make_folder, write_json
 from jaxvae.models.records import Model, Params
-from jaxvae.runs.builders.recipe import as_described
+from jaxvae.runs.builders.recipe import Recipe, as_described
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.recipes import import_function
 from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.held_out import HeldOut, load_run_data
-from jaxvae.runs.scoreboard.budget import Clock, FirstLook, first_look, megabytes_of
+from jaxvae.runs.scoreboard.budget import Clock, FirstLook, first_look, megabytes_of, read_object
 from jaxvae.runs.scoreboard.contenders import Contender
 from jaxvae.runs.scoreboard.fitted import fitted, with_mixture
 from jaxvae.runs.train import train_run
 
-TIME = "processor_time.json"
+TIME, MEMORY = "processor_time.json", "training_memory.json"
 SAVES = 8  # checkpoints of a run, from which it goes on
 
 
@@ -83,6 +84,7 @@ def by_run(
     known = folder / run_folder.CONFIG
     look = None if known.is_file() else first_look(validate(described), own)
     epochs = read_config(known).epochs if look is None else _epochs(look, rules)
+    size = _kept_memory(folder, validate(described), own, look)
     run = replace(config, epochs=epochs, evaluate_every=epochs, save_every=max(1, epochs // SAVES))
     say(f"{one.name}: {epochs} epochs in about {rules.seconds:g} s of processor time")
     clock = Clock(folder / TIME)
@@ -94,7 +96,6 @@ def by_run(
         return Trained(model, params, {}, None, outcome.signal)
     seconds = clock.seconds(outcome.step)
     words = f"{epochs} epochs of {run.batch_size} images a step; without compiling"
-    size = megabytes_of(validate(described), own) if look is None else look.megabytes
     cells = {"minutes": Cell(None if seconds is None else seconds / 60, setting=words), "memory": memory_cell(size)}
     if one.on_codes:
         found = with_mixture(model, params, judged.train, rules.seed)
@@ -111,6 +112,17 @@ def _check_same(config: Config, test: HeldOut, one: Contender) -> None:
             f"{one.recipe} scores other numbers than this board: {config.data.name}, protocol {theirs.protocol}, "
             f"expected the test images under {test.protocol}. Let the recipe name the board's data and protocol."
         )
+
+
+def _kept_memory(folder: Path, config: Config, own: Recipe | None, look: FirstLook | None) -> float | None:
+    """Megabytes of the training program, asked of the compiler once and kept: to ask again is to compile again."""
+    known = read_object(folder / MEMORY)
+    if look is None and "megabytes" in known:
+        return known["megabytes"]
+    size = megabytes_of(config, own) if look is None else look.megabytes
+    make_folder(folder)
+    write_json(folder / MEMORY, {"megabytes": size})
+    return size
 
 
 def memory_cell(megabytes: float | None) -> Cell:
