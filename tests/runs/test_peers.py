@@ -65,7 +65,7 @@ def test_a_peer_that_does_not_import_is_a_row_that_says_how_to_mend_it(tmp_path)
     judged = judged_of(2)
     raw = np.uint8(255 * judged.train)
     rows = conductor.peer_rows(str(python), Rules("mnist", 1.0), judged, raw, tmp_path, said.append)
-    assert [row.name for row in rows] == ["pythae_vae", "flax_vae"]
+    assert [row.name for row in rows] == ["pythae_vae", "flax_vae", "artifex_vae"]
     assert "No module named 'theirs'. Install it there: " in rows[0].failed
     assert "-m pip install pythae torch." in rows[0].failed
     assert not rows[0].columns

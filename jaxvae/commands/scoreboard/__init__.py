@@ -36,7 +36,7 @@ class ScoreboardOptions:
     also: tuple[str, ...] = ()  # More contenders, FILE.py:FUNCTION, each of which returns a jaxvae.runs.Recipe.
     beside: str | None = None  # A .csv of published numbers to show beside them: name, nats, nats_error, ...
     drawn: tuple[str, ...] = ()  # .npy files of draws of other programs, judged as all draws are.
-    python_peers: str | None = None  # A Python that has pythae or Flax: trains their VAEs too, scored as all are.
+    python_peers: str | None = None  # A Python that has pythae, Flax or artifex: trains their VAEs too.
     limit: int = 1000  # Only so many test images are scored for log P, picked by a fixed permutation.
     samples: int = 50  # Posterior samples of a bound.
     draws: int = 1000  # Of each contender, which are judged.

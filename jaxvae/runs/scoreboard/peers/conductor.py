@@ -23,7 +23,11 @@ from jaxvae.runs.scoreboard.kept import kept_row
 from jaxvae.runs.scoreboard.ready import Rules
 
 # Name of a worker beside this file -> (whose it is, what it needs).
-PEERS = {"pythae_vae": ("pythae's VAE", "pythae torch"), "flax_vae": ("the VAE of Flax's examples", "flax optax")}
+PEERS = {
+    "pythae_vae": ("pythae's VAE", "pythae torch"),
+    "flax_vae": ("the VAE of Flax's examples", "flax optax"),
+    "artifex_vae": ("artifex's VAE", "avitai-artifex tfp-nightly"),
+}
 HERE = Path(__file__).parent
 GREY = "a sigmoid on grey pixels is no probability of their levels"
 Found = dict[str, np.ndarray]
