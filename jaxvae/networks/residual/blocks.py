@@ -67,32 +67,51 @@ def plain_block(x: Array, width: int, module: Any) -> Array:
     return h + (x if x.shape[-1] == width else Dense(width)(x))
 
 
-def residual_trunk(x: Array, module: Any) -> Array:
-    """x [H, W, C] -> [H / 2^n, W / 2^n, D]: for each of module.features a convolution of stride 2 and the blocks.
+def down(x: Array, level: int, module: Any, block: Any = residual_block, stem: bool | None = None) -> Array:
+    """[H, W, C] -> [H / 2, W / 2, features[level]]: a convolution of stride 2, then the blocks; in a compact module.
 
-    The first is a stem without blocks, unless it is the only one: there they would cost the most and see the least.
+    The first resolution is a stem without blocks, unless it is the only one: there they would cost the most and see the
+    least. `stem` says it otherwise.
     """
+    width = module.features[level]
+    x = Conv(width, 3, 2, module.native)(x)
+    stem = (level == 0 and len(module.features) > 1) if stem is None else stem
+    for _ in range(0 if stem else module.blocks):
+        x = block(x, width, module)
+    return x
+
+
+def up(h: Array, level: int, module: Any) -> Array:
+    """[H, W, D] -> [2 H, 2 W, features[level - 1]]: the blocks, then each pixel made four, but not at level 0."""
+    for _ in range(module.blocks):
+        h = residual_block(h, module.features[level], module)
+    return Dense(module.features[level - 1])(h).repeat(2, 0).repeat(2, 1) if level else h
+
+
+def residual_trunk(x: Array, module: Any) -> Array:
+    """x [H, W, C] -> [H / 2^n, W / 2^n, D]: one resolution after the other, attention where it is asked, and a norm."""
     check_image_shape("x", x.shape, len(module.features))
-    for level, width in enumerate(module.features):
-        x = Conv(width, 3, 2, module.native)(x)
-        for _ in range(module.blocks if level or len(module.features) == 1 else 0):
-            x = residual_block(x, width, module)
+    for level in range(len(module.features)):
+        x = down(x, level, module)
     return activation_named(module.activation)(GroupNorm()(_attended(x, module)))
 
 
 def reverse_residual_trunk(h: Array, module: Any) -> Array:
-    """h [H / 2^n, W / 2^n, D] -> [H, W, C * channels]: blocks, each pixel made four, and so on; the last starts at 0.
+    """h [H / 2^n, W / 2^n, D] -> [H, W, C * channels]: one resolution after the other; the last layer starts at 0.
 
     Its kernel of 4 x 4 and stride 2 lies on every output pixel as often as on any other, so that no grid is seen.
     """
     h = _attended(h, module)
-    for level, width in reversed(list(enumerate(module.features))):
-        for _ in range(module.blocks):
-            h = residual_block(h, width, module)
-        if level:
-            h = Dense(module.features[level - 1])(h).repeat(2, 0).repeat(2, 1)
+    for level in reversed(range(len(module.features))):
+        h = up(h, level, module)
     h = activation_named(module.activation)(GroupNorm()(h))
     return ConvTranspose(module.event_shape[2] * module.channels, 4, 2, module.native, nn.initializers.zeros)(h)
+
+
+def opinion(features: Array, module: Any, dense: str | None = None, logit: str | None = None) -> Array:
+    """Features [F] -> logit []: module.dense units and one, both after the activation; with names of those layers."""
+    act = activation_named(module.activation)
+    return Dense(1, name=logit)(act(Dense(module.dense, name=dense)(act(features))))[0]
 
 
 def _attended(h: Array, module: Any) -> Array:

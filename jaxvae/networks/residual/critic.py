@@ -3,10 +3,7 @@
 import jax
 from flax import linen as nn
 
-from jaxvae.networks.activations import activation_named
-from jaxvae.networks.convolution import Conv
-from jaxvae.networks.residual.blocks import plain_block
-from jaxvae.networks.rows import Dense
+from jaxvae.networks.residual.blocks import down, opinion, plain_block
 from jaxvae.networks.shapes import fitting
 from jaxvae.networks.trunks import check_fields, check_image_shape
 
@@ -42,13 +39,9 @@ class ResNetCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[Array, Array]:
-        act = activation_named(self.activation)
         with fitting("x", x):
             check_image_shape("x", x.shape, len(self.features))
-            h = x
-            for level, width in enumerate(self.features):
-                h = Conv(width, 3, 2, self.native)(h)
-                for _ in range(self.blocks if level or len(self.features) == 1 else 0):
-                    h = plain_block(h, width, self)
-            features = h.reshape(-1)
-            return Dense(1)(act(Dense(self.dense)(act(features))))[0], features
+            for level in range(len(self.features)):
+                x = down(x, level, self, plain_block)
+            features = x.reshape(-1)
+            return opinion(features, self), features

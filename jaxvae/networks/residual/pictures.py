@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.convolution import Conv, ConvTranspose
-from jaxvae.networks.residual.blocks import GroupNorm, residual_block
+from jaxvae.networks.residual.blocks import GroupNorm, down, up
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
 from jaxvae.networks.trunks import check_fields
@@ -57,18 +57,12 @@ class PictureDecoder(nn.Module):
         act, outputs = activation_named(self.activation), self.event_shape[2] * self.channels
         with fitting("z", z):
             h, kept = picture, []
-            for level, width in enumerate(self.features):
-                h = Conv(width, 3, 2, self.native)(h)
-                for _ in range(self.blocks if level else 0):
-                    h = residual_block(h, width, self)
+            for level in range(len(self.features)):
+                h = down(h, level, self, stem=level == 0)
                 kept.append(h)
             h = h + Dense(math.prod(h.shape))(act(Dense(self.dense)(z))).reshape(h.shape)
-            for level, width in reversed(list(enumerate(self.features))):
-                h = jax.numpy.concatenate([h, kept.pop()], -1)
-                for _ in range(self.blocks):
-                    h = residual_block(h, width, self)
-                if level:
-                    h = Dense(self.features[level - 1])(h).repeat(2, 0).repeat(2, 1)
+            for level in reversed(range(len(self.features))):
+                h = up(jax.numpy.concatenate([h, kept.pop()], -1), level, self)
             h = ConvTranspose(self.features[0], 4, 2, self.native)(act(GroupNorm()(h)))
             h = act(h + Conv(self.features[0], 3, 1, self.native)(picture))
             return Conv(outputs, 3, 1, self.native, nn.initializers.zeros)(h)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxvae.networks.activations import activation_named
-from jaxvae.networks.residual.blocks import GroupNorm, plain_block, residual_block
+from jaxvae.networks.residual.blocks import GroupNorm, opinion, plain_block, residual_block
 from jaxvae.networks.rows import Dense
 from jaxvae.networks.shapes import check_latent, fitting
 from jaxvae.networks.trunks import check_fields, check_image_shape
@@ -129,7 +129,7 @@ class GrowingCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, stage: int | None = None, alpha: Any = 1.0) -> tuple[Array, Array]:
-        act, last = activation_named(self.activation), len(self.features) - 1
+        last = len(self.features) - 1
         look = _Look(self.blocks, self.activation, self.native)
         stage = last if stage is None else stage
         with fitting("x", x):
@@ -146,7 +146,7 @@ class GrowingCritic(nn.Module):
                     h = faded(read[stage - 1](halved(x)), h, alpha)
             h = _Down(self.features[-1], look, False, name="stage_0")(h)
             features = h.reshape(-1)
-            return Dense(1, name="logit")(act(Dense(self.dense, name="dense")(act(features))))[0], features
+            return opinion(features, self, "dense", "logit"), features
 
 
 class _Up(nn.Module):
