@@ -49,7 +49,7 @@ def away(model):
     return tree.unflatten([a + 0.3 * jax.random.normal(k, a.shape) for a, k in zip(leaves, keys, strict=True)])
 
 
-@pytest.mark.rows(slow=["masked"])
+@pytest.mark.rows(slow=["couplings"], full=["masked"])
 @pytest.mark.parametrize("flow", [pytest.param(coupled, id="couplings"), pytest.param(masked, id="masked")])
 def test_images_come_back_bit_for_bit_at_the_rate_of_the_bound(flow):
     model = pixels(flow())
@@ -67,6 +67,7 @@ def test_images_come_back_bit_for_bit_at_the_rate_of_the_bound(flow):
     assert np.sqrt(weights.var(1).sum()) < 0.1 * found
 
 
+@pytest.mark.slow
 def test_flows_that_are_no_coder_say_why():
     x = np.zeros((3, *SHAPE), np.float32)
     learned = pixels(coupled(), noise=gaussian_posterior(MLPEncoder(SIZE, (4,)), SIZE))

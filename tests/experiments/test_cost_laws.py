@@ -24,6 +24,7 @@ def test_a_bend_shows_as_two_slopes():
     assert high == pytest.approx(0.5)  # of the points 10, 100 and 1000
 
 
+@pytest.mark.slow
 def test_the_theory_of_every_axis_is_drawn():
     found = [
         cost_laws.Measured([float(v) ** axis.time for v in axis.values], [float(v) ** axis.memory for v in axis.values])

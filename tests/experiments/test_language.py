@@ -24,6 +24,7 @@ def test_every_history_has_probabilities_that_sum_to_one_and_none_is_zero(histor
     assert (p > 0).all()
 
 
+@pytest.mark.slow
 def test_more_context_costs_fewer_nats_on_a_text_with_structure():
     letters, tokens = language.in_numbers(TEXT, "text", 100)
     train, test = np.split(tokens, [len(tokens) * 9 // 10])

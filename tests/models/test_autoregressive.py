@@ -57,6 +57,7 @@ def chances(p, params, examples):
     return np.exp(np.float64(jax.jit(jax.vmap(p.log_prob, (None, 0, None)))(params, examples, None)))
 
 
+@pytest.mark.rows(quick=["categorical, colour"])
 @pytest.mark.parametrize("name", CASES)
 def test_the_probabilities_of_all_examples_sum_to_one(name):
     p, params, examples = pixel_cnn(name)
@@ -65,6 +66,7 @@ def test_the_probabilities_of_all_examples_sum_to_one(name):
     assert np.log(found).std() > 0.1  # and they are no uniform distribution
 
 
+@pytest.mark.rows(slow=["bernoulli"])
 @pytest.mark.parametrize("name", ["bernoulli", "categorical, colour"])
 def test_draws_come_as_often_as_their_probability_says_and_know_it(name):
     p, params, examples = pixel_cnn(name)

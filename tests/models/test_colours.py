@@ -60,6 +60,7 @@ def test_it_is_the_equation_at_256_levels_and_pixels_add():
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_samples_and_means_are_those_of_the_probabilities():
     levels, draws = 4, 20_000
     observation, outputs, x = coupled_logistic_mixture(COMPONENTS, levels), outputs_of(3, seed=3), colours(levels, 3)

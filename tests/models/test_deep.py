@@ -194,6 +194,7 @@ def test_draws_of_the_prior_have_its_moments_and_partial_ones_those_given_what_i
     assert all((np.asarray(new) == np.asarray(part)).all() for new, part in zip(kept, old, strict=True))
 
 
+@pytest.mark.slow
 def test_draws_of_examples_are_reconstructions_with_all_groups_kept_and_draws_of_the_prior_with_none():
     model, params = linear_model()
     x, key = np.float32([X, -X]), jax.random.key(0)
@@ -277,6 +278,7 @@ def test_the_parameters_are_as_many_as_the_layers_say():
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == encoder + level_1 + level_2 + 4 * 4 * 4 + 1
 
 
+@pytest.mark.slow
 def test_a_program_of_many_groups_is_as_long_as_one_of_few():
     def length(groups):
         model, params = sized(groups)

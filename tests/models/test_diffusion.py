@@ -126,7 +126,7 @@ def test_its_terms_are_an_estimate_of_that_bound(steps):
         np.testing.assert_allclose(weights, found.log_likelihood - found.kl.sum(-1), rtol=1e-5)
 
 
-@pytest.mark.rows(slow=["x0"])
+@pytest.mark.rows(slow=["v"], full=["x0"])
 @pytest.mark.parametrize("prediction", ["x0", "v"])
 def test_what_the_network_predicts_makes_no_difference(prediction):
     keys = jax.random.split(KEY, 500)
@@ -187,6 +187,7 @@ def test_every_sampler_draws_from_the_data_where_the_network_is_the_best(method)
     assert abs((drawn < -0.3).mean() - 0.3 - 0.7 * 0.0122) < 0.02  # of the second component, Phi(-2.25) is below
 
 
+@pytest.mark.slow
 def test_the_probability_flow_has_the_density_of_noisy_data_exactly_and_by_random_directions_on_average():
     model = mixture()
     process = diffusion.process_of(model)

@@ -121,6 +121,7 @@ def test_a_part_that_is_missing_is_summed_out():
         observed_log_weight(model, params, KEY, Incomplete(one(), {"picture": np.ones((5, 1), bool)}))
 
 
+@pytest.mark.slow
 def test_draws_and_reconstructions_have_the_parts():
     model, params = ready()
     drawn = generation.draw(model, params, KEY, 2000, batch_size=1000)

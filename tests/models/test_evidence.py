@@ -126,6 +126,7 @@ def loosened(evidence="bound"):
     return model, model.init(KEY, x[0]), x, truth
 
 
+@pytest.mark.slow
 def test_a_bound_is_a_mean_with_its_monte_carlo_error_and_never_a_log_mean_exp():
     model, params, x, truth = loosened()
     found = jaxvae.per_example(model, params, KEY, x, samples=(8, 400))

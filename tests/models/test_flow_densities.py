@@ -55,7 +55,7 @@ FLOWS = {  # of two numbers: (bijection, event shape, where the density is)
 }  # fmt: skip
 
 
-@pytest.mark.rows(full=["couplings"], slow=["splines, mixed"])
+@pytest.mark.rows(full=["couplings"], slow=["splines, mixed", "two pixels"])
 @pytest.mark.parametrize("name", FLOWS)
 def test_the_density_integrates_to_one_and_its_draws_are_scored_as_they_were_drawn(name):
     bijection, shape, (low, high) = FLOWS[name]
@@ -152,7 +152,7 @@ def test_logits_keep_their_digits_at_both_ends():
     np.testing.assert_allclose(log_det_back, -log_det, atol=0.02)  # 2^-24 is the last digit of white
 
 
-@pytest.mark.rows(slow=["attention_flow"])
+@pytest.mark.rows(slow=["attention_flow", "spline_flow"])
 @pytest.mark.parametrize("kind", ["maf", "spline_flow", "attention_flow"])
 def test_a_kind_of_flow_scores_pixels_and_rows_and_starts_from_them(kind):
     sizes = {"width": 4, "heads": 1, "pixel_layers": 1} if kind == "attention_flow" else {"flow_hidden": (4,)}

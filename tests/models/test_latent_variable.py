@@ -37,6 +37,7 @@ def own_decoder():
     return latent_variable_model(*parts, latent_dim=1, **OPTIONS)
 
 
+@pytest.mark.slow
 def test_any_conditional_may_be_the_decoder():
     model = own_decoder()
     params = moved(model)

@@ -310,6 +310,7 @@ def test_a_learned_prior_of_codes_is_a_distribution_over_all_of_them_and_the_rat
     assert chi < 81 + 4 * np.sqrt(2 * 81)
 
 
+@pytest.mark.slow
 def test_the_encoder_and_the_codebook_have_no_gradient_of_the_learned_prior_and_the_prior_has_its_own():
     model, params = with_prior()
     slopes = quick_jit(jax.grad(lambda params: model.terms(params, jax.random.key(1), X[0]).kl.sum()))(params)

@@ -97,6 +97,7 @@ def test_float32_stays_float32_where_float64_is_enabled(name):
     assert {leaf.dtype for leaf in jax.tree.leaves(made)} == {jnp.dtype("float32")}
 
 
+@pytest.mark.rows(quick=["made, told a vector", "pixel cnn, colour, told a vector"])
 @pytest.mark.parametrize("name", [name for name in NETWORKS if "told" in name])
 def test_two_contexts_differ_in_every_element(name):
     network, variables, u, context = made(name)

@@ -36,6 +36,8 @@ quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimizati
         "4-2-7-10-conv_transpose",
         "3-1-1-5-conv_transpose",
         "2-2-6-8-conv_transpose",
+        "2-2-6-8-conv",
+        "4-1-6-5-conv_transpose",
     ],
     full=["3-2-8-8-conv"],
 )
@@ -110,7 +112,7 @@ def test_the_product_of_rows_is_the_operator_under_every_transformation(name, pr
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), ours, theirs)
 
 
-@pytest.mark.rows(quick=["9-3-dense_product"])
+@pytest.mark.rows(slow=["9-3-dense_product"], full=["9-3-matmul_rows", "2-4-dense_product"])
 @pytest.mark.parametrize("product", [matmul_rows, dense_product])
 @pytest.mark.parametrize("examples", [4, 3])  # an even number of rows takes a way of its own, and 15 rows the plain one
 @pytest.mark.parametrize("outputs", [2, 9])

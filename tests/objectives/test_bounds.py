@@ -49,7 +49,7 @@ def sampled(key, samples, *model, **options):
 
 
 @pytest.mark.rows(every=2)
-@pytest.mark.rows(slow=["5000-0", "50-0"])
+@pytest.mark.rows(slow=["5000-0", "50-0", "1-0"])
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("samples", [1, 5, 50, 5000])
 def test_exact_posterior_makes_every_bound_exact(samples, seed):

@@ -212,6 +212,7 @@ def test_a_prior_that_shares_the_encoder_gets_its_part_of_the_gradient(bound, es
     assert abs(scores(found, truth)).max() < 4
 
 
+@pytest.mark.slow
 def test_the_score_function_serves_a_latent_that_cannot_be_differentiated():
     model = discrete()
     x = jnp.array([1.0, 0.0, 1.0])

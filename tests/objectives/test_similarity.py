@@ -84,6 +84,7 @@ def test_a_model_of_a_table_has_no_pictures_to_compare():
         compared(model, multiscale_similarity)
 
 
+@pytest.mark.slow
 def test_a_distance_of_features_is_summed_over_rectified_layers(tmp_path):
     kernel, dense = RNG.normal(size=(1, 1, 1, 2)).astype(np.float32), RNG.normal(size=(2, 3)).astype(np.float32)
     np.savez(

@@ -103,6 +103,7 @@ def test_a_run_cut_while_it_waits_keeps_the_same_epoch(unbroken, tmp_path, monke
     assert summary_of(tmp_path / "a") == summary_of(unbroken.folder)
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_early_is_finished(unbroken):
     before, lines = fingerprint(unbroken.folder), []
     train_run(EARLY, unbroken.folder, say=lines.append)

@@ -103,6 +103,7 @@ def test_a_sweep_that_was_cut_goes_on_to_the_same_numbers(swept, tmp_path, monke
         sweep(TINY, GRID, again.folder / "members" / again.members[0].name)
 
 
+@pytest.mark.slow
 def test_a_member_that_diverges_stops_alone_and_is_said(tmp_path):
     config = replace(TINY, epochs=1, optim=replace(TINY.optim, max_skipped=2))
     lines = []

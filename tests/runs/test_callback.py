@@ -18,6 +18,7 @@ def fit(**options):
     return jaxvae.fit(MODEL, images(), **options)
 
 
+@pytest.mark.rows(slow=["None"])
 @pytest.mark.parametrize("ema", [None, 0.9])
 def test_it_sees_what_a_fit_of_so_many_epochs_returns_and_may_keep_it(ema):
     seen = []
@@ -43,6 +44,7 @@ def test_true_ends_the_training_after_that_epoch_and_what_it_does_to_its_copies_
     assert all(np.isfinite(record["elbo"]) for record in history)
 
 
+@pytest.mark.slow
 def test_beside_validation_the_best_epoch_so_far_is_returned():
     seen = []
 

@@ -110,6 +110,7 @@ def test_reconstructions_are_nearer_than_the_mean_and_live_in_the_units_of_the_t
     np.testing.assert_array_equal(linear.reconstruct(IRIS), linear.inverse_transform(linear.transform(IRIS)))
 
 
+@pytest.mark.slow
 def test_a_density_changes_by_the_logarithm_of_the_units(short):
     """p(c x) = p(x) / c: the same rows in millimetres have a score lower by log 10 for each column."""
     other = VAE(epochs=2, random_state=0).fit(IRIS * 10)

@@ -142,6 +142,7 @@ def run(config: Config, folder: str, **options):
     return outcome, "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_a_run_says_both_units_opens_with_its_columns_and_goes_on_to_the_bit():
     whole, said = run(labelled(), "whole")
     assert "Protocol standardize: x = (value - mean) / std" in said

@@ -41,7 +41,7 @@ def test_the_quadrature_elbo_is_the_closed_form(latents):
     np.testing.assert_allclose(quadrature_elbo(model, params, x, q), expected, rtol=2e-5)
 
 
-@pytest.mark.rows(slow=["2"])
+@pytest.mark.rows(slow=["1"], full=["2"])
 @pytest.mark.parametrize("latents", [1, 2])
 def test_the_e_step_reaches_the_evidence_where_the_posterior_is_a_diagonal_gaussian(latents):
     model, params, x, noise = linear(latents, orthogonal=True)
@@ -51,6 +51,7 @@ def test_the_e_step_reaches_the_evidence_where_the_posterior_is_a_diagonal_gauss
     np.testing.assert_allclose(quadrature_elbo(model, params, x, q), evidence, atol=2e-3)
 
 
+@pytest.mark.rows(slow=["2"])
 @pytest.mark.parametrize("latents", [1, 2])
 def test_the_m_step_is_the_regression_of_probabilistic_pca(latents):
     """Weights and bias solve least squares of x on (E[z], 1), with Var[z] added to the second moments of z."""

@@ -113,7 +113,7 @@ def by_hand(mode, epochs):
     return state, worth
 
 
-@pytest.mark.rows(slow=["pmap"])
+@pytest.mark.rows(slow=["pmap", "mesh"])
 @pytest.mark.parametrize("mode", ["jit", "pmap", "mesh"])
 def test_weights_that_follow_the_parameters_are_those_of_every_epochs_start(mode):
     expected, worth = by_hand(mode, 3)

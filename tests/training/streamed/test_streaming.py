@@ -181,6 +181,7 @@ def test_rows_are_an_array_to_who_takes_some():
         np.asarray(some, copy=False)
 
 
+@pytest.mark.slow
 def test_arrays_with_labels_are_gathered_together():
     data = Labelled(images(), np.arange(50, dtype=np.int32))
     state, compiled = made()
