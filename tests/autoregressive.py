@@ -5,6 +5,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from small import moved
 
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Conditional
@@ -52,12 +53,9 @@ def log_prob_by_hand(params, x, z) -> float:
     return total
 
 
-def moved(model, seed=1, scale=0.2):
+def away(model, seed=1, scale=0.2):
     """Parameters some way from fresh ones, and so a posterior that depends on x."""
     x = PICTURES[0]
     if model.context is not None:
         x = Labelled(x, model.context.example())
-    params = jax.jit(model.init)(jax.random.key(0), x)
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(seed), len(leaves))
-    return tree.unflatten([a + scale * jax.random.normal(k, a.shape) for a, k in zip(leaves, keys, strict=True)])
+    return moved(jax.jit(model.init)(jax.random.key(0), x), scale, seed)

@@ -52,6 +52,17 @@ def images(count: int = 50, seed: int = 0) -> np.ndarray:
     return (200 * np.broadcast_to(bright, (count, *SHAPE)) + rng.integers(0, 50, (count, *SHAPE))).astype(np.uint8)
 
 
+def moved(params, scale: float = 0.3, seed: int = 1):
+    """The same parameters with noise: a network some of whose layers start at 0 then hides nothing.
+
+    NumPy draws it, since XLA would compile a program for each shape that a network has.
+    """
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(np.asarray(leaf) + scale * rng.normal(size=np.shape(leaf)), leaf.dtype), params
+    )
+
+
 def binarize(key, image):
     return jax.random.bernoulli(key, image / 255.0).astype(jnp.float32)
 

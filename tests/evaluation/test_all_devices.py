@@ -37,7 +37,7 @@ def on_one_device(params):
 
 def sample_score():
     network, x = MLPDeterministicEncoder(4, ()), np.float32(images(COUNT) / 255)
-    params = {"network": network.init(KEY, x[0]), "weights": jnp.ones((4, 3)), "bias": jnp.zeros(3)}
+    params = {"network": jax.jit(network.init)(KEY, x[0]), "weights": jnp.ones((4, 3)), "bias": jnp.zeros(3)}
     classifier = classifier_of(network, on_one_device(params), x, np.arange(COUNT) % 3)
     features = classifier_features(classifier, "own").vectors
     return frechet_distance(features(images(COUNT)), features(images(COUNT, seed=1)))
@@ -46,7 +46,7 @@ def sample_score():
 def numbers(every):
     """Of the bounds their numbers, or of every kind of evaluation."""
     model, x = small_vae(), np.float32(images(COUNT) > 100)
-    params = on_one_device(model.init(jax.random.key(0), x[0]))
+    params = on_one_device(jax.jit(model.init)(jax.random.key(0), x[0]))
     bounds = {"bounds": per_example(model, params, KEY, x, samples=(1, 20), chunk=5, batch_size=10)}
     if not every:
         return bounds

@@ -131,7 +131,7 @@ def linear():
     """(model, params, x, z, exact log p): 24 examples of the model; a fresh encoder says the prior."""
     truth = linear_truth(size=6, latents=3, noise=0.5, seed=2)
     model = linear_gaussian(jnp.float32(truth.weights), noise=truth.noise)
-    params = model.init(jax.random.key(0), jnp.zeros(6))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(6))
     x, z = ancestral_sample(model, params, jax.random.key(1), 24)
     log_p = [dense_log_normal(np.float64(one), truth.weights @ truth.weights.T, truth.noise) for one in x]
     return model, params, x, z, np.array(log_p)

@@ -190,7 +190,7 @@ def test_the_regret_is_the_distance_from_the_posterior_where_that_can_be_reached
     """Columns at right angles: the exact posterior is a diagonal Gaussian, so max ELBO = log p(x)."""
     weights = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, 1.0]], np.float32)
     model = linear_gaussian(weights)
-    params = model.init(jax.random.key(0), jnp.zeros(4))  # its encoder says N(0, I) whatever x is
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(4))  # its encoder says N(0, I) whatever x is
     x = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32) * 2
     log_p = stats.multivariate_normal.logpdf(x, np.zeros(4), weights @ weights.T + np.eye(4))
     elbo = stats.norm.logpdf(x).sum(1) - 0.5 * np.trace(weights.T @ weights)  # E |x - W z|^2, and a KL of 0
@@ -205,7 +205,7 @@ def test_the_regret_is_the_distance_from_the_posterior_where_that_can_be_reached
 @pytest.mark.slow
 def test_the_regret_does_not_depend_on_the_batches():
     model, x = small_vae(), (images(5) > 100).astype(np.float32)
-    params = model.init(jax.random.key(0), x[0])
+    params = jax.jit(model.init)(jax.random.key(0), x[0])
     options = {"steps": 3, "samples": 4, "fit_samples": 2}
     whole = regret.likelihood_regret(model, params, jax.random.key(1), x, **options)
     parts = regret.likelihood_regret(model, params, jax.random.key(1), x, batch_size=2, **options)
@@ -216,7 +216,7 @@ def test_the_regret_does_not_depend_on_the_batches():
 def test_every_score_is_what_it_says():
     model, raw = small_vae(), images(6)
     x = (raw > 100).astype(np.float32)
-    params, key = model.init(jax.random.key(0), x[0]), jax.random.key(1)
+    params, key = jax.jit(model.init)(jax.random.key(0), x[0]), jax.random.key(1)
     done = []
     scores = anomaly.anomaly_scores(
         model, params, key, x, training=x[:4], samples=3, codecs="zlib", regret_steps=2, progress=done.append
@@ -307,7 +307,7 @@ def test_wrong_input_is_named(name):
 
 def test_a_model_without_what_a_score_needs_is_refused():
     model, x = small_vae(), (images(3) > 100).astype(np.float32)
-    params = model.init(jax.random.key(0), x[0])
+    params = jax.jit(model.init)(jax.random.key(0), x[0])
     other = model._replace(posterior=model.posterior._replace(distribution=None))
     with pytest.raises(ValueError, match="no diagonal Gaussian"):
         regret.likelihood_regret(other, params, jax.random.key(0), x)

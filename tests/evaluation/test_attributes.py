@@ -21,7 +21,7 @@ pytestmark = pytest.mark.quick_compile
 @functools.cache
 def plain():
     model = small_vae()
-    params = model.init(jax.random.key(0), jnp.zeros(SHAPE))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(SHAPE))
     return model, params, images(5).astype(np.float32) / 255
 
 
@@ -29,7 +29,7 @@ def plain():
 def conditional():
     networks = with_context(Encoder()), with_context(Linear(16, SHAPE))
     model = conditional_vae(*networks, event_shape=SHAPE, latent_dim=LATENTS, context=3)
-    params = model.init(jax.random.key(0), Labelled(jnp.zeros(SHAPE), jnp.int32(0)))
+    params = jax.jit(model.init)(jax.random.key(0), Labelled(jnp.zeros(SHAPE), jnp.int32(0)))
     return model, params, Labelled(images(4).astype(np.float32) / 255, np.array([0, 1, 2, 1], np.int32))
 
 

@@ -60,7 +60,7 @@ def circle(decoder):
 
 def test_the_way_along_a_circle_is_as_long_as_its_chords():
     model = circle(Circle())
-    params = model.init(jax.random.key(0), jnp.zeros(2))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(2))
     keys = jax.random.split(jax.random.key(3), 6)
     ends = np.array([[model.prior.sample(params, k, None)[0][0] for k in jax.random.split(key)] for key in keys])
     angle = np.abs(ends[:, 1] - ends[:, 0])
@@ -79,7 +79,7 @@ class Step(Circle):
 
 def test_a_decoder_that_jumps_has_one_step_as_long_as_all():
     model = circle(Step())
-    params = model.init(jax.random.key(0), jnp.zeros(2))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(2))
     found = decoded_paths(model, params, jax.random.key(0), pairs=20, steps=8)
     assert found.jump.mean > 3  # 8 where the ends lie on either side, about 1 where on one
 
@@ -89,7 +89,7 @@ def test_where_there_are_no_codes_to_walk_between_it_is_said_why():
     with pytest.raises(ValueError, match="no code to walk from"):
         decoded_paths(model, {}, jax.random.key(0))
     other = circle(Circle())
-    params = other.init(jax.random.key(0), jnp.zeros(2))
+    params = jax.jit(other.init)(jax.random.key(0), jnp.zeros(2))
     classes = other._replace(prior=uniform_categories(1, 3))
     with pytest.raises(ValueError, match="the codes are on 'one_hot'"):
         decoded_paths(classes, params, jax.random.key(0))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from small import small_vae
+from small import moved, small_vae
 
 pytest.importorskip("constriction")
 
@@ -70,10 +70,7 @@ def histogram():
 
 def away(model, seed=1, scale=0.3):
     """Parameters some way from fresh ones, so that no output is the same everywhere; codes within the prior's reach."""
-    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(model.event_shape))
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(seed), len(leaves))
-    params = tree.unflatten([a + scale * jax.random.normal(k, a.shape) for a, k in zip(leaves, keys, strict=True)])
+    params = moved(jax.jit(model.init)(jax.random.key(0), jnp.zeros(model.event_shape)), scale, seed)
     return params | {"encoder": jax.tree.map(lambda a: 0.3 * a, params["encoder"])} if "encoder" in params else params
 
 

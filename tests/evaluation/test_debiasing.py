@@ -99,7 +99,7 @@ def test_many_latents_do_not_overflow():
 
 def test_the_resampler_reads_the_codes_of_the_parameters_it_is_given_and_leaves_out_idle_latents():
     model, x = small_vae(), (images(30) / 255).astype(np.float32)
-    params = model.init(jax.random.key(0), x[0])
+    params = jax.jit(model.init)(jax.random.key(0), x[0])
     means = encode(model, params, x).mean
     np.testing.assert_allclose(
         rarity.latent_resampler(model, x, threshold=0.0, at_least=0.0)(params), rarity.resampling_weights(means)
@@ -129,7 +129,7 @@ def fitted(**options):
 
 def test_raw_examples_are_drawn_once_alike_in_every_call_and_in_any_batch(monkeypatch):
     model, raw = small_vae(), images(30)
-    params = model.init(jax.random.key(0), jnp.zeros(SHAPE))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(SHAPE))
     options = {"threshold": 0.0, "at_least": 0.0}
     found = rarity.latent_resampler(model, raw, preprocess=grey, **options)(params)
     plain = rarity.latent_resampler(model, (raw / 255).astype(np.float32), **options)(params)
@@ -190,7 +190,7 @@ def test_the_joint_loss_is_the_bound_and_the_cross_entropy_of_scikit_learn():
 
     model, network = classified()
     x, labels = (images(8) / 255).astype(np.float32), np.arange(8) % 2
-    params, keys = model.init(jax.random.key(0), x[0]), jax.random.split(jax.random.key(1), 8)
+    params, keys = jax.jit(model.init)(jax.random.key(0), x[0]), jax.random.split(jax.random.key(1), 8)
     loss = supervised_loss(model, network, weight=2.0)
     value, metrics = loss(params, keys, Labelled(jnp.asarray(x), jnp.asarray(labels)), jnp.int32(0))
     plain, expected = bound_loss(model)(params, keys, jnp.asarray(x), jnp.int32(0))
@@ -227,7 +227,7 @@ def test_outliers_end_a_margin_below_those_of_a_set_never_seen_too():
 @pytest.mark.slow
 def test_the_ranking_loss_is_the_hinge_of_each_pair():
     model, x = small_vae(), jnp.asarray((images(6) / 255).astype(np.float32))
-    params, keys = model.init(jax.random.key(0), x[0]), jax.random.split(jax.random.key(1), 6)
+    params, keys = jax.jit(model.init)(jax.random.key(0), x[0]), jax.random.split(jax.random.key(1), 6)
     outlier = jnp.ones((1, *SHAPE))  # the only one, so that it is the one drawn
     for margin in (0.0, 1000.0):
         value, metrics = outlier_exposure_loss(model, outlier, margin=margin, weight=0.5)(params, keys, x, jnp.int32(0))
@@ -241,7 +241,7 @@ def wrong_calls():
     model, network = classified()
     x = images(3)
     batch = jnp.asarray((x / 255).astype(np.float32))
-    keys, params = jax.random.split(jax.random.key(0), 3), model.init(jax.random.key(0), batch[0])
+    keys, params = jax.random.split(jax.random.key(0), 3), jax.jit(model.init)(jax.random.key(0), batch[0])
     return {
         "means": (lambda: rarity.resampling_weights(np.zeros(3)), "means has shape"),
         "nan": (lambda: rarity.resampling_weights(np.full((3, 2), np.nan)), "means has shape"),

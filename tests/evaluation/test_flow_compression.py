@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
+from small import moved
 
 pytest.importorskip("constriction")
 
@@ -43,10 +44,7 @@ def pixels(flow, base=None, noise=None):
 
 
 def away(model):
-    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(SHAPE))
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    return tree.unflatten([a + 0.3 * jax.random.normal(k, a.shape) for a, k in zip(leaves, keys, strict=True)])
+    return moved(jax.jit(model.init)(jax.random.key(0), jnp.zeros(SHAPE)))
 
 
 @pytest.mark.rows(slow=["couplings"], full=["masked"])

@@ -30,7 +30,7 @@ def problem():
     """(model, params, x, truth): 40 examples, an encoder that always says N(0.3, exp(-1))."""
     truth = linear_truth(size=6, latents=LATENTS, noise=1.0, seed=4)
     model = linear_gaussian(jnp.float32(truth.weights), noise=truth.noise)
-    params = model.init(jax.random.key(0), jnp.zeros(6))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(6))
     encoder = {**params["encoder"], "bias": jnp.full(LATENTS, 0.3), "log_var": jnp.full(LATENTS, -1.0)}
     x, _ = ancestral_sample(model, params, jax.random.key(1), 40)
     return model, {**params, "encoder": encoder}, x, truth

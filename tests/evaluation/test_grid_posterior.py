@@ -44,14 +44,14 @@ def moment(x, top, power):
 
 def drawn(count=4, seed=0):
     model = four_by_four(radius=RADIUS, width=WIDTH, noise=NOISE)
-    params = model.init(jax.random.key(0), jnp.zeros((4, 4, 1)))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((4, 4, 1)))
     x, z = ancestral_sample(model, params, jax.random.key(seed), count)
     return model, params, np.asarray(x), np.asarray(z)
 
 
 def test_the_picture_is_a_spot_on_a_circle():
     decoder = FourByFourDecoder(RADIUS, WIDTH)
-    params = decoder.init(jax.random.key(0), jnp.zeros(1))
+    params = jax.jit(decoder.init)(jax.random.key(0), jnp.zeros(1))
     for z in (-3.0, -0.7, 0.0, 0.4, 2.5):
         np.testing.assert_allclose(decoder.apply(params, jnp.float32([z])), picture(z), atol=2e-6)
     # Both ends of the line are the same place: twelve o'clock.
@@ -89,7 +89,7 @@ def test_evidence_and_posterior_are_those_of_adaptive_quadrature():
 @pytest.mark.parametrize("latents", [1, 2])
 def test_the_linear_gaussian_model_agrees_with_dense_algebra(latents):
     model, truth = exact.linear(latents=latents)
-    params = model.init(jax.random.key(0), jnp.float32(truth.x))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.float32(truth.x))
     grid = grid_posterior(model, params, truth.x[None].astype(np.float32))
     assert grid.log_evidence[0] == pytest.approx(truth.log_evidence, abs=2e-5)
     np.testing.assert_allclose(grid.mean[0], truth.mean, atol=1e-5)
@@ -103,7 +103,7 @@ def test_the_linear_gaussian_model_agrees_with_dense_algebra(latents):
 def test_the_parts_of_the_evidence_are_the_closed_forms(latents):
     """Against the divergence of two Gaussians with full covariance, for three q."""
     model, truth = exact.linear(latents=latents)
-    params = model.init(jax.random.key(0), jnp.float32(truth.x))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.float32(truth.x))
     x = np.float32(np.stack([truth.x] * 3))
     grid = grid_posterior(model, params, x)
     rng = np.random.default_rng(1)
@@ -183,7 +183,7 @@ def test_each_example_of_a_conditional_model_has_the_posterior_of_its_own_class(
     )
     x = np.float32(np.random.default_rng(0).integers(0, 2, (2, 4, 4, 1)))
     both = Labelled(np.stack([x[0], x[0]]), np.array([0, 1]))
-    params = model.init(jax.random.key(0), Labelled(jnp.zeros((4, 4, 1)), model.context.example()))
+    params = jax.jit(model.init)(jax.random.key(0), Labelled(jnp.zeros((4, 4, 1)), model.context.example()))
     grid = grid_posterior(model, params, both, points=61)
     for i in range(2):
         alone = grid_posterior(model, params, Labelled(both.value[i : i + 1], both.context[i : i + 1]), points=61)
@@ -208,7 +208,7 @@ def wrong_calls():
     model, params, x, _ = drawn(2)
     grid = grid_posterior(model, params, x)
     three = small_vae()
-    three_params = three.init(jax.random.key(0), jnp.zeros((4, 4, 1)))
+    three_params = jax.jit(three.init)(jax.random.key(0), jnp.zeros((4, 4, 1)))
     narrow = DiagNormal(np.zeros((2, 1)), np.full((2, 1), -20.0))
     first, second, down = MLPEncoder(2, (4,)), MLPEncoder(1, (4,)), MLPEncoder(2, (4,))
     levels = hierarchical_vae([first, second], [down], Linear(16, (4, 4, 1)), event_shape=(4, 4, 1), latent_dims=(2, 1))

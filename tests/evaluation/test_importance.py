@@ -179,7 +179,7 @@ def test_a_model_that_is_uniform_over_256_levels_needs_8_bits():
     shape = (6, 5, 3)
     model = vae(Prior(), Silent((6, 5, 768)), event_shape=shape, latent_dim=2, observation=categorical())
     x = np.random.default_rng(0).integers(0, 256, (7, *shape)).astype(np.float32)
-    params = model.init(jax.random.key(0), x[0])
+    params = jax.jit(model.init)(jax.random.key(0), x[0])
     found = summarize(per_example(model, params, jax.random.key(1), x, samples=20))
     for name in ("elbo", "iwae"):
         assert bits_per_dimension(found[name].mean, 90) == pytest.approx(8.0, abs=1e-4)

@@ -28,7 +28,7 @@ def linear():
     rng = np.random.default_rng(0)
     weights, bias = rng.normal(size=(6, 2)).astype(np.float32), rng.normal(size=6).astype(np.float32)
     model = linear_gaussian(jnp.asarray(weights), bias=jnp.asarray(bias), noise=NOISE)
-    params = model.init(jax.random.key(0), jnp.zeros(6))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(6))
     params["encoder"] = linear_gaussian_encoder(params["decoder"], noise=NOISE)
     z = rng.normal(size=(3, 2))
     x = z @ weights.T + bias + NOISE * rng.normal(size=(3, 6))
@@ -114,7 +114,7 @@ def test_no_number_depends_on_batches_chunks_or_what_missing_pixels_hold(linear)
 def test_the_observed_part_of_binary_pixels_is_a_sum_over_the_missing_ones():
     """log p(x_o | z) by enumerating the missing pixels, two of them."""
     likelihood = decoder_likelihood(small_decoder(), bernoulli(), SHAPE)
-    params, z = likelihood.init(jax.random.key(0), jnp.zeros(3)), jnp.array([1.0, -0.5, 2.0])
+    params, z = jax.jit(likelihood.init)(jax.random.key(0), jnp.zeros(3)), jnp.array([1.0, -0.5, 2.0])
     x = np.float32(images(1)[0] > 100)
     mask = np.ones(SHAPE, bool)
     mask[1, 2, 0] = mask[3, 0, 0] = False
@@ -137,7 +137,7 @@ def small_decoder(channels=1, shape=SHAPE):
 def test_channels_that_share_outputs_count_when_all_are_observed():
     shape = (2, 2, 3)
     likelihood = decoder_likelihood(small_decoder(2, shape), normal("per_pixel"), shape)
-    params, z = likelihood.init(jax.random.key(0), jnp.zeros(3)), jnp.ones(3)
+    params, z = jax.jit(likelihood.init)(jax.random.key(0), jnp.zeros(3)), jnp.ones(3)
     x = np.random.default_rng(0).uniform(size=shape).astype(np.float32)
     whole = likelihood.log_prob_observed(params, x, z, np.ones(shape, bool))
     assert float(whole) == pytest.approx(float(likelihood.log_prob(params, x, z)), rel=1e-4)

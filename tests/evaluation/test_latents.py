@@ -24,7 +24,7 @@ pytestmark = pytest.mark.quick_compile
 def setup():
     """(model, params, x [7, 4, 4, 1]) with codes far enough apart to tell examples and latents."""
     model = small_vae()
-    params = model.init(jax.random.key(0), jnp.zeros(SHAPE))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(SHAPE))
     return model, params, images(7).astype(np.float32) / 255
 
 
@@ -124,7 +124,7 @@ def test_draws_are_in_the_units_of_the_likelihood():
     model = vae(
         Encoder(), Linear(32, (4, 4, 2)), event_shape=SHAPE, latent_dim=LATENTS, observation=discretized_logistic()
     )
-    params = model.init(jax.random.key(0), jnp.zeros(SHAPE))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(SHAPE))
     draws = generation.prior_samples(model, params, jax.random.key(0), 200)
     assert draws.max() > 128
     np.testing.assert_array_equal(draws, np.round(draws))

@@ -53,7 +53,7 @@ def test_every_way_gives_probabilities_and_that_by_label_draws_classes_alike():
     raw, labels, _ = debiasing.split(chosen, "train", 0)
     x = raw.astype(np.float32) / 255
     model, classifier = make_model(chosen, (8, 8, 1), 10)
-    params, found = model.init(jax.random.key(0), x[0]), {}
+    params, found = jax.jit(model.init)(jax.random.key(0), x[0]), {}
     for way in ("plain", "rarity", "answers", "labels"):
         found[way] = make_weights(chosen, way, model, classifier, x, labels)(params)
         assert found[way].sum() == pytest.approx(1)
@@ -74,7 +74,7 @@ def test_by_answers_that_are_sure_a_class_is_drawn_as_its_complement():
 def test_the_probabilities_of_classes_are_those_of_the_logits_at_the_posterior_mean():
     network = Linear(2, (2,))
     model, x = with_critic(small_vae(), network, name="classifier"), (images(30) / 255).astype(np.float32)
-    params = model.init(jax.random.key(0), jnp.asarray(x[0]))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.asarray(x[0]))
     means = encode(model, params, x).mean.astype(np.float64)
     expected = softmax(means @ params["classifier"]["w"] + np.asarray(params["classifier"]["b"])[None], axis=1)
     found = class_probabilities(model, network, params, x, batch_size=7)

@@ -95,7 +95,7 @@ COMMANDS = {
 
 
 @pytest.mark.slow
-@pytest.mark.rows(quick=["evaluate", "manifold"])
+@pytest.mark.rows(quick=["evaluate", "manifold"], full=["annealed"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_on_a_run_writes_what_it_prints_beside_the_run_or_where_it_is_told(command, run, tmp_path, capsys):
     words, expected = COMMANDS[command]
@@ -153,6 +153,7 @@ EXPERIMENTS = {
 
 
 @pytest.mark.slow
+@pytest.mark.rows(full=["memorization", "four_by_four", "family"])
 @pytest.mark.parametrize("script", EXPERIMENTS)
 def test_an_experiment_writes_what_it_prints(script, tmp_path, monkeypatch):
     name, words, expected = EXPERIMENTS[script]

@@ -79,7 +79,7 @@ def test_the_samples_of_a_sound_cost_its_density(tmp_path):
     model = wavenet.density(24, 2, options)
     levels = process(1, 24).levels
     x = Labelled(np.float32(levels[0]), np.int32(1))
-    params = model.init(jax.random.key(0), x)
+    params = jax.jit(model.init)(jax.random.key(0), x)
     found = wavenet.scored(params, sounds.Sounds(levels, np.array([24]), np.array([1])), 2, options)
     assert found.sum() == pytest.approx(-float(model.terms(params, jax.random.key(1), x).log_weight), rel=1e-5)
 

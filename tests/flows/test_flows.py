@@ -213,7 +213,7 @@ def test_the_context_changes_the_map(name):
 
 def test_y_is_two_x_plus_one_halves_the_density_of_the_unit_interval():
     double = affine(1, scale=2.0, shift=1.0)
-    params = double.init(jax.random.key(0), jnp.zeros(1), None)
+    params = jax.jit(double.init)(jax.random.key(0), jnp.zeros(1), None)
     grid = jnp.linspace(0.0, 4.0, 4001)[:, None]
     u, log_det = jax.vmap(double.inverse, (None, 0, None))(params, grid, None)
     density = np.where((u[:, 0] >= 0.0) & (u[:, 0] < 1.0), np.exp(log_det), 0.0)
@@ -236,7 +236,7 @@ def test_a_matrix_scales_area_by_its_determinant():
 
 def test_layers_apply_in_the_order_named():
     both = chain(affine(1, scale=2.0), affine(1, shift=3.0))
-    params = both.init(jax.random.key(0), jnp.zeros(1), None)
+    params = jax.jit(both.init)(jax.random.key(0), jnp.zeros(1), None)
     assert float(both.forward(params, jnp.ones(1), None)[0][0]) == pytest.approx(5.0)
     back = invert(both).forward(params, jnp.array([5.0]), None)
     assert float(back[0][0]) == pytest.approx(1.0)
@@ -384,7 +384,7 @@ def test_the_two_autoregressive_directions_are_each_others_mirror():
 
     @quick_jit
     def call(key):
-        params = maf.init(key, u, None)
+        params = jax.jit(maf.init)(key, u, None)
         return network.apply(params["network"], u), iaf.forward(params, u, None)[0], maf.inverse(params, u, None)[0]
 
     raw, forward, inverse = call(jax.random.key(0))
@@ -398,7 +398,7 @@ KEY, ZERO = jax.random.key(0), jnp.zeros(Z)
 
 def start(bijection, u=ZERO, context=None):
     """Calls init and then both directions."""
-    params = bijection.init(KEY, u, context)
+    params = jax.jit(bijection.init)(KEY, u, context)
     bijection.inverse(params, u, context)
     return bijection.forward(params, u, context)
 

@@ -82,7 +82,7 @@ def test_every_member_keeps_the_contract_of_a_model(name):
 @pytest.mark.slow
 def test_an_autoencoder_has_no_bound_and_an_importance_weighted_one_says_so():
     model = small()
-    params = model.init(jax.random.key(0), X)
+    params = jax.jit(model.init)(jax.random.key(0), X)
     keys = jax.random.split(jax.random.key(1), 3)
     terms = quick_jit(jax.vmap(model.terms, (None, 0, None)))(params, keys, X)
     assert iwae_bound(terms) == -np.inf
@@ -93,7 +93,7 @@ def test_an_autoencoder_has_no_bound_and_an_importance_weighted_one_says_so():
 
 def test_half_precision_networks_still_score_in_float32():
     model = small()
-    params = model.init(jax.random.key(0), X)
+    params = jax.jit(model.init)(jax.random.key(0), X)
     half = model.terms(jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params), jax.random.key(0), X)
     assert half.log_likelihood.dtype == half.z.dtype == half.kl.dtype == half.penalty.dtype == jnp.float32
 
@@ -163,7 +163,7 @@ def test_the_gradient_penalty_of_a_decoder_is_that_of_finite_differences():
 @pytest.mark.slow
 def test_the_decoder_weights_are_decayed_and_the_encoder_s_are_not():
     model = small(functools.partial(regularized_autoencoder, code_weight=0.0, decoder_weight=2.0))
-    params = model.init(jax.random.key(0), X)
+    params = jax.jit(model.init)(jax.random.key(0), X)
     slope = jax.grad(lambda p: model.terms(p, jax.random.key(0), X).penalty)(params)
     np.testing.assert_allclose(slope["decoder"]["w"], 4.0 * params["decoder"]["w"], rtol=1e-5)
     assert not np.any(slope["encoder"]["w"])
@@ -244,7 +244,7 @@ def test_a_loss_falls(name):
 
 def test_a_network_may_see_its_input_through_a_function():
     network = MappedInput(Linear(4, (4,)), jax.nn.sigmoid)
-    variables = network.init(jax.random.key(0), jnp.zeros(3))
+    variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros(3))
     expected = Linear(4, (4,)).apply(variables, jnp.full(3, 0.5))
     np.testing.assert_array_equal(network.apply(variables, jnp.zeros(3)), expected)
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import moved
 
 from jaxvae.evaluation.bounds.likelihood import per_example
 from jaxvae.evaluation.bounds.report import report_rows
@@ -42,15 +43,10 @@ def everything(levels, shape):
     return np.array(list(rows), np.float32).reshape(-1, *shape)
 
 
-def moved(params, scale=0.5):
-    leaves, tree = jax.tree.flatten(params)
-    return tree.unflatten([a + scale * jax.random.normal(jax.random.key(i), a.shape) for i, a in enumerate(leaves)])
-
-
 def pixel_cnn(name):
     observation, levels, shape = CASES[name]
     p = autoregressive(gated_pixel_cnn(shape, observation.channels, features=3, layers=2, hidden=4), observation)
-    return p, moved(jax.jit(p.init)(jax.random.key(0), None)), everything(levels, shape)
+    return p, moved(jax.jit(p.init)(jax.random.key(0), None), 0.5), everything(levels, shape)
 
 
 def chances(p, params, examples):
@@ -101,7 +97,7 @@ def test_a_label_makes_another_distribution_and_each_sums_to_one():
     model = density_model(p, bernoulli(), event_shape=(2, 2, 1), context=3)
     examples = everything(2, (2, 2, 1))
     labels = np.zeros(len(examples), np.int32)
-    params = moved(jax.jit(model.init)(jax.random.key(0), Labelled(examples[0], labels[0])))
+    params = moved(jax.jit(model.init)(jax.random.key(0), Labelled(examples[0], labels[0])), 0.5)
     terms = jax.jit(jax.vmap(model.terms, (None, None, 0)))
 
     def of(label):

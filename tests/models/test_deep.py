@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 from scipy import stats
-from small import SHAPE, images, small_vae
+from small import SHAPE, images, moved, small_vae
 
 import jaxvae
 from jaxvae.evaluation import latents
@@ -228,15 +228,6 @@ def ready():
     return model, quick_jit(model.init)(jax.random.key(0), jnp.zeros(SHAPE))
 
 
-def moved(params):
-    """All weights moved, so that no end is 0 any more."""
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(7), len(leaves))
-    return jax.tree.unflatten(
-        tree, [leaf + 0.3 * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
-    )
-
-
 @pytest.mark.slow
 def test_the_weight_is_what_the_three_conditionals_say_and_at_the_start_nothing_is_told():
     model, params = ready()
@@ -291,7 +282,7 @@ def test_a_program_of_many_groups_is_as_long_as_one_of_few():
 def test_a_group_sees_neighbours_alone_and_the_same_everywhere():
     network = GroupPrior(2, Look(scale=1.0))
     h = jax.random.normal(jax.random.key(0), (9, 9, 4))
-    params = moved(network.init(jax.random.key(1), h))
+    params = moved(jax.jit(network.init)(jax.random.key(1), h))
     call = quick_jit(lambda h: jnp.concatenate(network.apply(params, h), -1))
     there, shifted = call(h), call(jnp.roll(h, (1, 2), (0, 1)))
     np.testing.assert_allclose(shifted[3:7, 4:7], there[2:6, 2:5], atol=1e-5)  # away from the padding

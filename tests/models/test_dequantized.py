@@ -49,7 +49,7 @@ def wide():
 @pytest.mark.parametrize("noise", [None, wide], ids=["uniform", "of its own"])
 def test_many_draws_of_the_noise_give_the_probability_of_the_levels(noise):
     model = dequantized(density(), LEVELS, event_shape=(2, 1), noise=noise and noise())
-    params = model.init(KEY, EVERY[0]) | PARAMS
+    params = jax.jit(model.init)(KEY, EVERY[0]) | PARAMS
     assert (model.evidence, model.prior.support) == ("weights", "bins")
     values = jaxvae.per_example(model, params, KEY, np.tile(EVERY, (10, 1, 1)), samples=(1, 2000))
     bounds = {name: values[name].reshape(10, 9).mean(0) for name in ("elbo", "iwae_2000")}
@@ -61,7 +61,7 @@ def test_many_draws_of_the_noise_give_the_probability_of_the_levels(noise):
 def test_the_parts_of_the_posterior_agree_and_its_draws_stay_in_their_bin():
     for noise in (None, learned()):
         model = dequantized(density(), LEVELS, event_shape=(2, 1), noise=noise)
-        params = model.init(KEY, EVERY[0]) | PARAMS
+        params = jax.jit(model.init)(KEY, EVERY[0]) | PARAMS
         keys = jax.random.split(KEY, 50)
         v, log_q = jax.vmap(model.posterior.sample, (None, 0, None))(params, keys, EVERY[5])
         np.testing.assert_array_equal(np.floor(3 * v), np.broadcast_to(EVERY[5], v.shape))
@@ -84,7 +84,7 @@ def test_noise_that_is_learned_closes_the_gap_that_uniform_noise_leaves():
         def only_noise(params, keys, batch, step, loss=loss):
             return loss(params | PARAMS, keys, batch, step)
 
-        params = model.init(KEY, EVERY[0]) | PARAMS
+        params = jax.jit(model.init)(KEY, EVERY[0]) | PARAMS
         if noise is not None:
             fitted = jaxvae.fit(
                 model, np.tile(EVERY, (100, 1, 1)), loss=only_noise, epochs=60, batch_size=90, progress=False

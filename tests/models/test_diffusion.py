@@ -62,7 +62,7 @@ def mixture(schedule="linear", prediction="noise", steps=None):
 
 def params_of(model, seed=1):
     """Fresh parameters, those of a schedule moved between its ends."""
-    params = model.init(KEY, jnp.zeros(1))
+    params = jax.jit(model.init)(KEY, jnp.zeros(1))
     if "schedule" in params:
         own = params["schedule"]
         params["schedule"] = own | {
@@ -348,7 +348,7 @@ def test_a_diffusion_of_codes_that_knows_the_prior_has_the_bound_of_the_vae():
     white = jaxvae.normal("fixed", std=math.exp(ENDS[0] / 2))
     codes = diffusion.diffusion_model(White(), white, SCHEDULES["linear"], event_shape=(2,), prediction="noise")
     model, x = diffusion.latent_diffusion(truth, codes), jnp.array([0.7, -0.2, 0.4])
-    params = model.init(KEY, x)
+    params = jax.jit(model.init)(KEY, x)
     keys, times = jax.random.split(KEY, 4000), (jnp.arange(4000) + 0.5) / 4000
     terms = jax.jit(jax.vmap(lambda key, time: model.terms(params | {TIME: time}, key, x)))(keys, times)
     expected = jax.vmap(truth.terms, (None, 0, None))(truth.init(KEY, x), keys, x)

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from scipy import stats
+from small import moved
 
 import jaxvae
 from jaxvae.data.protocols import as_it_is
@@ -50,9 +51,7 @@ def one(index=70):
 def ready():
     model = two_parts()
     params = jax.jit(model.init)(KEY, one())
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    return model, tree.unflatten([a + 0.2 * jax.random.normal(k, a.shape) for a, k in zip(leaves, keys, strict=True)])
+    return model, moved(params, 0.2)
 
 
 def evidence(model, params, x):

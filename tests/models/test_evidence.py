@@ -63,7 +63,7 @@ DENSITIES = {"mixture": by_mixture, "kernels": by_kernels, "flow": by_flow}
 def test_a_density_is_evaluated_exactly_and_samples_mean_nothing(name):
     p, expected = DENSITIES[name]()
     model = density_model(p, event_shape=(2,))
-    params = model.init(KEY, X[0])
+    params = jax.jit(model.init)(KEY, X[0])
     one, ten = (jaxvae.per_example(model, params, KEY, X, samples=samples) for samples in (1, (2, 10)))
     assert set(one) == set(ten) == {"log_p"}
     np.testing.assert_array_equal(one["log_p"], ten["log_p"])
@@ -217,7 +217,7 @@ def test_models_say_what_they_are():
         "gan": "none", "density": "exact",
     }  # fmt: skip
     x = (images(3) > 100).astype(np.float32)
-    params = generator.init(KEY, x[0])
+    params = jax.jit(generator.init)(KEY, x[0])
     with pytest.raises(ValueError, match="no likelihood"):
         jaxvae.per_example(generator, params, KEY, x)
     drawn = generation.draw(generator, params, KEY, 3)

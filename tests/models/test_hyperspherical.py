@@ -219,7 +219,7 @@ def sphere_vae():
 @pytest.mark.full
 def test_a_vae_on_the_sphere_has_a_kl_a_bound_and_a_falling_loss():
     model, x = sphere_vae(), jnp.asarray(images(60) > 100, jnp.float32)
-    params = model.init(jax.random.key(0), x[0])
+    params = jax.jit(model.init)(jax.random.key(0), x[0])
     terms = jax.jit(jax.vmap(model.terms, (None, 0, None)))(params, jax.random.split(jax.random.key(1), 20_000), x[0])
     np.testing.assert_allclose(jnp.sum(terms.z**2, axis=1), 1, rtol=1e-5)
     assert terms.kl.shape == (20_000, 1)
@@ -248,7 +248,7 @@ def test_a_vae_on_the_sphere_has_a_kl_a_bound_and_a_falling_loss():
 @pytest.mark.full
 def test_the_conditionals_keep_their_contract():
     posterior, x = hyperspherical_posterior(Encoder(), LATENTS), jnp.ones(SHAPE)
-    params = posterior.init(jax.random.key(0), x)
+    params = jax.jit(posterior.init)(jax.random.key(0), x)
     sample = jax.jit(posterior.sample)
     z, log_density = sample(params, jax.random.key(1), x)
     assert float(jax.jit(posterior.log_prob)(params, z, x)) == pytest.approx(float(log_density), rel=1e-5)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from autoregressive import PICTURES, SHAPE, log_prob_by_hand, moved, pixels
+from autoregressive import PICTURES, SHAPE, away, log_prob_by_hand, pixels
 from small import Linear
 
 import jaxvae
@@ -40,7 +40,7 @@ def own_decoder():
 @pytest.mark.slow
 def test_any_conditional_may_be_the_decoder():
     model = own_decoder()
-    params = moved(model)
+    params = away(model)
     truth = evidence_by_quadrature(params)
     assert np.exp(truth).sum() == pytest.approx(1, abs=1e-6)
     values = jaxvae.per_example(model, params, KEY, np.tile(PICTURES, (10, 1, 1)), samples=(1, 1000))
@@ -57,7 +57,7 @@ def test_any_conditional_may_be_the_decoder():
 
 def test_a_vae_takes_it_for_its_decoder_and_is_the_same_model():
     model, other = own_decoder(), jaxvae.vae(encoder(1), pixels(1), latent_dim=1, **OPTIONS)
-    params = moved(model)
+    params = away(model)
     a, b = (each.terms(params, KEY, PICTURES[3]) for each in (model, other))
     jax.tree.map(np.testing.assert_array_equal, a, b)
     assert sorted(params) == ["encoder", "pixels"]
@@ -78,7 +78,7 @@ def relatives():
 @pytest.mark.parametrize("name", ["conditional", "ladder"])
 def test_relatives_of_the_vae_take_it_too(name):
     model = relatives()[name]
-    params = moved(model)
+    params = away(model)
     for label in (0, 1) if model.context is not None else (None,):
         x = np.tile(PICTURES, (10, 1, 1))
         x = x if label is None else jaxvae.Labelled(x, np.full(80, label))

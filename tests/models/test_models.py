@@ -63,7 +63,7 @@ def everything(model):
 
     def call(key, x):
         key_init, key_q, key_p, key_x, key_t = jax.random.split(key, 5)
-        params = model.init(key_init, x)
+        params = jax.jit(model.init)(key_init, x)
         z, log_q = model.posterior.sample(params, key_q, x)
         prior_z, log_p = model.prior.sample(params, key_p, None)
         x_new, log_x = model.likelihood.sample(params, key_x, z)
@@ -657,7 +657,7 @@ def test_no_key_is_used_twice():
 
 def test_a_posterior_may_stand_alone_under_another_name():
     posterior = gaussian_posterior(Encoder(), LATENTS, to_input=lambda x: x / 255, name="q")
-    params = posterior.init(jax.random.key(0), example())
+    params = jax.jit(posterior.init)(jax.random.key(0), example())
     assert list(params) == ["q"]
     mean = posterior.mean(params, 255 * example())
     np.testing.assert_allclose(mean, Encoder().apply(params["q"], jnp.asarray(example()))[0], rtol=1e-5)

@@ -203,7 +203,7 @@ def test_a_small_vae_trains_and_its_prior_moves(name):
 @pytest.mark.full
 def test_a_mixture_starts_near_a_standard_normal_with_components_of_its_own():
     prior = gaussian_mixture_prior(2000, 3, spread=0.7)
-    params = prior.init(KEY, None)
+    params = jax.jit(prior.init)(KEY, None)
     means = np.float64(params["prior"]["means"])
     np.testing.assert_allclose(means.var(0) + math.exp(params["prior"]["log_vars"][0, 0]), 1.0, atol=0.1)
     assert np.linalg.matrix_rank(means) == 3
@@ -215,7 +215,7 @@ def test_a_mixture_starts_near_a_standard_normal_with_components_of_its_own():
 def test_the_vamp_prior_is_the_mixture_of_the_posteriors_at_its_pseudo_inputs():
     data = np.random.default_rng(0).uniform(size=(10, *SHAPE)).astype(np.float32)
     prior, encoder = vamp(2, 4, data=data), MLPEncoder(2, (6,), "tanh")
-    params = merge(prior.init(KEY, None), encoder_of("vamp", 2))
+    params = merge(jax.jit(prior.init)(KEY, None), encoder_of("vamp", 2))
     u = 1 / (1 + np.exp(-np.float64(params["pseudo_inputs"]["raw"])))
     np.testing.assert_allclose(u, np.clip(data[[0, 3, 6, 9]], 0.01, 0.99), atol=1e-6)
     outputs = [encoder.apply(params["encoder"], jnp.float32(one)) for one in u]

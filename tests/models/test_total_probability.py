@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from autoregressive import PICTURES, SHAPE, moved, pixels
+from autoregressive import PICTURES, SHAPE, away, pixels
 from small import Linear
 
 import jaxvae
@@ -143,7 +143,7 @@ def total(model, params, context=None):
 @pytest.mark.parametrize("name", ALL)
 def test_all_pictures_together_have_at_most_the_probability_one(name):
     model = (MODELS | MORE)[name]()
-    params = moved(model)
+    params = away(model)
     contexts = (None,) if model.context is None else ((-1,) if model.context.optional else (0, 1))
     for context in contexts:
         found, error = total(model, params, context)
@@ -184,14 +184,14 @@ def test_a_prior_in_another_space_is_refused_by_name(name):
 def test_without_the_refusal_a_mixture_over_the_sphere_would_be_no_bound():
     prior = fitted_priors.fit_gaussian_mixture(codes() / np.linalg.norm(codes(), axis=1, keepdims=True), 5)
     model = jaxvae.with_prior(spherical(), prior._replace(support="sphere"))  # which is not true
-    found, error = total(model, moved(model))
+    found, error = total(model, away(model))
     assert found - 4 * error > 1.2
 
 
 @pytest.mark.parametrize("model", [spherical, categorical, quantised, lambda: spherical(on_the_sphere())])
 def test_what_moves_through_space_is_refused_off_it(model):
     model = model()
-    params = moved(model)
+    params = away(model)
     with pytest.raises(ValueError, match=r"annealed importance sampling (goes through R\^n|needs weights)"):
         jaxvae.evaluation.annealing.annealed_bounds(model, params, KEY, PICTURES, temperatures=2, chains=2)
     with pytest.raises(ValueError, match=r"a bijection goes through R\^n.*standard_normal"):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small import SHAPE, Linear, grey, images, same_bits
+from small import SHAPE, Linear, grey, images, moved, same_bits
 
 import jaxvae
 from jaxvae.math.quantization import nearest_code, perplexity, straight_through
@@ -67,7 +67,7 @@ def test_a_code_keeps_the_contract_of_a_model(name):
 
 def test_the_bound_is_below_the_evidence_of_an_enumerated_codebook():
     model = small(codes=5)
-    params = model.init(jax.random.key(0), X[0])
+    params = jax.jit(model.init)(jax.random.key(0), X[0])
     score = quick_jit(lambda e: model.likelihood.log_prob(params, X[0], e) - math.log(5))
     each = [score(e) for e in params["codebook"]["vectors"]]
     evidence = np.logaddexp.reduce(np.float64(each))
@@ -91,7 +91,7 @@ def test_the_nearest_code_is_that_of_brute_force_in_float64(offset):
 def test_ties_go_to_the_lowest_index_and_identical_points_have_finite_gradients():
     assert nearest_code(jnp.zeros((1, 2)), jnp.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])).tolist() == [0]
     model = small()
-    params = model.init(jax.random.key(0), X[0])
+    params = jax.jit(model.init)(jax.random.key(0), X[0])
     params["codebook"]["vectors"] = jnp.tile(model.terms(params, jax.random.key(0), X[0]).z.encoding, (K, 1))
     slope = jax.grad(lambda p: model.terms(p, jax.random.key(0), X[0]).penalty)(params)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
@@ -100,7 +100,7 @@ def test_ties_go_to_the_lowest_index_and_identical_points_have_finite_gradients(
 def test_gradients_go_where_the_paper_sends_them():
     """Encoder: through the decoder as if z were its output, and commitment. Codebook: only its own squared distance."""
     model = small(commitment=0.5, observation=normal(std=1.0))
-    params = model.init(jax.random.key(0), X[0])
+    params = jax.jit(model.init)(jax.random.key(0), X[0])
     z = model.terms(params, jax.random.key(0), X[0]).z
     slope = jax.grad(lambda p: (t := model.terms(p, jax.random.key(0), X[0])).penalty - t.log_likelihood)(params)
     at_code = jax.grad(lambda code: -model.likelihood.log_prob(params, X[0], code))(z.vectors)
@@ -134,7 +134,7 @@ def literal_averages(vectors, usage, batches, decay):
 @pytest.mark.parametrize("start", [0.0, 0.3])
 def test_the_optimizer_is_the_literal_moving_average(start):
     model = vq_vae(Linear(D, (D,)), Linear(D, (D,)), event_shape=(D,), code_shape=(D,), codes=K, observation=normal())
-    params = model.init(jax.random.key(0), jnp.zeros(D))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(D))
     params["encoder"] = {"w": jnp.eye(D), "b": jnp.zeros(D)}
     params["codebook"]["usage"] = jnp.full(K, start)
     rng = np.random.default_rng(0)
@@ -207,7 +207,7 @@ def test_ten_inputs_use_at_most_ten_of_512_codes_and_the_rest_are_reported_dead(
 @pytest.mark.slow
 def test_dead_codes_are_moved_onto_encodings_in_one_step():
     model = small(codes=4)
-    params = model.init(jax.random.key(0), X[0])
+    params = jax.jit(model.init)(jax.random.key(0), X[0])
     params["codebook"] = {"vectors": jnp.full((4, D), 100.0), "usage": jnp.array([0.0, 0.25, 1e-4, 0.0])}
     optimizer = vq_optimizer(optax.set_to_zero())
     keys = jax.random.split(jax.random.key(0), len(X))
@@ -283,9 +283,7 @@ def with_prior(codes=3, grid=(2, 2)):
     shape = (*grid, D)
     model = small(shape, codes, prior=code_prior(network, shape, codes), observation=normal())
     params = quick_jit(model.init)(jax.random.key(0), X[0])
-    leaves, tree = jax.tree.flatten(params["code_prior"])
-    moved = [a + 0.5 * jax.random.normal(jax.random.key(i), a.shape) for i, a in enumerate(leaves)]
-    return model, params | {"code_prior": tree.unflatten(moved)}
+    return model, params | {"code_prior": moved(params["code_prior"], 0.5)}
 
 
 @pytest.mark.slow

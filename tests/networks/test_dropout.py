@@ -27,7 +27,7 @@ RATE = 0.3
 def test_a_share_of_the_units_is_zero_the_mean_stays_and_without_a_key_all_are_there():
     plain, x = MLPDeterministicEncoder(50, (50,), "softplus"), jnp.linspace(-1, 1, 8)
     network = with_dropout(plain, RATE)
-    variables = network.init(jax.random.key(0), x)
+    variables = jax.jit(network.init)(jax.random.key(0), x)
     inner = variables["stochastic"]["params"]
     inner["Dense_1"] = {"kernel": jnp.eye(50), "bias": jnp.zeros(50)}  # what comes out is the hidden layer
     hidden = np.asarray(plain.apply({"params": inner}, x))

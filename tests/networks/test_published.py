@@ -64,14 +64,14 @@ def test_a_picture_of_other_sides_is_seen_in_the_middle_of_zeros_and_its_outputs
     x = jax.random.uniform(jax.random.key(0), (5, 6, 1))
     options = {"features": (3, 4), "dense": (5, 6), "kernel_size": (4, 2)}
     padded, plain = ConvEncoder(2, pad=True, **options), ConvEncoder(2, **options)
-    params = padded.init(jax.random.key(1), x)
+    params = jax.jit(padded.init)(jax.random.key(1), x)
     whole = jnp.zeros((8, 8, 1)).at[1:6, 1:7].set(x)
     np.testing.assert_allclose(padded.apply(params, x), plain.apply(params, whole), rtol=1e-6)
 
     up = {**options, "dense": (6, 5)}
     padded, plain = ConvDecoder((5, 6, 1), 2, pad=True, **up), ConvDecoder((8, 8, 1), 2, **up)
     z = jnp.ones(3)
-    params = padded.init(jax.random.key(1), z)
+    params = jax.jit(padded.init)(jax.random.key(1), z)
     assert params["params"]["Dense_0"]["kernel"].shape == (3, 5)  # the encoder's dense layers in reverse
     np.testing.assert_array_equal(padded.apply(params, z), plain.apply(params, z)[1:6, 1:7])
 

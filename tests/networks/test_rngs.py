@@ -199,7 +199,7 @@ def test_a_model_with_dropout_fits_and_its_weights_are_saved(tmp_path):
 def test_a_context_reaches_a_network_that_draws():
     network = with_context(with_rngs(Dropped((4,)), "dropout"), embedding=2)
     x, context = jnp.ones(3), jnp.ones(2)
-    params = {"network": network.init(KEYS[0], x, context)}
+    params = {"network": jax.jit(network.init)(KEYS[0], x, context)}
     one, two = (network.apply(with_keys(params, key)["network"], x, context) for key in KEYS[:2])
     assert np.abs(one - two).max() > 1e-3
 
@@ -218,7 +218,7 @@ class Deterministic(nn.Module):
 
 def test_either_way_round_the_switch_is_found():
     network = with_rngs(Deterministic(), "dropout")
-    variables = network.init(KEYS[0], jnp.ones(50))
+    variables = jax.jit(network.init)(KEYS[0], jnp.ones(50))
     np.testing.assert_array_equal(network.apply(variables, jnp.ones(50)), 1.0)
     assert set(np.unique(network.apply({**variables, "key": KEYS[0]}, jnp.ones(50)))) == {0.0, 2.0}
 

@@ -39,7 +39,7 @@ def small(prior=None):
     """z ~ N(0, 1), x | z ~ N(w z + b, 0.6^2 I): a vae() whose encoder and decoder are one line each."""
     decoder = LinearDecoder(jnp.array([[0.8], [-0.5]]), jnp.array([0.1, 0.2]))
     model = vae(LinearEncoder(1), decoder, event_shape=(2,), latent_dim=1, observation=normal(std=0.6), prior=prior)
-    params = model.init(KEY(0), X)
+    params = jax.jit(model.init)(KEY(0), X)
     off = {"weights": jnp.array([[0.3, -0.1]]), "bias": jnp.array([-0.2]), "log_var": jnp.array([-0.4])}
     return model, params | {"encoder": off}
 
@@ -216,7 +216,7 @@ def test_a_prior_that_shares_the_encoder_gets_its_part_of_the_gradient(bound, es
 def test_the_score_function_serves_a_latent_that_cannot_be_differentiated():
     model = discrete()
     x = jnp.array([1.0, 0.0, 1.0])
-    params = model.init(KEY(3), x)
+    params = jax.jit(model.init)(KEY(3), x)
     loss = bound_loss(model, iwae_bound, samples=2, estimator=score_function)
     count = 20_000
 

@@ -87,7 +87,7 @@ def test_a_users_network_trains(name):
 
     @jax.jit
     def train(key):
-        params = model.init(key, batch[0])
+        params = jax.jit(model.init)(key, batch[0])
 
         def step(carry, step):
             params, moments = carry
@@ -131,7 +131,7 @@ def test_every_number_changes_the_objective(name):
 @pytest.mark.full
 def test_sizes_of_the_groups_change_the_balanced_loss():
     model, batch = small_vae(), jnp.float32(images(4) > 100)
-    params, keys = model.init(jax.random.key(0), batch[0]), jax.random.split(jax.random.key(1), 4)
+    params, keys = jax.jit(model.init)(jax.random.key(0), batch[0]), jax.random.split(jax.random.key(1), 4)
 
     def value(sizes):
         loss = jaxvae.losses.batch_bound_loss(model, partial(jaxvae.objectives.balanced_bound, sizes=sizes))
@@ -144,7 +144,7 @@ def test_sizes_of_the_groups_change_the_balanced_loss():
 @pytest.mark.full
 def test_the_rule_for_the_batch_is_the_rule_for_the_mean_kl():
     model, batch = small_vae(), jnp.float32(images(6) > 100)
-    params, keys = model.init(jax.random.key(0), batch[0]), jax.random.split(jax.random.key(1), 6)
+    params, keys = jax.jit(model.init)(jax.random.key(0), batch[0]), jax.random.split(jax.random.key(1), 6)
     each, plain = jaxvae.bound_loss(model, jaxvae.objectives.free_bits_bound, free_nats=0.3), jaxvae.bound_loss(model)
     whole = jaxvae.losses.batch_bound_loss(model, jaxvae.objectives.free_bits_bound, free_nats=0.3)
     _, metrics = plain(params, keys, batch, jnp.int32(0))

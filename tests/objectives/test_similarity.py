@@ -65,7 +65,7 @@ def test_a_compared_model_pays_in_its_loss_and_in_no_bound():
     networks = jaxvae.MLPEncoder(2, (8,)), jaxvae.MLPDecoder((12, 12, 1), hidden=(8,))
     model = jaxvae.vae(*networks, event_shape=(12, 12, 1), latent_dim=2)
     x = jnp.float32(RNG.uniform(size=(3, 12, 12, 1)) > 0.5)
-    params, keys = model.init(jax.random.key(0), x[0]), jax.random.split(jax.random.key(1), 3)
+    params, keys = jax.jit(model.init)(jax.random.key(0), x[0]), jax.random.split(jax.random.key(1), 3)
     paid = compared(model, lambda a, b: 1 - structural_similarity(a, b), 10.0)
     (plain, before), (value, after) = (
         jax.jit(jaxvae.bound_loss(m, jaxvae.elbo))(params, keys, x, jnp.int32(0)) for m in (model, paid)

@@ -32,7 +32,7 @@ def ready(**options):
     """(model, truth, x, params at the best encoder)."""
     model, truth = exact.linear(**options)
     x = jnp.float32(truth.x)
-    params = model.init(jax.random.key(0), x)
+    params = jax.jit(model.init)(jax.random.key(0), x)
     return model, truth, x, params | {"encoder": linear_gaussian_encoder(params["decoder"], noise=truth.noise)}
 
 
@@ -66,7 +66,7 @@ def kl_to_posterior(truth, mean, log_var):
 def test_the_exact_elbo_misses_the_evidence_by_the_kl_to_the_posterior(options):
     """For the best encoder and for three poor ones."""
     model, truth, x, best = ready(**options)
-    fresh = model.init(jax.random.key(0), x)["encoder"]
+    fresh = jax.jit(model.init)(jax.random.key(0), x)["encoder"]
     draw = np.random.default_rng(0)
     poor = [jax.tree.map(lambda leaf: leaf + jnp.float32(0.3 * draw.normal(size=leaf.shape)), fresh) for _ in range(2)]
     for encoder in (best["encoder"], fresh, *poor):
@@ -116,7 +116,7 @@ def test_a_bias_moves_everything_with_x():
     bias = jnp.arange(6.0)
     model = linear_gaussian(jnp.float32(truth.weights), bias=bias, noise=truth.noise)
     x = jnp.float32(truth.x) + bias
-    params = model.init(jax.random.key(0), x)
+    params = jax.jit(model.init)(jax.random.key(0), x)
     params |= {"encoder": linear_gaussian_encoder(params["decoder"], noise=truth.noise)}
     evidence = linear_gaussian_log_evidence(params["decoder"], x, noise=truth.noise)
     assert float(evidence) == pytest.approx(truth.log_evidence, abs=1e-4)
@@ -153,7 +153,7 @@ def test_images_keep_their_shape():
     weights = jnp.float32(np.random.default_rng(0).normal(size=(4, 4, 1, 2)))
     model = linear_gaussian(weights)
     x = jnp.ones((4, 4, 1))
-    params = model.init(jax.random.key(0), x)
+    params = jax.jit(model.init)(jax.random.key(0), x)
     assert model.event_shape == (4, 4, 1)
     assert model.terms(params, jax.random.key(0), x).kl.shape == (2,)
     flat = {"weights": weights.reshape(16, 2), "bias": jnp.zeros(16)}
@@ -164,7 +164,7 @@ def test_images_keep_their_shape():
 
 def test_the_discrete_model_adds_up_and_its_bounds_rise_to_the_evidence():
     model = exact.discrete()
-    params = model.init(jax.random.key(0), exact.EVERY_X[0])
+    params = jax.jit(model.init)(jax.random.key(0), exact.EVERY_X[0])
     evidence = [exact.discrete_log_evidence(params, x) for x in exact.EVERY_X]
     assert np.exp(evidence).sum() == pytest.approx(1, abs=1e-12)
     for x, log_p in zip(exact.EVERY_X[:3], evidence, strict=False):
@@ -176,7 +176,7 @@ def test_the_discrete_model_adds_up_and_its_bounds_rise_to_the_evidence():
 def test_the_discrete_model_says_of_each_state_what_its_tables_say():
     model = exact.discrete()
     x = jnp.asarray(exact.EVERY_X[5])
-    params = model.init(jax.random.key(1), x)
+    params = jax.jit(model.init)(jax.random.key(1), x)
     terms = many_terms(model, params, x, 50_000)
     log_joint, log_q = exact.discrete_tables(params, x)
     np.testing.assert_allclose(terms.log_weight, (log_joint - log_q)[terms.z], rtol=1e-4, atol=1e-5)
@@ -241,7 +241,7 @@ def test_the_pictures_are_driven_by_their_number():
     assert x.shape == (2000, 4, 4, 1)
     assert abs((x - exact.brightness(z)).std() - exact.NOISE) < 0.01
     model = exact.pictures(Linear(2, (2, 1)))
-    params = model.init(jax.random.key(0), jnp.zeros((4, 4, 1)))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((4, 4, 1)))
     np.testing.assert_allclose(
         jax.vmap(lambda z: model.likelihood.mean(params, z))(jnp.float32(z[:5, None])),
         exact.brightness(z[:5]),

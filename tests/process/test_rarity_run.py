@@ -231,7 +231,7 @@ def test_the_options_reach_the_weights():
     model = jaxvae.vae(
         jaxvae.MLPEncoder(3, (8,)), jaxvae.MLPDecoder((8, 8, 1), hidden=(8,)), event_shape=(8, 8, 1), latent_dim=3
     )
-    params = model.init(jax.random.key(0), np.zeros((8, 8, 1), np.float32))
+    params = jax.jit(model.init)(jax.random.key(0), np.zeros((8, 8, 1), np.float32))
     found = {}
     for name, change in {
         "usual": {},

@@ -72,7 +72,8 @@ OWN = {  # options that the kind alone reads
 LONG = [
     "hierarchical", "ladder", "deep", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse",
     "contractive", "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "attention_flow", "wavenet",
-    "transformer", "vq_transformer", "class_diffusion", "class_gan", "progressive_gan", "glow", "diffusion_prior",
+    "pixel_vae", "semi_supervised", "transformer", "vq_transformer", "class_diffusion", "class_gan",
+    "progressive_gan", "glow", "diffusion_prior",
 ]  # fmt: skip
 SILENT = ("gan", "class_gan", "progressive_gan")  # of test images they say how many are near a draw, and nothing else
 ANNEALED = {"vae", "hierarchical", "ladder", "conditional", "factor", "vae_gan", "pixel_vae"}
@@ -253,7 +254,7 @@ def test_every_likelihood_scores_and_draws_what_each_of_its_protocols_makes(name
         raw = images if protocol in jaxvae.data.PROTOCOLS else np.float32(images // 64)  # small numbers, of a table
         x = jax.vmap(preprocess_of(protocol))(jax.random.split(jax.random.key(0), 3), raw)
         model.check(x, "x")
-        params = model.init(jax.random.key(1), x[0])
+        params = jax.jit(model.init)(jax.random.key(1), x[0])
         assert np.isfinite(model.terms(params, jax.random.key(2), x[0]).log_weight)
         drawn, _ = model.likelihood.sample(params, jax.random.key(3), np.zeros(2, np.float32))
         model.check(drawn, "drawn")

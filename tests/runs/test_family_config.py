@@ -146,7 +146,7 @@ def test_free_bits_and_capacity_compare_the_mean_kl_of_the_minibatch_unless_each
     for kl_over in ("minibatch", "example"):
         config = tiny(objective={**options, "kl_over": kl_over})
         model = build_model(config.model, (8, 8, 1), IMAGES)
-        params = model.init(jax.random.key(0), np.zeros((8, 8, 1), np.float32))
+        params = jax.jit(model.init)(jax.random.key(0), np.zeros((8, 8, 1), np.float32))
         params["encoder"] = jax.tree.map(lambda leaf: 3 * leaf, params["encoder"])  # some KLs above and some below
         keys, x = jax.random.split(jax.random.key(1), 20), (IMAGES[:20] / 255 > 0.5).astype(np.float32)
         found[kl_over] = float(build_training(config, model, 4).loss(params, keys, x, np.int32(0))[0])
@@ -184,7 +184,7 @@ def test_a_run_leaves_pictures_and_a_summary_and_opens_again(name, tmp_path):
 @pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
 def test_the_decoder_starts_at_the_mean_image(network):
     model = build_model(replace(TINY, output_bias="data_mean", network=network, features=(4,)), (8, 8, 1), IMAGES)
-    params = model.init(jax.random.key(0), np.zeros((8, 8, 1), np.float32))
+    params = jax.jit(model.init)(jax.random.key(0), np.zeros((8, 8, 1), np.float32))
     means = jax.vmap(lambda key: model.likelihood.mean(params, 0.01 * jax.random.normal(key, (3,))))(
         jax.random.split(jax.random.key(1), 50)
     )

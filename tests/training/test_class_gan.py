@@ -82,7 +82,7 @@ def test_both_players_gradients_are_the_closed_forms_and_the_label_is_in_both():
     model = with_critic(gan(Shift(), event_shape=(1, 1, 3), latent_dim=3, context=2), critic, sees="example")
     labels = np.array([0, 1, 1, 0])
     x = np.float32(np.random.default_rng(0).uniform(size=(4, 1, 1, 3)))
-    params = model.init(KEY, Labelled(jnp.asarray(x[0]), jnp.int32(0)))
+    params = jax.jit(model.init)(KEY, Labelled(jnp.asarray(x[0]), jnp.int32(0)))
     grasped = model.prior._replace(sample=lambda p, k, c: (jnp.float32([0.1, -0.2, 0.3]), jnp.zeros(())))
     loss = gan_loss(model._replace(prior=grasped), critic, adversarial_loss=non_saturating())
     keys, batch = jax.random.split(KEY, 4), Labelled(jnp.asarray(x), jnp.asarray(labels))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.quick_compile
 def linear(latents, orthogonal=False):
     """(model, params, x [20, 6], noise) of a linear-Gaussian model and draws of it."""
     model, truth = exact.linear(latents=latents, orthogonal=orthogonal)
-    params = model.init(jax.random.key(0), jnp.float32(truth.x))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.float32(truth.x))
     x, _ = ancestral_sample(model, params, jax.random.key(1), 20)
     return model, params, x, truth.noise
 
@@ -74,7 +74,7 @@ def test_turn_by_turn_the_elbo_never_falls_and_the_decoder_finds_the_truth():
     blank = jnp.zeros((4, 4, 1))
     x, _ = ancestral_sample(truth, truth.init(jax.random.key(0), blank), jax.random.key(1), 60)
     model = four_by_four(radius=0.6, width=1.4, noise=0.4)
-    params = model.init(jax.random.key(0), blank)
+    params = jax.jit(model.init)(jax.random.key(0), blank)
     grid = grid_posterior(model, params, np.asarray(x), points=601)
     q = DiagNormal(grid.axes[0][grid.density.argmax(1)][:, None], np.full((60, 1), -2.0))
     elbos = []

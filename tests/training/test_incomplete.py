@@ -25,7 +25,9 @@ def test_the_bound_climbs_to_the_exact_evidence_of_the_observed_part():
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(4, 2)).astype(np.float32)
     model = linear_gaussian(jnp.asarray(weights), noise=1.0)
-    params = model.init(jax.random.key(0), jnp.zeros(4))  # its encoder is the prior, so that no weight is extreme
+    params = jax.jit(model.init)(
+        jax.random.key(0), jnp.zeros(4)
+    )  # its encoder is the prior, so that no weight is extreme
     x = (rng.normal(size=(50, 2)) @ weights.T + rng.normal(size=(50, 4))).astype(np.float32)
     masks = rng.uniform(size=(50, 4)) < 0.6
     cov = np.float64(weights) @ weights.T + np.eye(4)
@@ -48,7 +50,7 @@ def test_the_bound_climbs_to_the_exact_evidence_of_the_observed_part():
 def test_with_every_pixel_observed_it_is_the_importance_weighted_bound():
     weights = np.random.default_rng(1).normal(size=(4, 2)).astype(np.float32)
     model = linear_gaussian(jnp.asarray(weights), noise=1.0)
-    params = model.init(jax.random.key(0), jnp.zeros(4))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros(4))
     params["encoder"] = linear_gaussian_encoder(params["decoder"], noise=1.0)
     x, key = jnp.array([1.0, -1.0, 0.5, 2.0]), jax.random.key(2)
     value, _ = incomplete_loss(model, samples=7)(params, key[None], Incomplete(x[None], jnp.ones((1, 4), bool)), 0)

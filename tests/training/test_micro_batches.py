@@ -17,7 +17,7 @@ pytestmark = pytest.mark.quick_compile
 def of(loss, size=12):
     model = small_vae()
     batch = jnp.asarray(images(size) > 100, jnp.float32)
-    params = model.init(jax.random.key(0), batch[0])
+    params = jax.jit(model.init)(jax.random.key(0), batch[0])
     keys = jax.random.split(jax.random.key(1), size)
     return jax.jit(jax.value_and_grad(loss, has_aux=True))(params, keys, batch, jnp.int32(3))
 

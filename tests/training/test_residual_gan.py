@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import images
+from small import images, moved
 
 import jaxvae
 from jaxvae.networks.residual.critic import ResNetCritic
@@ -33,9 +33,7 @@ def test_a_critic_takes_pictures_of_any_size_and_starts_without_its_blocks(shape
 def test_a_game_of_residual_networks_has_a_gradient_for_every_number():
     """Away from the start, where a block's last layer is 0 and hides the one before."""
     model = build_model(GAN, (4, 4, 3), protocol="grey")
-    params = model.init(KEY, jnp.zeros((4, 4, 3)))
-    keys = iter(jax.random.split(KEY, 200))
-    params = jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(next(keys), leaf.shape), params)
+    params = moved(jax.jit(model.init)(KEY, jnp.zeros((4, 4, 3))), 0.1)
     loss = gan_loss(model, ResNetCritic((16,), 8), zero_centred_penalty_weight=1.0)
     x = jax.random.uniform(KEY, (4, 4, 4, 3))
     gradient = jax.jit(jax.grad(lambda params: loss(params, jax.random.split(KEY, 4), x, 0)[0]))(params)

@@ -142,7 +142,7 @@ def of_model(build):
 def of_flow(build):
     def value(number):
         bijection = build(number)
-        params = bijection.init(KEY, V, None)
+        params = jax.jit(bijection.init)(KEY, V, None)
         params = jax.tree.map(lambda leaf: leaf + 0.3, params)
         v, log_det = bijection.forward(params, V, None)
         return v, log_det, bijection.inverse(params, v, None)
