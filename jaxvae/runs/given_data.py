@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import numpy as np
 
 from jaxvae import data
 from jaxvae.data.kinds import count_rows
+from jaxvae.data.progress import progress
 from jaxvae.data.protocols import as_it_is
-from jaxvae.data.rows import chunks
+from jaxvae.data.rows import chunks, stays
 from jaxvae.runs.builders.brought import brought
 from jaxvae.runs.choices.data import EXAMPLES, PROTOCOLS, fitting, noun
 from jaxvae.runs.choices.kinds import KINDS, protocols_of
@@ -124,7 +126,7 @@ def preprocess_of(protocol: str, levels: int = 256) -> Callable[[Any, Any], Any]
 
 
 def digest(dataset: data.Dataset) -> str:
-    """The SHA-256 of images, or rows, and labels, a second for some gigabytes.
+    """The SHA-256 of images, or rows, and labels, a second or two for a gigabyte; of a large file with a bar.
 
     Example:
         >>> digest(data.load("digits", "test"))[:8]
@@ -134,8 +136,11 @@ def digest(dataset: data.Dataset) -> str:
     for name, array in ((dataset.kind, dataset.examples), ("labels", dataset.labels)):
         if array is not None:
             found.update(f"{name} {array.dtype} {array.shape}".encode())
-            for part in chunks(array, ROWS):
-                found.update(np.ascontiguousarray(part).data)
+            bar = progress(f"reading {dataset.split} of {dataset.name} for its digest", len(array))
+            with bar if stays(array) else nullcontext(lambda done: None) as advance:
+                for part in chunks(array, ROWS):
+                    found.update(np.ascontiguousarray(part).data)
+                    advance(len(part))
     return found.hexdigest()
 
 
