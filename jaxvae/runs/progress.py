@@ -28,6 +28,7 @@ class Expected:
     def __init__(self, steps: int, per_epoch: int):
         self.steps, self.per_epoch = steps, per_epoch
         self.compiled, self.taken, self.seconds = False, 0, 0.0
+        self.long = False  # whether the run takes more than a day, as far as is known
 
     def tell(self, report: Report) -> str | None:
         """The line, or None before it is known and after it was told."""
@@ -46,23 +47,35 @@ class Expected:
         line = f"An epoch takes {seconds(epoch) if epoch >= 1 else 'less than a second'}"
         if epochs > 1:
             line += f" of training, the {epochs} of the run {seconds(of_step * self.steps)}"
-        if of_step * self.steps > DAY:
+        self.long = of_step * self.steps > DAY
+        if self.long:
             line += ": more than a day. Fewer --epochs, a smaller network or pictures of fewer pixels take less"
         return f"{line}."
 
 
 @contextmanager
-def progress_bar(steps: int, per_epoch: int, batch_size: int, *, enabled: bool = True) -> Iterator[Show]:
+def progress_bar(
+    steps: int, per_epoch: int, batch_size: int, *, enabled: bool = True, leads: bool = True
+) -> Iterator[Show]:
     """Yields show(report, test estimates or None), which updates a bar on stderr.
 
     Args:
         steps: the step at which the run ends.
         per_epoch: steps in an epoch.
         batch_size: examples in a step.
-        enabled: False shows nothing.
+        enabled: False shows nothing but that the run will take more than a day.
+        leads: False, of a process that another one speaks for, not even that.
     """
-    if not enabled:
+    if not leads:
         yield lambda report, test: None
+    elif not enabled:
+        silent = Expected(steps, per_epoch)
+
+        def warn(report: Report, test: Mapping[str, Estimate] | None) -> None:
+            if (line := silent.tell(report)) is not None and silent.long:
+                print(f"jaxvae: {line}", file=sys.stderr)
+
+        yield warn
     elif not sys.stderr.isatty():
         with _lines(steps, per_epoch) as show:
             yield show

@@ -69,7 +69,7 @@ class Running(NamedTuple):
             claim()
             return state, 0
         show_progress = progress_bar(
-            self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress and self.lead
+            self.steps, self.per_epoch, self.config.batch_size, enabled=self.config.progress, leads=self.lead
         )
         with stop_on_signals() as stop, show_progress as show:
             options: dict[str, Any] = {"max_skipped": self.config.optim.max_skipped, "resident": self.resident}

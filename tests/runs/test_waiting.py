@@ -141,3 +141,12 @@ def test_a_log_file_holds_that_line_and_a_quiet_run_none(capsys):
             for _ in range(3):
                 show(reported(100, 1.0), None)
         assert ("An epoch takes 2 s of training" in capsys.readouterr().err) == enabled
+
+
+def test_a_quiet_run_says_that_it_takes_more_than_a_day_once_and_by_one_process(capsys):
+    for leads in (True, False):
+        with progress_bar(20_000, 20_000, 10, enabled=False, leads=leads) as show:
+            for _ in range(5):
+                show(reported(2, 40.0), None)
+        said = capsys.readouterr().err
+        assert said.count("jaxvae: An epoch takes 111.1 h: more than a day.") == said.count("\n") == leads

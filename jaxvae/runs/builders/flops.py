@@ -11,8 +11,8 @@ from jaxvae.training.engine.parallel import CompiledSteps
 from jaxvae.training.engine.state import TrainState
 
 
-def step_flops(compiled: CompiledSteps, state: TrainState, examples: Any) -> int | None:
-    """Floating-point operations of one step, of a whole batch; None where several devices share it.
+def step_flops(compiled: CompiledSteps, state: TrainState, examples: Any) -> int:
+    """Floating-point operations of one step, of a whole batch; the devices that share it do them together.
 
     JAX traces the program for it and keeps the trace for the first call, which then need not.
 
@@ -20,10 +20,13 @@ def step_flops(compiled: CompiledSteps, state: TrainState, examples: Any) -> int
         compiled: the steps, without numbers of their own.
         state, examples: as `train` takes them; shapes are read and nothing else.
     """
-    if compiled.devices > 1:
-        return None
-    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (state, examples))
-    return count_flops(jax.make_jaxpr(compiled.run)(*shapes, jax.ShapeDtypeStruct((), jnp.int32)))
+
+    def shapes(tree: Any, *devices: int) -> Any:
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((*devices, *leaf.shape), leaf.dtype), tree)
+
+    apart = compiled.devices > 1 and compiled.own is None  # by pmap: the program is that of one device's share
+    given = shapes(state), shapes(examples, *([compiled.devices] if apart else [])), jax.ShapeDtypeStruct((), jnp.int32)
+    return count_flops(jax.make_jaxpr(compiled.run)(*given)) * (compiled.devices if apart else 1)
 
 
 def count_flops(program: Any) -> int:

@@ -103,8 +103,7 @@ def open_run(
         say(f"{parameters_in_words(state.params)}.")
         if (size := describe_size(config)) is not None:
             say(size)
-        if (flops := step_flops(compiled, state, work.data.examples)) is not None:
-            say(f"{flops_in_words(flops, config.batch_size)}.")
+        say(f"{flops_in_words(step_flops(compiled, state, work.data.examples), config.batch_size)}.")
         say(describe_protocol(asked, config))
         say_levels(config, raw, say)
         if test.columns is not None:

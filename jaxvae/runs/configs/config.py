@@ -157,7 +157,7 @@ class Settings:
     precision: Precision = "default"
     """Of the networks' products in training. bfloat16: factors rounded to 8 bits, sums in float32; faster on CPUs with
     matrix units (amx_bf16). float32: all 24 bits. default: JAX's own, float32 on a CPU."""
-    progress: bool = True  # Show a progress bar.
+    progress: bool = True  # Show a progress bar; without it only a run of more than a day is announced.
 
 
 @dataclass(frozen=True)
