@@ -3,6 +3,7 @@ from . import denoisers as denoisers
 from .conditional import with_context as with_context
 from .conditioner import ConditionerConv as ConditionerConv
 from .conditioner import ConditionerMLP as ConditionerMLP
+from .conditioner import NoiseEncoder as NoiseEncoder
 from .conv import ConvDecoder as ConvDecoder
 from .conv import ConvEncoder as ConvEncoder
 from .deterministic import ByName as ByName

@@ -1,6 +1,7 @@
 """Noise between levels as a latent: bounds against the integral over the bin, for uniform and for learned noise."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -93,6 +94,32 @@ def test_noise_that_is_learned_closes_the_gap_that_uniform_noise_leaves():
         elbo = jaxvae.per_example(model, params, KEY, EVERY, samples=4000)["elbo"]
         gap[name] = (truth() - elbo).mean()
     assert -0.02 < gap["learned"] < 0.5 * gap["uniform"]
+
+
+@pytest.mark.slow
+def test_learned_noise_of_one_pixel_is_the_integral_in_float64_and_below_the_probability():
+    flow = jaxvae.flows.chain(jaxvae.flows.affine(1), jaxvae.flows.unflatten((1, 1, 1)))
+    p, encoder = jaxvae.priors.transformed(standard_normal(1), flow, 1), jaxvae.networks.NoiseEncoder(4)
+    noise = jaxvae.posteriors.gaussian_posterior(encoder, 1, name="noise")
+    model, exact = dequantized(p, LEVELS, event_shape=(1, 1, 1), noise=noise), norm(MEAN[0], STD[0])
+    layer = {"log_scale": jnp.float32(np.log(STD[:1])), "shift": jnp.float32(MEAN[:1])}
+    start = jax.jit(model.init)(KEY, jnp.zeros((1, 1, 1))) | {"flow": {"layer_0": layer}}
+    moved = start | {"noise": jax.tree.map(lambda leaf: leaf + 0.3, start["noise"])}
+    draws = jax.jit(jax.vmap(lambda params, key, x: model.terms(params, key, x).log_weight, (None, 0, None)))
+    r = np.linspace(-40.0, 40.0, 40_001)
+    u, log_slope = 1 / (1 + np.exp(-r)), -np.logaddexp(0, r) - np.logaddexp(0, -r)
+    for params, level in itertools.product((start, moved), range(LEVELS)):
+        x = jnp.full((1, 1, 1), float(level))
+        mean, log_var = encoder.apply(params["noise"], x / (LEVELS - 1))
+        q = norm(float(mean[0]), float(np.exp(0.5 * log_var[0])))
+        inside = exact.logpdf((level + u) / LEVELS) - np.log(LEVELS) - q.logpdf(r) + log_slope
+        bound = (q.pdf(r) * inside).sum() * (r[1] - r[0])
+        drawn = np.asarray(draws(params, jax.random.split(KEY, 4000), x), np.float64)
+        assert bound == pytest.approx(drawn.mean(), abs=float(4 * drawn.std() / 63))
+        assert bound < np.log(exact.cdf((level + 1) / LEVELS) - exact.cdf(level / LEVELS))
+        if params is start:  # nearly the bound of uniform noise
+            middles = (level + (np.arange(4000) + 0.5) / 4000) / LEVELS
+            assert abs(bound - exact.logpdf(middles).mean() + np.log(LEVELS)) < 0.1
 
 
 def test_draws_are_levels_and_as_frequent_as_their_probability():

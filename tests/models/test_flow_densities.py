@@ -1,6 +1,7 @@
 """Flows as models of data: exact Gaussians, densities that integrate to 1, nats of the pixels themselves."""
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ from jaxvae.networks.conditioner import ConditionerMLP
 from jaxvae.networks.made import MADE
 from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig
+from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.held_out import bin_width
 
 pytestmark = pytest.mark.quick_compile
@@ -191,6 +193,18 @@ def test_a_kind_of_flow_bounds_the_levels_of_pixels_in_their_nats():
     assert values["iwae_20"].mean() > values["elbo"].mean()
     drawn = generation.draw(model, params, KEY, 20)
     assert set(np.unique(drawn)) <= set(range(17))
+    learned = build_model(replace(config, dequantization="variational"), (2, 2, 1), images, **options)
+    own = quick_jit(learned.init)(KEY, x[0])
+    assert sorted(own) == ["flow", "noise"]
+    gap = jaxvae.per_example(learned, own, KEY, x, samples=20)["elbo"] - values["elbo"]
+    assert abs(gap.mean()) < 0.5  # it starts at nearly uniform noise
+
+
+def test_noise_is_learned_between_whole_levels_alone():
+    model = ModelConfig(kind="maf", dequantization="variational")
+    with pytest.raises(ValueError, match=r"dequantization is 'variational'.*--data.protocol levels"):
+        validate(Config(data=DataConfig(protocol="dequantize"), model=model))
+    assert validate(Config(data=DataConfig(protocol="levels"), model=model)).model == model
 
 
 @pytest.mark.parametrize(

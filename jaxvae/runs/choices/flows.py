@@ -43,9 +43,9 @@ def _of_vectors(make: Any, config: Options, given: Given, observation: "Observat
     transform, between = make(size, of_pixels)
     flow = autoregressive_flow(masked_autoregressive, size, network, transform, config.flows, between=between)
     if not of_pixels:
-        return _density(flow, given)
+        return _density(flow, config, given)
     in_shape = unflatten(given.event_shape, config.patch)
-    return _density(chain(flow, in_shape, from_logits(MARGIN)), given)
+    return _density(chain(flow, in_shape, from_logits(MARGIN)), config, given)
 
 
 def _glow(config: Options, given: Given, observation: "Observation") -> "Model":
@@ -56,11 +56,13 @@ def _glow(config: Options, given: Given, observation: "Observation") -> "Model":
 
     network = functools.partial(ConditionerConv, features=config.pixel_features)
     flow = glow(given.event_shape, network, scales=config.scales, steps=config.flows)
-    return _density(chain(flow, from_logits(MARGIN)), given)
+    return _density(chain(flow, from_logits(MARGIN)), config, given)
 
 
-def _density(bijection: Any, given: Given) -> "Model":
+def _density(bijection: Any, config: Options, given: Given) -> "Model":
     """The density of dequantised pixels or of rows; of whole levels a bound, with the noise as its latent."""
+    import math
+
     import jax
     import numpy as np
 
@@ -68,6 +70,8 @@ def _density(bijection: Any, given: Given) -> "Model":
     from jaxvae.data.splits import some_rows
     from jaxvae.models.densities.discrete_levels import dequantized
     from jaxvae.models.densities.flow import flow_model
+    from jaxvae.models.posteriors.gaussian import gaussian_posterior
+    from jaxvae.networks.conditioner import NoiseEncoder
 
     data, levels = given.raw, given.levels if given.protocol in ("dequantize", "levels") else 2
     if data is not None:
@@ -77,7 +81,11 @@ def _density(bijection: Any, given: Given) -> "Model":
     model = flow_model(bijection, event_shape=given.event_shape, data=data)
     if given.protocol not in WHOLE:
         return model
-    return dequantized(model.likelihood, levels, event_shape=given.event_shape)
+    noise = None
+    if config.dequantization == "variational":
+        encoder = NoiseEncoder(config.pixel_features)
+        noise = gaussian_posterior(encoder, math.prod(given.event_shape), name="noise")
+    return dequantized(model.likelihood, levels, event_shape=given.event_shape, noise=noise)
 
 
 def _affine(size: int, of_pixels: bool) -> tuple[Any, Any]:
@@ -92,7 +100,8 @@ def _splines(size: int, of_pixels: bool) -> tuple[Any, Any]:
     return spline_transform(), None if of_pixels else lambda index: lu_linear(size, seed=index)
 
 
-VECTORS = ("model.flows", "model.flow_hidden")
+NOISE = "model.dequantization"
+VECTORS = ("model.flows", "model.flow_hidden", NOISE)
 
 FLOWS: dict[str, Kind] = {
     "maf": Kind(
@@ -105,7 +114,7 @@ FLOWS: dict[str, Kind] = {
     "attention_flow": Kind(
         "A flow of causal Transformers",
         functools.partial(_of_vectors, _affine),
-        ("model.flows", "model.width", "model.heads", "model.pixel_layers", "model.patch"),
+        ("model.flows", "model.width", "model.heads", "model.pixel_layers", "model.patch", NOISE),
         OWN,
         protocols=REAL,
     ),
@@ -119,7 +128,7 @@ FLOWS: dict[str, Kind] = {
     "glow": Kind(
         "A flow of pictures at several scales (Glow)",
         _glow,
-        ("model.flows", "model.scales", "model.pixel_features"),
+        ("model.flows", "model.scales", "model.pixel_features", NOISE),
         OWN,
         protocols=PIXELS,
         pictures=True,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from jaxvae.runs.choices.bounds import BOUNDS
+from jaxvae.runs.choices.flows import WHOLE
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.penalties import PENALTIES
@@ -75,6 +76,11 @@ def _check_model(config: Config) -> None:
         raise ValueError(
             f"model.kind is {model.kind!r}, which goes from pixel to pixel of a picture, but data.kind is "
             f"{config.data.kind!r}. Set --model.kind {others}."
+        )
+    if model.dequantization != "uniform" and config.data.protocol not in WHOLE:
+        raise ValueError(
+            f"model.dequantization is {model.dequantization!r}, which fills the gaps between whole levels, but "
+            f"data.protocol is {config.data.protocol!r}. Set --data.protocol levels, or --model.dequantization uniform."
         )
     if model.network != "mlp" and not model.features:
         raise ValueError("model.features is empty, expected at least one layer. Set --model.features 32 64.")

@@ -16,6 +16,7 @@ Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus", "gated"]
 Prediction = Literal["v", "noise", "x0", "levels"]
 NoiseSchedule = Literal["linear", "cosine", "learned"]
 Scale = Literal["fixed", "learned", "per_pixel"]
+Dequantization = Literal["uniform", "variational"]
 Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
 Game = Literal["relativistic", "non_saturating", "minimax", "hinge", "least_squares", "wasserstein"]
 
@@ -49,7 +50,9 @@ class ModelConfig:
     attention: bool = False  # Resnet: whether all pixels of the coarsest resolution see each other.
     dense: int = 256  # Conv, resnet: units between convolutions and latents; of what tells a U-Net the noise.
     activation: Activation = "relu"  # Non-linearity. Gated: MLP layers (A x + a) sigmoid(B x + b).
-    dropout: float = 0.0  # In training: the share of what hidden (conv, resnet: dense) layers say that is dropped.
+    dropout: float = 0.0
+    """In training: the share of what hidden layers say that is dropped; conv and resnet: of their dense layers alone,
+    convolutions and residual blocks drop nothing."""
     latent_dim: int = 20  # Number of latents. Deep: at each pixel of each group.
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
     scale: Scale = "fixed"  # Of normal and laplace: fixed, learned as one number, or decoded for each pixel.
@@ -63,6 +66,9 @@ class ModelConfig:
     flow_hidden: tuple[int, ...] = (100,)
     """Units of the hidden layers of a flow's networks. Maf, spline_flow: with fewer than an example has numbers, each
     number is not told the few just before it; MNIST wants 784 or more, digits 64."""
+    dequantization: Dequantization = "uniform"
+    """Maf, spline_flow, attention_flow, glow, of levels: the noise between two levels, uniform or learned for each
+    picture."""
     scales: int = 2  # Glow: how often the sides of the picture are halved.
     first_latents: int = 100  # Hierarchical, ladder: latents of the layer next to x; latent_dim is that of the top.
     upper_hidden: tuple[int, ...] = (100, 100)  # Hierarchical, ladder: hidden layers between the two layers of latents.
