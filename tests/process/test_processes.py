@@ -135,6 +135,21 @@ def test_a_process_that_is_killed_ends_the_others_and_a_signal_to_one_stops_all(
     assert newest(folder) > saved
 
 
+@pytest.mark.full
+def test_where_the_first_process_is_killed_the_others_have_a_last_word(tmp_path):
+    jobs = start(tmp_path / "a", "--epochs", "100000", each=((),) * 3)
+    while not list((tmp_path / "a").glob("checkpoints/0*")) and all(job.poll() is None for job in jobs):
+        time.sleep(0.1)
+    jobs[0].kill()
+    begun = time.monotonic()
+    _, *others = ended(jobs)
+    assert time.monotonic() - begun < 60
+    for code, _, errors in others:
+        assert code != 0
+        assert "one of this job has gone" in errors or "process of this job has gone" in errors
+        assert errors.strip().endswith("the same command goes on.")
+
+
 def test_one_process_agrees_with_itself():
     assert gathered({"a": 1}) == [{"a": 1}]
     assert agreed(8, 15, True) == (8, 15, True)
@@ -155,6 +170,10 @@ def test_differences_and_failures_are_named_with_their_process(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(ConnectionError, match=r"has gone.*reset\).*all is in a"), named_losses("all is in a."):
         raise jax.errors.JaxRuntimeError("reset\nby peer")
+    with pytest.raises(ConnectionError, match=r"has gone.*by peer\).*all is in a"), named_losses("all is in a."):
+        raise ValueError("UNKNOWN: Gloo AllGather failed: Connection closed by peer")
+    with pytest.raises(ValueError, match="expected three"), named_losses("all is in a."):
+        raise ValueError("expected three")
     with pytest.raises(jax.errors.JaxRuntimeError, match="out of memory"), named_losses("all is in a."):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
 

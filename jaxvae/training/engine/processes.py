@@ -7,7 +7,9 @@ or a file may tell each of them differently is agreed on here: processes that di
 import atexit
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -20,6 +22,12 @@ from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
 
 HEARTBEAT = 30  # seconds without a sign of life after which a process counts as gone
+GONE = "another process of this job has gone, or cannot be reached"
+ENDED = "this process was killed, or JAX ended it because another one of this job has gone"
+AGAIN = "Start all processes again: the same command goes on."
+_WITNESS = "import sys; sys.stdin.buffer.read() or print(sys.argv[1], file=sys.stderr)"
+# As JAX begins the errors of its runtime, which are ValueErrors where the layer in between has no class for them.
+STATUS = re.compile("(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 
 
 def several() -> bool:
@@ -65,11 +73,29 @@ def joined(coordinator: str | None = None, processes: int | None = None, process
             signal.SIGTERM, signal.SIG_DFL
         )  # JAX waits for it in its own way, in which nothing ends or is saved
     try:
-        yield
+        with _with_a_last_word():
+            yield
     except BaseException as error:
         # JAX would wait for the others at the end, and they for this one: it leaves at once, when its line is printed.
         atexit.register(_leave, _code(error))
         raise
+
+
+@contextmanager
+def _with_a_last_word() -> Iterator[None]:
+    """Leaves a line where this process is ended from without: JAX aborts it, from C++, when process 0 has gone.
+
+    A small process of its own writes it, when the pipe to it closes and nothing was said before.
+    """
+    words = [sys.executable, "-I", "-S", "-c", _WITNESS, f"error: {ENDED}. {AGAIN}"]
+    witness = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)  # Ctrl-C is not for it
+    assert witness.stdin is not None
+    try:
+        yield
+    finally:
+        witness.stdin.write(b"it ends by itself")
+        witness.stdin.close()
+        witness.wait()
 
 
 def _code(error: BaseException) -> int:
@@ -149,13 +175,11 @@ def named_losses(where: str) -> Iterator[None]:
     """Says in words that another process has gone, and where what was saved lies."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if not several() or "RESOURCE_EXHAUSTED" in str(error):  # its own memory is full, and nobody has gone
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        of_jax = isinstance(error, jax.errors.JaxRuntimeError) or STATUS.match(str(error)) is not None
+        if not several() or not of_jax or "RESOURCE_EXHAUSTED" in str(error):  # its own memory is full, nobody has gone
             raise
-        raise ConnectionError(
-            f"another process of this job has gone, or cannot be reached ({str(error).splitlines()[0]:.200}). {where} "
-            f"Start all processes again: the same command goes on."
-        ) from error
+        raise ConnectionError(f"{GONE} ({str(error).splitlines()[0]:.200}). {where} {AGAIN}") from error
 
 
 def everywhere(tree: Any, where: NamedSharding) -> Any:
