@@ -443,7 +443,7 @@ def test_a_uniform_model_takes_eight_bits_per_dimension():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: normal("unknown"), ["variance_type is 'unknown'", "'fixed', 'learned' or 'per_pixel'"]),
+        (lambda: normal("unknown"), ["variance_type is 'unknown'", "'fixed', 'learned', 'per_channel' or 'per_pixel'"]),
         (lambda: normal(std=0.0), ["std is 0.0", "above 0"]),
         (lambda: normal(std=-1.0), ["std is -1.0"]),
         (lambda: normal(std=np.nan), ["std is nan", "finite"]),

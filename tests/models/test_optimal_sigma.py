@@ -13,6 +13,8 @@ from jaxvae.models.observations.continuous import normal
 from jaxvae.models.observations.marginal import marginal_normal
 from jaxvae.models.variational import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
+from jaxvae.runs.builders.from_config import build_model
+from jaxvae.runs.configs.config import ModelConfig
 
 
 @pytest.mark.parametrize(("std", "freedom"), [(0.1, 3.0), (1.0, 1.0), (0.02, 50.0)])
@@ -23,6 +25,29 @@ def test_it_is_the_student_density_of_a_whole_example(std, freedom):
     assert float(marginal_normal(std, freedom).log_prob({}, x, mean)) == pytest.approx(
         truth.logpdf(x.ravel()), rel=1e-5
     )
+
+
+def test_a_scale_of_each_channel_is_the_product_over_channels():
+    draw = np.random.default_rng(0)
+    x, mean = np.float32(draw.uniform(size=(2, 4, 3, 2)))
+    each = marginal_normal(0.2, 3.0, per_channel=True)
+    one = [marginal_normal(0.2, 3.0).log_prob({}, x[..., c], mean[..., c]) for c in range(2)]
+    assert float(each.log_prob({}, x, mean)) == pytest.approx(float(one[0] + one[1]), rel=1e-5)
+    drawn = jax.vmap(lambda key: each.sample({}, key, jnp.zeros((8, 8, 2))))(jax.random.split(jax.random.key(0), 4000))
+    squares = np.square(drawn).mean((1, 2))
+    assert abs(np.corrcoef(np.log(squares.T))[0, 1]) < 0.1  # widths of their own
+    learned = normal("per_channel", 0.3, channels=2)
+    params = learned.init()
+    assert params["observation"]["log_scale"].shape == (2,)
+    whole = normal(std=0.3).log_prob({}, x, mean)
+    assert float(learned.log_prob(params, x, mean)) == pytest.approx(float(whole), rel=1e-5)
+    for axis, width in enumerate((0.1, 0.7)):
+        params["observation"]["log_scale"] = params["observation"]["log_scale"].at[axis].set(np.log(width - 1 / 256))
+    model = build_model(ModelConfig(hidden=(2,), likelihood="normal", scale="per_channel"), (2, 2, 3))
+    of_colours = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((2, 2, 3)))
+    assert of_colours["observation"]["log_scale"].shape == (3,)
+    truth = stats.norm(mean, [0.1, 0.7]).logpdf(x).sum()
+    assert float(learned.log_prob(params, x, mean)) == pytest.approx(truth, rel=1e-4)
 
 
 def test_it_integrates_to_one_and_the_maximised_gaussian_does_not():

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae import traced
-from jaxvae.checks import as_float, finite_number, in_range
+from jaxvae.checks import as_float, finite_number, in_range, positive_integer
 from jaxvae.math.bernoulli import bernoulli_log_prob, continuous_bernoulli_log_prob
 from jaxvae.math.laplace import laplace_log_prob
 from jaxvae.math.normal import normal_log_prob
@@ -106,21 +106,24 @@ def _scaled(
     name: str,
     variance_type: str,
     width: tuple[str, float],
+    channels: int,
     floor: float,
     log_prob: Callable[..., Array],
     noise: Callable[..., Array],
 ) -> Observation:
-    """A location-scale family; its width is fixed, one learned number, or emitted by the decoder for each pixel.
+    """A location-scale family; its width is fixed, learned (one number, or one for each channel), or emitted by the
+    decoder for each pixel.
 
     A width that is not fixed is floor + exp(raw), since constant pixels would drive it to 0.
     """
     called, value = width
     finite_number(called, value, above=True)
     finite_number("floor", floor, above=True)
-    if variance_type not in ("fixed", "learned", "per_pixel"):
+    positive_integer("channels", channels)
+    if variance_type not in ("fixed", "learned", "per_channel", "per_pixel"):
         raise ValueError(
-            f"variance_type is {variance_type!r}, expected 'fixed', 'learned' or 'per_pixel'. The variance that fits "
-            f"each example best gives no density; `marginal_normal` integrates over it instead."
+            f"variance_type is {variance_type!r}, expected 'fixed', 'learned', 'per_channel' or 'per_pixel'. "
+            f"The variance that fits each example best gives no density; `marginal_normal` integrates over it instead."
         )
     if variance_type != "fixed" and traced.surely(value <= floor):
         raise ValueError(f"{called} is {value} to begin with, expected more than the floor {floor}. Lower the floor.")
@@ -130,7 +133,7 @@ def _scaled(
         """Location and log-width; outputs of 0 and fresh parameters give the width that was asked for."""
         if variance_type == "fixed":
             return outputs, jnp.full_like(outputs, traced.log(value))
-        if variance_type == "learned":
+        if variance_type in ("learned", "per_channel"):
             location, raw = outputs, jnp.broadcast_to(params["observation"]["log_scale"], outputs.shape)
         else:
             location, emitted = jnp.split(outputs, 2, axis=-1)
@@ -138,7 +141,10 @@ def _scaled(
         return location, jnp.logaddexp(raw, traced.log(floor))
 
     def init() -> Params:
-        return {"observation": {"log_scale": jnp.float32(start)}} if variance_type == "learned" else {}
+        if variance_type not in ("learned", "per_channel"):
+            return {}
+        shape = () if variance_type == "learned" else (channels,)
+        return {"observation": {"log_scale": jnp.full(shape, start, jnp.float32)}}
 
     def density(params: Params, x: Array, outputs: Array) -> Array:
         location, log_scale = split(params, outputs)
@@ -151,21 +157,23 @@ def _scaled(
     def mean(params: Params, outputs: Array) -> Array:
         return split(params, outputs)[0]
 
-    channels = 2 if variance_type == "per_pixel" else 1
-    return Observation(name, channels, init, density, sample, mean, identity, _check_finite, False)
+    outputs = 2 if variance_type == "per_pixel" else 1
+    return Observation(name, outputs, init, density, sample, mean, identity, _check_finite, False)
 
 
-def normal(variance_type: str = "fixed", std: float = 0.1, floor: float = 1 / 256) -> Observation:
+def normal(variance_type: str = "fixed", std: float = 0.1, floor: float = 1 / 256, channels: int = 1) -> Observation:
     """x ~ N(outputs, std^2), a density over real x; pictures assume x on [0, 1].
 
     With a fixed std, -log p(x | z) is C |x - f(z)|^2 + const with C = 1 / (2 std^2). A learned std keeps its
     normalising term, so it settles where the bound is highest (Rybkin et al., 2021, arXiv 2006.13202).
 
     Args:
-        variance_type: "fixed" std; "learned", one number; or "per_pixel", emitted by the decoder.
+        variance_type: "fixed" std; "learned", one number; "per_channel", one for each colour or column; or "per_pixel",
+            emitted by the decoder.
         std: the fixed or the initial standard deviation, in the units of x.
         floor: a learned or emitted std is floor + exp(raw) (default: one grey level); without it the density of a
             constant pixel grows without bound and training ends in NaN.
+        channels: how many colours or columns there are, the last axis of x; "per_channel" alone reads it.
 
     Raises:
         ValueError: for an unknown variance_type, a std or floor that is not positive, or a std that starts below it.
@@ -178,10 +186,10 @@ def normal(variance_type: str = "fixed", std: float = 0.1, floor: float = 1 / 25
     def log_prob(x: Array, mean: Array, log_std: Array) -> Array:
         return normal_log_prob(x, mean, 2 * log_std)
 
-    return _scaled("normal", variance_type, ("std", std), floor, log_prob, jax.random.normal)
+    return _scaled("normal", variance_type, ("std", std), channels, floor, log_prob, jax.random.normal)
 
 
-def laplace(variance_type: str = "fixed", width: float = 0.1, floor: float = 1 / 256) -> Observation:
+def laplace(variance_type: str = "fixed", width: float = 0.1, floor: float = 1 / 256, channels: int = 1) -> Observation:
     """x ~ Laplace(outputs, width): an absolute error, less blurred than `normal`; options as there.
 
     Source: as a decoder it is the L1 loss of Isola et al., 2017, arXiv 1611.07004.
@@ -190,4 +198,4 @@ def laplace(variance_type: str = "fixed", width: float = 0.1, floor: float = 1 /
         >>> round(float(laplace(width=0.1).log_prob({}, jnp.zeros((1, 1, 1)), jnp.zeros((1, 1, 1)))), 4)  # -log 0.2
         1.6094
     """
-    return _scaled("laplace", variance_type, ("width", width), floor, laplace_log_prob, jax.random.laplace)
+    return _scaled("laplace", variance_type, ("width", width), channels, floor, laplace_log_prob, jax.random.laplace)

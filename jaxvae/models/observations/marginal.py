@@ -13,7 +13,7 @@ from jaxvae.traced import log, log_gamma
 Array = jax.Array
 
 
-def marginal_normal(std: float = 0.1, freedom: float = 3.0) -> Observation:
+def marginal_normal(std: float = 0.1, freedom: float = 3.0, per_channel: bool = False) -> Observation:
     r"""x ~ N(outputs, sigma^2) with one sigma for each example, found from the example itself.
 
     Putting sigma^2 = |x - f|^2 / D, the value that makes x most probable, into a Gaussian gives
@@ -31,6 +31,8 @@ def marginal_normal(std: float = 0.1, freedom: float = 3.0) -> Observation:
     Args:
         std: the typical sigma expected before x is seen.
         freedom: how many pixels' worth of belief in it, v; the variance of x is finite above 2.
+        per_channel: one sigma for each colour of each example, where one is told better than another: a product over
+            the last axis of such densities, D then being height times width.
 
     Raises:
         ValueError, TypeError: for a std or freedom that is not a positive, finite number.
@@ -49,17 +51,22 @@ def marginal_normal(std: float = 0.1, freedom: float = 3.0) -> Observation:
     def log_prob(params: Params, x: Array, outputs: Array) -> Array:
         x, outputs = as_float("x", x), as_float("outputs", outputs)
         same_shape(x=x, outputs=outputs)
-        half = 0.5 * (freedom + x.size)
-        peak = log_gamma(half) - log_gamma(freedom / 2) - 0.5 * x.size * log(math.pi * freedom * std**2)
-        error = jnp.sum(((x - outputs) / std) ** 2)
-        return peak - half * jnp.log1p(error / freedom)
+        groups = x.shape[-1] if per_channel else 1
+        size = x.size // groups
+        half = 0.5 * (freedom + size)
+        peak = log_gamma(half) - log_gamma(freedom / 2) - 0.5 * size * log(math.pi * freedom * std**2)
+        error = jnp.sum((((x - outputs) / std) ** 2).reshape(size, groups), 0)
+        return groups * peak - half * jnp.log1p(error / freedom).sum()
 
     def sample(params: Params, key: Key, outputs: Array) -> Array:
         key_width, key_noise = jax.random.split(key)
+        shape = outputs.shape[-1:] if per_channel else ()
         # freedom / chi-square(freedom), as a logarithm: for little freedom the gamma variable underflows.
-        log_gamma = jax.random.loggamma(key_width, jnp.asarray(freedom / 2, outputs.dtype))
+        log_gamma = jax.random.loggamma(key_width, jnp.asarray(freedom / 2, outputs.dtype), shape)
         width = std * jnp.exp(0.5 * (log(freedom / 2) - log_gamma))
-        return outputs + width * jax.random.normal(key_noise, outputs.shape, outputs.dtype)
+        return outputs + jnp.broadcast_to(width, outputs.shape) * jax.random.normal(
+            key_noise, outputs.shape, outputs.dtype
+        )
 
     def mean(params: Params, outputs: Array) -> Array:
         return outputs

@@ -55,7 +55,7 @@ def build_model(
     """
     config = sized(config, event_shape)
     given = Given(event_shape, output_bias(config, event_shape, images), classes, images, levels, protocol)
-    return KINDS[config.kind].make(config, given, LIKELIHOODS[config.likelihood].make(config, levels))
+    return KINDS[config.kind].make(config, given, LIKELIHOODS[config.likelihood].make(config, levels, event_shape[-1]))
 
 
 def output_bias(

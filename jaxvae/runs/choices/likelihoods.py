@@ -14,11 +14,11 @@ WITHOUT_SCALE = ("model.scale",)
 WIDTH = ("model.std",)
 
 
-def continuous(name: str, *options: Any) -> "Observation":
+def continuous(name: str, *options: Any, **named: Any) -> "Observation":
     """An observation model of models/observations/continuous.py, by the name of its constructor."""
     from jaxvae.models.observations import continuous
 
-    made: Observation = getattr(continuous, name)(*options)
+    made: Observation = getattr(continuous, name)(*options, **named)
     return made
 
 
@@ -38,52 +38,66 @@ def discrete(name: str, *options: Any) -> "Observation":
     return made
 
 
-def coupled(config: Any, levels: int) -> "Observation":
+def coupled(config: Any, levels: int, *_: int) -> "Observation":
     """The mixture of models/observations/colours.py."""
     from jaxvae.models.observations.colours import coupled_logistic_mixture
 
     return coupled_logistic_mixture(config.components, levels)
 
 
-def marginal(config: Any, levels: int) -> "Observation":
+def marginal(config: Any, levels: int, *_: int) -> "Observation":
     """The Gaussian of models/observations/marginal.py, whose scale each example finds for itself."""
     from jaxvae.models.observations.marginal import marginal_normal
 
     return marginal_normal(config.std)
 
 
+def scaled(name: str, config: Any, channels: int) -> "Observation":
+    """A family of models/observations/continuous.py with a width."""
+    return continuous(name, config.scale, config.std, channels=channels)
+
+
 LIKELIHOODS: dict[str, Likelihood] = {
     "bernoulli": Likelihood(
-        lambda config, levels: continuous("bernoulli"),
+        lambda config, levels, *_: continuous("bernoulli"),
         ("dynamic", "threshold", "grey"),
         ignores=WITHOUT_SCALE,
         one_output=True,
     ),
     "continuous_bernoulli": Likelihood(
-        lambda config, levels: continuous("continuous_bernoulli"), GREY, ignores=WITHOUT_SCALE
+        lambda config, levels, *_: continuous("continuous_bernoulli"), GREY, ignores=WITHOUT_SCALE
     ),
     "normal": Likelihood(
-        lambda config, levels: continuous("normal", config.scale, config.std), REAL, reads=WIDTH, one_output=True
+        lambda config, levels, channels=1: scaled("normal", config, channels),
+        REAL,
+        reads=WIDTH,
+        one_output=True,
     ),
-    "laplace": Likelihood(lambda config, levels: continuous("laplace", config.scale, config.std), REAL, reads=WIDTH),
+    "laplace": Likelihood(
+        lambda config, levels, channels=1: scaled("laplace", config, channels),
+        REAL,
+        reads=WIDTH,
+    ),
     "marginal_normal": Likelihood(marginal, REAL, reads=WIDTH, ignores=WITHOUT_SCALE),
     "discretized_logistic": Likelihood(
-        lambda config, levels: discrete("discretized_logistic", levels), ("levels",), ignores=WITHOUT_SCALE
+        lambda config, levels, *_: discrete("discretized_logistic", levels), ("levels",), ignores=WITHOUT_SCALE
     ),
     "logistic_mixture": Likelihood(
-        lambda config, levels: discrete("logistic_mixture", config.components, levels),
+        lambda config, levels, *_: discrete("logistic_mixture", config.components, levels),
         ("levels",),
         reads=("model.components",),
         ignores=WITHOUT_SCALE,
     ),
     "coupled_logistic_mixture": Likelihood(coupled, ("levels",), reads=("model.components",), ignores=WITHOUT_SCALE),
     # Grey levels as counts; a count distribution says nothing of its end at 255.
-    "poisson": Likelihood(lambda config, levels: counts("poisson"), WHOLE, ignores=WITHOUT_SCALE),
-    "negative_binomial": Likelihood(lambda config, levels: counts("negative_binomial"), WHOLE, ignores=WITHOUT_SCALE),
+    "poisson": Likelihood(lambda config, levels, *_: counts("poisson"), WHOLE, ignores=WITHOUT_SCALE),
+    "negative_binomial": Likelihood(
+        lambda config, levels, *_: counts("negative_binomial"), WHOLE, ignores=WITHOUT_SCALE
+    ),
     "zero_inflated_negative_binomial": Likelihood(
-        lambda config, levels: counts("zero_inflated_negative_binomial"), WHOLE, ignores=WITHOUT_SCALE
+        lambda config, levels, *_: counts("zero_inflated_negative_binomial"), WHOLE, ignores=WITHOUT_SCALE
     ),
     "categorical": Likelihood(
-        lambda config, levels: discrete("categorical", levels), ("levels",), ignores=WITHOUT_SCALE
+        lambda config, levels, *_: discrete("categorical", levels), ("levels",), ignores=WITHOUT_SCALE
     ),
 }

@@ -87,14 +87,14 @@ class Likelihood(NamedTuple):
     """p(x | z) of one pixel, or of one column.
 
     Attributes:
-        make: (ModelConfig, data.levels) -> `Observation`.
+        make: (ModelConfig, data.levels, channels of an example) -> `Observation`.
         protocols: those whose values it can score, of each kind of data the usual one first.
         reads: options that only some choices read, as model.components.
         ignores: options that all other choices of the table take.
         one_output: whether one number of the decoder for each pixel says its mean, so that it can start at the data's.
     """
 
-    make: "Callable[[Any, int], Observation]"
+    make: "Callable[..., Observation]"
     protocols: tuple[Protocol, ...]
     reads: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from jaxvae.runs.choices.priors import PRIORS
 Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "softplus", "gated"]
 Prediction = Literal["v", "noise", "x0", "levels"]
 NoiseSchedule = Literal["linear", "cosine", "learned"]
-Scale = Literal["fixed", "learned", "per_pixel"]
+Scale = Literal["fixed", "learned", "per_channel", "per_pixel"]
 Dequantization = Literal["uniform", "variational"]
 Corruption = Literal["masking", "gaussian", "salt_and_pepper"]
 Game = Literal["relativistic", "non_saturating", "minimax", "hinge", "least_squares", "wasserstein"]
@@ -55,7 +55,9 @@ class ModelConfig:
     convolutions and residual blocks drop nothing."""
     latent_dim: int = 20  # Number of latents. Deep: at each pixel of each group.
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
-    scale: Scale = "fixed"  # Of normal and laplace: fixed, learned as one number, or decoded for each pixel.
+    scale: Scale = "fixed"
+    """Of normal and laplace: fixed, learned as one number, or as one for each colour (column), or decoded for each
+    pixel."""
     std: float = 0.1  # Fixed or initial standard deviation of normal (width of laplace), for x on [0, 1].
     components: int = 5  # Components of logistic_mixture and its coupled form.
     prior: Prior = "standard_normal"  # p(z): N(0, I), a Gaussian mixture, a VampPrior, or a flow.
