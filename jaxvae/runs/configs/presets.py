@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, ObjectiveConfig, OptimConfig
+from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, OptimConfig
+from jaxvae.runs.configs.hierarchies import CIFAR10, CIFAR10_VDVAE, DEEP, LADDER, VDVAE
 
 # On 8x8 images the grey levels say as much as the shapes, so they are modelled, not thrown away by binarisation.
 _digits = Config(
@@ -113,60 +114,6 @@ _counts = Config(
     model=ModelConfig(hidden=(128,), likelihood="negative_binomial", latent_dim=10),
 )
 
-# Wide products at one pixel and few channels at 7 x 7 suit a CPU; the second is of the size of a VDVAE.
-#     jaxvae train mnist-deep
-# 711 s of processor time, on one core. Expected: at most 92 nats. Obtained: test -ELBO 89.15 +- 0.24 nats, of which
-# 31.8 are KL; 97.7 after one epoch, 92.3 after three, 90.5 after five. Draws from the prior: most are digits, not all.
-_deep = Config(
-    epochs=10,
-    batch_size=32,
-    data=DataConfig("mnist"),
-    model=ModelConfig(kind="deep", groups=(2, 3), features=(64, 256), factors=(4, 7), latent_dim=8),
-    objective=ObjectiveConfig(warmup_epochs=0.5),
-    optim=OptimConfig(lr=2e-3, schedule="cosine", warmup_epochs=0.05, ema=0.999, skip_ratio=10.0),
-)
-
-# Photographs of 32x32 in 256 levels of three colours: latents on 16x16 and 8x8 pixels, and a few of the whole.
-#     jaxvae train cifar10
-# About 20 minutes of processor time, on one core. Expected: at most 5.5 bits per dimension. Obtained: 5.431 +- 0.005
-# (test -ELBO 11563.5 +- 11.2 nats, KL 857). Reconstructions are blurred photographs; draws from the prior are textures
-# in their colours, not things: one pass over the images is little.
-_cifar10 = replace(
-    _deep,
-    epochs=1,
-    data=DataConfig("cifar10", protocol="levels", flip=True),
-    model=ModelConfig(
-        kind="deep",
-        groups=(2, 2, 1),
-        features=(32, 64, 256),
-        factors=(2, 2, 8),
-        latent_dim=8,
-        likelihood="coupled_logistic_mixture",
-        components=3,
-    ),
-    objective=ObjectiveConfig(warmup_epochs=0.2),
-)
-_deep_large = replace(
-    _deep,
-    epochs=400,
-    batch_size=128,
-    evaluate_every=10,
-    save_every=10,
-    model=ModelConfig(
-        kind="deep",
-        groups=(8, 12, 4),
-        features=(128, 256, 256),
-        factors=(2, 2, 7),
-        blocks=4,
-        activation="silu",
-        latent_dim=16,
-    ),
-    objective=ObjectiveConfig(warmup_epochs=20.0),
-    optim=OptimConfig(
-        name="adamw", lr=1e-3, schedule="cosine", warmup_epochs=1.0, weight_decay=0.01, ema=0.9999, skip_ratio=10.0
-    ),
-)
-
 # What is told of a pixel are the rows above it: more layers see further, and a GPU has time for them.
 _pixels = Config(
     epochs=4,
@@ -191,13 +138,15 @@ PRESETS: dict[str, Config] = {
     "mnist-conv": Config(epochs=10, data=DataConfig("mnist"), model=ModelConfig(network="conv")),
     "mnist-pixels": _pixels,
     "pixels-large": _pixels_large,
-    "mnist-deep": _deep,
-    "mnist-vdvae": _deep_large,
+    "mnist-ladder": LADDER,
+    "mnist-deep": DEEP,
+    "mnist-vdvae": VDVAE,
     "fashion-mnist": Config(epochs=10, data=DataConfig("fashion_mnist")),
     "fashion-conv": _fashion_conv,
     "images": _images,
     "toon-faces": _toon_faces,
-    "cifar10": _cifar10,
+    "cifar10": CIFAR10,
+    "cifar10-vdvae": CIFAR10_VDVAE,
     "emoji": _emoji,
     "olivetti": _olivetti,
     "frey": _frey,
@@ -214,6 +163,7 @@ ABOUT: dict[str, str] = {
     "mnist-conv": "convolutions 32-64 of stride 2, dense 256, on the same data",
     "mnist-pixels": "gated PixelCNN on the same data, exact -log p, 22 minutes",
     "pixels-large": "four times as wide, 12 layers: for a GPU, not yet tried",
+    "mnist-ladder": "two groups of latents in a ladder, dense, on the same data",
     "mnist-deep": "a deep hierarchy of five groups of latents on the same data",
     "mnist-vdvae": "24 groups on 14, 7 and 1 pixels: for a GPU, not yet tried",
     "fashion-mnist": "MLP 784-400-20 on dynamically binarised Fashion-MNIST",
@@ -221,6 +171,7 @@ ABOUT: dict[str, str] = {
     "images": "convolutions on your own pictures: --data.name FOLDER or FILE",
     "toon-faces": "residual, colour faces: --data.name toon_faces64.npz",
     "cifar10": "a deep hierarchy on colour photographs, 20 minutes",
+    "cifar10-vdvae": "26 groups on 32 to 1 pixels: for a GPU, not yet tried",
     "emoji": "residual, colour emoji: --data.name emoji64.npz",
     "olivetti": "residual, photographs: --data.name olivetti_faces64.npz",
     "frey": "two latents of small grey faces: --data.name frey_faces.npz",
