@@ -164,6 +164,9 @@ def test_differences_and_failures_are_named_with_their_process(monkeypatch):
         ValueError, match="seed is 0 in process 0 and 1 in process 1; more is None in process 0 and 2 in process 2"
     ):
         same_everywhere({"seed": 0})
+    monkeypatch.setattr(processes, "gathered", lambda facts: [facts, dict.fromkeys(map(str, range(22)), 1)])
+    with pytest.raises(ValueError, match=r"19 is None in process 0 and 1 in process 1; and in 2 more\. Give"):
+        same_everywhere({})
     monkeypatch.setattr(processes, "gathered", lambda text: [text, "", "no such file"])
     with pytest.raises(ValueError, match="process 2 failed while reading: no such file"), all_or_none("reading"):
         pass

@@ -126,9 +126,9 @@ def compile_steps(
     if batch_size % count:
         below = batch_size // count * count
         nearest = " or ".join(str(size) for size in (below, below + count) if size)
+        alone = "" if together else ", or mode 'jit' (--parallel jit)"
         raise ValueError(
-            f"batch_size is {batch_size}, which {count} devices cannot share equally. Use {nearest}, or mode 'jit' "
-            f"(--parallel jit)."
+            f"batch_size is {batch_size}, which {count} devices cannot share equally. Use {nearest}{alone}."
         )
     axis_name = AXIS if mode == "pmap" else None
     options: Any = {"ema": ema, "axis_name": axis_name, "skip_above": skip_above}

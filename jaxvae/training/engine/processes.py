@@ -23,6 +23,7 @@ from jax.sharding import NamedSharding
 
 HEARTBEAT = 30  # seconds without a sign of life after which a process counts as gone
 GONE = "another process of this job has gone, or cannot be reached"
+NAMED = 20  # differences that are told
 ENDED = "this process was killed, or JAX ended it because another one of this job has gone"
 AGAIN = "Start all processes again: the same command goes on."
 _WITNESS = "import sys; sys.stdin.buffer.read() or print(sys.argv[1], file=sys.stderr)"
@@ -150,9 +151,10 @@ def same_everywhere(facts: Mapping[str, Any]) -> None:
         if first.get(name) != other.get(name)
     ]
     if differing:
+        more = f"; and in {len(differing) - NAMED} more" if len(differing) > NAMED else ""
         raise ValueError(
-            f"the processes of this job do not agree: {'; '.join(differing[:10])}. Give all of them the same command, "
-            f"data and run folder."
+            f"the processes of this job do not agree: {'; '.join(differing[:NAMED])}{more}. Give all of them the same "
+            f"command, data and run folder."
         )
 
 
