@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jaxvae.checks import positive_integer
 from jaxvae.files import write_json
 from jaxvae.runs.configs.config import Config
@@ -135,8 +137,8 @@ def _group(
         group = [len(own), lacking]
     for _ in range(lacking):
         if seed is not None:  # the proposals of a group keep away from each other
-            number = seed + len(study.get_trials(deepcopy=False))
-            study.sampler = import_optuna().samplers.TPESampler(constant_liar=True, seed=number)
+            mixed = np.random.SeedSequence([seed, len(study.get_trials(deepcopy=False))]).generate_state(1)[0]
+            study.sampler = import_optuna().samplers.TPESampler(constant_liar=True, seed=int(mixed))
         trial = study.ask(distributions)
         trial.set_user_attr(GROUP, group)
         trial.set_user_attr(FOLDER, str(folder.resolve()))  # last, so that a trial that has it has all the rest
