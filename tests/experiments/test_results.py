@@ -69,7 +69,7 @@ def test_a_training_leaves_the_numbers_that_it_prints_and_its_summary_holds(run)
     assert rows["-ELBO"].evidence == "bound"
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_epoch_that_was_chosen_and_the_last_weights_are_numbers_too(tmp_path):
     for words, label in (("--validation-fraction 0.2", "-ELBO of 300 validation images, epoch 1"),
                          ("--optim.ema 0.9", "-ELBO of the last weights")):  # fmt: skip

@@ -51,7 +51,7 @@ def test_sample_quality_scores_draws_beside_the_floor(folder, capsys):
     assert (folder / "sample_quality_nearest.png").stat().st_size > 4000
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_annealed_prints_a_table_for_test_images_and_one_for_its_own(folder, capsys):
     small = ["--images", "1", "--temperatures", "2", "--chains", "1", "--leapfrog-steps", "1"]
     run("annealed", str(folder), *small, "--samples", "2", "--steps", "0")

@@ -48,7 +48,7 @@ def call(command: str, *args: str) -> None:
     module.main(parse_options(options, args))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_evaluate_gives_a_table_in_both_units_and_counts_in_one(runs, capsys):
     call("evaluate", runs["table"], "--samples", "2", "--json")
     found = json.loads(capsys.readouterr().out)

@@ -283,7 +283,7 @@ class Line(NamedTuple):
         return jnp.sqrt(noisy) * jnp.stack([total + difference, total - difference]) / 2
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_inpainting_keeps_what_is_known_and_repeats_bring_the_rest_to_its_conditional_law():
     parts = {"event_shape": (2,), "prediction": "noise"}
     model = diffusion.diffusion_model(Line(), jaxvae.normal("fixed", std=1e-3), SCHEDULES["linear"], **parts)
@@ -299,7 +299,7 @@ def test_inpainting_keeps_what_is_known_and_repeats_bring_the_rest_to_its_condit
         diffusion.inpaint(model, BARE, KEY, x, np.ones(3, bool))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_guidance_of_0_is_the_model_and_more_goes_further_from_the_draw_without_a_label():
     class Told(NamedTuple):
         def init(self, key, z, gamma, context):

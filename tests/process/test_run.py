@@ -126,7 +126,7 @@ def test_running_a_finished_run_again_takes_no_step(finished):
     assert f"finished: step {STEPS} of {STEPS}" in lines[0]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_products_of_bfloat16_make_another_run_whose_numbers_are_measured_in_float32(finished, tmp_path):
     config = replace(SMALL, precision="bfloat16")
     first, second = (train_run(config, tmp_path / name, say=silent) for name in "ab")

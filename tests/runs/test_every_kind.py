@@ -209,7 +209,7 @@ def test_a_run_of_pixels_in_order_completes_images_and_keeps_what_is_known(tmp_p
         complete.main(complete.CompleteOptions(str(tmp_path / "vae")))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_run_of_a_diffusion_is_scored_drawn_three_ways_and_completes_images(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
     for kind in ("class_diffusion", "vae"):
