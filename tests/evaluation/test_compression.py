@@ -170,7 +170,9 @@ MODELS = {
 }
 
 
-@pytest.mark.rows(slow=["vae, 17 levels", "vae, colour", "pixel cnn"], full=["hierarchy", "pixel cnn, colour", "pixel vae"])
+@pytest.mark.rows(
+    slow=["vae, 17 levels", "vae, colour", "pixel cnn"], full=["hierarchy", "pixel cnn, colour", "pixel vae"]
+)
 @pytest.mark.parametrize("name", MODELS)
 def test_images_come_back_bit_for_bit_at_the_rate_of_the_bound(name):
     """The code of an image is one sample, so that its bits vary as its log-weights do; a density has no such noise."""
