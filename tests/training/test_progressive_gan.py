@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from small import SHAPE, grey, images, same_bits
 
+from jaxvae.networks.discriminator import MLPCritic
 from jaxvae.networks.residual.progressive import GrowingCritic, GrowingDecoder, doubled, halved
 from jaxvae.networks.residual.stage_players import growing
 from jaxvae.runs.builders.from_config import build_model, build_recipe
@@ -15,6 +16,7 @@ from jaxvae.training.engine.growth import growth_at
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.parallel import compile_steps
 from jaxvae.training.engine.state import init_state
+from jaxvae.training.losses.adversarial_images import gan_loss
 
 pytestmark = pytest.mark.quick_compile
 
@@ -61,6 +63,45 @@ def test_real_pictures_are_shown_as_coarse_as_the_drawn_ones():
     np.testing.assert_array_equal(seen[0.0], doubled(halved(halved(x)), 2))
     np.testing.assert_allclose(seen[0.5], 0.5 * seen[0.0] + 0.5 * seen[1.0], rtol=1e-6)
     np.testing.assert_array_equal(halved(jnp.asarray(doubled(x))), x)  # what was enlarged comes back to the bit
+
+
+def test_a_square_slope_by_the_whole_picture_is_that_by_the_picture_in_use_over_its_pixels():
+    critic, x = GrowingCritic((2, 2), 4), jax.random.uniform(KEY, (4, 4, 1))
+    variables = shaken(critic.init(KEY, x))
+
+    @jax.jit
+    def squares(x):
+        whole = jax.grad(lambda x: critic.apply(variables, x, 0)[0])(x)
+        small = jax.grad(lambda small: critic.apply(variables, doubled(small), 0)[0])(halved(x))
+        return (whole**2).sum(), (small**2).sum()
+
+    whole, small = squares(x)
+    pixels = {g: float(growing(critic).pixel({"growth": jnp.float32(g)})) for g in (0.0, 0.5, 1.0)}
+    assert float(small) == pytest.approx(pixels[0.0] * float(whole), rel=1e-4)
+    assert pixels == {0.0: 4.0, 0.5: pytest.approx(2.0), 1.0: 1.0}
+
+
+@pytest.mark.slow
+def test_a_scaled_penalty_is_one_of_so_much_more_weight():
+    kind = ModelConfig("gan", hidden=(4,), critic_hidden=(4,), latent_dim=2)
+    model, critic = build_model(kind, SHAPE, protocol="grey"), MLPCritic((4,))
+    params = model.init(KEY, jnp.zeros(SHAPE))
+    asked = []
+
+    def scale(variables):
+        asked.append(variables)
+        return jnp.float32(4.0)
+
+    def value(weight, **more):
+        loss = gan_loss(model, critic, zero_centred_penalty_weight=weight, **more)
+        return float(jax.jit(lambda p: loss(p, jax.random.split(KEY, 5), x, 0)[0])(params))
+
+    x = jax.random.uniform(KEY, (5, *SHAPE))
+    assert value(0.5, penalty_scale=scale) == pytest.approx(value(2.0), rel=1e-6)
+    assert value(2.0) != pytest.approx(value(0.5), rel=1e-6)
+    assert jax.tree.structure(asked[0]) == jax.tree.structure(params["critic"])
+    value(0.0, penalty_scale=scale)
+    assert len(asked) == 1  # nothing to scale, and no slope is taken
 
 
 def test_the_growth_is_a_function_of_the_step():

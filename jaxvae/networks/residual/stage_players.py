@@ -44,6 +44,16 @@ class Growing(NamedTuple):
 
         return self._at(variables, show)
 
+    def pixel(self, variables: Any) -> Array:
+        """How many pixels of the whole picture one of those in use has, [] >= 1; between two stages it falls evenly in
+        its logarithm.
+
+        A square slope by the whole picture is that by the smaller one over this number: four pixels that say the same
+        have a quarter of its slope each.
+        """
+        growth = jax.lax.stop_gradient(variables["growth"])
+        return 4.0 ** (len(self.network.features) - 1 - growth)
+
     def _at(self, variables: Any, make: Callable[[int, Array], Any]) -> Any:
         """make(stage, alpha) of the stage in use alone; the growth is no parameter and has no gradient."""
         growth, stages = jax.lax.stop_gradient(variables["growth"]), len(self.network.features)

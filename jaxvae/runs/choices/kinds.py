@@ -1,6 +1,7 @@
 """Kinds of model, by name: the tables of the families in one."""
 
-from jaxvae.runs.choices.adversarial import ADVERSARIAL
+from jaxvae.runs.choices.adversarial.games import GAMES
+from jaxvae.runs.choices.adversarial.joined import JOINED
 from jaxvae.runs.choices.autoencoders import AUTOENCODERS
 from jaxvae.runs.choices.densities import DENSITIES
 from jaxvae.runs.choices.diffusion import DIFFUSION
@@ -10,7 +11,7 @@ from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.records import Kind, Options, Protocol
 from jaxvae.runs.choices.variational import VARIATIONAL
 
-KINDS: dict[str, Kind] = VARIATIONAL | LABELLED | AUTOENCODERS | ADVERSARIAL | DENSITIES | FLOWS | DIFFUSION
+KINDS: dict[str, Kind] = VARIATIONAL | LABELLED | AUTOENCODERS | JOINED | GAMES | DENSITIES | FLOWS | DIFFUSION
 
 
 def protocols_of(model: Options) -> tuple[Protocol, ...]:

@@ -13,6 +13,7 @@ from jaxvae.models.players.critic import check_network
 from jaxvae.models.records import Key, Model, Network, Params, as_model, check_batch
 from jaxvae.objectives.adversarial import AdversarialLoss
 from jaxvae.randomness import with_keys, without_keys
+from jaxvae.traced import surely
 from jaxvae.training.losses.batch import batch_terms, codes, prior_draws, report
 from jaxvae.training.losses.bound import Loss, Metrics
 from jaxvae.training.losses.critic import (
@@ -37,6 +38,7 @@ def gan_loss(
     gradient_penalty_weight: float = 0.0,
     zero_centred_penalty_weight: float = 0.0,
     shown: Callable[[Params, Array], Array] | None = None,
+    penalty_scale: Callable[[Params], Array] | None = None,
     name: str = "critic",
 ) -> Loss:
     r"""The loss of a GAN: the generator's and the critic's, over examples and decoded prior draws.
@@ -52,6 +54,8 @@ def gan_loss(
             other losses; without it a generator tends to draw one thing only.
         shown: (the critic's variables, a real example) -> what the critic is shown of it, such as `Growing.shown`; by
             default the example.
+        penalty_scale: (the critic's variables) -> [] by which the weight of `zero_centred_penalty` is multiplied, such
+            as `Growing.pixel`; by default 1.
         name: of the critic's parameters.
 
     Returns:
@@ -90,7 +94,10 @@ def gan_loss(
         fake = _decode(model, params, keys, z if context is None else Labelled(z, context))
         real, drawn = (x, fake) if told is None else (Labelled(x, told), Labelled(fake, told))
         generator_loss = loss_of_generator(network, frozen, keys, real, drawn, adversarial, name)
-        slopes = gradient_penalty_weight, name, zero_centred_penalty_weight
+        steep: Any = zero_centred_penalty_weight
+        if penalty_scale is not None and not surely(steep == 0):
+            steep = steep * penalty_scale(without_keys(frozen)[name])
+        slopes = gradient_penalty_weight, name, steep
         critic_loss = loss_of_critic(network, params, keys, key_slope, real, drawn, adversarial, *slopes)
         value = generator_loss + critic_loss
         return value, {"loss": value, "generator_loss": generator_loss, "critic_loss": critic_loss}

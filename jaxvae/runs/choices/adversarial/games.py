@@ -1,79 +1,16 @@
-"""Kinds of model that are trained against a critic, by name."""
+"""Games of a generator and a critic, by name."""
 
 import functools
 from typing import TYPE_CHECKING, Any
 
-from jaxvae.runs.choices.autoencoders import build_autoencoder
-from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options, weight_of
-from jaxvae.runs.choices.variational import VARIATIONAL
+from jaxvae.runs.choices.adversarial.critics import CRITIC, IGNORED, image_critic
+from jaxvae.runs.choices.records import Given, Kind, Options, weight_of
 
 if TYPE_CHECKING:
-    from jaxvae.models.records import Model, Network, Observation
+    from jaxvae.models.records import Model, Observation
 
-CRITIC = ("model.critic_hidden", "model.critic_rate")
 GAME = (*CRITIC, "model.weight", "model.game", "model.critic_steps")
-IGNORED = (*PARTS, *BOUND)  # the game is the objective
 UNMEASURED = (*IGNORED, "validation_fraction", "patience")  # nothing is measured that could choose an epoch
-
-
-def _code_critic(config: Options) -> "Network":
-    from jaxvae.networks.discriminator import MLPCritic
-
-    return MLPCritic(config.critic_hidden)
-
-
-def _image_critic(config: Options) -> "Network":
-    """Of the convolutions, or the residual blocks, of the networks it plays against, where they have some."""
-    if config.network == "mlp":
-        return _code_critic(config)
-    if config.network == "resnet":
-        from jaxvae.networks.residual.critic import ResNetCritic
-
-        return ResNetCritic(config.features, config.dense, config.blocks)
-    from jaxvae.networks.discriminator import ConvCritic
-    from jaxvae.runs.choices.networks import stack_of
-
-    stack = stack_of(config)
-    return ConvCritic(stack.features, stack.dense[-1], kernel_size=stack.kernel_size, pad=stack.pad)
-
-
-def _factor(config: Options, given: Given, observation: "Observation") -> "Model":
-    from jaxvae.models.players.critic import with_critic
-
-    return with_critic(VARIATIONAL["vae"].make(config, given, observation), _code_critic(config))
-
-
-def _factor_loss(config: Options, model: "Model") -> Any:
-    from jaxvae.training.losses.adversarial_codes import factor_vae_loss
-
-    return factor_vae_loss(model, _code_critic(config.model), gamma=weight_of(config.model, 10.0))
-
-
-def _adversarial(config: Options, given: Given, observation: "Observation") -> "Model":
-    from jaxvae.models.autoencoders.deterministic import autoencoder
-    from jaxvae.models.players.critic import with_critic
-    from jaxvae.models.priors.standard import standard_normal
-
-    prior = standard_normal(config.latent_dim)
-    return with_critic(build_autoencoder(autoencoder, config, given, observation, prior=prior), _code_critic(config))
-
-
-def _adversarial_loss(config: Options, model: "Model") -> Any:
-    from jaxvae.training.losses.adversarial_codes import adversarial_autoencoder_loss
-
-    return adversarial_autoencoder_loss(model, _code_critic(config.model), weight=weight_of(config.model, 1.0))
-
-
-def _vae_gan(config: Options, given: Given, observation: "Observation") -> "Model":
-    from jaxvae.models.players.critic import with_critic
-
-    return with_critic(VARIATIONAL["vae"].make(config, given, observation), _image_critic(config), sees="example")
-
-
-def _vae_gan_loss(config: Options, model: "Model") -> Any:
-    from jaxvae.training.losses.adversarial_images import vae_gan_loss
-
-    return vae_gan_loss(model, _image_critic(config.model), gamma=weight_of(config.model, 1.0))
 
 
 def _gan(config: Options, given: Given, observation: "Observation", *, told: bool = False) -> "Model":
@@ -99,7 +36,7 @@ def _gan_critic(config: Options, model: "Model") -> Any:
     """A critic that is told what the generator is."""
     from jaxvae.networks.discriminator import projection_critic
 
-    critic = _image_critic(config)
+    critic = image_critic(config)
     return critic if model.context is None else projection_critic(critic)
 
 
@@ -119,13 +56,17 @@ def _gan_loss(config: Options, model: "Model") -> Any:
 
 
 def _game_of(config: Options, model: "Model", critic: Any, **more: Any) -> Any:
-    """Wasserstein's critic has a slope of 1 (weight 10), all others a small one where the examples are (weight 0.1)."""
+    """Wasserstein's critic has a slope of 1 (weight 10), all others a small one where the examples are.
+
+    Residual players collapse with the weight 0.1 of the others: their critic is steeper where it starts.
+    """
     from jaxvae.objectives import adversarial
     from jaxvae.training.losses.adversarial_images import gan_loss
 
     of_one = config.game == "wasserstein"
     penalty = "gradient_penalty_weight" if of_one else "zero_centred_penalty_weight"
-    weight: Any = {penalty: weight_of(config, 10.0 if of_one else 0.1)}
+    residual = config.network == "resnet" or config.kind == "progressive_gan"
+    weight: Any = {penalty: weight_of(config, 10.0 if of_one else 1.0 if residual else 0.1)}
     return gan_loss(model, critic, adversarial_loss=getattr(adversarial, config.game)(), **weight, **more)
 
 
@@ -158,20 +99,13 @@ def _growing_critic(config: Options) -> Any:
 
 def _progressive_loss(config: Options, model: "Model") -> Any:
     critic = _growing_critic(config.model)
-    return _game_of(config.model, model, critic, shown=critic.shown)
+    return _game_of(config.model, model, critic, shown=critic.shown, penalty_scale=critic.pixel)
 
 
 def _progressive_optimizer(config: Options, make: Any) -> Any:
     from jaxvae.training.engine.growth import growing_optimizer
 
     return growing_optimizer(_gan_optimizer(config, make), config.model.grow_steps, len(config.model.features))
-
-
-def _optimizer(config: Options, make: Any) -> Any:
-    """One for the critic, at its own rate, and one for all else."""
-    from jaxvae.training.engine.optimizers import optimizer_by_part
-
-    return optimizer_by_part({"critic": make(config.model.critic_rate)}, make())
 
 
 def _gan_optimizer(config: Options, make: Any) -> Any:
@@ -182,31 +116,7 @@ def _gan_optimizer(config: Options, make: Any) -> Any:
     return optimizer_by_part({"critic": make(config.model.critic_rate, b1=0.0)}, generator)
 
 
-ADVERSARIAL: dict[str, Kind] = {
-    "factor": Kind(
-        "A VAE with independent latents (FactorVAE)",
-        _factor,
-        (*CRITIC, "model.weight"),
-        IGNORED,
-        loss=_factor_loss,
-        optimizer=_optimizer,
-    ),
-    "adversarial": Kind(
-        "An adversarial autoencoder",
-        _adversarial,
-        (*CRITIC, "model.weight"),
-        IGNORED,
-        loss=_adversarial_loss,
-        optimizer=_optimizer,
-    ),
-    "vae_gan": Kind(
-        "A variational autoencoder and a critic of images (VAE-GAN)",
-        _vae_gan,
-        (*CRITIC, "model.weight"),
-        IGNORED,
-        loss=_vae_gan_loss,
-        optimizer=_optimizer,
-    ),
+GAMES: dict[str, Kind] = {
     "gan": Kind(
         "A generative adversarial network (GAN)",
         _gan,
