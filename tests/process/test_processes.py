@@ -147,7 +147,7 @@ def test_where_the_first_process_is_killed_the_others_have_a_last_word(tmp_path)
     for code, _, errors in others:
         assert code != 0
         assert "one of this job has gone" in errors or "process of this job has gone" in errors
-        assert errors.strip().endswith("the same command goes on.")
+        assert "the same command goes on." in errors  # where JAX aborts, its stack may come before or after
 
 
 def test_one_process_agrees_with_itself():
