@@ -8,7 +8,7 @@ from experiments.tables.burda_cells import PUBLISHED, cell_config
 from experiments.tables.model_zoo import MODEL_ZOO
 from experiments.tables.priors import PriorsOptions, row_config
 from jaxvae.commands.cli import parse_options
-from jaxvae.data import prepared
+from jaxvae.data.prepared.versions import prepared_names
 from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.configs.validate import validate
 
@@ -62,7 +62,7 @@ def test_the_rows_of_the_comparison_differ_in_their_prior_or_posterior_only():
 @pytest.mark.full
 @pytest.mark.parametrize("script", ["burda", "priors"])
 def test_a_comparison_on_mnist_prints_a_bound_with_its_error_for_each_row(script, tmp_path, capsys):
-    if "mnist" not in prepared.prepared_names():
+    if "mnist" not in prepared_names():
         pytest.skip("MNIST is not prepared: set TFDS_DATA_DIR")
     small = {
         "burda": ["--cells", "vae-1-k1", "iwae-2-k5", "--stages", "1"],
