@@ -71,4 +71,4 @@ def test_a_comparison_on_mnist_prints_a_bound_with_its_error_for_each_row(script
     run(script, *small, "--samples", "3", "--limit", "20", "--no-progress", "--workdir", str(tmp_path))
     printed = capsys.readouterr().out
     assert printed.count("±") >= 2
-    assert "K = 3, 20 test images" in printed
+    assert "K = 3, the first 20 test images" in printed
