@@ -170,6 +170,7 @@ def covariance_agrees(x, mean, cov):
     np.testing.assert_allclose(np.cov(x.T), cov, atol=8 * np.diag(cov).max() / math.sqrt(len(x)) + 1e-5)
 
 
+@pytest.mark.slow
 def test_draws_of_the_prior_have_its_moments_and_partial_ones_those_given_what_is_kept():
     model, params = linear_model()
     keys = jax.random.split(jax.random.key(3), 20_000)

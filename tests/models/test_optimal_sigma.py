@@ -27,6 +27,7 @@ def test_it_is_the_student_density_of_a_whole_example(std, freedom):
     )
 
 
+@pytest.mark.slow
 def test_a_scale_of_each_channel_is_the_product_over_channels():
     draw = np.random.default_rng(0)
     x, mean = np.float32(draw.uniform(size=(2, 4, 3, 2)))

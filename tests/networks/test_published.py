@@ -60,6 +60,7 @@ def test_the_layers_have_as_many_parameters_as_the_published_ones(make):
     assert kernels == [(4, 4)] * 4
 
 
+@pytest.mark.slow
 def test_a_picture_of_other_sides_is_seen_in_the_middle_of_zeros_and_its_outputs_are_cut():
     x = jax.random.uniform(jax.random.key(0), (5, 6, 1))
     options = {"features": (3, 4), "dense": (5, 6), "kernel_size": (4, 2)}

@@ -181,6 +181,7 @@ def test_halving_that_could_not_be_fair_is_refused(tmp_path):
         sweep(replace(HALVED, epochs=2), RACE, tmp_path, halving=2)
 
 
+@pytest.mark.slow
 def test_no_more_members_are_trained_at_once_than_fit(tmp_path, monkeypatch):
     work = assemble(TINY, None)
     size = sum(leaf.nbytes for leaf in jax.tree.leaves((work.start().params, work.start().opt_state)))

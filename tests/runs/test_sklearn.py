@@ -117,6 +117,7 @@ def test_a_density_changes_by_the_logarithm_of_the_units(short):
     np.testing.assert_allclose(short.score(IRIS) - other.score(IRIS * 10), 4 * np.log(10), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_score_of_a_row_depends_on_no_other_row_and_rises_with_the_samples(short):
     scores = short.score_samples(IRIS)
     np.testing.assert_array_equal(scores[[3, 1]], short.score_samples(IRIS[[3, 1]]))

@@ -65,6 +65,7 @@ def test_real_pictures_are_shown_as_coarse_as_the_drawn_ones():
     np.testing.assert_array_equal(halved(jnp.asarray(doubled(x))), x)  # what was enlarged comes back to the bit
 
 
+@pytest.mark.slow
 def test_a_square_slope_by_the_whole_picture_is_that_by_the_picture_in_use_over_its_pixels():
     critic, x = GrowingCritic((2, 2), 4), jax.random.uniform(KEY, (4, 4, 1))
     variables = shaken(critic.init(KEY, x))
