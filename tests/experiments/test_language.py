@@ -33,7 +33,7 @@ def test_more_context_costs_fewer_nats_on_a_text_with_structure():
     assert len(ngrams.draw(ngrams.count(train, 3, len(letters)), 50, seed=0)) == 50
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_text_gives_a_row_for_every_model_and_samples_in_its_letters(tmp_path, capsys):
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
     sizes = {

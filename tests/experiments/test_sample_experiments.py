@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_sample_quality_scores_draws_beside_the_floor(folder, capsys):
     run("sample_quality", str(folder), "--samples", "60", "--references", "50", "--features", "pixels", "pca")
     printed = capsys.readouterr().out

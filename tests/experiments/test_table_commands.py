@@ -81,7 +81,7 @@ def test_sample_writes_rows_with_their_names_in_the_units_of_the_table(runs, tmp
     assert not list(Path(runs["table"]).glob("pictures/sample*"))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_reconstruct_and_sample_write_all_three_files_of_rows(runs, capsys):
     for kind in runs:
         call("reconstruct", runs[kind], "--count", "3", "--samples", "2")

@@ -60,7 +60,7 @@ def sounds_file(path, rows=24):
     np.savez(path, samples=samples, lengths=lengths, digits=(np.arange(rows) % 2).astype(np.uint8), test=test)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_file_of_sounds_gives_the_table_sounds_and_their_picture(tmp_path):
     sounds_file(tmp_path / "sounds.npz")
     sizes = {"longest": 256, "window": 64, "features": 4, "layers": 3, "hidden": 8, "components": 2, "batch_size": 8}

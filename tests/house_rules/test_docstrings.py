@@ -15,7 +15,18 @@ pytestmark = pytest.mark.quick_compile
 MODULES = ["jaxvae", *(module.name for module in pkgutil.walk_packages(jaxvae.__path__, "jaxvae."))]
 # The first formulas and data in the quick tier; what compiles long or has to build a model first in the next.
 QUICK = ("jaxvae.math.normal", "jaxvae.math.bernoulli", "jaxvae.objectives.bounds", "jaxvae.data.pixels")
-EXAMPLES = [name if name.startswith(QUICK) else pytest.param(name, marks=pytest.mark.slow) for name in MODULES]
+# Three seconds of compiling and more for each: the long tier, and whoever changes one (-m full -k NAME).
+LONG = {
+    *(f"jaxvae.networks.{name}" for name in ("denoisers.unet", "residual.groups", "residual.pictures")),
+    *(f"jaxvae.networks.residual.{name}" for name in ("progressive", "stage_players")),
+    *(f"jaxvae.training.losses.{name}" for name in ("codebook", "penalties", "even_times", "incomplete")),
+    *("jaxvae.evaluation.fitted_priors.trained", "jaxvae.models.priors.codes", "jaxvae.flows.images.multiscale"),
+    *("jaxvae.models.deep.top_down", "jaxvae.objectives.total_correlation"),
+}
+EXAMPLES = [
+    pytest.param(name, marks=pytest.mark.full if name in LONG else () if name.startswith(QUICK) else pytest.mark.slow)
+    for name in MODULES
+]
 # Examples that need what only a trained run leaves behind; others try them.
 NOT_RUN = {"jaxvae.runs.loading.load"}
 DENSITIES = [

@@ -342,7 +342,7 @@ class White(NamedTuple):
         return diffusion.noise_scale(gamma) * z
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_diffusion_of_codes_that_knows_the_prior_has_the_bound_of_the_vae():
     truth = jaxvae.models.exact.linear_gaussian(jnp.array([[1.0, 0.3], [0.2, -0.7], [0.5, 0.5]]))
     white = jaxvae.normal("fixed", std=math.exp(ENDS[0] / 2))

@@ -75,7 +75,7 @@ def test_only_a_run_that_asks_for_it_mirrors_its_training_images():
     assert [len(kinds) for kinds in seen] == [1, 2]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_run_with_mirrored_images_goes_on_to_the_bit(tmp_path, monkeypatch):
     outcome = train_run(FLIP, tmp_path / "a", say=silent)
     go_on = cut_at(monkeypatch, outcome.step // 2 + 2)

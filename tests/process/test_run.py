@@ -347,7 +347,7 @@ def test_a_training_command_stopped_by_a_signal_saves_says_where_and_exits_with_
     assert str(tmp_path / "a") in output
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("times", [2, pytest.param(200, marks=pytest.mark.full)])
 def test_kill_nine_loses_no_confirmed_checkpoint(tmp_path, times):
     rng, confirmed = np.random.default_rng(0), -1

@@ -136,7 +136,7 @@ HALVED = replace(TINY, epochs=4, batch_size=300, validation_fraction=0.2, optim=
 RACE = {"optim.lr": (1e-5, 1e-2, 1e30), "seed": range(2)}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_halving_leaves_the_worst_behind_and_a_cut_race_ends_alike(tmp_path, monkeypatch):
     lines = []
     done = sweep(HALVED, RACE, tmp_path / "a", halving=2, say=lines.append)

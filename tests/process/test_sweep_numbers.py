@@ -76,7 +76,7 @@ def test_steps_of_members_are_those_of_programs_that_know_the_numbers(kind, tmp_
     assert max(moved) > 1e-4  # the numbers change something
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_width_and_a_warm_up_train_and_measure_as_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)
     config, lines = digits("grey", likelihood="normal", scale="per_pixel"), []

@@ -171,7 +171,7 @@ def abstract(model, x):
     return jax.eval_shape(model.init, jax.random.key(0), first), jax.random.key(0), None
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_conditional_run_draws_the_class_that_is_asked_for(tmp_path, monkeypatch, capsys):
     """Of untrained networks, too, one label draws what the library draws of it, and another label something else."""
     monkeypatch.setattr(train, "draw_pictures", lambda *args, **options: None)

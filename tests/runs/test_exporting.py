@@ -56,7 +56,7 @@ np.savez(folder / "found.npz", **found)
 """
 
 
-@pytest.mark.rows(every_slow=3)
+@pytest.mark.rows(every_slow=9)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_the_programs_give_what_the_model_gives_without_this_library(name, tmp_path, monkeypatch, capsys):

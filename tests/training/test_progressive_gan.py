@@ -121,7 +121,7 @@ def test_what_is_no_network_of_stages_is_refused():
         GrowingDecoder((6, 6, 1), features=(4, 4, 4))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_run_that_goes_on_within_a_fade_and_across_two_stages_is_the_unbroken_run_to_the_bit(tmp_path):
     kind = ModelConfig("progressive_gan", features=(4, 4), dense=8, latent_dim=2, grow_steps=3)
     model = build_model(kind, SHAPE, protocol="grey")

@@ -113,7 +113,7 @@ def test_every_model_of_the_sweep_trains(name):
     assert ("critic" in params) is (name == "factor")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_curve_of_rate_and_distortion_is_measured_and_drawn(tmp_path, capsys):
     options = rate_distortion.RateOptions(
         betas=(1.0, 100.0), epochs=1, size=6, hidden=(8,), latent_dim=2, draws=50, output=str(tmp_path), progress=False

@@ -85,7 +85,7 @@ def test_streamed_is_resident_bit_for_bit(options):
     assert same_bits(expected, trained(Gathered(images()), False, **options))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_other_ways_to_draw_and_to_hold_the_data_give_the_bits_too(tmp_path, monkeypatch):
     monkeypatch.setattr(feeds, "BLOCK_BYTES", 3 * 10 * 16)  # blocks of three steps: an epoch takes two
     data, weights = images(), np.arange(50.0) % 3
