@@ -292,7 +292,7 @@ def test_a_group_sees_neighbours_alone_and_the_same_everywhere():
     assert changed.sum() == 25
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_fit_falls_below_what_independent_pixels_cost_and_evaluation_understands_the_groups():
     model, _ = ready()
     options = {"epochs": 60, "batch_size": 24, "optimizer": optax.adam(0.02), "progress": False}

@@ -78,7 +78,7 @@ def relatives():
 @pytest.mark.parametrize("name", ["conditional", "ladder"])
 def test_relatives_of_the_vae_take_it_too(name):
     model = relatives()[name]
-    params = away(model)
+    params = away(model, scale=0.1)
     for label in (0, 1) if model.context is not None else (None,):
         x = np.tile(PICTURES, (10, 1, 1))
         x = x if label is None else jaxvae.Labelled(x, np.full(80, label))

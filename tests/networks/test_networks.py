@@ -324,7 +324,7 @@ def test_the_size_of_the_kernel_is_an_option_of_both_networks():
     assert {leaf.dtype for leaf in jax.tree.leaves((down, up))} == {jnp.dtype("float32")}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.quick_compile
 def test_a_residual_network_starts_as_its_skips_and_then_sees_every_pixel_and_latent():
     options = {"features": (4, 6), "dense": 8, "attention": True}

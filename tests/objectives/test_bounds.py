@@ -144,7 +144,7 @@ BOUNDS = {
 }
 
 
-@pytest.mark.rows(every_slow=3)
+@pytest.mark.rows(every_slow=6)
 @pytest.mark.rows(quick=["iwae-True"])
 @pytest.mark.parametrize("analytic", [False, True])
 @pytest.mark.parametrize("name", BOUNDS)

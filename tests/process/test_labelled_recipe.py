@@ -50,7 +50,7 @@ def bringing() -> Recipe:
     return Recipe(conditional(), (load("digits"), load("digits", "test")), "threshold")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_labels_reach_the_model_as_those_of_the_kind_that_takes_them(tmp_path, monkeypatch):
     by_options = replace(
         SETTINGS,

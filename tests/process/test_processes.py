@@ -108,7 +108,7 @@ def test_processes_that_do_not_agree_end_before_the_first_step(tmp_path):
     assert not (tmp_path / "a" / "config.json").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_process_that_is_killed_ends_the_others_and_a_signal_to_one_stops_all(tmp_path):
     folder, long = tmp_path / "a", ("--epochs", "100000", "--save-every", "20")
     jobs = start(folder, *long)

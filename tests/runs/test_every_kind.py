@@ -72,7 +72,7 @@ OWN = {  # options that the kind alone reads
 LONG = [
     "hierarchical", "ladder", "deep", "autoencoder", "hyperspherical", "categorical", "denoising", "sparse",
     "contractive", "wasserstein", "adversarial", "vae_gan", "made", "spline_flow", "attention_flow", "wavenet",
-    "pixel_vae", "semi_supervised", "transformer", "vq_transformer", "class_diffusion", "class_gan",
+    "diffusion", "pixel_vae", "semi_supervised", "transformer", "vq_transformer", "class_diffusion", "class_gan",
     "progressive_gan", "glow", "diffusion_prior",
 ]  # fmt: skip
 SILENT = ("gan", "class_gan", "progressive_gan")  # of test images they say how many are near a draw, and nothing else

@@ -181,7 +181,7 @@ def first(model, batch):
     return jax.tree.map(lambda leaf: leaf[0], batch)
 
 
-@pytest.mark.rows(every_slow=5)
+@pytest.mark.rows(every_slow=8)
 @pytest.mark.rows(quick=["bound_loss"])
 @pytest.mark.parametrize("name", TABLE)
 def test_every_loss_is_the_same_on_one_device_and_on_two(name):

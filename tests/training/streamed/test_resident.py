@@ -79,7 +79,7 @@ def test_fit_takes_the_option_and_gives_the_bits(tmp_path):
     assert one.history == two.history
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_run_of_a_file_that_is_never_in_memory_is_the_run_of_one_that_is(tmp_path, monkeypatch):
     jax.config.update("jax_disable_most_optimizations", False)  # as it is compiled for users
     np.save(tmp_path / "x.npy", images(120))

@@ -95,7 +95,7 @@ def test_other_ways_to_draw_and_to_hold_the_data_give_the_bits_too(tmp_path, mon
     assert same_bits(trained(once, True), trained(once._replace(examples=taken(data, np.arange(50))), False))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_flips_and_a_convolution_give_the_bits_as_they_are_compiled_for_users():
     jax.config.update("jax_disable_most_optimizations", False)  # what the compiler fuses may round otherwise
     shape = (8, 8, 3)
