@@ -211,3 +211,17 @@ def test_what_serves_one_process_says_so(monkeypatch):
         compile_steps(
             lambda *_: (0.0, {}), optax.sgd(1.0), lambda key, raw: raw, batch_size=4, steps_per_call=1, mode="pmap"
         )
+
+
+def test_a_witness_that_is_killed_first_is_no_error_of_the_process_that_it_watches(monkeypatch):
+    made, popen = [], subprocess.Popen
+
+    def noted(*args, **options):
+        made.append(popen(*args, **options))
+        return made[0]
+
+    monkeypatch.setattr(processes.subprocess, "Popen", noted)
+    with processes._with_a_last_word():
+        made[0].kill()
+        made[0].wait()
+    assert made[0].returncode == -signal.SIGKILL

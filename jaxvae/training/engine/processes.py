@@ -90,13 +90,10 @@ def _with_a_last_word() -> Iterator[None]:
     """
     words = [sys.executable, "-I", "-S", "-c", _WITNESS, f"error: {ENDED}. {AGAIN}"]
     witness = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)  # Ctrl-C is not for it
-    assert witness.stdin is not None
     try:
         yield
     finally:
-        witness.stdin.write(b"it ends by itself")
-        witness.stdin.close()
-        witness.wait()
+        witness.communicate(b"it ends by itself")  # and no error of this process where the other one was killed first
 
 
 def _code(error: BaseException) -> int:
