@@ -1,7 +1,5 @@
 """A GAN of residual networks: shapes, a gradient for every number, no example that sees another, and a small game."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +9,7 @@ from small import images, moved
 import jaxvae
 from jaxvae.networks.residual.critic import ResNetCritic
 from jaxvae.runs.builders.from_config import build_model, build_recipe
-from jaxvae.runs.choices.adversarial import games
 from jaxvae.runs.configs.config import Config, ModelConfig, OptimConfig
-from jaxvae.training.losses import adversarial_images
 from jaxvae.training.losses.adversarial_images import gan_loss
 
 pytestmark = pytest.mark.quick_compile
@@ -45,17 +41,6 @@ def test_a_game_of_residual_networks_has_a_gradient_for_every_number():
         if "Dense_1" in str(path) and "critic" in str(path) and leaf.shape == (1,):
             continue  # the bias of a logit: a game of pairs looks at differences alone
         assert np.abs(leaf).max() > 0, jax.tree_util.keystr(path)
-
-
-def test_residual_players_have_ten_times_the_usual_weight_of_a_slope(monkeypatch):
-    given = []
-    monkeypatch.setattr(adversarial_images, "gan_loss", lambda *players, **options: given.append(options))
-    growing = ModelConfig("progressive_gan", features=(4, 4))
-    for config in (ModelConfig("gan"), GAN, growing, replace(GAN, weight=0.3), replace(GAN, game="wasserstein")):
-        games._game_of(config, None, None)
-    name = "zero_centred_penalty_weight"
-    assert [options.get(name) for options in given] == [0.1, 1.0, 1.0, 0.3, None]
-    assert given[-1]["gradient_penalty_weight"] == 10.0
 
 
 @pytest.mark.full

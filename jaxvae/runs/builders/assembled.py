@@ -8,6 +8,7 @@ from jaxvae.models.records import Model
 from jaxvae.runs.builders.from_config import build_model, build_recipe
 from jaxvae.runs.builders.objective import with_judge
 from jaxvae.runs.builders.recipe import Recipe, Training, check_fits, told_labels, training_of
+from jaxvae.runs.choices.usual import settled
 from jaxvae.runs.configs.config import Config, ModelConfig
 from jaxvae.runs.examples import blank_example
 from jaxvae.runs.folder.sampling import sampled
@@ -56,7 +57,8 @@ def assemble(config: Config, own: Recipe | None) -> Assembled:
         ValueError, FileNotFoundError: for data that cannot be loaded, do not fit the model, or cannot be sampled.
     """
     found = load_run_data(config, told_labels(own))
-    found = found._replace(config=with_judge(found.config))
+    config = with_judge(found.config)
+    found = found._replace(config=settled(config) if own is None else config)
     config, raw = found.config, found.raw
     per_epoch = len(raw) // config.batch_size
     recipe = own

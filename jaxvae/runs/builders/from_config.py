@@ -16,6 +16,7 @@ from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.likelihoods import LIKELIHOODS
 from jaxvae.runs.choices.networks import sized
 from jaxvae.runs.choices.records import Given
+from jaxvae.runs.choices.usual import settled
 from jaxvae.runs.configs.config import Config, ModelConfig, OptimConfig, Protocol
 from jaxvae.runs.examples import blank_example
 from jaxvae.traced import surely
@@ -53,7 +54,7 @@ def build_model(
         >>> build_model(ModelConfig(latent_dim=2), (8, 8, 1)).event_shape
         (8, 8, 1)
     """
-    config = sized(config, event_shape)
+    config = settled(Config(model=sized(config, event_shape))).model
     given = Given(event_shape, output_bias(config, event_shape, images), classes, images, levels, protocol)
     return KINDS[config.kind].make(config, given, LIKELIHOODS[config.likelihood].make(config, levels, event_shape[-1]))
 
@@ -79,7 +80,7 @@ def output_bias(
 
 def build_recipe(config: Config, model: Model, steps_per_epoch: int) -> Recipe:
     """What a config describes, as a function of one's own returns it; epochs in the config become steps."""
-    config = replace(config, model=sized(config.model, model.event_shape))
+    config = settled(replace(config, model=sized(config.model, model.event_shape)))
     optim = config.optim
     steps = config.epochs * steps_per_epoch
     if optim.schedule == "burda":
@@ -92,14 +93,11 @@ def build_recipe(config: Config, model: Model, steps_per_epoch: int) -> Recipe:
     return Recipe(model, config.data, config.data.protocol, loss, optimizer, optim.ema)
 
 
-def _optimizer(
-    optim: OptimConfig, schedule: optax.Schedule, rate: float = 1.0, b1: float | None = None
-) -> optax.GradientTransformation:
-    """The optimizer of a config, at a multiple of its learning rate; `b1` is a kind's, where the config names none."""
+def _optimizer(optim: OptimConfig, schedule: optax.Schedule, rate: float = 1.0) -> optax.GradientTransformation:
+    """The optimizer of a config, at a multiple of its learning rate."""
     eps = None if optim.name == "sgd" else optim.eps
-    b1 = None if optim.name == "sgd" else b1 if optim.b1 is None else optim.b1
     at = schedule if surely(rate == 1.0) else lambda step: rate * schedule(step)
-    return make_optimizer(optim.name, at, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps, b1=b1)
+    return make_optimizer(optim.name, at, clip=optim.clip, weight_decay=optim.weight_decay, eps=eps, b1=optim.b1)
 
 
 def build_training(config: Config, model: Model, steps_per_epoch: int) -> Training:

@@ -23,6 +23,7 @@ from jaxvae.runs.folder.saved_config import (
     listed,
     other_images,
     resuming,
+    unsaid,
     with_noted,
 )
 from jaxvae.runs.selection import Selection
@@ -92,7 +93,10 @@ def open_run(
             say(f"Nothing goes to {' and '.join(left)} any longer; to go on with it: --track {' '.join(left)}")
         changes = changes or since or []
     if resumed:
-        say_changed(read_config(folder / run_folder.CONFIG).recipe, config.recipe.sha256, say)
+        old = read_config(folder / run_folder.CONFIG)
+        say_changed(old.recipe, config.recipe.sha256, say)
+        for line in unsaid(old, config):
+            say(line)
     if changes:
         say(f"Going on with other values: {listed(changes)}.")
     job = f", in {jax.process_count()} processes" if several() else ""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options, weight_of
+from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
@@ -56,13 +56,13 @@ def _denoising(config: Options, given: Given, observation: "Observation") -> "Mo
 def _sparse(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.autoencoders.regularized import sparse_autoencoder
 
-    return build_autoencoder(sparse_autoencoder, config, given, observation, weight=weight_of(config, 1.0))
+    return build_autoencoder(sparse_autoencoder, config, given, observation, weight=config.weight)
 
 
 def _contractive(config: Options, given: Given, observation: "Observation") -> "Model":
     from jaxvae.models.autoencoders.regularized import contractive_autoencoder
 
-    return build_autoencoder(contractive_autoencoder, config, given, observation, weight=weight_of(config, 0.1))
+    return build_autoencoder(contractive_autoencoder, config, given, observation, weight=config.weight)
 
 
 def _rae(config: Options, given: Given, observation: "Observation") -> "Model":
@@ -73,7 +73,7 @@ def _rae(config: Options, given: Given, observation: "Observation") -> "Model":
         config,
         given,
         observation,
-        code_weight=weight_of(config, 1.0),
+        code_weight=config.weight,
         decoder_penalty=config.decoder_penalty,
         decoder_weight=config.decoder_weight,
     )
@@ -90,21 +90,29 @@ def _wasserstein_loss(config: Options, model: "Model") -> Any:
     from jaxvae.training.losses.bound import bound_loss
     from jaxvae.training.losses.penalties import mmd_penalty
 
-    return bound_loss(model, batch_penalty=mmd_penalty(model, weight_of(config.model, 100.0)))
+    return bound_loss(model, batch_penalty=mmd_penalty(model, config.model.weight))
 
 
 AUTOENCODERS: dict[str, Kind] = {
     "autoencoder": Kind("A deterministic autoencoder", _plain, ignores=IGNORED),
     "denoising": Kind("A denoising autoencoder", _denoising, ("model.corruption", "model.noise"), IGNORED),
-    "sparse": Kind("A sparse autoencoder", _sparse, ("model.weight",), IGNORED),
-    "contractive": Kind("A contractive autoencoder", _contractive, ("model.weight",), IGNORED),
+    "sparse": Kind("A sparse autoencoder", _sparse, ("model.weight",), IGNORED, usual={"model.weight": 1.0}),
+    "contractive": Kind(
+        "A contractive autoencoder", _contractive, ("model.weight",), IGNORED, usual={"model.weight": 0.1}
+    ),
     "rae": Kind(
         "A regularised autoencoder (RAE)",
         _rae,
         ("model.weight", "model.decoder_penalty", "model.decoder_weight"),
         IGNORED,
+        usual={"model.weight": 1.0},
     ),
     "wasserstein": Kind(
-        "A Wasserstein autoencoder (MMD)", _wasserstein, ("model.weight",), IGNORED, loss=_wasserstein_loss
+        "A Wasserstein autoencoder (MMD)",
+        _wasserstein,
+        ("model.weight",),
+        IGNORED,
+        loss=_wasserstein_loss,
+        usual={"model.weight": 100.0},
     ),
 }

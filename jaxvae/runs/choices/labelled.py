@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from jaxvae.runs.choices.posteriors import POSTERIORS
-from jaxvae.runs.choices.records import PARTS, Given, Kind, Options, weight_of
+from jaxvae.runs.choices.records import PARTS, Given, Kind, Options
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
@@ -38,7 +38,7 @@ def _semi_supervised(config: Options, given: Given, observation: "Observation") 
         event_shape=given.event_shape,
         latent_dim=config.latent_dim,
         classes=classes,
-        alpha=weight_of(config, 0.1 / config.labelled),  # Kingma's: 0.1 times the examples over those with a label
+        alpha=config.weight,
         observation=observation,
     )
 
@@ -56,5 +56,7 @@ LABELLED: dict[str, Kind] = {
         ("model.labelled", "model.weight"),
         (*PARTS, "objective.bound", "objective.estimator"),  # the classifier learns from the ELBO alone
         labels="some",
+        # Kingma's: 0.1 times the examples over those with a label.
+        usual={"model.weight": lambda model: 0.1 / model.labelled},
     ),
 }

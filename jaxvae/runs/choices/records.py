@@ -4,7 +4,7 @@ To add a prior, a likelihood, a bound, a penalty or a kind of model to the comma
 the types in --help, the refusals and the builders are all made from the entries.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -194,8 +194,10 @@ class Kind(NamedTuple):
         labels: whether it is told the class of "all" examples, of "some" (model.labelled), or of "none".
         pictures: whether it takes pictures alone, for their height and width.
         loss: (Config, Model) -> a loss of its own; None for the bound and the penalty of the objective.
-        optimizer: (Config, make) -> an optimizer of its own, of those that make(rate=1.0, b1=None) gives at a multiple
-            of the learning rate; None for make().
+        optimizer: (Config, make) -> an optimizer of its own, of those that make(rate=1.0) gives at a multiple of the
+            learning rate; None for make().
+        usual: {field: number, or a function of the options} of the fields that are None where nobody says them, such as
+            model.weight; `settled` writes them into the config of a run.
     """
 
     about: str
@@ -207,14 +209,4 @@ class Kind(NamedTuple):
     pictures: bool = False
     loss: "Callable[[Any, Model], Any] | None" = None
     optimizer: Callable[[Any, Any], Any] | None = None
-
-
-def weight_of(config: Options, usual: float) -> float:
-    """The weight of what a kind adds to its loss: the one asked for, or its usual one.
-
-    Example:
-        >>> from jaxvae.runs.configs.config import ModelConfig
-        >>> weight_of(ModelConfig(), 0.25), weight_of(ModelConfig(weight=2.0), 0.25)
-        (0.25, 2.0)
-    """
-    return usual if config.weight is None else config.weight
+    usual: Mapping[str, float | Callable[[Any], float]] = {}

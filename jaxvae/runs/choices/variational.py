@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxvae.runs.choices.posteriors import POSTERIORS
 from jaxvae.runs.choices.priors import PRIORS
-from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options, weight_of
+from jaxvae.runs.choices.records import BOUND, PARTS, Given, Kind, Options
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
@@ -132,7 +132,7 @@ def _vq(config: Options, given: Given, observation: "Observation", **options: An
         code_shape=shape,
         codes=config.codes,
         observation=observation,
-        commitment=weight_of(config, 0.25),
+        commitment=config.weight,
         **options,
     )
 
@@ -186,6 +186,7 @@ VARIATIONAL: dict[str, Kind] = {
         (*PARTS, *BOUND),
         loss=_vq_loss,
         optimizer=_vq_optimizer,
+        usual={"model.weight": 0.25},
     ),
     "vq_transformer": Kind(
         "A VQ-VAE whose codes a causal Transformer draws",
@@ -194,5 +195,6 @@ VARIATIONAL: dict[str, Kind] = {
         (*PARTS, *BOUND),
         loss=_vq_loss,
         optimizer=_vq_optimizer,
+        usual={"model.weight": 0.25},
     ),
 }

@@ -110,7 +110,7 @@ class ModelConfig:
     half squared norm of the code (rae), MMD (wasserstein), classification (semi_supervised), total correlation
     (factor), the critic's opinion (adversarial), its features in the decoder's loss (vae_gan), its slope (gan,
     class_gan, progressive_gan).
-    None: the usual one; of a slope 0.1, of residual players 1, of wasserstein 10."""
+    None: the usual one, which config.json then says; of a slope 0.1, of residual players 1, of wasserstein 10."""
     decoder_penalty: Literal["l2", "gradient"] = "l2"  # Rae: squared weights of the decoder, or half its Jacobian's.
     decoder_weight: float = 1e-3  # Rae: of that penalty.
     output_bias: Literal["zero", "data_mean"] = "zero"  # Where the decoder's last bias starts (bernoulli, normal).

@@ -33,6 +33,8 @@ FREE = (
 )
 
 DIGESTS = ("train_sha256", "test_sha256")
+# None where nobody says them, and then a kind's usual number, which a run writes out (choices/usual.py).
+USUAL = ("model.weight", "optim.b1")
 
 
 def to_json(config: Config) -> str:
@@ -145,7 +147,7 @@ def changed_numbers(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
 
     The number of epochs is free as long as the learning rate does not depend on it; where the digests say that the data
     are the same, so is their path, and that of the network which judges pictures. A run of an earlier version keeps no
-    digest to compare.
+    digest to compare, and no usual number of its kind.
     """
     free = list(FREE if new.optim.schedule == "constant" else FREE[1:])
     known = [(getattr(old.data, field), getattr(new.data, field)) for field in DIGESTS]
@@ -157,4 +159,5 @@ def changed_numbers(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
         free.append("objective.features_sha256")
     elif judges[0] == judges[1]:
         free.append("objective.features")
+    free += [path for path, value in flatten(old) if path in USUAL and value is None]
     return [entry for entry in difference(old, new) if entry[0] not in free]

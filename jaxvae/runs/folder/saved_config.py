@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxvae.runs.configs.config import Config
-from jaxvae.runs.configs.fields import short
-from jaxvae.runs.configs.serialize import changed_numbers, from_json, read_config
+from jaxvae.runs.configs.fields import flag, flatten, short, words
+from jaxvae.runs.configs.serialize import USUAL, changed_numbers, from_json, read_config
 
 KEY = "config"
 Changes = list[tuple[str, Any, Any]]
@@ -77,6 +77,22 @@ def check_resumed(
             f"{file} is not the config that the checkpoint of step {step} was trained with: {listed(changes)}. Put the "
             f"old values back, or go on with the new ones: --allow-changes."
         )
+
+
+def unsaid(old: Config, config: Config) -> list[str]:
+    """What to say of the usual numbers that the config.json of an earlier version did not write out, a line each.
+
+    Example:
+        >>> unsaid(Config(), replace(Config(), optim=replace(Config().optim, b1=0.9)))[0][:77]
+        'An earlier version wrote this run without optim.b1. It goes on with 0.9, what'
+    """
+    now = dict(flatten(config))
+    return [
+        f"An earlier version wrote this run without {path}. It goes on with {words(now[path])}, what is usual now; if "
+        f"it began with another: {flag(path)}."
+        for path, value in flatten(old)
+        if path in USUAL and value is None and now[path] is not None
+    ]
 
 
 def resuming(step: int, steps: int, before: int, now: int, waited: int = 0) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxvae.models.records import Model
 from jaxvae.runs import measure
 from jaxvae.runs.builders.assembled import Assembled, model_of
+from jaxvae.runs.choices.usual import settled
 from jaxvae.runs.configs.config import ModelConfig
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.folder.metrics import truncate_after
@@ -83,7 +84,7 @@ def seats_of(work: Assembled, members: list[Member], folder: Path, say: Callable
     started: dict[ModelConfig, Started] = {}
     seats = []
     for member in members:
-        config = with_values(work.data.config, member.values)
+        config = settled(with_values(work.data.config, member.values))
         own, warmup = config.model, config.objective.warmup_epochs
         if warmup != work.data.config.objective.warmup_epochs:  # that of the config was looked at when it was assembled
             warn_if_unfinished("KL warm-up", round(warmup * work.per_epoch), config.epochs * work.per_epoch)
@@ -98,7 +99,7 @@ def _seat(work: Assembled, member: Member, folder: Path, started: Started, say: 
     from jaxvae.runs.examples import blank_example
 
     (model, init), per_epoch, data = started, work.per_epoch, work.data
-    config = with_values(data.config, member.values)
+    config = settled(with_values(data.config, member.values))
     folder = run_folder.create(folder)
     resumed = run_folder.check(folder, config)
     state, pending = init(jax.random.key(config.seed), blank_example(model)), None

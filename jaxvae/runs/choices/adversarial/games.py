@@ -4,7 +4,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from jaxvae.runs.choices.adversarial.critics import CRITIC, IGNORED, image_critic
-from jaxvae.runs.choices.records import Given, Kind, Options, weight_of
+from jaxvae.runs.choices.records import Given, Kind, Options
 
 if TYPE_CHECKING:
     from jaxvae.models.records import Model, Observation
@@ -56,18 +56,20 @@ def _gan_loss(config: Options, model: "Model") -> Any:
 
 
 def _game_of(config: Options, model: "Model", critic: Any, **more: Any) -> Any:
-    """Wasserstein's critic has a slope of 1 (weight 10), all others a small one where the examples are.
-
-    Residual players collapse with the weight 0.1 of the others: their critic is steeper where it starts.
-    """
+    """Wasserstein's critic has a slope of 1, all others a small one where the examples are."""
     from jaxvae.objectives import adversarial
     from jaxvae.training.losses.adversarial_images import gan_loss
 
-    of_one = config.game == "wasserstein"
-    penalty = "gradient_penalty_weight" if of_one else "zero_centred_penalty_weight"
-    residual = config.network == "resnet" or config.kind == "progressive_gan"
-    weight: Any = {penalty: weight_of(config, 10.0 if of_one else 1.0 if residual else 0.1)}
+    penalty = "gradient_penalty_weight" if config.game == "wasserstein" else "zero_centred_penalty_weight"
+    weight: Any = {penalty: config.weight}
     return gan_loss(model, critic, adversarial_loss=getattr(adversarial, config.game)(), **weight, **more)
+
+
+def _slope_weight(config: Options) -> float:
+    """Residual players collapse with the weight 0.1 of the others: their critic is steeper where it starts."""
+    if config.game == "wasserstein":
+        return 10.0
+    return 1.0 if config.network == "resnet" or config.kind == "progressive_gan" else 0.1
 
 
 def _progressive(config: Options, given: Given, observation: "Observation") -> "Model":
@@ -109,12 +111,15 @@ def _progressive_optimizer(config: Options, make: Any) -> Any:
 
 
 def _gan_optimizer(config: Options, make: Any) -> Any:
-    """The same without a memory of the gradients before, which were those of another game."""
     from jaxvae.training.engine.optimizers import every_nth_step, optimizer_by_part
 
-    generator = every_nth_step(make(b1=0.0), config.model.critic_steps)
-    return optimizer_by_part({"critic": make(config.model.critic_rate, b1=0.0)}, generator)
+    return optimizer_by_part(
+        {"critic": make(config.model.critic_rate)}, every_nth_step(make(), config.model.critic_steps)
+    )
 
+
+# Adam without a memory of the gradients before, which were those of another game.
+USUAL: dict[str, Any] = {"model.weight": _slope_weight, "optim.b1": 0.0}
 
 GAMES: dict[str, Kind] = {
     "gan": Kind(
@@ -124,6 +129,7 @@ GAMES: dict[str, Kind] = {
         UNMEASURED,
         loss=_gan_loss,
         optimizer=_gan_optimizer,
+        usual=USUAL,
     ),
     "class_gan": Kind(
         "A GAN whose players are both told the class",
@@ -133,6 +139,7 @@ GAMES: dict[str, Kind] = {
         labels="all",
         loss=_gan_loss,
         optimizer=_gan_optimizer,
+        usual=USUAL,
     ),
     "progressive_gan": Kind(
         "A GAN of pictures that grows from coarse to fine",
@@ -142,5 +149,6 @@ GAMES: dict[str, Kind] = {
         pictures=True,
         loss=_progressive_loss,
         optimizer=_progressive_optimizer,
+        usual=USUAL,
     ),
 }

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxvae.runs.choices.adversarial.critics import CRITIC, IGNORED, code_critic, image_critic, own_rates
 from jaxvae.runs.choices.autoencoders import build_autoencoder
-from jaxvae.runs.choices.records import Given, Kind, Options, weight_of
+from jaxvae.runs.choices.records import Given, Kind, Options
 from jaxvae.runs.choices.variational import VARIATIONAL
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def _factor(config: Options, given: Given, observation: "Observation") -> "Model
 def _factor_loss(config: Options, model: "Model") -> Any:
     from jaxvae.training.losses.adversarial_codes import factor_vae_loss
 
-    return factor_vae_loss(model, code_critic(config.model), gamma=weight_of(config.model, 10.0))
+    return factor_vae_loss(model, code_critic(config.model), gamma=config.model.weight)
 
 
 def _adversarial(config: Options, given: Given, observation: "Observation") -> "Model":
@@ -35,7 +35,7 @@ def _adversarial(config: Options, given: Given, observation: "Observation") -> "
 def _adversarial_loss(config: Options, model: "Model") -> Any:
     from jaxvae.training.losses.adversarial_codes import adversarial_autoencoder_loss
 
-    return adversarial_autoencoder_loss(model, code_critic(config.model), weight=weight_of(config.model, 1.0))
+    return adversarial_autoencoder_loss(model, code_critic(config.model), weight=config.model.weight)
 
 
 def _vae_gan(config: Options, given: Given, observation: "Observation") -> "Model":
@@ -47,7 +47,7 @@ def _vae_gan(config: Options, given: Given, observation: "Observation") -> "Mode
 def _vae_gan_loss(config: Options, model: "Model") -> Any:
     from jaxvae.training.losses.adversarial_images import vae_gan_loss
 
-    return vae_gan_loss(model, image_critic(config.model), gamma=weight_of(config.model, 1.0))
+    return vae_gan_loss(model, image_critic(config.model), gamma=config.model.weight)
 
 
 JOINED: dict[str, Kind] = {
@@ -58,6 +58,7 @@ JOINED: dict[str, Kind] = {
         IGNORED,
         loss=_factor_loss,
         optimizer=own_rates,
+        usual={"model.weight": 10.0},
     ),
     "adversarial": Kind(
         "An adversarial autoencoder",
@@ -66,6 +67,7 @@ JOINED: dict[str, Kind] = {
         IGNORED,
         loss=_adversarial_loss,
         optimizer=own_rates,
+        usual={"model.weight": 1.0},
     ),
     "vae_gan": Kind(
         "A variational autoencoder and a critic of images (VAE-GAN)",
@@ -74,5 +76,6 @@ JOINED: dict[str, Kind] = {
         IGNORED,
         loss=_vae_gan_loss,
         optimizer=own_rates,
+        usual={"model.weight": 1.0},
     ),
 }
