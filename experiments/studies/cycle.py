@@ -79,7 +79,7 @@ def main(options: CycleOptions) -> None:
     from jaxvae.evaluation.measured import print_table
     from jaxvae.evaluation.probes.probes import accuracy
     from jaxvae.evaluation.samples.classifiers import train_classifier
-    from jaxvae.evaluation.statistics import Estimate, mean_and_error
+    from jaxvae.evaluation.statistics import mean_and_error
 
     train, test = (jaxvae.data.load(options.data, split=split) for split in ("train", "test"))
     known, told = np.asarray(train.labels), np.asarray(test.labels)
@@ -105,7 +105,7 @@ def main(options: CycleOptions) -> None:
         read = accuracy(judge.probabilities(moved).argmax(1), told)
         unmoved = accuracy(judge.probabilities(sets[start]).argmax(1), told)
         shares = {"read": read, "unmoved": unmoved, "real": judge.accuracy}
-        words = {name: Estimate(100 * a.mean, 100 * a.standard_error, a.examples).text(1) for name, a in shares.items()}
+        words = {name: share.percent() for name, share in shares.items()}
         name = "straight to " + options.change if way == "there" else options.change + " to straight"
         rows.append((name, error.text(1), missed.text(1), words["read"], words["real"], words["unmoved"]))
         numbers[name] = {"cycle error": error, "from the true picture": missed, **shares}

@@ -1,4 +1,4 @@
-"""Scores a run's samples: recall, coverage, precision, density, Frechet and kernel distance, Inception Score; copies.
+"""Scores a run's samples: recall, coverage, precision, density, distances, Inception Score; classes; copies.
 
     python -m experiments.sample_quality runs/digits
     python -m experiments.sample_quality runs/mnist --features classifier pca
@@ -8,6 +8,9 @@ Time: about 15 s on two cores for the digits. Expected: training images nearest 
 reconstructions, then draws of the prior. Obtained for the digits preset (300 epochs), Frechet distance: 2.1 +- 1.6,
 3.5 +- 1.0, 36 +- 4 for draws of x and 42 +- 4 for its means, by a classifier of 99.0 +- 0.6 % accuracy; Inception Score
 8.8, 8.6, 5.9 and 5.7.
+
+A classifier also says which classes the draws have, each with its share, how many have 4 % or more, and, of a model
+that was told the class, how often it reads that one. What a GAN draws is a mean, so that there is one column of it.
 
 For the mnist preset (50 s of processor time), against the first 2,000 test images, by a classifier of 96.5 +- 0.2 %
 accuracy: Frechet distance 4.9 +- 1.3, 6.5 +- 1.4, 82 +- 6 and 95 +- 6; coverage 0.95, 0.97, 0.55 and 0.58 (+- 0.01);
@@ -50,10 +53,10 @@ def main(options: SampleOptions) -> None:
     """Prints the tables, writes the numbers and a picture."""
     from pathlib import Path
 
-    import jax
     import numpy as np
 
     import jaxvae
+    from experiments.tables.class_table import print_classes
     from experiments.tables.copying import nearest_pictures, print_copying
     from experiments.tables.score_table import make_features, print_scores, write_scores
     from jaxvae.checks import positive_integer
@@ -61,7 +64,9 @@ def main(options: SampleOptions) -> None:
     from jaxvae.evaluation import plots
     from jaxvae.evaluation.latents import generation
     from jaxvae.evaluation.samples.scores import sample_scores
+    from jaxvae.evaluation.samples.variety import collapse_in_words
     from jaxvae.files import folder_name
+    from jaxvae.models.meaning import draws_through_latents
 
     if not options.features:
         raise ValueError("features is empty, expected at least one of classifier, pca, pixels.")
@@ -77,16 +82,14 @@ def main(options: SampleOptions) -> None:
     def unit(x: Any) -> np.ndarray:
         return np.clip(np.asarray(model.to_unit(x), np.float32), 0, 1)
 
-    chosen = np.random.default_rng(options.seed).choice(len(train.x), count, replace=False)
-    key = jax.random.key(options.seed)
-    rows: dict[str, Any] = {
-        "training images": unit(train.x[chosen]),
-        "their reconstructions": unit(generation.reconstructions(model, params, train.x[chosen])),
-        "prior draws of x": unit(generation.draw(model, params, key, count)),
-        "prior means of x": unit(generation.prior_means(model, params, key, count)),
-    }
+    chosen = train.take(np.random.default_rng(options.seed).choice(len(train.x), count, replace=False))
+    drawn, asked = draws(options, model, params, count)
+    rows = {"training images": unit(chosen.x)}
+    if model.posterior.support != "none" and draws_through_latents(model):
+        rows["their reconstructions"] = unit(generation.reconstructions(model, params, chosen.given(model)))
+    rows |= {name: unit(x) for name, x in drawn.items()}
     tables: dict[str, Any] = {}
-    copies: dict[str, Any] = {}
+    found: dict[str, Any] = {"copying": {}, "classes": {}, "collapse": {}}
     for name in options.features:
         pair = (unit(train.x), train.labels), (unit(test.x), test.labels)
         keep = path.with_suffix(".npz")
@@ -97,10 +100,13 @@ def main(options: SampleOptions) -> None:
             for label, images in rows.items()
         }
         print_scores(tables[name], f"{options.run} ({config.data.protocol})")
+        found["collapse"][name] = {label: collapse_in_words(scores) for label, scores in tables[name].items()}
+        shown, told = {"test images": unit(reference), **rows}, dict.fromkeys(drawn, asked) if asked is not None else {}
+        found["classes"][name] = print_classes(shown, features, test.class_names, told)
         judged = {label: images for label, images in rows.items() if label != "training images"}
-        copies[name] = print_copying(judged, pair[0][0], pair[1][0], features)
+        found["copying"][name] = print_copying(judged, pair[0][0], pair[1][0], features)
     about = {"run": folder_name(options.run), "protocol": config.data.protocol, "sha256": test.sha256}
-    write_scores(path, tables, **about, copying=copies)
+    write_scores(path, tables, **about, **found)
     covered = {
         label: next(score.number for score in scores if score.name == "coverage")
         for label, scores in next(iter(tables.values())).items()
@@ -109,8 +115,33 @@ def main(options: SampleOptions) -> None:
     pictures |= {f"{label}, {covered[label]}": images[:14] for label, images in rows.items()}
     title = f"Coverage of the test images: {options.features[0]} features, {count} samples"
     print(plots.save(plots.compare(pictures, 14, title=title)[0], path.with_suffix(".png")))
-    figure = nearest_pictures(rows["prior means of x"], unit(train.x), features)
+    figure = nearest_pictures(rows[next(reversed(drawn))], unit(train.x), features)
     print(plots.save(figure, path.with_name(f"{path.stem}_nearest.png")))
+
+
+def draws(options: SampleOptions, model: Any, params: Any, count: int) -> tuple[dict[str, Any], Any]:
+    """Draws of x and their means, where they are not the same, and the classes that a model was told for them, or None.
+
+    Raises:
+        ValueError: for a model without a prior, naming a command that does work.
+    """
+    import jax
+
+    from jaxvae.commands.parts.requirements import need_prior
+    from jaxvae.evaluation.latents import generation
+    from jaxvae.evaluation.latents.decoding import contexts_in_turn
+    from jaxvae.models.meaning import draws_through_latents
+
+    if model.draw is None:
+        need_prior(options.run, model, "there is nothing to draw codes from")
+    key, asked = jax.random.key(options.seed), contexts_in_turn(model, count)
+    through = draws_through_latents(model)
+    found = {}
+    if not (through and model.posterior.support == "none"):  # what a generator without an encoder draws is a mean
+        found["prior draws of x"] = generation.draw(model, params, key, count, context=asked)
+    if through:
+        found["prior means of x"] = generation.prior_means(model, params, key, count, context=asked)
+    return found, asked
 
 
 def held_out(config: Any, allow_changes: bool = False) -> tuple[Any, Any]:

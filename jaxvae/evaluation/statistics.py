@@ -35,6 +35,15 @@ class Estimate(NamedTuple):
         error = self.standard_error if self.standard_error >= 0 else None
         return written(self._text(digits), self.mean, error, unit=unit, evidence=evidence)
 
+    def percent(self, digits: int | None = 1) -> Written:
+        """A share as a percentage, without its sign.
+
+        Example:
+            >>> print(Estimate(0.951, 0.004, 1000).percent(), Estimate(0.951, 0.004, 1000).percent().unit)
+            95.1 ± 0.4 %
+        """
+        return Estimate(100 * self.mean, 100 * self.standard_error, self.examples).text(digits, unit="%")
+
     def _text(self, digits: int | None) -> str:
         if not (np.isfinite(self.standard_error) and (self.standard_error > 0 or digits is not None)):
             return f"{self.mean:.4g}" if digits is None else f"{self.mean:.{digits}f}"

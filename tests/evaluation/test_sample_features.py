@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from small import Linear, images, small_vae
 
-from experiments.tables import score_table
+from experiments.tables import class_table, score_table
 from jaxvae.data import load
 from jaxvae.evaluation.measured import Measured, SampleSetting
 from jaxvae.evaluation.samples.classifiers import (
@@ -19,7 +19,7 @@ from jaxvae.evaluation.samples.classifiers import (
 from jaxvae.evaluation.samples.features import Features, check_labels, pca_features, pixel_features
 from jaxvae.evaluation.samples.frechet import frechet_estimate
 from jaxvae.evaluation.samples.scores import sample_scores
-from jaxvae.evaluation.samples.variety import class_variety, collapse_in_words
+from jaxvae.evaluation.samples.variety import class_shares, class_variety, collapse_in_words
 from jaxvae.evaluation.statistics import Estimate
 
 pytestmark = pytest.mark.quick_compile
@@ -161,6 +161,34 @@ def test_draws_that_have_collapsed_are_called_so_in_words(capsys):
     assert class_variety(share, np.eye(2)[[0, 1] * 20]).mean == pytest.approx(2 / 3**0.75)
     with pytest.raises(ValueError, match=r"shapes \(80, 2\) and \(4, 3\)"):
         class_variety(share, np.eye(3)[[0, 1, 2, 0]])
+
+
+def test_the_shares_of_classes_and_their_errors_are_those_of_fresh_draws(capsys):
+    """Draws of known chances, often: the mean of the shares, and the spread that one of them says of itself."""
+    chances, rng = np.array([0.5, 0.3, 0.17, 0.03]), np.random.default_rng(0)
+    read = [np.eye(4)[rng.choice(4, 300, p=chances)] for _ in range(400)]
+    found = [class_shares(probabilities) for probabilities in read]
+    means = np.array([[share.mean for share in one.shares] for one in found])
+    errors = np.array([[share.standard_error for share in one.shares] for one in found])
+    assert means.mean(0) == pytest.approx(chances, abs=0.01)
+    assert errors.mean(0) == pytest.approx(means.std(0), rel=0.15)
+    assert [one.present for one in found] == [(one >= 0.04).sum() for one in means]
+    assert class_shares(read[0], least=0.4).present == 1
+    assert class_shares(np.eye(3)[[0, 0, 0, 1]]).in_words(("cat", "dog", "owl")).startswith("2 of 3 classes at 4 %")
+    with pytest.raises(ValueError, match=r"shape \(4,\), expected \[N, C\]"):
+        class_shares(np.zeros(4))
+    with pytest.raises(ValueError, match=r"least is 1\.5, expected a share"):
+        class_shares(read[0], least=1.5)
+    # A told generator, whose third draw is of another class than it was asked for.
+    features, images = Features("sides", lambda x: x, lambda x: np.eye(3)[x[:, 0, 0, 0]], "exact"), np.array([0, 1, 0])
+    rows = {"data": np.arange(3)[:, None, None, None], "draws": images[:, None, None, None]}
+    kept = class_table.print_classes(rows, features, ("cat", "dog", "owl"), {"draws": np.arange(3)})
+    assert kept["draws"]["shares"]["cat"][0] == pytest.approx(2 / 3)
+    assert (kept["draws"]["present"], kept["data"]["present"]) == (2, 3)
+    assert kept["draws"]["read_as_asked"][0] == pytest.approx(2 / 3)
+    assert kept["data"]["read_as_asked"] is None
+    assert "draws: 2 of 3 classes at 4 % or more; rarest owl 0.0" in " ".join(capsys.readouterr().out.split())
+    assert class_table.print_classes(rows, Features("sides", lambda x: x)) == {}
 
 
 def test_without_a_classifier_there_is_no_inception_score_and_any_function_will_do():

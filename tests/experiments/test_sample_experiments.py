@@ -52,6 +52,25 @@ def test_sample_quality_scores_draws_beside_the_floor(folder, capsys):
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("kind", ["gan", "class_gan"])
+def test_sample_quality_says_which_classes_a_generator_draws(kind, tmp_path, capsys):
+    config = replace(PRESETS["digits"], epochs=1, batch_size=100, evaluate_every=1, parallel="jit", progress=False)
+    model = replace(config.model, kind=kind, hidden=(16,), latent_dim=4)
+    train_run(replace(config, model=model), tmp_path, say=lambda line: None)
+    run("sample_quality", str(tmp_path), "--samples", "50", "--references", "60")
+    found = json.loads((tmp_path / "sample_quality.json").read_text())
+    assert set(found["scores"]["classifier"]) == {"training images", "prior means of x"}
+    classes = found["classes"]["classifier"]
+    for label, row in classes.items():
+        assert sum(share for share, _, _ in row["shares"].values()) == pytest.approx(1)
+        assert (row["read_as_asked"] is not None) == (kind == "class_gan" and label == "prior means of x")
+    assert classes["test images"]["present"] == 10
+    assert found["collapse"]["classifier"]["training images"] == ""
+    assert "few classes hold nearly all draws" in found["collapse"]["classifier"]["prior means of x"]
+    assert "of 10 classes at 4 % or more" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.full
 def test_annealed_prints_a_table_for_test_images_and_one_for_its_own(folder, capsys):
     small = ["--images", "1", "--temperatures", "2", "--chains", "1", "--leapfrog-steps", "1"]
     run("annealed", str(folder), *small, "--samples", "2", "--steps", "0")

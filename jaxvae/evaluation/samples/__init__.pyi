@@ -28,5 +28,7 @@ from .memorization import nearer_to_training as nearer_to_training
 from .memorization import nearest as nearest
 from .scores import manifold_scores as manifold_scores
 from .scores import sample_scores as sample_scores
+from .variety import ClassShares as ClassShares
+from .variety import class_shares as class_shares
 from .variety import class_variety as class_variety
 from .variety import collapse_in_words as collapse_in_words
