@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import small
 from oracles import user_jit
 from scipy import integrate, stats
 
@@ -14,7 +15,8 @@ from jaxvae.models.observations.marginal import marginal_normal
 from jaxvae.models.variational import vae
 from jaxvae.networks.mlp import MLPDecoder, MLPEncoder
 from jaxvae.runs.builders.from_config import build_model
-from jaxvae.runs.configs.config import ModelConfig
+from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig
+from jaxvae.runs.configs.validate import validate
 
 
 @pytest.mark.parametrize(("std", "freedom"), [(0.1, 3.0), (1.0, 1.0), (0.02, 50.0)])
@@ -49,6 +51,19 @@ def test_a_scale_of_each_channel_is_the_product_over_channels():
     assert of_colours["observation"]["log_scale"].shape == (3,)
     truth = stats.norm(mean, [0.1, 0.7]).logpdf(x).sum()
     assert float(learned.log_prob(params, x, mean)) == pytest.approx(truth, rel=1e-4)
+
+
+@pytest.mark.parametrize(("scale", "columns"), [("fixed", [slice(None)]), ("per_channel", [0, 1, 2])])
+def test_a_config_finds_a_scale_for_each_example_or_for_each_colour_of_it(scale, columns):
+    chosen = ModelConfig(hidden=(4,), latent_dim=2, likelihood="marginal_normal", scale=scale, std=0.2)
+    chosen = validate(Config(data=DataConfig(protocol="grey"), model=chosen)).model
+    model, z = build_model(chosen, (2, 3, 3)), jnp.float32([0.5, -1.0])
+    x = np.random.default_rng(0).uniform(size=(2, 3, 3)).astype(np.float32)
+    params = small.moved(jax.jit(model.init)(jax.random.key(0), x))
+    found, mean = jax.jit(lambda p: (model.likelihood.log_prob(p, x, z), model.likelihood.mean(p, z)))(params)
+    each = [(np.ravel(mean[..., column]), np.ravel(x[..., column])) for column in columns]
+    truth = sum(stats.multivariate_t(m, 0.04 * np.eye(len(m)), df=3).logpdf(value) for m, value in each)
+    assert float(found) == pytest.approx(truth, rel=1e-5)
 
 
 def test_it_integrates_to_one_and_the_maximised_gaussian_does_not():

@@ -79,6 +79,10 @@ BAD_CONFIGS = [
     ({"model__likelihood": "bernouli"}, "model.likelihood, did you mean 'bernoulli', discretized_logistic"),
     ({"model__std": 0.0}, "model.std is 0.0, above 0"),
     ({"model__scale": "learned"}, "model.scale is 'learned', 'bernoulli', --model.likelihood normal"),
+    (
+        {"model__likelihood": "marginal_normal", "data__protocol": "grey", "model__scale": "learned"},
+        "model.scale is 'learned', 'marginal_normal' takes fixed or per_channel, --model.likelihood normal",
+    ),
     ({"data__protocol": "levels"}, "data.protocol is 'levels', 'bernoulli', --data.protocol dynamic"),
     (
         {"model__likelihood": "categorical", "data__protocol": "dynamic"},

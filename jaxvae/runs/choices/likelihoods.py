@@ -46,10 +46,10 @@ def coupled(config: Any, levels: int, *_: int) -> "Observation":
 
 
 def marginal(config: Any, levels: int, *_: int) -> "Observation":
-    """The Gaussian of models/observations/marginal.py, whose scale each example finds for itself."""
+    """The Gaussian of models/observations/marginal.py, whose scale each example, or each colour of it, finds."""
     from jaxvae.models.observations.marginal import marginal_normal
 
-    return marginal_normal(config.std)
+    return marginal_normal(config.std, per_channel=config.scale == "per_channel")
 
 
 def scaled(name: str, config: Any, channels: int) -> "Observation":
@@ -78,7 +78,7 @@ LIKELIHOODS: dict[str, Likelihood] = {
         REAL,
         reads=WIDTH,
     ),
-    "marginal_normal": Likelihood(marginal, REAL, reads=WIDTH, ignores=WITHOUT_SCALE),
+    "marginal_normal": Likelihood(marginal, REAL, reads=WIDTH, scales=("fixed", "per_channel")),
     "discretized_logistic": Likelihood(
         lambda config, levels, *_: discrete("discretized_logistic", levels), ("levels",), ignores=WITHOUT_SCALE
     ),

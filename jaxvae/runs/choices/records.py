@@ -92,6 +92,7 @@ class Likelihood(NamedTuple):
         reads: options that only some choices read, as model.components.
         ignores: options that all other choices of the table take.
         one_output: whether one number of the decoder for each pixel says its mean, so that it can start at the data's.
+        scales: the values of model.scale that it takes; () all of them, where it takes any.
     """
 
     make: "Callable[..., Observation]"
@@ -99,6 +100,7 @@ class Likelihood(NamedTuple):
     reads: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
     one_output: bool = False
+    scales: tuple[str, ...] = ()
 
 
 class Prior(NamedTuple):

@@ -96,6 +96,12 @@ def _check_model(config: Config) -> None:
             f"model.latent_dim is {model.latent_dim}, expected at most {most} for model.posterior "
             f"{model.posterior!r}, {why}. Set --model.posterior low_rank, or a smaller --model.latent-dim."
         )
+    scales = LIKELIHOODS[model.likelihood].scales
+    if scales and model.scale not in scales:
+        raise ValueError(
+            f"model.scale is {model.scale!r}, but model.likelihood {model.likelihood!r} takes {' or '.join(scales)}. "
+            f"Set one of these, or --model.likelihood normal."
+        )
     one_output = LIKELIHOODS[model.likelihood].one_output and model.scale != "per_pixel"
     if model.output_bias != "zero" and not one_output:
         raise ValueError(

@@ -57,7 +57,7 @@ class ModelConfig:
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
     scale: Scale = "fixed"
     """Of normal and laplace: fixed, learned as one number, or as one for each colour (column), or decoded for each
-    pixel."""
+    pixel. Of marginal_normal: fixed finds one for each example, per_channel one for each colour of each."""
     std: float = 0.1  # Fixed or initial standard deviation of normal (width of laplace), for x on [0, 1].
     components: int = 5  # Components of logistic_mixture and its coupled form.
     prior: Prior = "standard_normal"  # p(z): N(0, I), a Gaussian mixture, a VampPrior, or a flow.
