@@ -74,13 +74,13 @@ def applied(network: Any, variables: Any, *inputs: Any) -> Any:
         ValueError: for a Linen module that asks for random numbers nobody gives it, or that has dropout and was not
             declared, so that it would never be asked to drop anything.
     """
-    rate = getattr(network, "dropout", 0)
-    if isinstance(rate, float) and rate:
-        name = type(network).__name__
-        raise ValueError(
-            f"{name} has dropout={rate:g}, which nothing would feed. Pass jaxvae.networks.with_dropout({name}(...), "
-            f"{rate:g}); for a module of your own with_rngs({name}(...), 'dropout')."
-        )
+    for field, called in (("dropout", ""), ("block_dropout", "blocks=")):
+        rate, name = getattr(network, field, 0), type(network).__name__
+        if isinstance(rate, float) and rate:
+            raise ValueError(
+                f"{name} has {field}={rate:g}, which nothing would feed. Pass jaxvae.networks.with_dropout("
+                f"{name}(...), {called}{rate:g}); for a module of your own with_rngs({name}(...), 'dropout')."
+            )
     try:
         return network.apply(variables, *inputs)
     except Exception as error:

@@ -36,22 +36,26 @@ class WithRngs(NamedTuple):
         return self if ask is None else self._replace(network=ask(latent_dim, outputs))
 
 
-def with_dropout(network: Any, rate: float) -> WithRngs:
-    """An encoder or a decoder of the library with dropout while it trains, and without it everywhere else.
+def with_dropout(network: Any, rate: float = 0.0, *, blocks: float = 0.0) -> WithRngs:
+    """A network of the library with dropout while it trains, and without it everywhere else.
 
     Each number that a hidden layer of an MLP, or a layer of `dense` of other networks, makes is 0 with the probability
-    `rate`, and else divided by 1 - rate, which keeps its mean. In training every example of every step
-    has a mask of its own, see `with_rngs`.
+    `rate`, and else divided by 1 - rate, which keeps its mean. `blocks` is the same of each number that the last
+    convolution of a residual block reads. In training every example of every step has a mask of its own, see
+    `with_rngs`.
 
     Args:
         network: such as `MLPEncoder(2)`: one with a field `dropout`.
         rate: the share that is dropped, at least 0 and below 1.
+        blocks: the share within residual blocks, of a network with a field `block_dropout`: `ResNetEncoder` and its
+            like, `UNet`.
 
     Raises:
         TypeError: for a network without such a field, such as one of your own: see `with_rngs`.
         ValueError: for another rate.
 
-    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, 2014, Dropout, JMLR 15.
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, 2014, Dropout, JMLR 15; in residual blocks:
+    Zagoruyko and Komodakis, 2016, arXiv 1605.07146.
 
     Example:
         >>> from jaxvae.networks.mlp import MLPEncoder
@@ -59,12 +63,15 @@ def with_dropout(network: Any, rate: float) -> WithRngs:
         >>> encoder.network.dropout
         0.1
     """
-    if isinstance(network, type) or not hasattr(network, "dropout"):
+    rates = ({"block_dropout": blocks} if blocks else {}) | ({"dropout": rate} if rate or not blocks else {})
+    missing = [field for field in rates if isinstance(network, type) or not hasattr(network, field)]
+    if missing:
+        example = "MLPEncoder(2)" if "dropout" in missing else "ResNetEncoder(2)"
         raise TypeError(
-            f"network is {network!r}, expected an encoder or a decoder of the library with a field dropout, such as "
-            f"MLPEncoder(2). A module of your own has nn.Dropout in it: with_rngs(MyEncoder(2), 'dropout')."
+            f"network is {network!r}, expected an encoder or a decoder of the library with a field {missing[0]}, such "
+            f"as {example}. A module of your own has nn.Dropout in it: with_rngs(MyEncoder(2), 'dropout')."
         )
-    return with_rngs(network.clone(dropout=rate), "dropout")
+    return with_rngs(network.clone(**rates), "dropout")
 
 
 def with_rngs(network: Any, *names: str) -> WithRngs:

@@ -20,6 +20,7 @@ Array = jax.Array
 POSITIVE = ("latent_dim", "size", "classes", "channels", "blocks")
 SIZES = ("hidden", "features", "event_shape")
 ONE_OR_MORE = ("dense", "kernel_size")  # a number, or one for each layer
+DROPPED = ("dropout", "block_dropout")  # shares
 
 
 def check_fields(module: nn.Module) -> None:
@@ -46,8 +47,8 @@ def check_fields(module: nn.Module) -> None:
         positive_integer("outputs", given["outputs"], 2 * given["latent_dim"])
     if given["activation"] != GATED or "hidden" not in given:
         activation_named(given["activation"])
-    if not 0 <= given.get("dropout", 0.0) < 1:
-        raise ValueError(f"dropout is {given['dropout']!r}, expected a share of at least 0 and below 1.")
+    for name in (name for name in DROPPED if not 0 <= given.get(name, 0.0) < 1):
+        raise ValueError(f"{name} is {given[name]!r}, expected a share of at least 0 and below 1.")
     if given.get("output_bias") is not None:
         _check_output_bias(given["output_bias"], given["event_shape"], given["channels"])
     if "features" in given and not given["features"]:
@@ -133,7 +134,7 @@ def mlp_trunk(x: Array, module: Any, train: bool = False) -> Array:
             h = value * nn.sigmoid(gate)
         else:
             h = activation_named(module.activation)(Dense(width)(h))
-        h = _dropped(h, module, train)
+        h = dropped(h, module, train)
     return h
 
 
@@ -141,13 +142,13 @@ def dense_trunk(h: Array, module: Any, train: bool = False, *, reverse: bool = F
     """h [D] through a dense layer for each of module.dense, each followed by the activation and, in training, by
     dropout."""
     for width in as_sizes(module.dense)[:: -1 if reverse else 1]:
-        h = _dropped(activation_named(module.activation)(Dense(width)(h)), module, train)
+        h = dropped(activation_named(module.activation)(Dense(width)(h)), module, train)
     return h
 
 
-def _dropped(h: Array, module: Any, train: bool) -> Array:
+def dropped(h: Array, module: Any, train: bool, field: str = "dropout") -> Array:
     """In training h with a share of module.dropout of its numbers at 0, the others over 1 - dropout; else h."""
-    rate = getattr(module, "dropout", 0.0)
+    rate = getattr(module, field, 0.0)
     return nn.Dropout(rate, deterministic=not train)(h) if rate else h
 
 

@@ -73,6 +73,8 @@ BAD_CONFIGS = [
     ({"model__hidden": "400"}, "model.hidden is '400' (str), a list of integers"),
     ({"model__features": (), "model__network": "conv"}, "model.features is empty, --model.features 32 64"),
     ({"model__blocks": 2}, "model.blocks is 2, nothing reads it here, --model.network resnet"),
+    ({"model__block_dropout": 0.1}, "model.block_dropout is 0.1, nothing reads it here, --model.network resnet"),
+    ({"model__network": "resnet", "model__block_dropout": 1.0}, "model.block_dropout is 1.0, at most 0.99"),
     ({"model__network": "burgess", "model__dense": 9}, "model.dense is 9, --model.network mlp or conv or resnet"),
     ({"model__network": "cnn"}, "model.network, unknown name 'cnn', mlp, conv"),
     ({"model__network": None}, "model.network is None, one of mlp, conv"),

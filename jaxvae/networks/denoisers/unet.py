@@ -1,5 +1,7 @@
 """A U-Net of one picture: residual blocks down to a coarse one and up again, each beside the block of its size."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -21,8 +23,8 @@ class UNet(nn.Module):
 
     Each resolution but the first has half the sides of the one before, so that H and W are multiples of 2 to their
     number less one. `dense` is the width of what tells each block noise and context; `attention` lets all pixels of the
-    coarsest see each other. The last layer starts at 0; `channels` is 1, or the number of levels for
-    `prediction="levels"`.
+    coarsest see each other; `block_dropout` is for `networks.with_dropout` to set. The last layer starts at 0;
+    `channels` is 1, or the number of levels for `prediction="levels"`.
 
     Source: Ronneberger et al., 2015, arXiv 1505.04597; the blocks: Ho, Jain and Abbeel, 2020, arXiv 2006.11239.
 
@@ -40,6 +42,7 @@ class UNet(nn.Module):
     attention: bool = False
     activation: str = "silu"
     native: bool | None = None
+    block_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -52,7 +55,8 @@ class UNet(nn.Module):
         return len(self.features) - 1
 
     @nn.compact
-    def __call__(self, z: Array, gamma: Array, context: Array | None = None) -> Array:
+    def __call__(self, z: Array, gamma: Array, context: Array | None = None, *, train: bool = False) -> Array:
+        block = functools.partial(residual_block, module=self, train=train)
         with fitting("z", z):
             told = conditioning(gamma, context, self.dense)
             h = Conv(self.features[0], 3, 1, self.native)(z)
@@ -62,15 +66,15 @@ class UNet(nn.Module):
                     h = Conv(width, 3, 2, self.native)(h)
                     kept.append(h)
                 for _ in range(self.blocks):
-                    h = residual_block(h, width, self, told)
+                    h = block(h, width, told=told)
                     kept.append(h)
-            h = residual_block(h, self.features[-1], self, told)
+            h = block(h, self.features[-1], told=told)
             if self.attention:
                 h = h + Attention()(GroupNorm()(h))
-                h = residual_block(h, self.features[-1], self, told)
+                h = block(h, self.features[-1], told=told)
             for level, width in reversed(list(enumerate(self.features))):
                 for _ in range(self.blocks + 1):
-                    h = residual_block(jnp.concatenate([h, kept.pop()], -1), width, self, told)
+                    h = block(jnp.concatenate([h, kept.pop()], -1), width, told=told)
                 if level:
                     h = ConvTranspose(self.features[level - 1], 3, 2, self.native)(h)
             h = activation_named(self.activation)(GroupNorm()(h))

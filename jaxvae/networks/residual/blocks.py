@@ -1,5 +1,6 @@
 """Residual blocks of one picture, its norm and its attention; a U-Net and a residual network are made of them."""
 
+import functools
 import math
 from typing import Any
 
@@ -10,7 +11,7 @@ from flax import linen as nn
 from jaxvae.networks.activations import activation_named
 from jaxvae.networks.convolution import Conv, ConvTranspose
 from jaxvae.networks.rows import Dense
-from jaxvae.networks.trunks import check_image_shape
+from jaxvae.networks.trunks import check_image_shape, dropped
 
 Array = jax.Array
 
@@ -43,16 +44,20 @@ class Attention(nn.Module):
         return Dense(width, kernel_init=nn.initializers.zeros)(weights @ value).reshape(h.shape)
 
 
-def residual_block(x: Array, width: int, module: Any, told: Array | None = None) -> Array:
+def residual_block(x: Array, width: int, module: Any, told: Array | None = None, train: bool = False) -> Array:
     """x + conv(act(norm(conv(act(norm(x))) + told))), the last at 0 where training starts; in a compact module.
 
-    Source: He et al., 2016, arXiv 1603.05027 (norm and activation before the convolution).
+    In training a share of module.block_dropout of what the last convolution reads is dropped, each number by itself.
+
+    Source: He et al., 2016, arXiv 1603.05027 (norm and activation before the convolution); dropout between the two
+    convolutions: Zagoruyko and Komodakis, 2016, arXiv 1605.07146.
     """
     act = activation_named(module.activation)
     h = Conv(width, 3, 1, module.native)(act(GroupNorm()(x)))
     if told is not None:
         h = h + Dense(width)(told)[None, None]
-    h = Conv(width, 3, 1, module.native, nn.initializers.zeros)(act(GroupNorm()(h)))
+    h = dropped(act(GroupNorm()(h)), module, train, "block_dropout")
+    h = Conv(width, 3, 1, module.native, nn.initializers.zeros)(h)
     return h + (x if x.shape[-1] == width else Dense(width)(x))
 
 
@@ -81,29 +86,29 @@ def down(x: Array, level: int, module: Any, block: Any = residual_block, stem: b
     return x
 
 
-def up(h: Array, level: int, module: Any) -> Array:
+def up(h: Array, level: int, module: Any, train: bool = False) -> Array:
     """[H, W, D] -> [2 H, 2 W, features[level - 1]]: the blocks, then each pixel made four, but not at level 0."""
     for _ in range(module.blocks):
-        h = residual_block(h, module.features[level], module)
+        h = residual_block(h, module.features[level], module, train=train)
     return Dense(module.features[level - 1])(h).repeat(2, 0).repeat(2, 1) if level else h
 
 
-def residual_trunk(x: Array, module: Any) -> Array:
+def residual_trunk(x: Array, module: Any, train: bool = False) -> Array:
     """x [H, W, C] -> [H / 2^n, W / 2^n, D]: one resolution after the other, attention where it is asked, and a norm."""
     check_image_shape("x", x.shape, len(module.features))
     for level in range(len(module.features)):
-        x = down(x, level, module)
+        x = down(x, level, module, functools.partial(residual_block, train=train))
     return activation_named(module.activation)(GroupNorm()(_attended(x, module)))
 
 
-def reverse_residual_trunk(h: Array, module: Any) -> Array:
+def reverse_residual_trunk(h: Array, module: Any, train: bool = False) -> Array:
     """h [H / 2^n, W / 2^n, D] -> [H, W, C * channels]: one resolution after the other; the last layer starts at 0.
 
     Its kernel of 4 x 4 and stride 2 lies on every output pixel as often as on any other, so that no grid is seen.
     """
     h = _attended(h, module)
     for level in reversed(range(len(module.features))):
-        h = up(h, level, module)
+        h = up(h, level, module, train)
     h = activation_named(module.activation)(GroupNorm()(h))
     return ConvTranspose(module.event_shape[2] * module.channels, 4, 2, module.native, nn.initializers.zeros)(h)
 

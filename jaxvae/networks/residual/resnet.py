@@ -21,7 +21,8 @@ class ResNetEncoder(nn.Module):
     with norms over groups of channels, so that no example sees another; the first of several is a stem without blocks,
     where they would cost the most and see the least. H and W must be multiples of 2 to the number
     of `features`. `attention` lets all pixels of the coarsest resolution see each other; `outputs`, `native` and
-    `dropout` as `ConvEncoder` has them.
+    `dropout` as `ConvEncoder` has them. `block_dropout`, of what the last convolution of each block reads, is for
+    `networks.with_dropout` to set.
 
     Source: He et al., 2016, arXiv 1603.05027; Wu and He, 2018, arXiv 1803.08494.
 
@@ -42,6 +43,7 @@ class ResNetEncoder(nn.Module):
     outputs: int | None = None
     native: bool | None = None
     dropout: float = 0.0
+    block_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -50,7 +52,7 @@ class ResNetEncoder(nn.Module):
     @nn.compact
     def __call__(self, x: Array, *, train: bool = False) -> tuple[Array, ...]:
         with fitting("x", x):
-            h = dense_trunk(residual_trunk(x, self).reshape(-1), self, train)
+            h = dense_trunk(residual_trunk(x, self, train).reshape(-1), self, train)
             return posterior_layers(h, self.latent_dim, self.outputs)
 
     @nn.nowrap
@@ -77,6 +79,7 @@ class ResNetDeterministicEncoder(nn.Module):
     activation: str = "silu"
     native: bool | None = None
     dropout: float = 0.0
+    block_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -85,7 +88,7 @@ class ResNetDeterministicEncoder(nn.Module):
     @nn.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         with fitting("x", x):
-            h = dense_trunk(residual_trunk(x, self).reshape(-1), self, train)
+            h = dense_trunk(residual_trunk(x, self, train).reshape(-1), self, train)
             return Dense(self.latent_dim)(h)
 
 
@@ -112,6 +115,7 @@ class ResNetDecoder(nn.Module):
     output_bias: tuple[float, ...] | None = None
     native: bool | None = None
     dropout: float = 0.0
+    block_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -125,4 +129,4 @@ class ResNetDecoder(nn.Module):
         with fitting("z", z):
             h = dense_trunk(z, self, train, reverse=True)
             h = Dense(math.prod(start))(h).reshape(start)
-            return from_bias(reverse_residual_trunk(h, self), self)
+            return from_bias(reverse_residual_trunk(h, self, train), self)

@@ -35,6 +35,7 @@ def _observation(config: Options, given: Given) -> "Observation":
 
 def _network(config: Options, given: Given, channels: int) -> Any:
     from jaxvae.networks.denoisers import MLPDenoiser, UNet
+    from jaxvae.runs.choices.networks import dropped
 
     if config.network not in ("mlp", "conv", "resnet"):
         raise ValueError(
@@ -44,7 +45,7 @@ def _network(config: Options, given: Given, channels: int) -> Any:
     if config.network != "mlp":
         blocks = {"blocks": config.blocks, "attention": config.attention}
         sizes = (config.features, config.dense)
-        return UNet(given.event_shape, channels, *sizes, activation=config.activation, **blocks)
+        return dropped(config, UNet(given.event_shape, channels, *sizes, activation=config.activation, **blocks))
     return MLPDenoiser(given.event_shape, channels, config.hidden, config.activation)
 
 

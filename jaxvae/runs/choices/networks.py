@@ -13,7 +13,7 @@ OF_THEIR_OWN = ("model.features", "model.dense")
 NETWORKS: dict[str, Networks] = {
     "mlp": Networks("MLP"),
     "conv": Networks("convolutions"),
-    "resnet": Networks("residual blocks", ("model.blocks", "model.attention", "model.size")),
+    "resnet": Networks("residual blocks", ("model.blocks", "model.attention", "model.size", "model.block_dropout")),
     "burgess": Networks("the convolutions of Burgess et al.", ignores=OF_THEIR_OWN),
     "locatello": Networks("the convolutions of Locatello et al.", ignores=OF_THEIR_OWN),
 }
@@ -109,7 +109,8 @@ def dropped(config: Options, network: "Network") -> "Network":
     """The network with the dropout that a config asks for."""
     from jaxvae.networks.rngs import with_dropout
 
-    return with_dropout(network, config.dropout) if config.dropout else network
+    rates = (config.dropout, config.block_dropout)
+    return with_dropout(network, rates[0], blocks=rates[1]) if any(rates) else network
 
 
 def stack_of(config: Options) -> "Stack":

@@ -51,8 +51,10 @@ class ModelConfig:
     dense: int = 256  # Conv, resnet: units between convolutions and latents; of what tells a U-Net the noise.
     activation: Activation = "relu"  # Non-linearity. Gated: MLP layers (A x + a) sigmoid(B x + b).
     dropout: float = 0.0
-    """In training: the share of what hidden layers say that is dropped; conv and resnet: of their dense layers alone,
-    convolutions and residual blocks drop nothing."""
+    """In training: the share of what hidden layers say that is dropped; conv and resnet: of their dense layers
+    alone."""
+    block_dropout: float = 0.0
+    """Resnet: in training, the share of what the second convolution of each residual block reads that is dropped."""
     latent_dim: int = 20  # Number of latents. Deep: at each pixel of each group.
     likelihood: Likelihood = "bernoulli"  # p(x | z) of one pixel, or of one column.
     scale: Scale = "fixed"

@@ -61,6 +61,7 @@ RANGES: dict[str, Range] = {
     "model.code_size": _SIZE,
     "model.labelled": Range(1e-6, 1),
     "model.dropout": Range(0, 0.99),
+    "model.block_dropout": Range(0, 0.99),
     "model.critic_hidden": _SIZE,
     "data.levels": Range(2, 256),
     "data.shift": Range(0),

@@ -15,8 +15,8 @@ from jaxvae.training.engine.state import TrainState, memory_bytes
 from jaxvae.training.engine.step import make_step, repeated
 
 Array = jax.Array
-# Numbers of a model that may be an axis. Of the others `dropout` builds another network at 0, `labelled` chooses data,
-# and the ends of a diffusion's noise are compared, and drawn with, before there is a program.
+# Numbers of a model that may be an axis. Of the others `dropout` and `block_dropout` build another network at 0,
+# `labelled` chooses data, and the ends of a diffusion's noise are compared, and drawn with, before there is a program.
 MODEL = tuple(f"model.{name}" for name in ("std", "temperature", "noise", "weight", "decoder_weight", "critic_rate"))
 WARMUP = "objective.warmup_epochs"
 # What building a loss or an optimizer raises where a number has to be known before it is compiled.
