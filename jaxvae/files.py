@@ -32,6 +32,14 @@ _FIXES = {
 }
 
 
+def cache_folder() -> Path:
+    """$JAXVAE_CACHE, else jaxvae in $XDG_CACHE_HOME, else ~/.cache/jaxvae."""
+    chosen = os.environ.get("JAXVAE_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "jaxvae"
+
+
 def explain(error: OSError, action: str, path: Path, needed: int | None = None) -> OSError:
     """The same kind of error with the action, the path and a remedy in its message.
 

@@ -2,12 +2,12 @@
 
 import collections
 import gc
-import hashlib
 import os
-import platform
 from pathlib import Path
 
 import pytest
+
+from jaxvae.commands.parts.kept_programs import keep_programs
 
 # Before jax starts: the flag is read once. Tests only; the library never touches XLA_FLAGS.
 os.environ["XLA_FLAGS"] = " ".join(
@@ -24,13 +24,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 # Many tests, their workers and their child processes compile the same small programs, and so does the next session:
-# programs are kept in JAX_COMPILATION_CACHE_DIR, or in .cache/ of this checkout, apart for each kind of processor.
+# programs are kept in JAX_COMPILATION_CACHE_DIR, or in .cache/ of this checkout.
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    _INFO = Path("/proc/cpuinfo")  # what compiled programs may use: the processor's features, where the system tells
-    _LINES = _INFO.read_text().splitlines() if _INFO.exists() else []
-    _FEATURES = next((line for line in _LINES if line.startswith(("flags", "Features"))), platform.processor())
-    _KIND = hashlib.sha256(f"{platform.machine()} {_FEATURES}".encode()).hexdigest()[:12]
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / f"compiled-{_KIND}"))
+    keep_programs(os.environ, Path(__file__).parents[1] / ".cache")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 

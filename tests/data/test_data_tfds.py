@@ -21,6 +21,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from jaxvae import data
 from jaxvae.data.prepared import cache, converted
+from jaxvae.files import cache_folder
 
 SHARDS = {"train": [10, 10, 5], "test": [7]}
 HIGHEST = 29
@@ -104,7 +105,7 @@ def copy(tiny, tmp_path, monkeypatch) -> Path:
 
 def cached() -> list[str]:
     """What the cache holds besides lock files."""
-    return [path.name for path in cache.folder().glob("tfds/*") if path.suffix != ".lock"]
+    return [path.name for path in cache_folder().glob("tfds/*") if path.suffix != ".lock"]
 
 
 def test_images_labels_and_order_are_those_prepared(copy):
@@ -268,7 +269,7 @@ def test_any_folder_name_will_do(tiny, tmp_path, monkeypatch, part):
 @pytest.mark.parametrize("change", [lambda c: c[: len(c) // 2], lambda c: c[:-1] + bytes([c[-1] ^ 1]), lambda c: b""])
 def test_a_damaged_cache_is_found_and_made_again(copy, capsys, file, change):
     before = np.array(data.load("tiny").images)
-    entry = cache.folder() / "tfds" / "tiny-1.0.0-train"
+    entry = cache_folder() / "tfds" / "tiny-1.0.0-train"
     rewrite(entry / file, change)
     with pytest.raises(ValueError, match=file):
         cache.read(entry)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO, TypeVar
 
+from jaxvae.commands.parts.kept_programs import keep_programs
 from jaxvae.commands.parts.results import leave_results
 from jaxvae.evaluation.results import collected
 from jaxvae.files import FULL, explain
@@ -42,6 +43,7 @@ def launch(
     trace = len(args) < len(given) or os.environ.get("JAXVAE_TRACEBACK", "") not in ("", "0")
     if not trace:
         warnings.showwarning = _show_warning
+    keep_programs(os.environ)
     with _noted_interrupts() as interrupts:
         try:
             options = parse(args)

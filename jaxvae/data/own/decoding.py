@@ -20,7 +20,7 @@ import numpy as np
 from jaxvae.data.own.pictures import Unreadable, quiet
 from jaxvae.data.prepared import cache
 from jaxvae.data.progress import progress
-from jaxvae.files import write_json
+from jaxvae.files import cache_folder, write_json
 
 Array = np.ndarray
 Decode = Callable[[Any], Array]
@@ -55,7 +55,7 @@ def in_cache(
     """
     text = json.dumps({"skip": skip, **options}, sort_keys=True)
     name, mark = re.sub(r"[^\w.-]", "_", label)[:60], hashlib.sha256(text.encode()).hexdigest()[:12]
-    entry, about = cache.folder() / "folders" / f"{name}-{mark}", json.loads(text)
+    entry, about = cache_folder() / "folders" / f"{name}-{mark}", json.loads(text)
     arrays = cache.read_if(entry, about)
     if arrays is None:
         width = int(np.prod(shape))

@@ -23,6 +23,7 @@ from jaxvae.data.prepared import cache
 from jaxvae.data.progress import progress
 from jaxvae.data.rows import mapped_file
 from jaxvae.data.splits import SPLITS, forms_of, hold_out
+from jaxvae.files import cache_folder
 
 Array = np.ndarray
 EXAMPLE = b"\x0a"  # the first byte of a tf.train.Example, of no kind of picture that is read
@@ -205,7 +206,7 @@ def _labels(path: Path, records: Records, name: str | None, in_cache: bool) -> A
     if not in_cache:
         return read()
     content = listed(records.paths)
-    entry, about = cache.folder() / "folders" / f"labels-{content[:12]}-{name or LABEL[0]}", {"files": content}
+    entry, about = cache_folder() / "folders" / f"labels-{content[:12]}-{name or LABEL[0]}", {"files": content}
 
     def write(folder: Path) -> dict[str, str]:
         return {"labels": cache.write_array(folder / "labels.npy", (len(records),), np.int64, [read()])}

@@ -26,14 +26,6 @@ Arrays = dict[str, Array]
 FORMAT = 1
 
 
-def folder() -> Path:
-    """$JAXVAE_CACHE, else jaxvae in $XDG_CACHE_HOME, else ~/.cache/jaxvae."""
-    chosen = os.environ.get("JAXVAE_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "jaxvae"
-
-
 def digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:

@@ -14,6 +14,7 @@ from jaxvae.data.own.pictures import check_size, fit
 from jaxvae.data.prepared import cache
 from jaxvae.data.prepared.versions import Prepared, find
 from jaxvae.data.progress import progress
+from jaxvae.files import cache_folder
 
 Array = np.ndarray
 Size = tuple[int, int]
@@ -46,7 +47,7 @@ def load_prepared(
         ValueError: a damaged or missing file, by name; a split that is not there; no room for the cache.
     """
     wanted = check_size(size)
-    folder = cache.folder() / "tfds"
+    folder = cache_folder() / "tfds"
     try:
         prepared = find(name, data_dir)
     except FileNotFoundError:
