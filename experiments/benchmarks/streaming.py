@@ -6,8 +6,9 @@ Time: three minutes of processor time. An MLP (784-400-20, batch 128) on grey pi
 (32-64, batch 64) on 64x64 in colour, of files of a hundred megabytes; a round is one training of each, whose first
 two calls do not count. Expected: at most 1.10 times the processor time, of all threads, for the file, and the same
 parameters. Obtained with --rounds 3 --calls 3: 0.96 - 0.98 - 1.00 times for the MLP, 1.02 - 1.03 - 1.05 for the
-convolutions, and the same. By the wall clock, on two cores that a dozen other programs shared, 1.14 - 1.34 - 2.64 for
-the MLP and 0.66 - 1.01 - 1.17 for the convolutions (--rounds 4 --calls 2): an idle machine was not at hand.
+convolutions, and the same. By the wall clock, on two cores that nothing else used (--rounds 5 --calls 3), 0.81 - 0.96 -
+1.22 for the MLP and 0.96 - 0.96 - 0.99 for the convolutions, and 0.87 - 0.97 - 1.26 and 0.96 - 0.98 - 0.99 of the
+processor time.
 """
 
 import tempfile
