@@ -84,35 +84,38 @@ def read(path: Path = HISTORY) -> list[dict[str, Any]]:
 
 def draw(entries: Sequence[Mapping[str, Any]]) -> "Figure":
     """The ratios of each model, commit by commit: a colour for each contender, a mark for each kind of machine."""
+    import numpy as np
+
     from jaxvae.evaluation.plots.figures import BRIGHT, MUTED, SMALL, new_axes, style
 
     models = sorted({str(line["model"]) for line in entries}, reverse=True)
-    figure, axes = new_axes(8.0, 3.6, columns=len(models))
+    figure, axes = new_axes(8.0, 4.2, columns=len(models))
     kinds = list(dict.fromkeys(_kind(line["machine"]) for line in entries))
     names = list(dict.fromkeys(name for line in entries for name in line["ratios"]))
     for ax, model in zip([axes] if len(models) == 1 else axes, models, strict=True):
         lines = [line for line in entries if line["model"] == model]
         for beside, (name, colour) in enumerate(zip(names, BRIGHT, strict=False)):
             for kind, mark in zip(kinds, "osD^v", strict=False):
-                here = [(at, line["ratios"][name]) for at, line in enumerate(lines)
+                here = [(at, line) for at, line in enumerate(lines)
                         if name in line["ratios"] and _kind(line["machine"]) == kind]  # fmt: skip
-                if not here:
-                    continue
-                places, middles = (
-                    [at + 0.08 * (beside - len(names) / 2) for at, _ in here],
-                    [ratio[1] for _, ratio in here],
-                )
-                errors = [[m - r[0] for m, (_, r) in zip(middles, here, strict=True)],
-                          [r[2] - m for m, (_, r) in zip(middles, here, strict=True)]]  # fmt: skip
-                label = f"{name}, {kind}"
-                ax.errorbar(places, middles, errors, fmt=f"{mark}-", color=colour, capsize=3, markersize=5, label=label)
+                label: str | None = f"{name}, {kind}"
+                for batch in dict.fromkeys(line["batch"] for _, line in here):  # no line joins two batches
+                    of = [(at, line["ratios"][name]) for at, line in here if line["batch"] == batch]
+                    low, middle, high = zip(*[ratio for _, ratio in of], strict=True)
+                    errors = np.abs(np.array([low, high]) - middle)
+                    places = [at + 0.08 * (beside - len(names) / 2) for at, _ in of]
+                    options: Any = {"color": colour, "capsize": 3, "markersize": 5, "linewidth": 1.2, "label": label}
+                    ax.errorbar(places, middle, errors, fmt=f"{mark}-", **options)
+                    label = None
         ax.axhline(1.0, color=MUTED, linewidth=0.8, linestyle="--")
-        said = [f"{line['commit'][:7]}\n{line['date']}\nbatch {line['batch']}" for line in lines]
+        said = [f"{line['commit'][:7]}\n{line['date'][2:]}\nbatch {line['batch']}" for line in lines]
         ax.set_xticks(range(len(lines)), said)
         ax.set_xlim(-0.5, len(lines) - 0.5)
         ax.set_ylim(0, None)
         style(ax, title=f"{model}: jaxvae is faster by", y="ratio of examples/s")
-        ax.legend(fontsize=SMALL, labelcolor=MUTED, frameon=False)
+        ax.legend(
+            fontsize=SMALL, labelcolor=MUTED, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2
+        )
     return figure
 
 
