@@ -29,4 +29,15 @@ def test_the_committed_lines_are_drawn_model_by_model():
     other = {**lines[0], "model": "conv", "machine": {"processor": "other", "cores": 1, "matrix_units": True}}
     figure = history.draw([*lines, other])
     assert [ax.get_title(loc="left").partition(":")[0] for ax in figure.axes] == ["mlp", "conv"]
-    assert figure.axes[1].get_legend_handles_labels()[1][0].endswith("other with matrix units")
+    assert any(name.endswith("other with matrix units") for name in figure.axes[1].get_legend_handles_labels()[1])
+
+
+def test_no_line_joins_two_batches():
+    lines = [
+        {"model": "mlp", "batch": batch, "commit": "0" * 10, "date": "2026-11-30", "ratios": {"numpyro_svi": [1.0, 2.0, 3.0]},
+         "machine": {"processor": "one", "cores": 1, "matrix_units": False}}
+        for batch in (128, 1024, 128)
+    ]  # fmt: skip
+    (ax,) = history.draw(lines).axes
+    assert sorted(len(bars.lines[0].get_xdata()) for bars in ax.containers) == [1, 2]
+    assert len(ax.get_legend_handles_labels()[1]) == 1
