@@ -34,10 +34,10 @@ def test_the_committed_lines_are_drawn_model_by_model():
 
 def test_no_line_joins_two_batches():
     lines = [
-        {"model": "mlp", "batch": batch, "commit": "0" * 10, "date": "2026-11-30", "ratios": {"numpyro_svi": [1.0, 2.0, 3.0]},
-         "machine": {"processor": "one", "cores": 1, "matrix_units": False}}
+        {"model": "mlp", "batch": batch, "commit": "0" * 10, "date": "2026-11-30", "ratios": {"other": [1.0, 2.0, 3.0]}}
+        | {"machine": {"processor": "one", "cores": 1, "matrix_units": False}}
         for batch in (128, 1024, 128)
-    ]  # fmt: skip
+    ]
     (ax,) = history.draw(lines).axes
     assert sorted(len(bars.lines[0].get_xdata()) for bars in ax.containers) == [1, 2]
     assert len(ax.get_legend_handles_labels()[1]) == 1
