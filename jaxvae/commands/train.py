@@ -27,7 +27,7 @@ LABELS = {"negative_log_p": "-log p", "negative_elbo": "-ELBO", "reconstruction"
 def main(options: TrainOptions) -> int:
     """Trains what the options say; returns the exit code."""
     if options.distributed:
-        from jaxvae.training.engine.processes import joined, leads
+        from jaxvae.training.jobs.processes import joined, leads
 
         with joined(options.coordinator, options.processes, options.process):
             return _main(options) if leads() else _follow(options)

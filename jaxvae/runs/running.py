@@ -24,10 +24,10 @@ from jaxvae.training.checkpoints import checkpoint
 from jaxvae.training.checkpoints.weights import save_weights
 from jaxvae.training.engine.loop import train
 from jaxvae.training.engine.parallel import CompiledSteps
-from jaxvae.training.engine.processes import agreed, here
 from jaxvae.training.engine.signals import stop_on_signals
 from jaxvae.training.engine.state import TrainState, averaged_params
 from jaxvae.training.engine.windows import Windows
+from jaxvae.training.jobs.processes import agreed, here
 from jaxvae.waiting import at_work
 
 

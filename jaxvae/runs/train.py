@@ -26,8 +26,8 @@ from jaxvae.runs.testing import Testing
 from jaxvae.runs.tracking.services import Start
 from jaxvae.runs.tracking.trackers import Trackers, as_trackers
 from jaxvae.training.checkpoints.folders import lock_folder
-from jaxvae.training.engine.processes import all_or_none, gathered, leads, named_losses, same_everywhere, several
 from jaxvae.training.engine.windows import Windows
+from jaxvae.training.jobs.processes import all_or_none, gathered, leads, named_losses, same_everywhere, several
 from jaxvae.waiting import at_work
 
 LOG_STEPS = 100  # training metrics are means over this many steps, or an epoch where that is shorter

@@ -21,9 +21,9 @@ from jaxvae.commands.cli import UsageError
 from jaxvae.commands.parts.train_line import parse_train
 from jaxvae.runs import train
 from jaxvae.training.checkpoints import checkpoint
-from jaxvae.training.engine import processes
 from jaxvae.training.engine.parallel import compile_steps
-from jaxvae.training.engine.processes import agreed, all_or_none, gathered, joined, named_losses, same_everywhere
+from jaxvae.training.jobs import meeting, processes
+from jaxvae.training.jobs.processes import agreed, all_or_none, gathered, joined, named_losses, same_everywhere
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ["digits", "--no-progress", "--batch-size", "300", "--model.hidden", "8", "--evaluate-every", "1000"]
@@ -220,8 +220,8 @@ def test_a_witness_that_is_killed_first_is_no_error_of_the_process_that_it_watch
         made.append(popen(*args, **options))
         return made[0]
 
-    monkeypatch.setattr(processes.subprocess, "Popen", noted)
-    with processes._with_a_last_word():
+    monkeypatch.setattr(meeting.subprocess, "Popen", noted)
+    with meeting.with_a_last_word("it was ended"):
         made[0].kill()
         made[0].wait()
     assert made[0].returncode == -signal.SIGKILL

@@ -32,8 +32,8 @@ from jaxvae.runs.tables.columns import describe_columns
 from jaxvae.runs.testing import selection_of
 from jaxvae.runs.tracking.trackers import Trackers, no_longer
 from jaxvae.training.checkpoints import checkpoint
-from jaxvae.training.engine.processes import several
 from jaxvae.training.engine.state import TrainState
+from jaxvae.training.jobs.processes import several
 
 
 class Opened(NamedTuple):

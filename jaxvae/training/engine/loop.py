@@ -12,11 +12,11 @@ from jaxvae.models.contexts import count_examples
 from jaxvae.models.records import Params
 from jaxvae.training.engine.hyper import Hyper, as_hyper
 from jaxvae.training.engine.parallel import CompiledSteps
-from jaxvae.training.engine.processes import agreed
 from jaxvae.training.engine.sampler import Epoch, Reweighted, reweigh
 from jaxvae.training.engine.state import TrainState
 from jaxvae.training.engine.step import steps_left
 from jaxvae.training.feeding.feeds import Resident, Stream
+from jaxvae.training.jobs.processes import agreed
 
 SECONDS_PER_CALL = 1.0  # long enough to cost nothing, short enough for a smooth bar and a prompt Ctrl-C
 

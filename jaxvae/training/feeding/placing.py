@@ -10,8 +10,8 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from jaxvae.checks import fits
-from jaxvae.training.engine.processes import everywhere
 from jaxvae.training.engine.state import TrainState
+from jaxvae.training.jobs.processes import everywhere
 
 Array = jax.Array
 Place = Callable[[Any], Any]

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -21,12 +20,13 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
 
+from jaxvae.training.jobs.meeting import PATIENCE, check_free, saying_who_waits, wait_for_the_first, with_a_last_word
+
 HEARTBEAT = 30  # seconds without a sign of life after which a process counts as gone
 GONE = "another process of this job has gone, or cannot be reached"
 NAMED = 20  # differences that are told
 ENDED = "this process was killed, or JAX ended it because another one of this job has gone"
 AGAIN = "Start all processes again: the same command goes on."
-_WITNESS = "import sys; sys.stdin.buffer.read() or print(sys.argv[1], file=sys.stderr)"
 # As JAX begins the errors of its runtime, which are ValueErrors where the layer in between has no class for them.
 STATUS = re.compile("(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 
@@ -51,7 +51,10 @@ def joined(coordinator: str | None = None, processes: int | None = None, process
         process: which of them this is, from 0.
 
     Raises:
-        ValueError: for an incomplete address, or where nobody says who the others are.
+        ValueError: for an incomplete or unreadable address, or where nobody says who the others are.
+        ConnectionError: where process 0 cannot be reached for five minutes; JAX itself ends process 0, with a line of
+            ours, where others do not come.
+        OSError: where process 0 cannot listen at its port.
     """
     given = {"--coordinator": coordinator, "--processes": processes, "--process": process}
     missing = [name for name, value in given.items() if value is None]
@@ -62,8 +65,17 @@ def joined(coordinator: str | None = None, processes: int | None = None, process
         )
     if processes is not None and process is not None and not 0 <= process < processes:
         raise ValueError(f"--process is {process}, expected 0 to {processes - 1}: there are {processes} processes.")
+    if coordinator is not None and process == 0:
+        check_free(coordinator)
+    elif coordinator is not None:
+        wait_for_the_first(coordinator, _aside)
+    absent = (
+        f"JAX ended this process, because not all {processes} came to {coordinator} within {PATIENCE:.0f} s. {AGAIN}"
+    )
     try:
-        jax.distributed.initialize(coordinator, processes, process, heartbeat_timeout_seconds=HEARTBEAT)
+        with saying_who_waits(coordinator, processes, _aside), with_a_last_word(absent):
+            jax.distributed.initialize(coordinator, processes, process, heartbeat_timeout_seconds=HEARTBEAT,
+                                       initialization_timeout=int(PATIENCE))  # fmt: skip
     except ValueError as error:
         raise ValueError(
             f"nobody says who the other processes are ({error}). Start them by srun, mpirun or on a TPU pod, or give "
@@ -74,7 +86,7 @@ def joined(coordinator: str | None = None, processes: int | None = None, process
             signal.SIGTERM, signal.SIG_DFL
         )  # JAX waits for it in its own way, in which nothing ends or is saved
     try:
-        with _with_a_last_word():
+        with with_a_last_word(f"{ENDED}. {AGAIN}"):
             yield
     except BaseException as error:
         # JAX would wait for the others at the end, and they for this one: it leaves at once, when its line is printed.
@@ -82,18 +94,9 @@ def joined(coordinator: str | None = None, processes: int | None = None, process
         raise
 
 
-@contextmanager
-def _with_a_last_word() -> Iterator[None]:
-    """Leaves a line where this process is ended from without: JAX aborts it, from C++, when process 0 has gone.
-
-    A small process of its own writes it, when the pipe to it closes and nothing was said before.
-    """
-    words = [sys.executable, "-I", "-S", "-c", _WITNESS, f"error: {ENDED}. {AGAIN}"]
-    witness = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)  # Ctrl-C is not for it
-    try:
-        yield
-    finally:
-        witness.communicate(b"it ends by itself")  # and no error of this process where the other one was killed first
+def _aside(line: str) -> None:
+    """Says how the job comes together, beside what the run prints."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _code(error: BaseException) -> int:
