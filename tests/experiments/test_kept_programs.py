@@ -14,12 +14,12 @@ ENTRY = os.urandom(3000)
 COMPRESSED = {"zlib": zlib.compress(ENTRY), "zstandard": zstandard.ZstdCompressor().compress(ENTRY)}
 
 
-def test_a_folder_of_this_kind_of_processor_is_made_and_named(tmp_path, monkeypatch):
+def test_a_folder_of_this_kind_of_processor_is_named_and_made_with_the_first_program(tmp_path, monkeypatch):
     monkeypatch.setenv("JAXVAE_CACHE", str(tmp_path))
     environ: dict[str, str] = {}
     keep_programs(environ)
     assert environ[FOLDER] == str(tmp_path / f"compiled-{processor()}")
-    assert os.path.isdir(environ[FOLDER])
+    assert list(tmp_path.iterdir()) == []
     assert float(environ[SHORTEST]) == 0.05
 
 

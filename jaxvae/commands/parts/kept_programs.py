@@ -46,10 +46,11 @@ def keep_programs(environ: MutableMapping[str, str], within: Path | None = None,
         return
     folder = (cache_folder() if within is None else within) / f"compiled-{processor()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < SPARE:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK) or shutil.disk_usage(there).free < SPARE:
             return
-        tidy(folder)
+        if there == folder:  # else JAX makes it, with the first program
+            tidy(folder)
     except OSError:
         return
     environ[FOLDER] = str(folder)
