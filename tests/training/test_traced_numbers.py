@@ -431,7 +431,8 @@ ASKED_THROUGH = {
     "soft_bound.limit", "affine_transform.limit", "spline_transform.bound", "whitened.noise", "log_likelihood.noise",
     "follow.decay", "loss_of_critic.gradient_penalty_weight", "moving_averages.decay", "compile_steps.ema",
     "compile_steps.skip_above", "constant.values", "train_sweep.hyper", "pyramid.output_bias",
-    "with_dropout.rate",
+    "with_dropout.rate", "with_dropout.blocks",
+    "wait_for_the_first.patience",  # seconds of a clock
 }  # fmt: skip
 
 
