@@ -113,7 +113,7 @@ def main(options: SampleOptions) -> None:
     }
     pictures = {"test images": unit(reference)[:14]}
     pictures |= {f"{label}, {covered[label]}": images[:14] for label, images in rows.items()}
-    title = f"Coverage of the test images: {options.features[0]} features, {count} samples"
+    title = f"Coverage of the test images: {Path(options.features[0]).name} features, {count} samples"
     print(plots.save(plots.compare(pictures, 14, title=title)[0], path.with_suffix(".png")))
     figure = nearest_pictures(rows[next(reversed(drawn))], unit(train.x), features)
     print(plots.save(figure, path.with_name(f"{path.stem}_nearest.png")))

@@ -20,7 +20,7 @@ from jaxvae.runs.sweeps.sweeping import sweep
 
 pytestmark = pytest.mark.quick_compile
 TINY = replace(PRESETS["digits"], epochs=2, batch_size=500, evaluate_every=2, progress=False)
-NOT_AN_AXIS = ("dropout", "labelled", "noise_start", "noise_stop")
+NOT_AN_AXIS = ("block_dropout", "dropout", "labelled", "noise_start", "noise_stop")
 
 
 def digits(protocol="dynamic", **model):
