@@ -8,10 +8,10 @@ norm of the gradient and the guard that reads it. What remains without all of th
 cost of a loop: no program of this model can be faster than that share of the whole. Parts overlap, so that their shares
 do not add up.
 
-Obtained on two cores without units for products of matrices, medians and ends of nine and seven rounds: without all
-four 0.89 (0.70 to 1.00) of the whole step at batch 128 and 1.11 (0.88 to 1.19) at 1024 (--batch 1024 --rounds 7 --steps
-15), where a round differs from the next by a fifth; without Adam 0.90 (0.74 to 0.95) at 128, all other parts between
-0.94 and 1.06.
+Obtained on two idle cores without units for products of matrices, --rounds 30: without all four 0.87 (0.61 to 1.07) of
+the whole step at batch 128, by the quickest turns of each 0.82; without Adam 0.89 (0.81 to 1.19), without the norm 0.95
+(0.76 to 1.30). With --batch 1024 --rounds 12 --steps 15: without all four 0.89 (0.79 to 1.38), no single part below
+0.95.
 """
 
 import time

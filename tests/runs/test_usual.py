@@ -66,8 +66,13 @@ def test_a_usual_number_makes_another_run_unless_an_earlier_version_left_it_out(
     old = settled(Config(model=ModelConfig("vq")))
     new = settled(Config(model=ModelConfig("vq", weight=0.5)))
     assert changed_numbers(old, new) == [("model.weight", 0.25, 0.5)]
-    assert changed_numbers(Config(model=ModelConfig("vq")), new) == []
-    assert len(unsaid(Config(model=ModelConfig("vq")), new)) == 2
+    earlier = Config(model=ModelConfig("vq"))
+    assert changed_numbers(earlier, old) == []
+    assert len(unsaid(earlier, old)) == 2
+    assert changed_numbers(earlier, new) == [("model.weight", None, 0.5)]
+    assert [line.partition(". ")[0] for line in unsaid(earlier, new)] == [
+        "An earlier version wrote this run without optim.b1"
+    ]
     assert unsaid(old, new) == []
 
 

@@ -11,7 +11,6 @@ from jaxvae.models.records import Model
 from jaxvae.runs.choices.bounds import BOUNDS, ESTIMATORS
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.penalties import PENALTIES
-from jaxvae.runs.choices.usual import settled
 from jaxvae.runs.configs.config import Config
 from jaxvae.traced import surely
 from jaxvae.training.checkpoints.files import digest
@@ -37,7 +36,7 @@ def build_loss(config: Config, model: Model, steps_per_epoch: int) -> Loss:
     """The kind's own loss, or minus the bound plus the penalty; epochs in the config become steps."""
     objective, own = config.objective, KINDS[config.model.kind].loss
     if own is not None:
-        loss: Loss = own(settled(config), model)
+        loss: Loss = own(config, model)
         return loss
     beta: Any = objective.beta
     rise = objective.warmup_epochs * steps_per_epoch

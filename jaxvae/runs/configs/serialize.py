@@ -9,6 +9,7 @@ from typing import Any
 from jaxvae import __version__
 from jaxvae.files import explain, write_text
 from jaxvae.runs.choices.bounds import BOUNDS
+from jaxvae.runs.choices.usual import settled
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten, typed
 from jaxvae.runs.configs.names import show
@@ -147,7 +148,7 @@ def changed_numbers(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
 
     The number of epochs is free as long as the learning rate does not depend on it; where the digests say that the data
     are the same, so is their path, and that of the network which judges pictures. A run of an earlier version keeps no
-    digest to compare, and no usual number of its kind.
+    digest to compare, and does not say the usual number of its kind: any other is another run.
     """
     free = list(FREE if new.optim.schedule == "constant" else FREE[1:])
     known = [(getattr(old.data, field), getattr(new.data, field)) for field in DIGESTS]
@@ -159,5 +160,6 @@ def changed_numbers(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
         free.append("objective.features_sha256")
     elif judges[0] == judges[1]:
         free.append("objective.features")
-    free += [path for path, value in flatten(old) if path in USUAL and value is None]
+    before, usual, now = (dict(flatten(config)) for config in (old, settled(old), new))
+    free += [path for path in USUAL if before[path] is None and now[path] in (None, usual[path])]
     return [entry for entry in difference(old, new) if entry[0] not in free]

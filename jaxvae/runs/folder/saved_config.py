@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from jaxvae.runs.choices.usual import settled
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flag, flatten, short, words
 from jaxvae.runs.configs.serialize import USUAL, changed_numbers, from_json, read_config
@@ -86,12 +87,12 @@ def unsaid(old: Config, config: Config) -> list[str]:
         >>> unsaid(Config(), replace(Config(), optim=replace(Config().optim, b1=0.9)))[0][:77]
         'An earlier version wrote this run without optim.b1. It goes on with 0.9, what'
     """
-    now = dict(flatten(config))
+    before, usual, now = (dict(flatten(each)) for each in (old, settled(old), config))
     return [
         f"An earlier version wrote this run without {path}. It goes on with {words(now[path])}, what is usual now; if "
-        f"it began with another: {flag(path)}."
-        for path, value in flatten(old)
-        if path in USUAL and value is None and now[path] is not None
+        f"it began with another, say which: {flag(path)} NUMBER --allow-changes."
+        for path in USUAL
+        if before[path] is None and now[path] is not None and now[path] == usual[path]
     ]
 
 
