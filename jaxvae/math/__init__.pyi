@@ -1,8 +1,8 @@
 from .bernoulli import bernoulli_log_prob as bernoulli_log_prob
 from .bernoulli import continuous_bernoulli_log_prob as continuous_bernoulli_log_prob
+from .categorical import categorical_kl_uniform as categorical_kl_uniform
 from .categorical import categorical_log_prob as categorical_log_prob
-from .gumbel import categorical_kl_uniform as categorical_kl_uniform
-from .gumbel import gumbel_softmax as gumbel_softmax
+from .categorical import gumbel_softmax as gumbel_softmax
 from .jensen_shannon import js_divergence as js_divergence
 from .jensen_shannon import js_divergence_estimate as js_divergence_estimate
 from .kernels import inverse_multiquadric_kernel as inverse_multiquadric_kernel

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.arguments import arguments
+from jaxvae.math.matrices import qr, solve_unit_lower
 from jaxvae.math.normal import reparameterize
 from jaxvae.math.numerics import expm1_minus, inverse_scale
 from jaxvae.roles import key, real
@@ -118,7 +119,7 @@ def full_normal_log_prob(x: Array, mean: Array, log_var: Array, lower: Array) ->
     # L = D (1 + N): each row is divided by its own scale, so that no row overflows or vanishes beside another.
     inverse = inverse_scale(log_var / 2.0)
     rows = jnp.tril(lower, -1) * inverse[:, None]
-    residual = jax.scipy.linalg.solve_triangular(rows, (x - mean) * inverse, lower=True, unit_diagonal=True)
+    residual = solve_unit_lower(rows, (x - mean) * inverse)
     return -0.5 * jnp.sum(math.log(2.0 * math.pi) + log_var + residual**2)
 
 
@@ -170,5 +171,5 @@ def full_normal_sample(key: Array, mean: Array, log_var: Array, lower: Array) ->
 
 def _stacked(scaled: Array) -> tuple[Array, Array]:
     """The orthogonal factor of W [Z, R] stacked on the identity, and half the logarithm of det(1 + W^T W)."""
-    q, r = jnp.linalg.qr(jnp.concatenate([scaled, jnp.eye(scaled.shape[1], dtype=scaled.dtype)]))
-    return q, jnp.sum(jnp.log(jnp.abs(jnp.diag(r))))
+    q, r = qr(jnp.concatenate([scaled, jnp.eye(scaled.shape[1], dtype=scaled.dtype)]))
+    return q, jnp.sum(jnp.log(jnp.diagonal(r)))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import as_float, finite_number, positive_integer
-from jaxvae.math.gumbel import categorical_kl_uniform, gumbel_softmax
+from jaxvae.math.categorical import categorical_kl_uniform, gumbel_softmax
 from jaxvae.math.numerics import log_softmax
 from jaxvae.math.quantization import straight_through
 from jaxvae.models.events import as_event_shape

@@ -94,7 +94,7 @@ def test_every_density_and_bound_names_its_source_its_units_and_shows_itself(mod
         text = inspect.getdoc(value)
         assert "Source" in text or "arXiv" in text, f"{module}.{name} names no source"
         assert "Example:" in text, f"{module}.{name} has no example"
-        if "models" not in module and name != "reparameterize":
+        if "models" not in module and name not in ("reparameterize", "gumbel_softmax"):  # these return draws
             assert "nats" in text, f"{module}.{name} does not say that it returns nats"
             assert "Args:" in text, f"{module}.{name} does not describe its arguments"
     assert found

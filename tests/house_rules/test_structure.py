@@ -142,6 +142,22 @@ def test_the_library_leaves_global_settings_and_private_names_alone():
             assert word not in path.read_text(encoding="utf-8"), f"{label(path)} has {word!r}"
 
 
+# Here a matrix is one for all examples; JAX's kernels of a batch may wait for each other: jaxvae/math/matrices.py.
+ONE_MATRIX = (
+    "jaxvae/evaluation/compression/local.py",
+    "jaxvae/flows/lu.py",
+    "jaxvae/models/exact/linear.py",
+    "jaxvae/models/exact/linear_encoder.py",
+)
+
+
+def test_a_matrix_of_each_example_does_not_go_to_lapack():
+    for path in LIBRARY:
+        calls = {dotted(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
+        found = {name for name in calls if re.match(r"(jnp|jax\.scipy|jax\.lax)\.linalg\.(?!norm)|.*orthogonal", name)}
+        assert not found or label(path) in ONE_MATRIX, f"{label(path)} calls {found}: see jaxvae/math/matrices.py"
+
+
 def test_files_are_short_and_have_no_paths_of_a_machine():
     for path in FILES:
         text = path.read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import pytest
 from small import SHAPE, Linear, images, same_bits
 
 import jaxvae
-from jaxvae.math.gumbel import categorical_kl_uniform, gumbel_softmax
+from jaxvae.math.categorical import categorical_kl_uniform, gumbel_softmax
 from jaxvae.models.categorical_latents import categorical_vae, uniform_categories
 from jaxvae.objectives.bounds import elbo, iwae_bound
 from jaxvae.training.losses.bound import bound_loss

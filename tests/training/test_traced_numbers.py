@@ -17,7 +17,7 @@ from test_devices import CLASSES, PLAYERS, classified, quantised
 import jaxvae
 from jaxvae import flows
 from jaxvae.flows.spline import spline_transform
-from jaxvae.math.gumbel import gumbel_softmax
+from jaxvae.math.categorical import gumbel_softmax
 from jaxvae.math.kernels import inverse_multiquadric_kernel, rbf_kernel
 from jaxvae.models.autoencoders import denoising, likeness, regularized
 from jaxvae.models.categorical_latents import categorical_vae

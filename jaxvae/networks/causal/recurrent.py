@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import positive_integer
+from jaxvae.math.matrices import qr
 from jaxvae.networks.causal.elements import check_levels, init_elements, row_of, rows_of
 from jaxvae.networks.causal.records import CausalNetwork, Params, Pick, checked, nothing
 from jaxvae.networks.causal.taps import product
@@ -14,7 +15,11 @@ from jaxvae.networks.causal.taps import product
 Array = jax.Array
 Key = jax.Array
 start = jax.nn.initializers.lecun_normal(dtype=jnp.float32)
-turn = jax.nn.initializers.orthogonal(dtype=jnp.float32)
+
+
+def turn(key: Key, width: int) -> Array:
+    """A rotation or reflection [width, width], each as likely as any other."""
+    return qr(jax.random.normal(key, (width, width), jnp.float32))[0]
 
 
 def gated_recurrent(
@@ -53,7 +58,7 @@ def gated_recurrent(
             "value": init_elements(keys[0], width, levels),
             "in": start(keys[1], (width, 3 * width)),
             "in_bias": jnp.zeros(3 * width, jnp.float32),
-            "state": jnp.concatenate([turn(k, (width, width)) for k in jax.random.split(keys[2], 3)], axis=1),
+            "state": jnp.concatenate([turn(k, width) for k in jax.random.split(keys[2], 3)], axis=1),
             "state_bias": jnp.zeros(width, jnp.float32),
             "out": start(keys[3], (width, size)),
             "out_bias": jnp.zeros(size, jnp.float32),
