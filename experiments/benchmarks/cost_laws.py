@@ -7,10 +7,10 @@ is processor time of a step, the least of several turns that the points of an ax
 the compiled program's own account (arguments, results and what it needs between), which no other program disturbs.
 Devices are virtual, eight on one processor: they show that no work is done twice, not that it is faster.
 
-Time: 509 s of processor time on a busy AMD EPYC. Expected beside obtained, powers of the upper half (time; memory):
-batch 1, 1.04; 1, 0.68. Width 2, 1.30; 2, 1.44. Side 2, 2.14; 2, 1.99. Latents 1, 0.19; 1, 0.23. K 1, 0.95; 1, 0.23.
-Members 1, 1.17; 1, 1.00. Devices 0, 0.23; -1, -0.21. Examples held 0, 0.01; 1, 0.79, a block at most 0, 0.01; 0, 0.43.
-A real stream, with --only examples --turns 3 (107 s, not in those 509): 0, 0.01; 0, 0.00.
+Time: 338 s of processor time on a busy AMD EPYC. Expected beside obtained, powers of the upper half (time; memory):
+batch 1, 1.02; 1, 0.68. Width 2, 1.30; 2, 1.44. Side 2, 2.35; 2, 1.99. Latents 1, 0.23; 1, 0.23. K 1, 0.96; 1, 0.23.
+Members 1, 1.14; 1, 1.00. Devices 0, 0.14; -1, -0.21. Examples held 0, 0.00; 1, 0.79, a block at most 0, 0.01; 0, 0.43.
+A real stream 0, 0.00; 0, 0.00.
 """
 
 import os
