@@ -189,7 +189,7 @@ def test_every_number_has_a_range_and_every_likelihood_its_protocols() -> None:
     numbers = {path for path, value in flatten(Config()) if isinstance(value, int | float | tuple)}
     optional = {"optim.clip", "optim.ema", "optim.skip_above", "data.image_shape", "micro_batch", "patience"}
     optional |= {"data.size", "data.crop", "data.channels", "data.background", "data.classes", "model.weight"}
-    optional |= {"data.mean", "data.std", "model.time_steps", "optim.b1", "optim.skip_ratio"}
+    optional |= {"data.mean", "data.std", "model.time_steps", "optim.b1", "optim.skip_ratio", "model.critic_hidden"}
     assert set(RANGES) == (numbers | optional) - {
         "progress",
         "data.flip",

@@ -11,7 +11,7 @@ from jaxvae.runs.builders.from_config import build_model, build_recipe
 from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.usual import settled
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, OptimConfig
-from jaxvae.runs.configs.serialize import changed_numbers
+from jaxvae.runs.configs.serialize import changed_numbers, from_json, to_json
 from jaxvae.runs.folder.saved_config import unsaid
 from jaxvae.runs.train import train_run
 
@@ -34,6 +34,7 @@ TINY = Config(
         (ModelConfig("progressive_gan", features=(4, 4)), 1.0),
         (ModelConfig("gan", network="resnet", game="wasserstein"), 10.0),
         (ModelConfig("gan", weight=0.3), 0.3),
+        (ModelConfig("adversarial"), 5.0),
         (ModelConfig("vae"), None),
     ],
 )
@@ -45,6 +46,7 @@ def test_what_is_optional_is_written_out_by_the_kinds_that_read_it():
     for name, kind in KINDS.items():
         found = settled(Config(model=ModelConfig(name)))
         assert (found.model.weight is None) == ("model.weight" not in kind.reads)
+        assert (found.model.critic_hidden is None) == ("model.critic_hidden" not in kind.reads)
         assert settled(found) == found
     assert settled(Config(optim=OptimConfig(name="sgd"))).optim.b1 is None
 
@@ -74,6 +76,17 @@ def test_a_usual_number_makes_another_run_unless_an_earlier_version_left_it_out(
         "An earlier version wrote this run without optim.b1"
     ]
     assert unsaid(old, new) == []
+
+
+def test_a_run_of_an_earlier_version_keeps_the_critic_that_it_wrote_and_one_without_a_critic_goes_on():
+    for kind, usual in (("gan", (128,)), ("vae_gan", (1024,)), ("vae", None)):
+        new = settled(Config(model=ModelConfig(kind)))
+        assert new.model.critic_hidden == usual
+        written = json.loads(to_json(new))
+        written["model"]["critic_hidden"] = [128]  # as every kind wrote it
+        old = from_json(json.dumps(written))
+        changed = [("model.critic_hidden", (128,), usual)] if kind == "vae_gan" else []
+        assert changed_numbers(old, new) == changed
 
 
 @pytest.mark.slow

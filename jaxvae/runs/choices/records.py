@@ -198,8 +198,8 @@ class Kind(NamedTuple):
         loss: (Config, Model) -> a loss of its own; None for the bound and the penalty of the objective.
         optimizer: (Config, make) -> an optimizer of its own, of those that make(rate=1.0) gives at a multiple of the
             learning rate; None for make().
-        usual: {field: number, or a function of the options} of the fields that are None where nobody says them, such as
-            model.weight; `settled` writes them into the config of a run.
+        usual: {field: number, numbers, or a function of the options} of the fields that are None where nobody says
+            them, such as model.weight; `settled` writes them into the config of a run.
     """
 
     about: str
@@ -211,4 +211,4 @@ class Kind(NamedTuple):
     pictures: bool = False
     loss: "Callable[[Any, Model], Any] | None" = None
     optimizer: Callable[[Any, Any], Any] | None = None
-    usual: Mapping[str, float | Callable[[Any], float]] = {}
+    usual: Mapping[str, float | tuple[int, ...] | Callable[[Any], float]] = {}

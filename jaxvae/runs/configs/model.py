@@ -85,7 +85,9 @@ class ModelConfig:
     labelled: float = 0.1  # Semi_supervised: the share of the training labels that it is told.
     corruption: Corruption = "masking"  # Denoising: what is done to the input.
     noise: float = 0.25  # Denoising: the share of pixels that are spoilt, or the standard deviation of gaussian.
-    critic_hidden: tuple[int, ...] = (128,)  # Factor, adversarial, vae_gan, gan, class_gan: of the critic (mlp).
+    critic_hidden: tuple[int, ...] | None = None
+    """Factor, adversarial, vae_gan, gan, class_gan: of the critic (mlp). None: the usual, which config.json then says:
+    1024 of vae_gan, whose features stand in for pixels, 128 of the others."""
     critic_rate: float = 0.3  # The same: learning rate of the critic, as a multiple of optim.lr.
     pixel_features: int = 16  # Pixel_cnn: channels of each stack. Wavenet: of its rows. Glow: of its networks.
     pixel_layers: int = 5

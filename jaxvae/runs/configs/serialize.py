@@ -9,6 +9,7 @@ from typing import Any
 from jaxvae import __version__
 from jaxvae.files import explain, write_text
 from jaxvae.runs.choices.bounds import BOUNDS
+from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.usual import settled
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import flatten, typed
@@ -35,7 +36,7 @@ FREE = (
 
 DIGESTS = ("train_sha256", "test_sha256")
 # None where nobody says them, and then a kind's usual number, which a run writes out (choices/usual.py).
-USUAL = ("model.weight", "optim.b1")
+USUAL = ("model.weight", "model.critic_hidden", "optim.b1")
 
 
 def to_json(config: Config) -> str:
@@ -86,11 +87,19 @@ def from_json(text: str | bytes, source: str = "the config") -> Config:
 def _keep_old_meanings(content: dict[str, Any]) -> None:
     """Writes out what a config.json meant before a field said it; the file itself stays as it is.
 
-    Before `objective.kl_over` there were free bits and a capacity of each example's KL only.
+    Before `objective.kl_over` there were free bits and a capacity of each example's KL only. Before
+    `model.critic_hidden` was a kind's usual number, a run without a critic wrote 128 too.
     """
+    model = content.get("model")
+    if isinstance(model, dict) and model.get("critic_hidden") == [128] and not _has_critic(model.get("kind")):
+        del model["critic_hidden"]
     objective = content.get("objective")
     if isinstance(objective, dict) and (bound := objective.get("bound")) in BOUNDS and BOUNDS[bound].of_batch:
         objective.setdefault("kl_over", "example")
+
+
+def _has_critic(kind: object) -> bool:
+    return isinstance(kind, str) and kind in KINDS and "model.critic_hidden" in KINDS[kind].reads
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

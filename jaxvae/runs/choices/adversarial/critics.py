@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from jaxvae.models.records import Network
 
 CRITIC = ("model.critic_hidden", "model.critic_rate")
+USUAL_CRITIC: dict[str, Any] = {"model.critic_hidden": (128,)}
 IGNORED = (*PARTS, *BOUND)  # the game is the objective
 
 

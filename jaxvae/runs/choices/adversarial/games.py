@@ -3,7 +3,7 @@
 import functools
 from typing import TYPE_CHECKING, Any
 
-from jaxvae.runs.choices.adversarial.critics import CRITIC, IGNORED, image_critic
+from jaxvae.runs.choices.adversarial.critics import CRITIC, IGNORED, USUAL_CRITIC, image_critic
 from jaxvae.runs.choices.records import Given, Kind, Options
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ GAMES: dict[str, Kind] = {
         UNMEASURED,
         loss=_gan_loss,
         optimizer=_gan_optimizer,
-        usual=USUAL,
+        usual={**USUAL_CRITIC, **USUAL},
     ),
     "class_gan": Kind(
         "A GAN whose players are both told the class",
@@ -139,7 +139,7 @@ GAMES: dict[str, Kind] = {
         labels="all",
         loss=_gan_loss,
         optimizer=_gan_optimizer,
-        usual=USUAL,
+        usual={**USUAL_CRITIC, **USUAL},
     ),
     "progressive_gan": Kind(
         "A GAN of pictures that grows from coarse to fine",

@@ -2,7 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from jaxvae.runs.choices.adversarial.critics import CRITIC, IGNORED, code_critic, image_critic, own_rates
+from jaxvae.runs.choices.adversarial.critics import (
+    CRITIC,
+    IGNORED,
+    USUAL_CRITIC,
+    code_critic,
+    image_critic,
+    own_rates,
+)
 from jaxvae.runs.choices.autoencoders import build_autoencoder
 from jaxvae.runs.choices.records import Given, Kind, Options
 from jaxvae.runs.choices.variational import VARIATIONAL
@@ -58,7 +65,7 @@ JOINED: dict[str, Kind] = {
         IGNORED,
         loss=_factor_loss,
         optimizer=own_rates,
-        usual={"model.weight": 10.0},
+        usual={**USUAL_CRITIC, "model.weight": 10.0},
     ),
     "adversarial": Kind(
         "An adversarial autoencoder",
@@ -67,7 +74,7 @@ JOINED: dict[str, Kind] = {
         IGNORED,
         loss=_adversarial_loss,
         optimizer=own_rates,
-        usual={"model.weight": 1.0},
+        usual={**USUAL_CRITIC, "model.weight": 5.0},  # with 1 the codes lie elsewhere than the prior
     ),
     "vae_gan": Kind(
         "A variational autoencoder and a critic of images (VAE-GAN)",
@@ -76,6 +83,7 @@ JOINED: dict[str, Kind] = {
         IGNORED,
         loss=_vae_gan_loss,
         optimizer=own_rates,
-        usual={"model.weight": 1.0},
+        # As many nats as its features lie apart: those of 128 units leave the code nothing to win against its KL.
+        usual={"model.critic_hidden": (1024,), "model.weight": 1.0},
     ),
 }
