@@ -17,7 +17,7 @@ main { max-width: 110rem; }
 #board th[aria-sort=ascending]::after { content: " \\2191"; color: var(--accent); }
 #board th[aria-sort=descending]::after { content: " \\2193"; color: var(--accent); }
 #board td { vertical-align: middle; }
-#board td.number { padding-right: 1rem; }
+#board .number { padding-right: 1rem; }
 #board small { display: block; color: var(--muted); max-width: 15rem; }
 #board figure { width: 17rem; }
 """
@@ -53,9 +53,9 @@ def board_page(title: str, lead: str, rows: Sequence[Standing]) -> str:
         (True, True)
     """
     names = used(rows)
-    head = tag("tr", *(tag("th", text) for text in ("contender", "draws", *map(heading, names))))
+    heads = [tag("th", "contender"), tag("th", "draws"), *(tag("th", heading(name), class_="number") for name in names)]
     body = tag("tbody", *(_row(row, names) for row in rows))
-    board = tag("div", tag("table", tag("thead", head), body, id="board"), class_="scroll")
+    board = tag("div", tag("table", tag("thead", tag("tr", *heads)), body, id="board"), class_="scroll")
     said = [note(one, warning=True) for one in remarks(rows)]
     columns = [[COLUMNS[name].title, COLUMNS[name].about] for name in names]
     return document(
