@@ -146,10 +146,14 @@ def load_run_data(config: Config, told: Told | None = None) -> RunData:
 
 def split_training(config: Config, train: Dataset) -> tuple[Dataset, Dataset | None]:
     """The training images that are trained on, and those that choose the epoch, if a run has any."""
-    if not config.validation_fraction:
-        return train, None
-    rows, held = validation_rows(count_rows(train.examples), config.validation_fraction, config.seed)
-    return train.take(rows), train.take(held)
+    validation = None
+    if config.validation_fraction:
+        rows, held = validation_rows(count_rows(train.examples), config.validation_fraction, config.seed)
+        train, validation = train.take(rows), train.take(held)
+    if config.train_fraction < 1:
+        count = count_rows(train.examples)
+        train = train.take(some_rows(count, max(1, round(config.train_fraction * count))))
+    return train, validation
 
 
 def training_examples(config: ModelConfig, train: Dataset, told: Told | None = None) -> Any:

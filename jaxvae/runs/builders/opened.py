@@ -12,6 +12,7 @@ from jaxvae.runs.builders.described import describe_protocol, describe_size, des
 from jaxvae.runs.builders.flops import flops_in_words, step_flops
 from jaxvae.runs.builders.recipe import Recipe
 from jaxvae.runs.builders.residence import residence
+from jaxvae.runs.choices.data import noun
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.recipes import say_changed
 from jaxvae.runs.configs.serialize import read_config
@@ -114,4 +115,6 @@ def open_run(
             say(describe_columns(test.columns, raw))
         if validation is not None:
             say(describe_validation(config, len(raw), len(validation.x)))
+        if config.train_fraction < 1:
+            say(f"An epoch has {len(raw):,} of the training {noun(config.data.kind, 2)}: --train-fraction.")
     return Opened(work, state, start, selection, anchor, pending, resumed, changes, lies.resident)

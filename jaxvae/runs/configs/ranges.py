@@ -23,6 +23,7 @@ RANGES: dict[str, Range] = {
     "evaluate_every": _COUNT,
     "test_samples": _COUNT,
     "validation_fraction": Range(0, 0.9),
+    "train_fraction": Range(1e-9, 1),
     "patience": _COUNT,
     "save_every": _COUNT,
     "keep": _COUNT,

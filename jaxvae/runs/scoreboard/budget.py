@@ -1,6 +1,7 @@
-"""Processor time as the budget of a training: how many epochs it buys, and how much was used."""
+"""Processor time as the budget of a training: what it buys, and how much was used."""
 
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -40,12 +41,47 @@ class FirstLook(NamedTuple):
     """What a run will take.
 
     Attributes:
-        seconds: of processor time for an epoch.
+        step: seconds of processor time for a step.
+        per_epoch: steps in an epoch.
+        choosing: seconds of a look at the validation images, at the end of every epoch.
         megabytes: of the compiled training program, see `megabytes_of`.
     """
 
-    seconds: float
+    step: float
+    per_epoch: int
+    choosing: float
     megabytes: float | None
+
+
+class Bought(NamedTuple):
+    """What a budget pays for: some epochs of all training images, or one of a part of them."""
+
+    epochs: int
+    fraction: float = 1.0
+
+
+def bought(look: FirstLook, seconds: float) -> Bought:
+    """As many epochs as the seconds pay for, or, where they pay for none, one of as many training images as they do.
+
+    Raises:
+        ValueError: for a budget that is too short for a step.
+
+    Example:
+        >>> look = FirstLook(step=0.5, per_epoch=100, choosing=10.0, megabytes=None)
+        >>> bought(look, 130.0), bought(look, 20.0)
+        (Bought(epochs=2, fraction=1.0), Bought(epochs=1, fraction=0.2))
+    """
+    epoch = look.per_epoch * look.step + look.choosing
+    if epoch <= seconds:
+        return Bought(int(seconds / epoch))
+    steps = int((seconds - look.choosing) / look.step)
+    if steps < 1:
+        least = look.choosing + look.step
+        raise ValueError(
+            f"a step and a look at the validation images take some {least:.2g} s of processor time, more than the "
+            f"budget of {seconds:g} s. Set --budget {math.ceil(least * 1.2)}s or more."
+        )
+    return Bought(1, steps / look.per_epoch)
 
 
 def first_look(config: Config, own: Recipe | None = None) -> FirstLook:
@@ -73,7 +109,7 @@ def first_look(config: Config, own: Recipe | None = None) -> FirstLook:
             start = time.process_time()
             selection.look(averaged_params(state), turn + 1, turn + 1)
             looked = time.process_time() - start
-    return FirstLook(spent / steps * work.per_epoch + looked, _megabytes(work, state))
+    return FirstLook(spent / steps, work.per_epoch, looked, _megabytes(work, state))
 
 
 def megabytes_of(config: Config, own: Recipe | None = None) -> float | None:

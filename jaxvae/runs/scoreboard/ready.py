@@ -1,4 +1,4 @@
-"""A contender made ready: a density fitted, or a run trained for the epochs that its processor time buys."""
+"""A contender made ready: a density fitted, or a run trained for as long as its processor time lasts."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from jaxvae.runs.configs.serialize import read_config
 from jaxvae.runs.configs.validate import validate
 from jaxvae.runs.folder import run_folder
 from jaxvae.runs.held_out import HeldOut, load_run_data
-from jaxvae.runs.scoreboard.budget import Clock, FirstLook, first_look, megabytes_of, read_object
+from jaxvae.runs.scoreboard.budget import Bought, Clock, FirstLook, bought, first_look, megabytes_of, read_object
 from jaxvae.runs.scoreboard.contenders import Contender
 from jaxvae.runs.scoreboard.fitted import fitted, with_mixture
 from jaxvae.runs.train import train_run
@@ -83,10 +83,13 @@ def by_run(
         _check_same(described, test, one)
     known = folder / run_folder.CONFIG
     look = None if known.is_file() else first_look(validate(described), own)
-    epochs = read_config(known).epochs if look is None else _epochs(look, rules)
+    epochs, part = _noted(known) if look is None else bought(look, rules.seconds)
     size = _kept_memory(folder, validate(described), own, look)
-    run = replace(config, epochs=epochs, evaluate_every=epochs, save_every=max(1, epochs // SAVES))
-    say(f"{one.name}: {epochs} epochs in about {rules.seconds:g} s of processor time")
+    run = replace(
+        config, epochs=epochs, train_fraction=part, evaluate_every=epochs, save_every=max(1, epochs // SAVES)
+    )  # fmt: skip
+    passes = f"{epochs} epochs" if part == 1 else f"{100 * part:.3g} % of an epoch"
+    say(f"{one.name}: {passes} in about {rules.seconds:g} s of processor time")
     clock = Clock(folder / TIME)
     outcome = train_run(
         validate(run), folder, recipe=make, trackers=[clock], say=lambda line: say(f"{one.name}: {line}")
@@ -95,13 +98,20 @@ def by_run(
     if outcome.signal:
         return Trained(model, params, {}, None, outcome.signal)
     seconds = clock.seconds(outcome.step)
-    words = f"{epochs} epochs of {run.batch_size} images a step; without compiling"
+    of = "" if part == 1 else f", {outcome.step} steps"
+    words = f"{passes}{of} of {run.batch_size} images a step; without compiling"
     cells = {"minutes": Cell(None if seconds is None else seconds / 60, setting=words), "memory": memory_cell(size)}
     if one.on_codes:
         found = with_mixture(model, params, judged.train, rules.seed)
         model = found.model
         cells["minutes"] = cells["minutes"]._replace(setting=f"{words}; then {found.setting}")
     return Trained(model, params, cells)
+
+
+def _noted(known: Path) -> Bought:
+    """What a run that is gone on with was given when it began."""
+    config = read_config(known)
+    return Bought(config.epochs, config.train_fraction)
 
 
 def _check_same(config: Config, test: HeldOut, one: Contender) -> None:
@@ -134,17 +144,3 @@ def memory_cell(megabytes: float | None) -> Cell:
     """
     why = "the compiler does not say" if megabytes is None else "arguments, temporaries and outputs"
     return Cell(megabytes, setting=f"memory analysis of the compiled training program: {why}; data and state within")
-
-
-def _epochs(look: FirstLook, rules: Rules) -> int:
-    """As many as the budget pays for.
-
-    Raises:
-        ValueError: for a budget that is too short for one.
-    """
-    if look.seconds > rules.seconds:
-        raise ValueError(
-            f"an epoch takes some {look.seconds:.0f} s of processor time, more than the budget of {rules.seconds:g} s. "
-            f"Set --budget {look.seconds * 1.2:.0f}s or more."
-        )
-    return int(rules.seconds / look.seconds)
