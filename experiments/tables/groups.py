@@ -48,6 +48,7 @@ class GroupsOptions:
 
 def main(options: GroupsOptions) -> None:
     """Prints the tables and saves the picture."""
+    import textwrap
     from pathlib import Path
 
     import numpy as np
@@ -72,7 +73,7 @@ def main(options: GroupsOptions) -> None:
     few = np.concatenate([np.flatnonzero(index == group)[: options.count] for group in range(len(names))])
     rows = {"test images": first["test"].raw[few] / np.float32(255)} | {run["run"]: run["again"][few] for run in opened}
     folder = Path(options.output or Path(options.runs[0]) / "measured" / "groups")
-    title = f"{options.count} of each: {', '.join(names)}"
+    title = textwrap.fill(f"up to {options.count} of each: {', '.join(names)}", 6 * len(few))  # as wide as the images
     write_images(
         options.runs[0], "groups", str(folder / "groups.png"), None, lambda: plots.compare(rows, len(few), title=title)
     )

@@ -12,7 +12,7 @@ from jaxvae.runs.choices.kinds import KINDS
 from jaxvae.runs.choices.usual import settled
 from jaxvae.runs.configs.config import Config, DataConfig, ModelConfig, OptimConfig
 from jaxvae.runs.configs.serialize import changed_numbers, from_json, to_json
-from jaxvae.runs.folder.saved_config import unsaid
+from jaxvae.runs.folder.saved_config import changes_since, to_metadata, unsaid
 from jaxvae.runs.train import train_run
 
 TINY = Config(
@@ -87,6 +87,9 @@ def test_a_run_of_an_earlier_version_keeps_the_critic_that_it_wrote_and_one_with
         old = from_json(json.dumps(written))
         changed = [("model.critic_hidden", (128,), usual)] if kind == "vae_gan" else []
         assert changed_numbers(old, new) == changed
+        kept = to_metadata(new)
+        kept["config"]["model"]["critic_hidden"] = [128]  # in a checkpoint, which says no version
+        assert changes_since(kept, new) == changed
 
 
 @pytest.mark.slow

@@ -50,12 +50,13 @@ def to_json(config: Config) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def from_json(text: str | bytes, source: str = "the config") -> Config:
+def from_json(text: str | bytes, source: str = "the config", *, written: bool = False) -> Config:
     """A validated config from strict JSON; fields left out have their defaults, strings are never evaluated.
 
     Args:
         text: a JSON object of at most 1 MB, without duplicate keys, NaN or Infinity.
         source: what the messages call it, such as a path.
+        written: whether a run wrote it, as it is where it says a version: then fields mean what they meant to that run.
 
     Raises:
         ValueError: naming the source and the fault, or the field, as `validate` does.
@@ -74,7 +75,7 @@ def from_json(text: str | bytes, source: str = "the config") -> Config:
         raise ValueError(f"{source} is not strict JSON: {error}. Mend that place in the file.") from None
     if not isinstance(content, dict):
         raise ValueError(f'{source} holds {show(content)}, expected an object such as {{"epochs": 20}}.')
-    if VERSION in content:
+    if written or VERSION in content:
         _keep_old_meanings(content)
     version = content.pop(VERSION, __version__)
     try:

@@ -46,7 +46,8 @@ def changes_since(metadata: Mapping[str, Any], config: Config) -> Changes | None
     """
     if KEY not in metadata:
         return None
-    return changed_numbers(from_json(json.dumps(metadata[KEY]), "the config in a checkpoint"), config)
+    old = from_json(json.dumps(metadata[KEY]), "the config in a checkpoint", written=True)
+    return changed_numbers(old, config)
 
 
 def other_images(changes: Changes | None) -> bool:
