@@ -12,7 +12,7 @@ from jaxvae.commands.scoreboard import ScoreboardOptions, chosen_of, main
 from jaxvae.evaluation.measured import Setting
 from jaxvae.evaluation.plots import board_chart
 from jaxvae.evaluation.samples import pixel_features
-from jaxvae.evaluation.scoreboard import COLUMNS, Cell, Judged, score_draws
+from jaxvae.evaluation.scoreboard import COLUMNS, Cell, Judged, score_draws, scoring
 from jaxvae.runs.builders.from_config import build_model
 from jaxvae.runs.configs.config import ModelConfig
 from jaxvae.runs.configs.serialize import read_config
@@ -99,6 +99,12 @@ def test_the_draws_of_another_program_are_rounded_to_the_boards_levels_and_judge
         row = scored_draws(str(tmp_path / f"{name}.npy"), judged_of(x))
         assert words in row.failed
         assert not row.columns
+
+
+def test_a_flow_of_many_pixels_is_left_out_of_the_column_of_bytes_in_words():
+    model = build_model(ModelConfig("maf", flows=1, flow_hidden=(4,)), (17, 17, 1), protocol="dynamic")
+    with pytest.raises(ValueError, match="by the Jacobian of all 289 pixels, minutes for 4 images"):
+        scoring._coded(model, {}, judged_of(np.zeros((4, 17, 17, 1), np.float32)))
 
 
 def test_every_column_is_printed_once():

@@ -19,6 +19,7 @@ from jaxvae.models.records import Model, Params
 
 Codes = Callable[[np.ndarray], np.ndarray]
 CODED, PROBED, PAIRS, STEPS = 50, 5000, 100, 16
+SQUARED = 256  # pixels, of which a square matrix for each image is soon made
 COLLAPSED = 0.1  # of the test images; draws that cover fewer have collapsed
 
 
@@ -110,6 +111,8 @@ def _certain(model: Model) -> bool:
 
 def _coded(model: Model, params: Params, judged: Judged) -> dict[str, Cell]:
     x = judged.scored[:CODED]
+    if model.prior.flow is not None and model.prior.support == "bins" and x[0].size > SQUARED:
+        raise ValueError(f"a flow codes by the Jacobian of all {x[0].size} pixels, minutes for {len(x)} images.")
     stream = compress(model, params, x)
     if not np.array_equal(decompress(model, params, stream), x):
         raise FloatingPointError("the images that were coded do not come back.")
