@@ -100,6 +100,8 @@ def by_run(
     seconds = clock.seconds(outcome.step)
     of = "" if part == 1 else f", {outcome.step} steps"
     words = f"{passes}{of} of {run.batch_size} images a step; without compiling"
+    if seconds is None and part < 1:  # too few steps for two notes of the time
+        seconds, words = rules.seconds, f"{words}, by a first timing of a step"
     cells = {"minutes": Cell(None if seconds is None else seconds / 60, setting=words), "memory": memory_cell(size)}
     if one.on_codes:
         found = with_mixture(model, params, judged.train, rules.seed)
