@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxvae.checks import finite_number, positive_integer
 from jaxvae.flows.records import Bijection, Key, Params, vector
-from jaxvae.math.matrices import qr
+from jaxvae.math.matrices import log_abs_det
 from jaxvae.traced import log
 
 Array = jax.Array
@@ -153,7 +153,7 @@ def smooth_map(function: Callable[[Array], Array], inverse_function: Callable[[A
             v = call(u)
             if jnp.shape(v) != u.shape:
                 raise ValueError(f"the function returned shape {jnp.shape(v)} for {u.shape}, expected the same shape.")
-            return v, jnp.log(jnp.diagonal(qr(jax.jacfwd(call)(u))[1])).sum()
+            return v, log_abs_det(jax.jacfwd(call)(u))
 
         return apply
 

@@ -248,6 +248,7 @@ BAD = [
     (lambda: fit_kde(CODES[:5], "cross_validation"), ValueError, ["there are 5 codes", "at least 10"]),
     (lambda: fit_kde(CODES * np.array([1.0, 0.0])), ValueError, ["latents 1 of the codes never vary", "fit_normal"]),
     (lambda: fit_kde(CODES).log_prob({}, jnp.zeros(3), None), ValueError, ["z has shape (3,)", "(2,)"]),
+    (lambda: fit_normal(CODES).log_prob({}, jnp.zeros(1), None), ValueError, ["z has shape (1,)", "(2,)"]),
     (lambda: fit_density(CODES, gaussian_mixture_prior), TypeError, ["density is", "expected a Conditional"]),
     (lambda: fit_density(CODES, gaussian_mixture_prior(2, 2), steps=0), ValueError, ["steps is 0"]),
     (lambda: fit_density(CODES, gaussian_mixture_prior(2, 2)), ValueError, ["batch_size is 100", "27 examples"]),

@@ -18,7 +18,7 @@ import pytest
 from mpmath import mpf
 
 import jaxvae.math
-from jaxvae.math import bernoulli, bessel, logistic, mixtures, negative_binomial, numerics, von_mises_fisher
+from jaxvae.math import bernoulli, bessel, logistic, matrices, mixtures, negative_binomial, numerics, von_mises_fisher
 
 
 class Rule(NamedTuple):
@@ -91,10 +91,28 @@ def mixture_points():
     )
 
 
+def second_unknown(lower, first, second):
+    matrix = jnp.zeros((2, 2)).at[1, 0].set(lower)
+    return matrices.solve_unit_lower(matrix, jnp.stack([first, second]))[1]
+
+
 COUNTS = [1, 7, 99_999, 1e6]
 CONCENTRATIONS = np.log([1e-3, 1.1, 1e6])
 EXTREMES = (1e-3, 0.5, 3, 30, 300, 1e4)
 RULES = {
+    # Points at which nothing cancels: the rules of the matrices are as right as their formulas.
+    "matrices._solve": Rule(
+        second_unknown,
+        lambda lower, b, c: c - lower * b,
+        oracles.grid([-3.0, -1e-6], [0.5, 1e4], [0.1, 7.0]),
+        [0, 1, 2],
+    ),
+    "matrices.log_abs_det": Rule(
+        lambda a, b, c, d: matrices.log_abs_det(jnp.stack([a, b, c, d]).reshape(2, 2)),
+        lambda a, b, c, d: mpmath.log(a * d - b * c),
+        oracles.grid([0.5, 2.0], [-1.5, -0.3], [0.4, 3.0], [0.7, 1.1]),
+        [0, 1, 2, 3],
+    ),
     "numerics.expm1_minus": Rule(
         numerics.expm1_minus, lambda x: mpmath.expm1(x) - x, both_signs(*np.geomspace(1e-8, 80, 20)), [0]
     ),

@@ -8,7 +8,7 @@ from jax.test_util import check_grads
 
 from jaxvae.evaluation.fitted_priors import fit_gaussian_mixture
 from jaxvae.flows.elementary import smooth_map
-from jaxvae.math.matrices import qr, solve_unit_lower
+from jaxvae.math.matrices import log_abs_det, qr, solve_unit_lower
 from jaxvae.math.multivariate import full_normal_log_prob, low_rank_normal_kl, low_rank_normal_log_prob
 from jaxvae.networks.causal.recurrent import gated_recurrent
 
@@ -44,17 +44,40 @@ def test_columns_of_zeros_and_of_huge_numbers_are_factorised():
     np.testing.assert_allclose(q.T @ q, np.eye(2), atol=1e-6)
 
 
+def test_infinity_stays_where_it_is_and_the_wider_precision_is_kept():
+    x = solve_unit_lower(jnp.zeros((2, 2)), jnp.array([1.0, jnp.inf]))
+    assert x.tolist() == [1.0, np.inf]
+    assert (
+        float(full_normal_log_prob(jnp.array([0.0, 1e30]), *jnp.array([[0.0, 0.0], [0.0, -80.0]]), 0 * L[0, :2, :2]))
+        == -np.inf
+    )
+    assert solve_unit_lower(jnp.full((2, 2), 0.5), jnp.ones(2, int)).tolist() == [1.0, 0.5]
+    with jax.enable_x64(True):
+        assert solve_unit_lower(jnp.float64(L[0]), jnp.float32(V[0])).dtype == jnp.float64
+
+
+def test_determinants_are_those_of_numpy_also_of_rows_out_of_order_and_singular():
+    matrices = np.float32([*DRAW.normal(size=(4, 3, 3)), np.eye(3)[::-1], np.ones((3, 3)), np.diag([1.0, 0, 1])])
+    found = jax.jit(jax.vmap(log_abs_det))(matrices)
+    np.testing.assert_allclose(found, [np.linalg.slogdet(np.float64(m))[1] for m in matrices], rtol=1e-5, atol=1e-6)
+    bad = jnp.array([[1e-5, 0.0], [1e5, 1.0]])  # its columns are all but parallel
+    assert float(log_abs_det(bad)) == pytest.approx(np.log(1e-5), rel=1e-6)
+
+
 @pytest.mark.rows(slow=["q"])
-@pytest.mark.parametrize("name", ["solution", "q", "r"])
+@pytest.mark.parametrize("name", ["solution", "determinant", "q", "r"])
 def test_derivatives_of_both_modes_agree_with_differences(name):
     functions = {
         "solution": solve_unit_lower,
+        "determinant": lambda lower, b: log_abs_det(lower) * b,
         "q": lambda lower, b: qr(lower)[0] @ b,
         "r": lambda lower, b: qr(lower)[1],
     }
     with jax.enable_x64(True):
         where = jnp.float64(L[0, :3, :3]), jnp.float64(V[0, :3])
-        check_grads(jax.jit(functions[name]), where, order=2 if name == "solution" else 1, rtol=1e-4, atol=1e-4)
+        check_grads(
+            jax.jit(functions[name]), where, order=2 if name in ("solution", "determinant") else 1, rtol=1e-4, atol=1e-4
+        )
 
 
 def programs():

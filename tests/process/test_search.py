@@ -94,6 +94,7 @@ def test_without_optuna_it_says_how_to_install_it(tmp_path, monkeypatch):
         ({}, "expected a dict"),
         ({"optim.lrr": Range(1, 2)}, "optim.lr"),
         ({"seed": Range(1, 2)}, "seed cannot be searched"),
+        ({"model.critic_hidden": ((64,), (128,))}, "model.critic_hidden cannot be searched"),
         ({"optim.lr": Range(1e-2, 1e-3)}, "expected LOW below HIGH"),
         ({"optim.lr": Range(0, 1e-3, log=True)}, "with :log above 0"),
         ({"optim.lr": (1e-3,)}, "at least two values"),

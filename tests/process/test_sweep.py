@@ -19,7 +19,7 @@ from jaxvae.runs.running import Running
 from jaxvae.runs.sweeps import program, sweeping
 from jaxvae.runs.sweeps.grid import members_of
 from jaxvae.runs.sweeps.program import alike, candidates, of_one_split
-from jaxvae.runs.sweeps.record import read_record
+from jaxvae.runs.sweeps.record import SWEEP, claim, read_record
 from jaxvae.runs.sweeps.results import Result, best_in_words, lines_of, points_of, results_of, rows_of
 from jaxvae.runs.sweeps.sweeping import sweep
 
@@ -231,6 +231,7 @@ def test_members_share_a_program_unless_they_differ_in_more_than_numbers():
         ({}, "grid is {}, expected a dict"),
         ({"optim.rl": (1, 2)}, "unknown option 'optim.rl', did you mean 'optim.lr'"),
         ({"model.hidden": ((1,), (2,))}, "model.hidden cannot be varied"),
+        ({"model.critic_hidden": ((64,), (128, 64))}, "model.critic_hidden cannot be varied"),
         ({"data.train_sha256": ("a", "b")}, "cannot be varied"),
         ({"optim.lr": ()}, "optim.lr has the values \\(\\), expected a sequence"),
         ({"optim.lr": (0.1, 0.1)}, "the grid has lr=0.1 twice"),
@@ -244,6 +245,24 @@ def test_members_share_a_program_unless_they_differ_in_more_than_numbers():
 def test_impossible_grids_are_named(grid, words):
     with pytest.raises((ValueError, TypeError), match=words):
         members_of(Config(), grid)
+
+
+@pytest.mark.parametrize(("kind", "same"), [("vae", True), ("gan", True), ("vae_gan", False)])
+def test_a_sweep_of_an_earlier_version_goes_on_unless_its_numbers_were_others(tmp_path, kind, same):
+    config, grid = Config(model=ModelConfig(kind)), {"seed": range(2)}
+    members = members_of(config, grid)
+    claim(tmp_path, config, grid, members, None)
+    record = read_record(tmp_path)
+    del record["config"]["train_fraction"]  # a field that there was not
+    record["config"]["model.critic_hidden"] = "128"  # which every kind wrote
+    (tmp_path / SWEEP).write_text(json.dumps(record))
+    if same:
+        assert claim(tmp_path, config, grid, members, None)["members"] == [member.name for member in members]
+        with pytest.raises(ValueError, match=r"train_fraction is 1\.0 there and 0\.5 here"):
+            claim(tmp_path, replace(config, train_fraction=0.5), grid, members, None)
+    else:
+        with pytest.raises(ValueError, match=r"model\.critic_hidden is 128 there and None here"):
+            claim(tmp_path, config, grid, members, None)
 
 
 def test_settings_that_a_sweep_does_not_follow_are_refused(tmp_path):

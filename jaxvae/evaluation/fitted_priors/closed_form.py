@@ -161,6 +161,9 @@ def _mixture(weights: np.ndarray, means: np.ndarray, scales: np.ndarray) -> Cond
     center = jnp.asarray(weights @ means, jnp.float32)
 
     def log_prob(params: Params, z: Array, context: None = None) -> Array:
+        z = as_float("z", z)
+        if z.shape != center.shape:
+            raise ValueError(f"z has shape {z.shape}, expected {center.shape}: one example. Use jax.vmap for a batch.")
         residual = jnp.einsum("kij,kj->ki", whiten, z[None] - parts[0], precision=jax.lax.Precision.HIGHEST)
         constant = residual.shape[1] * math.log(2.0 * math.pi)
         return mixture_log_prob(logits, -0.5 * (constant + log_sizes + (residual**2).sum(1)))

@@ -151,8 +151,8 @@ class Settings:
     """Part of the training images, drawn by the seed, that is not trained on: the epoch with the best bound on them is
     the one that is kept, measured and drawn. 0: all are trained on, and the last epoch is kept."""
     train_fraction: float = 1.0
-    """Part of the other training images, the same for all seeds, that is trained on: an epoch is a pass over it. 1: all
-    are."""
+    """Part of the other training images that is trained on, the same for all seeds unless some are held out for
+    validation, which the seed draws: an epoch is a pass over it. 1: all are."""
     patience: int | None = None  # Stop after so many epochs without a better validation bound; None never does.
     save_every: int = 1  # Epochs between checkpoints.
     keep: int = 3  # Checkpoints kept, the newest ones.

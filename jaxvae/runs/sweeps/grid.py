@@ -64,7 +64,7 @@ def members_of(config: Config, grid: Grid) -> list[Member]:
     for path, values in grid.items():
         if path not in known:
             raise ValueError(unknown("option", path, known))
-        if path in OWN or path in FILLED or isinstance(known[path], tuple):
+        if path in OWN or path in FILLED or several(known[path], values):
             raise ValueError(f"{path} cannot be varied by a sweep, expected an option of one value such as optim.lr.")
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise ValueError(f"{path} has the values {values!r}, expected a sequence of at least one.")
@@ -81,6 +81,12 @@ def members_of(config: Config, grid: Grid) -> list[Member]:
             raise ValueError(f"the grid has {name} twice, expected each value once.")
         found[name] = Member(name, chosen, member)
     return list(found.values())
+
+
+def several(known: Any, values: Any) -> bool:
+    """Whether an option is of several numbers, by what it has or by what it would be given."""
+    given = values if isinstance(values, list | tuple) else ()
+    return any(isinstance(value, list | tuple) for value in (known, *given))
 
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:

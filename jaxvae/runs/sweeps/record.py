@@ -1,7 +1,7 @@
 """sweep.json: what a sweep is, which of its members stopped early, and why."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ def claim_as(folder: Path, asked: dict[str, dict[str, Any]], members: list[str])
     found = read_record(folder)
     for part, wanted in asked.items():
         held: Mapping[str, Any] = found.get(part, {})
+        if part == "config":
+            held, wanted = _as_it_meant(held, wanted), _as_it_meant(wanted, ())
         for path in {**wanted, **held}:
             if held.get(path) != wanted.get(path):
                 raise ValueError(
@@ -47,6 +49,18 @@ def claim_as(folder: Path, asked: dict[str, dict[str, Any]], members: list[str])
                     f"Choose another --workdir, or remove the folder."
                 )
     return {"stopped": {}, "rungs": [], **found}
+
+
+def _as_it_meant(config: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    """The config of a sweep, whose version may not have had all fields: they are as they are where nobody says them.
+
+    Before `model.critic_hidden` was a kind's usual number every sweep wrote 128, which is the usual one but of vae_gan.
+    """
+    defaults = {path: words(value) for path, value in flatten(Config())}
+    meant = {path: defaults[path] for path in fields if path in defaults} | dict(config)
+    if meant.get("model.critic_hidden") == words((128,)) and meant.get("model.kind", "vae_gan") != words("vae_gan"):
+        meant["model.critic_hidden"] = words(None)
+    return meant
 
 
 def _values(members: list[Member]) -> dict[str, list[Any]]:

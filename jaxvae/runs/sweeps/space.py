@@ -8,7 +8,7 @@ from jaxvae.runs.configs.config import Config
 from jaxvae.runs.configs.fields import FILLED, flatten
 from jaxvae.runs.configs.names import unknown
 from jaxvae.runs.configs.validate import validate
-from jaxvae.runs.sweeps.grid import OWN, with_values
+from jaxvae.runs.sweeps.grid import OWN, several, with_values
 
 
 class Range(NamedTuple):
@@ -38,7 +38,7 @@ def check_space(config: Config, space: Space) -> None:
     for path, values in space.items():
         if path not in known:
             raise ValueError(unknown("option", path, known))
-        if path in OWN or path in FILLED or path == "seed" or isinstance(known[path], tuple):
+        if path in OWN or path in FILLED or path == "seed" or several(known[path], values):
             raise ValueError(f"{path} cannot be searched, expected an option of one value such as optim.lr.")
         if path == "model.likelihood" or path.startswith("data.") or path == "validation_fraction":
             raise ValueError(f"{path} is searched, and nats of other images or likelihoods cannot be compared. Fix it.")
