@@ -88,7 +88,7 @@ def by_run(
     run = replace(
         config, epochs=epochs, train_fraction=part, evaluate_every=epochs, save_every=max(1, epochs // SAVES)
     )  # fmt: skip
-    passes = f"{epochs} epochs" if part == 1 else f"{100 * part:.3g} % of an epoch"
+    passes = f"{epochs} epoch{'s' if epochs > 1 else ''}" if part == 1 else f"{100 * part:.3g} % of an epoch"
     say(f"{one.name}: {passes} in about {rules.seconds:g} s of processor time")
     clock = Clock(folder / TIME)
     outcome = train_run(
