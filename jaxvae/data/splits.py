@@ -1,5 +1,7 @@
 """Splits that stay the same on every machine and in every NumPy version."""
 
+import math
+
 import numpy as np
 
 from jaxvae.data.dataset import Dataset, check_split
@@ -88,6 +90,20 @@ def some_rows(count: int, limit: int) -> np.ndarray:
         ([10, 12, 15, 18], [0, 1, 2])
     """
     return np.sort(stable_permutation(count, SOME)[:limit])
+
+
+def check_part(fraction: float, left: int, batch_size: int) -> None:
+    """Raises `ValueError` where a part of the training examples is less than a batch, naming the part that would do.
+
+    Example:
+        >>> check_part(0.5, 100, 100)
+    """
+    enough = math.ceil(1000 * fraction * batch_size / left) / 1000 if left else 2.0
+    if left < batch_size and fraction < enough <= 1:  # else the whole is too small as well
+        raise ValueError(
+            f"train_fraction is {fraction:g}, which leaves {left} training examples, fewer than a batch of "
+            f"{batch_size}. Use a train_fraction of at least {enough:g}, or a batch_size of at most {left}."
+        )
 
 
 def hold_out(data: Dataset, split: str, test_fraction: float, groups: np.ndarray | None = None) -> Dataset:

@@ -12,7 +12,7 @@ from jaxvae.data.dataset import Dataset
 from jaxvae.data.kinds import count_rows
 from jaxvae.data.protocols import fixed_binarization
 from jaxvae.data.rows import Rows, chunks, read_rows
-from jaxvae.data.splits import some_rows, validation_rows
+from jaxvae.data.splits import check_part, some_rows, validation_rows
 from jaxvae.evaluation.measured import Setting
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model
@@ -136,6 +136,7 @@ def load_run_data(config: Config, told: Told | None = None) -> RunData:
     config = with_data(config, train, test, told)
     columns = columns_of(config.data)
     train, held = split_training(config, train)
+    check_part(config.train_fraction, count_rows(train.examples), config.batch_size)
     check_data(train.examples, config.batch_size)
     if columns is not None:
         train = train._replace(examples=columns.to_x(train.examples, train.source))

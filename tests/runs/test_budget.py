@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxvae import data
+from jaxvae.data.splits import check_part
 from jaxvae.runs.configs.config import Config
 from jaxvae.runs.held_out import split_training
 from jaxvae.runs.scoreboard.budget import Clock, FirstLook, bought, seconds_of
@@ -56,3 +57,12 @@ def test_a_part_of_the_training_images_leaves_those_that_choose_the_epoch_as_the
     assert other.labels.tolist() == same.labels.tolist()
     least, _ = split_training(Config(train_fraction=1e-9), train)
     assert len(least.labels) == 1
+
+
+def test_a_part_of_less_than_a_batch_is_refused_with_the_part_that_would_do():
+    with pytest.raises(
+        ValueError, match=r"train_fraction is 0.01, which leaves 15 .*at least 0\.086, or .* at most 15"
+    ):
+        check_part(0.01, 15, 128)
+    check_part(0.086, 129, 128)
+    check_part(0.5, 10, 128)  # whose whole is too small as well, which is said elsewhere

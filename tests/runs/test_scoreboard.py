@@ -217,4 +217,5 @@ def test_a_part_of_an_epoch_is_trained_on_said_in_the_row_and_gone_on_with(tmp_p
         (tmp_path / "small" / "row.json").unlink()
         assert row.columns["minutes"].value == 2 / 60
         assert row.columns["minutes"].setting.startswith("30.8 % of an epoch, 4 steps of 100 images a step")
+        assert row.notes[-1].startswith("part: it was trained on 30.8 % of the training images")
     assert read_config(tmp_path / "small" / "config.json").train_fraction == 4 / 13

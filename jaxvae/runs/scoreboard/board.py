@@ -126,7 +126,7 @@ def _standing(
             raise Interrupted(ready.signal)
         cells, x = score_model(ready.model, ready.params, judged, codes=ready.codes)
         return found._replace(
-            columns={**cells, **ready.cells}, notes=findings(cells), draws=strip_of(x, judged.levels)
+            columns={**cells, **ready.cells}, notes=findings(cells) + ready.notes, draws=strip_of(x, judged.levels)
         )  # fmt: skip
 
     return kept_row(Standing(one.name, one.family, one.about), folder, _key(one, rules, judged), make, say)

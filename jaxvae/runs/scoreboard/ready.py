@@ -50,13 +50,14 @@ class Rules(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A contender that is ready to be scored; with the signal that interrupted it, if one did."""
+    """A contender that is ready to be scored; with the signal that interrupted it, and what its row must say."""
 
     model: Model
     params: Params
     cells: dict[str, Cell]
     codes: Codes | None = None
     signal: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def by_density(one: Contender, rules: Rules, judged: Judged) -> Trained:
@@ -107,7 +108,10 @@ def by_run(
         found = with_mixture(model, params, judged.train, rules.seed)
         model = found.model
         cells["minutes"] = cells["minutes"]._replace(setting=f"{words}; then {found.setting}")
-    return Trained(model, params, cells)
+    told = (
+        f"part: it was trained on {100 * part:.3g} % of the training images; copied and memory are told of all of them."
+    )
+    return Trained(model, params, cells, notes=() if part == 1 else (told,))
 
 
 def _noted(known: Path) -> Bought:
