@@ -92,17 +92,28 @@ def some_rows(count: int, limit: int) -> np.ndarray:
     return np.sort(stable_permutation(count, SOME)[:limit])
 
 
-def check_part(fraction: float, left: int, batch_size: int) -> None:
-    """Raises `ValueError` where a part of the training examples is less than a batch, naming the part that would do.
+def part_of(count: int, fraction: float) -> int:
+    """How many of so many training examples a fraction of them is: the nearest number, and at least one.
 
     Example:
-        >>> check_part(0.5, 100, 100)
+        >>> part_of(1500, 0.01), part_of(1500, 1e-9)
+        (15, 1)
     """
-    enough = math.ceil(1000 * fraction * batch_size / left) / 1000 if left else 2.0
-    if left < batch_size and fraction < enough <= 1:  # else the whole is too small as well
+    return max(1, round(fraction * count))
+
+
+def check_part(fraction: float, count: int, batch_size: int) -> None:
+    """Raises `ValueError` where that part of so many examples is less than a batch, naming the part that would do.
+
+    Example:
+        >>> check_part(0.5, 200, 100)
+    """
+    left = part_of(count, fraction)
+    if left < batch_size <= count:  # else the whole is too small as well
         raise ValueError(
-            f"train_fraction is {fraction:g}, which leaves {left} training examples, fewer than a batch of "
-            f"{batch_size}. Use a train_fraction of at least {enough:g}, or a batch_size of at most {left}."
+            f"train_fraction is {fraction:g}, which leaves {left} of {count} training examples, fewer than a batch of "
+            f"{batch_size}. Use a train_fraction of at least {math.ceil(1000 * batch_size / count) / 1000:g}, or a "
+            f"batch_size of at most {left}."
         )
 
 

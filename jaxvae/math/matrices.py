@@ -13,6 +13,16 @@ import jax.numpy as jnp
 Array = jax.Array
 
 
+def times(left: Array, right: Array) -> Array:
+    """Product of matrices or vectors in full precision: accelerators would round the factors to 10 bits.
+
+    Example:
+        >>> times(jnp.eye(2), jnp.array([1.0, 2.0])).tolist()
+        [1.0, 2.0]
+    """
+    return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)
+
+
 def solve_unit_lower(lower: Array, b: Array) -> Array:
     r"""x of L x = b, L = 1 + the strict lower part of `lower`, by forward substitution.
 
@@ -41,7 +51,7 @@ def _solve_tangent(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (lower, b), (d_lower, d_b) = primals, tangents
     x = _solve(lower, b)
     # L dx = db - dL x, linear in the tangents: its transpose keeps no state of the loop.
-    return x, _substitute(lower, d_b - jnp.tril(d_lower, -1) @ x)
+    return x, _substitute(lower, d_b - times(jnp.tril(d_lower, -1), x))
 
 
 def _substitute(lower: Array, b: Array) -> Array:
@@ -49,7 +59,7 @@ def _substitute(lower: Array, b: Array) -> Array:
 
     def row(x: Array, i: Array) -> tuple[Array, None]:
         solved = jnp.where(places < i, x, 0)  # by this and not by zeros in L: zero times infinity is no number
-        return x.at[i].add(-lower[i] @ solved), None
+        return x.at[i].add(-times(lower[i], solved)), None
 
     return jax.lax.scan(row, b, jnp.arange(len(b)))[0]
 
@@ -113,11 +123,11 @@ def qr(matrix: Array) -> tuple[Array, Array]:
         length = jnp.sqrt(jnp.where(largest > 0, jnp.sum(unit**2), 1))
         v = unit + jnp.where(places == j, jnp.where(r[j, j] < 0, -length, length), 0)
         v = v * jnp.sqrt(2 / jnp.sum(v**2))
-        return r - v[:, None] * (v @ r)[None], v
+        return r - v[:, None] * times(v, r)[None], v
 
     r, mirrors = jax.lax.scan(mirror, matrix, jnp.arange(columns))
     q = jax.lax.scan(
-        lambda q, v: (q - v[:, None] * (v @ q)[None], None),
+        lambda q, v: (q - v[:, None] * times(v, q)[None], None),
         jnp.eye(rows, columns, dtype=matrix.dtype),
         mirrors,
         reverse=True,

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.arguments import arguments
-from jaxvae.math.matrices import qr, solve_unit_lower
+from jaxvae.math.matrices import qr, solve_unit_lower, times
 from jaxvae.math.normal import reparameterize
 from jaxvae.math.numerics import expm1_minus, inverse_scale
 from jaxvae.roles import key, real
@@ -42,7 +42,7 @@ def low_rank_normal_log_prob(x: Array, mean: Array, log_var: Array, factor: Arra
     inverse = inverse_scale(log_var / 2.0)
     q, half_log_det = _stacked(factor * inverse[:, None])
     residual = jnp.concatenate([(x - mean) * inverse, jnp.zeros(factor.shape[1], q.dtype)])
-    residual = residual - q @ (q.T @ residual)
+    residual = residual - times(q, times(q.T, residual))
     return -0.5 * jnp.sum(math.log(2.0 * math.pi) + log_var) - half_log_det - 0.5 * jnp.sum(residual**2)
 
 
@@ -92,7 +92,7 @@ def low_rank_normal_sample(key: Array, mean: Array, log_var: Array, factor: Arra
     """
     key_own, key_shared = jax.random.split(key)
     shared = jax.random.normal(key_shared, factor.shape[1:], factor.dtype)
-    return reparameterize(key_own, mean, log_var) + factor @ shared
+    return reparameterize(key_own, mean, log_var) + times(factor, shared)
 
 
 @arguments(x=VECTOR, mean=VECTOR, log_var=VECTOR, lower=LOWER)
@@ -166,7 +166,7 @@ def full_normal_sample(key: Array, mean: Array, log_var: Array, lower: Array) ->
         (2,)
     """
     noise = jax.random.normal(key, mean.shape, mean.dtype)
-    return mean + jnp.exp(log_var / 2.0) * noise + jnp.tril(lower, -1) @ noise
+    return mean + jnp.exp(log_var / 2.0) * noise + times(jnp.tril(lower, -1), noise)
 
 
 def _stacked(scaled: Array) -> tuple[Array, Array]:

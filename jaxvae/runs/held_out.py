@@ -12,7 +12,7 @@ from jaxvae.data.dataset import Dataset
 from jaxvae.data.kinds import count_rows
 from jaxvae.data.protocols import fixed_binarization
 from jaxvae.data.rows import Rows, chunks, read_rows
-from jaxvae.data.splits import check_part, some_rows, validation_rows
+from jaxvae.data.splits import check_part, part_of, some_rows, validation_rows
 from jaxvae.evaluation.measured import Setting
 from jaxvae.models.contexts import Labelled
 from jaxvae.models.records import Model
@@ -135,8 +135,9 @@ def load_run_data(config: Config, told: Told | None = None) -> RunData:
     test = load_split(config.data, config.data.test_split)
     config = with_data(config, train, test, told)
     columns = columns_of(config.data)
+    count = count_rows(train.examples)
     train, held = split_training(config, train)
-    check_part(config.train_fraction, count_rows(train.examples), config.batch_size)
+    check_part(config.train_fraction, count - (0 if held is None else count_rows(held.examples)), config.batch_size)
     check_data(train.examples, config.batch_size)
     if columns is not None:
         train = train._replace(examples=columns.to_x(train.examples, train.source))
@@ -153,7 +154,7 @@ def split_training(config: Config, train: Dataset) -> tuple[Dataset, Dataset | N
         train, validation = train.take(rows), train.take(held)
     if config.train_fraction < 1:
         count = count_rows(train.examples)
-        train = train.take(some_rows(count, max(1, round(config.train_fraction * count))))
+        train = train.take(some_rows(count, part_of(count, config.train_fraction)))
     return train, validation
 
 
@@ -173,7 +174,7 @@ def training_examples(config: ModelConfig, train: Dataset, told: Told | None = N
         return train.examples
     labels = train.labels.astype(np.int32)
     if told == "some":
-        known = some_rows(len(labels), max(1, round(config.labelled * len(labels))))
+        known = some_rows(len(labels), part_of(len(labels), config.labelled))
         labels = np.where(np.isin(np.arange(len(labels)), known), labels, -1).astype(np.int32)
     return Labelled(train.examples, labels)
 

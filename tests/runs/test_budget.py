@@ -60,9 +60,11 @@ def test_a_part_of_the_training_images_leaves_those_that_choose_the_epoch_as_the
 
 
 def test_a_part_of_less_than_a_batch_is_refused_with_the_part_that_would_do():
-    with pytest.raises(
-        ValueError, match=r"train_fraction is 0.01, which leaves 15 .*at least 0\.086, or .* at most 15"
-    ):
-        check_part(0.01, 15, 128)
-    check_part(0.086, 129, 128)
-    check_part(0.5, 10, 128)  # whose whole is too small as well, which is said elsewhere
+    for fraction, left in ((0.01, 15), (1e-9, 1)):
+        words = (
+            rf"train_fraction is {fraction:g}, which leaves {left} of 1500 .*at least 0\.086, or .* at most {left}\."
+        )
+        with pytest.raises(ValueError, match=words):
+            check_part(fraction, 1500, 128)
+    check_part(0.086, 1500, 128)
+    check_part(0.5, 100, 128)  # whose whole is too small as well, which is said elsewhere

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import as_float, finite_number
+from jaxvae.math.matrices import times
 from jaxvae.math.normal import normal_log_prob
 from jaxvae.models.observations.continuous import normal
 from jaxvae.models.records import Key, Model, Params
@@ -159,11 +160,6 @@ def linear_gaussian_log_evidence(decoder: Params, x: Array, *, noise: float) -> 
         mean, jnp.zeros_like(mean), jnp.zeros_like(mean)
     )
     return log_joint + 0.5 * mean.size * math.log(2 * math.pi) - 0.5 * log_det(whitened(decoder, noise)[1])
-
-
-def times(matrix: Array, vector: Array) -> Array:
-    """Matrix times vector in full precision: accelerators would round the factors to 10 bits."""
-    return jnp.matmul(matrix, vector, precision=jax.lax.Precision.HIGHEST)
 
 
 def whitened(decoder: Params, noise: float) -> tuple[Array, Array]:

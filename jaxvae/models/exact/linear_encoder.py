@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.checks import as_float
+from jaxvae.math.matrices import times
 from jaxvae.math.normal import normal_kl_standard
-from jaxvae.models.exact.linear import LinearEncoder, log_det, log_likelihood, residual, times, whitened
+from jaxvae.models.exact.linear import LinearEncoder, log_det, log_likelihood, residual, whitened
 from jaxvae.models.records import Params
 
 Array = jax.Array
